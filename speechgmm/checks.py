@@ -1,0 +1,138 @@
+"""Validation at the door: every public function checks its input here, in one message style.
+
+A refusal reads "WHAT must RULE; got FOUND. ADVICE". Symbols: N frames, K components, D dimensions.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.errors import InvalidInput, MissingExtra
+
+Array = NDArray[Any]
+
+
+def refuse(what: str, rule: str, found: object, advice: str = "", *, error: type = InvalidInput) -> NoReturn:
+    """Raise `error` with the one message style of this package.
+
+    Examples
+    --------
+    >>> refuse("n_components", "be at least 1", 0)
+    Traceback (most recent call last):
+    speechgmm.errors.InvalidInput: n_components must be at least 1; got 0.
+    """
+    raise error(f"{what} must {rule}; got {found}." + (f" {advice}" if advice else ""))
+
+
+def matrix(x: ArrayLike, what: str = "frames", *, dimensions: int | None = None, minimum: int = 1) -> Array:
+    """Return `x` as a finite float matrix (N, D), float32 kept and all else turned to float64.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, D)
+    what : str
+        The name used in messages.
+    dimensions : int, optional
+        The D that is required.
+    minimum : int
+        The least N that is accepted.
+
+    Raises
+    ------
+    InvalidInput
+        For anything that is not a two-dimensional array of finite real numbers of the right shape.
+    """
+    a = numeric(x, what)
+    if a.ndim != 2:
+        refuse(
+            what,
+            "be a matrix of shape (frames, dimensions)",
+            f"an array of shape {a.shape}",
+            "Use x[:, None] for one feature per frame, or x[None, :] for one frame.",
+        )
+    if dimensions is not None and a.shape[1] != dimensions:
+        refuse(what, f"have {dimensions} features per frame, as the model has", f"shape {a.shape}")
+    if a.shape[0] < minimum or a.shape[1] < 1:
+        refuse(what, f"hold at least {minimum} frame(s) of at least one feature", f"shape {a.shape}")
+    return finite(a, what)
+
+
+def numeric(x: ArrayLike, what: str) -> Array:
+    """Return `x` as a float array of any shape: float32 stays, everything else becomes float64."""
+    try:
+        a = np.asarray(x)
+    except ValueError:
+        refuse(what, "be a rectangular array of numbers", "rows of different lengths")
+    if a.dtype.kind not in "fiub":
+        refuse(what, "hold real numbers", f"an array of type {a.dtype}")
+    if a.dtype != np.float32:
+        a = a.astype(np.float64, copy=False)
+    return a
+
+
+def finite(a: Array, what: str) -> Array:
+    """Return `a` if all of its entries are finite; say how many and where the first one is otherwise."""
+    good = np.isfinite(a)
+    if not good.all():
+        where = tuple(int(i) for i in np.argwhere(~good)[0])
+        refuse(
+            what,
+            "be finite",
+            f"{int((~good).sum())} NaN or infinite of {a.size} entries, the first at index {where}",
+        )
+    return a
+
+
+def number(
+    value: Any,
+    what: str,
+    *,
+    minimum: float = -np.inf,
+    maximum: float = np.inf,
+    above: bool = False,
+    unit: str = "",
+    advice: str = "",
+) -> float:
+    """Return `value` as a float from `minimum` (left out with `above`) to `maximum`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        refuse(what, "be a number", repr(value), advice)
+    low_ok = value > minimum if above else value >= minimum
+    if not (low_ok and value <= maximum):
+        rule = f"be {'above' if above else 'at least'} {minimum:g}{unit}"
+        if maximum < np.inf:
+            rule += f" and at most {maximum:g}{unit}"
+        refuse(what, rule, f"{value:g}{unit}", advice)
+    return float(value)
+
+
+def integer(value: Any, what: str, *, minimum: int, maximum: int | None = None, advice: str = "") -> int:
+    """Return `value` as an int from `minimum` to `maximum`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        refuse(what, "be a whole number", repr(value), advice)
+    if value < minimum or (maximum is not None and value > maximum):
+        rule = f"be at least {minimum}" + ("" if maximum is None else f" and at most {maximum}")
+        refuse(what, rule, int(value), advice)
+    return int(value)
+
+
+def choice(value: Any, what: str, allowed: Collection[str]) -> str:
+    """Return `value` if it is one of `allowed`."""
+    if not isinstance(value, str) or value not in allowed:
+        refuse(what, "be one of " + ", ".join(repr(a) for a in allowed), repr(value))
+    return value
+
+
+def extra(module: str, name: str) -> Any:
+    """Import an optional `module`, or say which extra of this package brings it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(
+            f"{module.split('.')[0]} must be installed for this; it was not found. "
+            f"Install it with: python -m pip install 'speechgmm[{name}]'"
+        ) from error

@@ -1,0 +1,49 @@
+"""The errors of this package: one root, and a name for each thing that a caller may want to catch.
+
+Every message says what was refused, the rule, what was found, and what to do about it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AudioError",
+    "IncompatibleModel",
+    "InvalidInput",
+    "MissingExtra",
+    "SameRecording",
+    "SpeechGMMError",
+    "TooLittleSpeech",
+    "UnknownSpeaker",
+]
+
+
+class SpeechGMMError(Exception):
+    """Root of all errors that this package raises on purpose."""
+
+
+class InvalidInput(SpeechGMMError, ValueError):
+    """An argument, a file or a table breaks a stated rule."""
+
+
+class AudioError(InvalidInput):
+    """A sound cannot be read, or is not usable as it is."""
+
+
+class TooLittleSpeech(AudioError):
+    """A recording holds no speech, or less than the front end requires."""
+
+
+class IncompatibleModel(InvalidInput):
+    """A model, a store or features were made with other settings than the ones they meet."""
+
+
+class UnknownSpeaker(InvalidInput):
+    """A speaker, or one of a speaker's sessions, is not in the store."""
+
+
+class SameRecording(InvalidInput):
+    """A recording is already enrolled, or would be tested against itself."""
+
+
+class MissingExtra(SpeechGMMError, ImportError):
+    """An optional dependency is needed and not installed."""
