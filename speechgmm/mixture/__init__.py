@@ -1,0 +1,37 @@
+"""The mathematics of Gaussian mixtures: it knows nothing of speech, files or speakers.
+
+`GMM` holds parameters, `Statistics` are what an E-step returns and can be added and scaled, `maximize` turns them
+into a new mixture, `fit` runs EM over any model of this shape, `initialize` finds a start, `adapt` is MAP adaptation
+and `fit_gmm` does the usual thing in one call.
+"""
+
+from speechgmm.mixture.adapt import adapt, adapt_iterated
+from speechgmm.mixture.blocks import ArrayBlocks, sample_frames
+from speechgmm.mixture.covariance import Covariance, Diagonal
+from speechgmm.mixture.em import Fit, Stop, Update, fit
+from speechgmm.mixture.initialize import initialize
+from speechgmm.mixture.maximize import Floor, maximize, split
+from speechgmm.mixture.model import GMM, Sample
+from speechgmm.mixture.statistics import Statistics
+from speechgmm.mixture.train import fit_gmm
+
+__all__ = [
+    "GMM",
+    "ArrayBlocks",
+    "Covariance",
+    "Diagonal",
+    "Fit",
+    "Floor",
+    "Sample",
+    "Statistics",
+    "Stop",
+    "Update",
+    "adapt",
+    "adapt_iterated",
+    "fit",
+    "fit_gmm",
+    "initialize",
+    "maximize",
+    "sample_frames",
+    "split",
+]

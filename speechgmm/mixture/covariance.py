@@ -1,0 +1,188 @@
+"""Covariances: one protocol, so far one value, `Diagonal`.
+
+A covariance knows how frames spread around the means of K components; it carries the E-step whole, in blocks of
+fixed size, so that no (N, K) array leaves it. Frames are centered at the model's origin before anything else, in
+float64. Symbols: N frames, K components, D dimensions; y = x - origin; offsets = means - origin.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.checks import finite, refuse
+from speechgmm.mixture.statistics import Statistics
+
+Array = NDArray[Any]
+
+__all__ = ["Covariance", "Diagonal"]
+
+BLOCK = 2048
+"""Frames handled at once: fixed, so that sums come in one order whatever shares the work."""
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance(ABC):
+    """The protocol. A new kind of covariance answers the abstract methods; the E-step below is shared."""
+
+    @abstractmethod
+    def log_components(self, y: Array, offsets: Array) -> Array:
+        """Return log N(y; offset_k, covariance_k), shape (n, K)."""
+
+    @abstractmethod
+    def second_moments(self, y: Array, posteriors: Array) -> Array:
+        """Return the sum over frames of posterior * y y', as much of it as this kind keeps."""
+
+    @abstractmethod
+    def imagined(self, offsets: Array) -> Array:
+        """Return the second moments about the origin of one frame from each component."""
+
+    @classmethod
+    @abstractmethod
+    def estimate(cls, second: Array, first: Array, counts: Array, offsets: Array) -> Array:
+        """Return raw covariance parameters about the given offsets; components without counts give NaN."""
+
+    @abstractmethod
+    def replaced(self, values: Array, keep: Array, minimum: Array) -> tuple[Self, int]:
+        """Return this covariance with new values where not `keep`, at least `minimum`, and how many were raised."""
+
+    @abstractmethod
+    def take(self, indices: Array) -> Self:
+        """Return the covariance of the components with these indices."""
+
+    @abstractmethod
+    def deviations(self) -> Array:
+        """Return the standard deviation of each component in each dimension, shape (K, D)."""
+
+    @abstractmethod
+    def draw(self, components: Array, rng: np.random.Generator) -> Array:
+        """Return one draw around zero, shape (n, D), for each of n component indices."""
+
+    def log_joint(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Iterator[tuple[Array, Array]]:
+        """Yield, block by block, the centered frames (n, D) and log(weight_k * density_k) (n, K)."""
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(weights)
+        for start in range(0, len(x), BLOCK):
+            y = np.asarray(x[start : start + BLOCK], dtype=np.float64) - origin
+            yield y, self.log_components(y, offsets) + log_weights
+
+    def log_density(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Array:
+        """Return the log density of each frame, shape (N,), in nats."""
+        blocks = [log_sum(joint)[0] for _, joint in self.log_joint(x, weights, offsets, origin)]
+        return np.concatenate(blocks) if blocks else np.zeros(0)
+
+    def posteriors(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Array:
+        """Return the posterior of each component for each frame, shape (N, K)."""
+        blocks = [log_sum(joint)[1] for _, joint in self.log_joint(x, weights, offsets, origin)]
+        return np.concatenate(blocks) if blocks else np.zeros((0, len(weights)))
+
+    def statistics(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Statistics:
+        """Return the sufficient statistics of frames (N, D): the E-step, whole."""
+        k = len(weights)
+        counts, first, total = np.zeros(k), np.zeros((k, len(origin))), 0.0
+        second = np.zeros_like(self.imagined(offsets))
+        for y, joint in self.log_joint(x, weights, offsets, origin):
+            log_likelihood, posteriors = log_sum(joint)
+            counts += posteriors.sum(axis=0)
+            first += posteriors.T @ y
+            second += self.second_moments(y, posteriors)
+            total += float(log_likelihood.sum())
+        return Statistics(origin, counts, first, second, total, float(len(x)))
+
+
+def log_sum(joint: Array) -> tuple[Array, Array]:
+    """Return log(sum(exp(joint))) over components (n,) and the normalized posteriors (n, K).
+
+    Raises
+    ------
+    InvalidInput
+        If a frame is so far from every component that its density is zero in double precision.
+    """
+    top = joint.max(axis=1)
+    if not np.isfinite(top).all():
+        i = int(np.flatnonzero(~np.isfinite(top))[0])
+        refuse("every frame", "be within reach of the model", f"frame {i} of a block, whose density is zero")
+    posteriors = np.exp(joint - top[:, None])
+    total = posteriors.sum(axis=1)
+    posteriors /= total[:, None]
+    return top + np.log(total), posteriors
+
+
+@dataclass(frozen=True, eq=False)
+class Diagonal(Covariance):
+    """A variance for each component and dimension.
+
+    Parameters
+    ----------
+    variances : ndarray, shape (K, D)
+        Positive and finite.
+    """
+
+    variances: Array
+
+    def __post_init__(self) -> None:
+        """Check the variances and hold them as read-only float64."""
+        v = np.array(self.variances, dtype=np.float64, order="C")
+        if v.ndim != 2 or not v.size:
+            refuse("variances", "be a matrix of shape (components, dimensions)", f"shape {v.shape}")
+        finite(v, "variances")
+        if v.min() <= 0:
+            k, d = (int(i) for i in np.argwhere(v <= 0)[0])
+            refuse("variances", "be above 0", f"{v[k, d]:g} at component {k}, dimension {d}")
+        v.setflags(write=False)
+        object.__setattr__(self, "variances", v)
+
+    def log_components(self, y: Array, offsets: Array) -> Array:
+        """Expand the square, so that two matrix products do the work."""
+        precisions = 1.0 / self.variances
+        constant = -0.5 * (
+            y.shape[1] * np.log(2 * np.pi) + np.log(self.variances).sum(axis=1) + (offsets**2 * precisions).sum(axis=1)
+        )
+        result: Array = (y * y) @ (-0.5 * precisions).T
+        result += y @ (offsets * precisions).T
+        result += constant
+        return result
+
+    def second_moments(self, y: Array, posteriors: Array) -> Array:
+        """Return the sum of posterior * y**2, shape (K, D)."""
+        result: Array = posteriors.T @ (y * y)
+        return result
+
+    def imagined(self, offsets: Array) -> Array:
+        """Return variance + offset**2, shape (K, D)."""
+        result: Array = self.variances + offsets**2
+        return result
+
+    @classmethod
+    def estimate(cls, second: Array, first: Array, counts: Array, offsets: Array) -> Array:
+        """Return E[(y - offset)**2] = E[y**2] - 2 offset E[y] + offset**2, shape (K, D)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            n = counts[:, None]
+            result: Array = second / n - 2 * offsets * (first / n) + offsets**2
+        return result
+
+    def replaced(self, values: Array, keep: Array, minimum: Array) -> tuple[Self, int]:
+        """Take new variances where not `keep` (K,), raised to `minimum` (broadcast to (K, D))."""
+        chosen = np.where(keep[:, None], self.variances, values)
+        low = chosen < minimum
+        return type(self)(np.where(low, minimum, chosen)), int(low.sum())
+
+    def take(self, indices: Array) -> Self:
+        """Return the variances of these components."""
+        return type(self)(self.variances[indices])
+
+    def deviations(self) -> Array:
+        """Return the square root of the variances."""
+        result: Array = np.sqrt(self.variances)
+        return result
+
+    def draw(self, components: Array, rng: np.random.Generator) -> Array:
+        """Return normal draws scaled by each component's deviations."""
+        d = self.deviations()[components]
+        result: Array = rng.standard_normal(d.shape) * d
+        return result

@@ -1,0 +1,146 @@
+"""The M-step: statistics (and a prior) -> GMM, with floors and a rule for components that lose their frames.
+
+Symbols: K components, D dimensions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.checks import finite, number, refuse
+from speechgmm.mixture.em import Update
+from speechgmm.mixture.model import GMM
+from speechgmm.mixture.statistics import Statistics
+
+Array = NDArray[Any]
+
+__all__ = ["Floor", "maximize", "split"]
+
+SPLIT = 0.2
+"""How far split components move apart, in standard deviations to each side (Young et al., HTK book)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Floor:
+    """Lower bounds that keep a component from collapsing.
+
+    Parameters
+    ----------
+    absolute : float or ndarray broadcastable to (K, D)
+        The least variance, in squared units of the feature. The default only keeps constant features from zero.
+    relative : float
+        The least variance as a share of the variance of all counted frames in that dimension. The default lets a
+        component be a hundredth as wide as the data; speech systems use 0.01.
+    occupancy : float
+        A component that counts fewer frames than this has lost them: it is reseeded (see `maximize`), or with
+        `reseed` False keeps its mean and covariance.
+    reseed : bool
+    """
+
+    absolute: float | Array = 1e-10
+    relative: float = 1e-4
+    occupancy: float = 0.5
+    reseed: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        absolute = finite(np.asarray(self.absolute, dtype=np.float64), "the absolute floor")
+        if absolute.min(initial=0.0) < 0:
+            refuse("the absolute floor", "be at least 0", f"{absolute.min():g}")
+        number(self.relative, "the relative floor", minimum=0.0, maximum=1.0)
+        number(self.occupancy, "the occupancy floor", minimum=0.0, unit=" frames")
+
+    def minimum(self, variance: Array) -> Array:
+        """Return the least variances, given the variance (D,) of all frames."""
+        result: Array = np.maximum(self.absolute, self.relative * variance)
+        return result
+
+
+def maximize(
+    statistics: Statistics,
+    model: GMM,
+    *,
+    prior: Statistics | None = None,
+    update: str = "wmc",
+    floor: Floor = Floor(),
+) -> Update[GMM]:
+    """Return the mixture that maximizes the expected log-likelihood (Bishop 2006, eq. 9.24 to 9.26).
+
+    Parameters
+    ----------
+    statistics : Statistics
+        Taken against `model`.
+    model : GMM
+        Gives what is not updated, and what a component without frames keeps.
+    prior : Statistics, optional
+        Imagined statistics, added to those of the data.
+    update : str
+        Any of "w" (weights), "m" (means), "c" (covariances). Covariances are taken about the means of the result.
+    floor : Floor
+        Clipping a variance at a fixed floor is the maximum under that bound, so the objective still cannot fall.
+        A component with fewer frames than ``floor.occupancy`` is reseeded where means and covariances are updated:
+        in the order of their numbers, each takes half of the component that is heaviest at that moment, the two
+        moved 0.2 standard deviations apart. That step may lower the objective and is noted.
+
+    Returns
+    -------
+    Update
+        With the notes "floored" (how many variances were raised) and "reseeded" (how many components), if any.
+    """
+    if not update or set(update) - set("wmc"):
+        refuse("update", "be made of the letters w, m and c", repr(update))
+    s = statistics if prior is None else statistics + prior
+    if s.counts.shape != model.weights.shape:
+        refuse("statistics", f"be of {model.n_components} components, as the model has", len(s.counts))
+    if s.counts.sum() <= 0:
+        refuse("statistics", "count some frames", "none", "Nothing can be estimated from no data.")
+    lost = s.counts < max(floor.occupancy, np.finfo(float).tiny)
+    counts = np.where(lost, 1.0, s.counts)
+    offsets = model.offsets
+    if "m" in update:
+        offsets = np.where(lost[:, None], offsets, s.first / counts[:, None])
+    covariance, floored = model.covariance, 0
+    if "c" in update:
+        values = covariance.estimate(s.second, s.first, counts, offsets)
+        covariance, floored = covariance.replaced(values, lost, floor.minimum(s.variance))
+    weights = s.counts / s.counts.sum() if "w" in update else model.weights
+    means = np.where(lost[:, None], model.means, offsets + model.origin) if "m" in update else model.means
+    result = replace(model, weights=weights, means=means, covariance=covariance)
+    reseeded = 0
+    if floor.reseed and {"m", "c"} <= set(update):
+        for component in np.flatnonzero(lost):
+            if component != result.weights.argmax():
+                result, reseeded = _reseed(result, int(component)), reseeded + 1
+    notes = {"floored": floored, "reseeded": reseeded}
+    return Update(result, {name: n for name, n in notes.items() if n})
+
+
+def split(model: GMM, n: int) -> GMM:
+    """Return `model` with its `n` heaviest components split in two: K + n components.
+
+    The halves share weight and covariance and move apart by 0.2 standard deviations to each side.
+    """
+    heavy = np.sort(np.argsort(-model.weights, kind="stable")[:n])
+    keep = np.arange(model.n_components)
+    grown = model.take(np.concatenate([keep, heavy]))
+    shift = SPLIT * grown.covariance.deviations()
+    sign = np.zeros(grown.n_components)
+    sign[heavy], sign[len(keep) :] = -1.0, 1.0
+    weights = np.array(grown.weights)
+    weights[sign != 0] = np.concatenate([model.weights[heavy], model.weights[heavy]]) / 2
+    weights[sign == 0] = model.weights[np.setdiff1d(keep, heavy)]
+    return replace(grown, weights=weights, means=grown.means + sign[:, None] * shift)
+
+
+def _reseed(model: GMM, component: int) -> GMM:
+    """Return `model` in which `component` is one half of what was the heaviest."""
+    order = np.arange(model.n_components)
+    rest = np.delete(order, component)
+    halves = split(model.take(rest), 1)
+    place = np.empty_like(order)
+    place[rest], place[component] = np.arange(len(rest)), len(rest)
+    return halves.take(place)

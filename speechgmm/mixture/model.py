@@ -1,0 +1,144 @@
+"""GMM: the parameters of a Gaussian mixture as one frozen value. Symbols: N frames, K components, D dimensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import finite, integer, matrix, refuse
+from speechgmm.mixture.covariance import Covariance
+from speechgmm.mixture.statistics import Statistics
+
+Array = NDArray[Any]
+
+__all__ = ["GMM", "Sample"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Draws from a mixture: `frames` (N, D) and the index of the component (N,) that gave each."""
+
+    frames: Array
+    components: Array
+
+
+@dataclass(frozen=True, eq=False)
+class GMM:
+    """A Gaussian mixture.
+
+    Parameters
+    ----------
+    weights : array_like, shape (K,)
+        At least 0, with sum 1.
+    means : array_like, shape (K, D)
+    covariance : Covariance
+        For example ``Diagonal(variances)``.
+    origin : array_like, shape (D,), optional
+        The point about which statistics are taken; default: the mean of the mixture. It never changes the density;
+        near the data it keeps large offsets from costing precision.
+
+    Raises
+    ------
+    InvalidInput
+        If shapes disagree, an entry is not finite, or the weights are no distribution.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> gmm = GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal(np.ones((2, 1))))
+    >>> gmm.posteriors([[0.0]])
+    array([[0.5, 0.5]])
+    """
+
+    weights: Array
+    means: Array
+    covariance: Covariance
+    origin: Array = field(default=None)  # type: ignore[arg-type]
+
+    def __post_init__(self) -> None:
+        """Check the parameters and hold them as read-only float64."""
+        means = finite(np.array(self.means, dtype=np.float64, order="C"), "means")
+        if means.ndim != 2 or not means.size:
+            refuse("means", "be a matrix of shape (components, dimensions)", f"shape {means.shape}")
+        weights = finite(np.array(self.weights, dtype=np.float64), "weights")
+        if weights.shape != means.shape[:1] or weights.min() < 0 or abs(weights.sum() - 1) > 1e-6:
+            refuse(
+                "weights",
+                f"be {len(means)} numbers of at least 0 with sum 1",
+                f"shape {weights.shape}, minimum {weights.min():g}, sum {weights.sum():g}",
+            )
+        if self.covariance.deviations().shape != means.shape:
+            refuse("the covariance", f"fit means of shape {means.shape}", self.covariance.deviations().shape)
+        origin = weights @ means if self.origin is None else np.array(self.origin, dtype=np.float64)
+        if origin.shape != means.shape[1:]:
+            refuse("origin", f"have shape ({means.shape[1]},)", origin.shape)
+        for name, a in (("weights", weights), ("means", means), ("origin", finite(origin, "origin"))):
+            a.setflags(write=False)
+            object.__setattr__(self, name, a)
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return len(self.weights)
+
+    @property
+    def n_dimensions(self) -> int:
+        """D."""
+        return int(self.means.shape[1])
+
+    @property
+    def offsets(self) -> Array:
+        """The means relative to the origin, shape (K, D)."""
+        result: Array = self.means - self.origin
+        return result
+
+    def log_density(self, x: ArrayLike) -> Array:
+        """Return the log density of each frame of `x` (N, D), shape (N,), in nats."""
+        return self.covariance.log_density(self._check(x), self.weights, self.offsets, self.origin)
+
+    def posteriors(self, x: ArrayLike) -> Array:
+        """Return the posterior probability of each component for each frame of `x` (N, D), shape (N, K)."""
+        return self.covariance.posteriors(self._check(x), self.weights, self.offsets, self.origin)
+
+    def statistics(self, x: ArrayLike) -> Statistics:
+        """Return the sufficient statistics of the frames of `x` (N, D): the E-step."""
+        return self.covariance.statistics(self._check(x), self.weights, self.offsets, self.origin)
+
+    def imagined(self) -> Statistics:
+        """Return the statistics of one frame imagined in each component: what a MAP prior is made of."""
+        return Statistics(
+            origin=self.origin,
+            counts=np.ones(self.n_components),
+            first=self.offsets,
+            second=self.covariance.imagined(self.offsets),
+            log_likelihood=0.0,
+            frames=0.0,
+        )
+
+    def take(self, indices: ArrayLike) -> GMM:
+        """Return the mixture of the components with these indices, their weights scaled to sum 1."""
+        i = np.asarray(indices)
+        w = self.weights[i]
+        return replace(self, weights=w / w.sum(), means=self.means[i], covariance=self.covariance.take(i))
+
+    def sample(self, n: int, seed: int | np.random.Generator = 0) -> Sample:
+        """Draw `n` frames.
+
+        Parameters
+        ----------
+        n : int
+            How many; at least 1.
+        seed : int or numpy.random.Generator
+            The same seed gives the same frames.
+        """
+        rng = np.random.default_rng(seed)
+        size = integer(n, "n", minimum=1)
+        components = rng.choice(self.n_components, size=size, p=self.weights / self.weights.sum())
+        return Sample(self.means[components] + self.covariance.draw(components, rng), components)
+
+    def _check(self, x: ArrayLike) -> Array:
+        return matrix(x, dimensions=self.n_dimensions, minimum=0)

@@ -1,0 +1,86 @@
+"""Functions shaped like the builtin `map`, for work shared by threads or processes.
+
+Results come in the order of the items whatever finishes first, so ordered sums give the same bits with any number
+of workers; at most two items per worker are under way, so memory stays constant. numpy's own threads are held to
+one per worker.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+from speechgmm.checks import integer
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+__all__ = ["Mapper", "available_cores", "processes", "single_threaded", "threads"]
+
+
+class Mapper(Protocol):
+    """Anything called like the builtin `map` with one iterable."""
+
+    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+        """Yield `function(item)` in the order of `items`."""
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def threads(n: int | None = None) -> Mapper:
+    """Return a `map` that runs on `n` threads (default: the cores of this process).
+
+    Examples
+    --------
+    >>> list(threads(2)(abs, [-1, 2, -3]))
+    [1, 2, 3]
+    """
+    return _mapper(ThreadPoolExecutor, n)
+
+
+def processes(n: int | None = None) -> Mapper:
+    """Return a `map` that runs on `n` processes; the function and items must be picklable values."""
+    return _mapper(ProcessPoolExecutor, n)
+
+
+def single_threaded() -> Any:
+    """Return a context in which BLAS and OpenMP use one thread: sums then do not depend on the machine's load."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1)
+
+
+def _mapper(executor: Callable[[int], Executor], n: int | None) -> Mapper:
+    workers = available_cores() if n is None else integer(n, "threads", minimum=1)
+
+    def mapper(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+        with single_threaded():
+            if workers == 1:
+                yield from map(function, items)
+                return
+            with executor(workers) as pool:
+                yield from _ordered(pool, function, items, 2 * workers)
+
+    return mapper
+
+
+def _ordered(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
+    """Yield results in order while at most `ahead` items are under way; stop the rest when one fails."""
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

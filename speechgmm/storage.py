@@ -1,0 +1,212 @@
+"""Frozen values of arrays, numbers, text and nested values <-> one safetensors file.
+
+The file holds every array as a tensor and the rest as sorted JSON under one metadata key, with a digest over both,
+so that the same value gives the same bytes and a damaged file is refused. Nothing is ever unpickled or imported
+by a name from a file: `load` builds only the types that the caller passes.
+
+What can be stored: frozen dataclasses of arrays (bool, integer and float types), None, bool, int, float (NaN and
+infinities too), str, and tuples, lists and str-keyed mappings of these. Lists come back as tuples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechgmm.checks import refuse
+from speechgmm.errors import IncompatibleModel, InvalidInput
+
+__all__ = ["dumps", "fingerprint", "load", "loads", "read_header", "save"]
+
+_KEY = "speechgmm"
+_FORMAT = 1
+_Tensors = dict[str, np.ndarray[Any, Any]]
+
+
+def save(value: Any, path: str | os.PathLike[str]) -> None:
+    """Write a frozen dataclass to one file: beside it first, then renamed, so that no half file is ever seen.
+
+    Raises
+    ------
+    InvalidInput
+        If the value holds something that cannot be stored, or the folder cannot be written.
+    """
+    data = dumps(value)
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, target)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        refuse("the path of a model", "name a file that can be written", f"{target} ({error.strerror})")
+
+
+def load(path: str | os.PathLike[str], *types: type) -> Any:
+    """Read what `save` wrote; the first of `types` is the one expected, the others may be nested in it.
+
+    Raises
+    ------
+    InvalidInput
+        If the file is missing, is not such a file, or is damaged.
+    IncompatibleModel
+        If it holds another type, or was written by a later version of the format.
+    """
+    return loads(_read(path), *types, source=str(path))
+
+
+def dumps(value: Any) -> bytes:
+    """Return the bytes that `save` would write."""
+    from safetensors.numpy import save as to_bytes
+
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        refuse("a stored value", "be a dataclass instance", type(value).__name__)
+    tensors: _Tensors = {}
+    body = _encode(value, "", tensors)
+    header = {"format": _FORMAT, "value": body, "digest": _digest(body, tensors)}
+    return bytes(to_bytes(tensors, metadata={_KEY: _json(header)}))
+
+
+def loads(data: bytes, *types: type, source: str = "the data") -> Any:
+    """Build a value from the bytes of `dumps`; `source` names them in messages."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    header = _header(data, source)
+    try:
+        tensors = from_bytes(data)
+    except SafetensorError as error:
+        refuse(source, "be a whole model file", f"a damaged one ({error})", "Copy or train it again.")
+    if header["digest"] != _digest(header["value"], tensors):
+        refuse(source, "be unchanged since it was saved", "another digest", "Copy or train it again.")
+    known = {t.__name__: t for t in types}
+    expected, found = types[0].__name__, header["value"].get("$type")
+    if found != expected:
+        refuse(source, f"hold a {expected}", f"a {found}", error=IncompatibleModel)
+    return _decode(header["value"], known, tensors, source)
+
+
+def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the JSON part of a file (settings, versions, data summary), without building anything."""
+    value: dict[str, Any] = _header(_read(path), str(path))["value"]
+    return value
+
+
+def fingerprint(*values: Any) -> str:
+    """Return 16 hexadecimal digits that depend on the content of values alone."""
+    tensors: _Tensors = {}
+    body = [_encode(v, str(i), tensors) for i, v in enumerate(values)]
+    return _digest(body, tensors)[:16]
+
+
+def _encode(value: Any, name: str, tensors: _Tensors) -> Any:
+    """Turn a value into JSON, moving arrays to `tensors` under their dotted path."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+        encoded = {k: _encode(v, f"{name}.{k}".lstrip("."), tensors) for k, v in fields.items()}
+        return {"$type": type(value).__name__, "fields": encoded}
+    if isinstance(value, (np.ndarray, np.generic)):
+        tensors[name] = _plain(value, name)
+        return {"$array": name}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": str(value)}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [_encode(v, f"{name}.{i}", tensors) for i, v in enumerate(value)]
+    if isinstance(value, Mapping):
+        if not all(isinstance(k, str) for k in value):
+            refuse(f"the keys of {name}", "be text to be stored", f"{list(value)[:3]}")
+        return {"$dict": {k: _encode(v, f"{name}.{k}", tensors) for k, v in value.items()}}
+    return refuse(f"{name or 'a stored value'}", "be an array, number, text or a value of these", type(value).__name__)
+
+
+def _plain(value: np.ndarray[Any, Any] | np.generic, name: str) -> np.ndarray[Any, Any]:
+    """Return a C-contiguous, little-endian array: safetensors stores others transposed or swapped in silence."""
+    a = np.asarray(value)
+    if a.dtype.kind not in "biuf" or a.dtype.itemsize > 8:
+        refuse(f"the array {name}", "be of a bool, integer or float type of up to 64 bits", str(a.dtype))
+    return np.array(a, dtype=a.dtype.newbyteorder("<"), order="C", copy=True)
+
+
+def _decode(body: Any, types: Mapping[str, type], tensors: _Tensors, source: str) -> Any:
+    """Build the value of one JSON node."""
+    if isinstance(body, list):
+        return tuple(_decode(b, types, tensors, source) for b in body)
+    if not isinstance(body, dict):
+        return body
+    if "$array" in body:
+        return tensors[body["$array"]]
+    if "$float" in body:
+        return float(body["$float"])
+    if "$dict" in body:
+        return {k: _decode(v, types, tensors, source) for k, v in body["$dict"].items()}
+    cls = types.get(body["$type"])
+    if cls is None:
+        refuse(source, f"hold only {', '.join(types)}", f"a {body['$type']}", error=IncompatibleModel)
+    fields = {k: _decode(v, types, tensors, source) for k, v in body["fields"].items()}
+    allowed = {f.name for f in dataclasses.fields(cls) if f.init}
+    if unknown := sorted(set(fields) - allowed):
+        refuse(
+            source,
+            f"hold only the settings of {cls.__name__}",
+            f"also {', '.join(unknown)}",
+            "It was written by a later version: update speechgmm.",
+            error=IncompatibleModel,
+        )
+    try:
+        return cls(**fields)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{source} must hold a valid {cls.__name__}; {error}") from error
+
+
+def _header(data: bytes, source: str) -> dict[str, Any]:
+    """Return the checked JSON header of a file's bytes."""
+    advice = "Give a file that speechgmm wrote."
+    size = int.from_bytes(data[:8], "little")
+    try:
+        meta = json.loads(data[8 : 8 + size])["__metadata__"] if 0 < size <= len(data) - 8 else {}
+        header: dict[str, Any] = json.loads(meta[_KEY])
+        written = header["format"]
+    except (ValueError, KeyError, TypeError):
+        refuse(source, "be a speechgmm file (safetensors with a header)", f"{len(data)} other bytes", advice)
+    if written != _FORMAT:
+        refuse(
+            source,
+            f"be of format {_FORMAT}",
+            f"format {written}",
+            "Update speechgmm.",
+            error=IncompatibleModel,
+        )
+    return header
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        refuse("the model file", "exist", f"{path}, which does not")
+    except OSError as error:
+        refuse("the model file", "be a readable file", f"{path} ({error.strerror})")
+
+
+def _digest(body: Any, tensors: _Tensors) -> str:
+    digest = hashlib.sha256(_json(body).encode())
+    for name in sorted(tensors):
+        a = tensors[name]
+        digest.update(f"{name} {a.dtype.str} {a.shape} ".encode())
+        digest.update(a.tobytes())
+    return digest.hexdigest()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))
