@@ -1,0 +1,458 @@
+"""Laws of the metrics, slow oracles that follow the definitions, and cases done by hand."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.isotonic import isotonic_regression
+
+from speechgmm.errors import InvalidInput
+from speechgmm.evaluation import (
+    Scores,
+    actual_dcf,
+    cllr,
+    eer,
+    evaluate,
+    identification_rate,
+    min_cllr,
+    min_dcf,
+    roc_hull,
+    roc_points,
+)
+
+# few distinct whole numbers: many ties, and exact arithmetic
+tied = st.lists(st.integers(-6, 6), min_size=1, max_size=30)
+spread = st.lists(st.floats(-50, 50), min_size=1, max_size=30)
+either = st.one_of(st.tuples(tied, tied), st.tuples(spread, spread))
+priors = st.floats(0.001, 0.999)
+by_order = [eer, min_dcf, min_cllr]  # the metrics that depend on the order of the scores only
+
+
+# Oracles
+
+
+def brute_rates(targets, nontargets):
+    """(threshold, P_fa, P_miss) at every threshold, by counting."""
+    for threshold in [*sorted({*targets, *nontargets}), math.inf]:
+        p_fa = sum(s >= threshold for s in nontargets) / len(nontargets)
+        p_miss = sum(s < threshold for s in targets) / len(targets)
+        yield threshold, p_fa, p_miss
+
+
+def brute_min_dcf(targets, nontargets, prior, cost_miss, cost_fa):
+    costs = [prior * cost_miss * m + (1 - prior) * cost_fa * f for _, f, m in brute_rates(targets, nontargets)]
+    return min(costs) / min(prior * cost_miss, (1 - prior) * cost_fa)
+
+
+def brute_hull_eer(targets, nontargets):
+    """The EER on the hull: the lowest crossing of the diagonal by a chord of any two points of the ROC."""
+    points = [(f, m) for _, f, m in brute_rates(targets, nontargets)]
+    crossings = []
+    for f0, m0 in points:
+        for f1, m1 in points:
+            if m0 - f0 <= 0 <= m1 - f1 and m0 - f0 < m1 - f1:
+                share = (f0 - m0) / ((m1 - f1) - (m0 - f0))
+                crossings.append(m0 + share * (m1 - m0))
+    return min(crossings)
+
+
+def brute_cllr(targets, nontargets):
+    c_t = sum(math.log2(1 + math.exp(-s)) for s in targets) / len(targets)
+    c_n = sum(math.log2(1 + math.exp(s)) for s in nontargets) / len(nontargets)
+    return (c_t + c_n) / 2
+
+
+def isotonic_posteriors(targets, nontargets):
+    """scikit-learn's PAV: scores, and the posterior of a target at each."""
+    scores = np.array([*targets, *nontargets], dtype=float)
+    labels = np.r_[np.ones(len(targets)), np.zeros(len(nontargets))]
+    distinct, group = np.unique(scores, return_inverse=True)
+    weight = np.bincount(group)
+    return distinct, isotonic_regression(np.bincount(group, labels) / weight, sample_weight=weight)
+
+
+# The structure
+
+
+@given(either)
+def test_roc_points_are_the_rates_at_every_threshold(pair):
+    roc = roc_points(*pair)
+    expected = np.array(list(brute_rates(*pair)))
+    np.testing.assert_array_equal(roc.thresholds, expected[:, 0])
+    np.testing.assert_allclose(roc.p_fa, expected[:, 1], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(roc.p_miss, expected[:, 2], rtol=0, atol=1e-15)
+
+
+@given(either)
+def test_hull_is_convex_and_below_every_point_of_the_roc(pair):
+    hull, roc = roc_hull(*pair), roc_points(*pair)
+    assert (hull.p_fa[0], hull.p_miss[0], hull.p_fa[-1], hull.p_miss[-1]) == (1, 0, 0, 1)
+    assert (np.diff(hull.p_fa) <= 0).all()
+    assert (np.diff(hull.p_miss) >= 0).all()
+    x, y = np.cumsum(hull.nontargets), np.cumsum(hull.targets)
+    turns = hull.nontargets[:-1] * hull.targets[1:] - hull.targets[:-1] * hull.nontargets[1:]
+    assert (turns > 0).all()
+    assert (x[-1], y[-1]) == (len(pair[1]), len(pair[0]))
+    for weight in (0, 0.1, 0.5, 0.9, 1):  # no line lies lower for the ROC than for its hull
+        cost = weight * roc.p_miss + (1 - weight) * roc.p_fa
+        assert (weight * hull.p_miss + (1 - weight) * hull.p_fa).min() <= cost.min() + 1e-12
+
+
+@given(either)
+def test_hull_vertices_are_thresholds_of_the_roc(pair):
+    hull = roc_hull(*pair)
+    rates = {threshold: (f, m) for threshold, f, m in brute_rates(*pair)}
+    for threshold, f, m in zip(hull.thresholds, hull.p_fa, hull.p_miss, strict=True):
+        assert (f, m) == pytest.approx(rates[threshold], abs=1e-12)
+
+
+@given(either)
+def test_blocks_are_those_of_scikit_learns_isotonic_regression(pair):
+    hull = roc_hull(*pair)
+    scores, posteriors = isotonic_posteriors(*pair)
+    block = np.searchsorted(hull.thresholds, scores, side="right") - 1
+    own = hull.targets / (hull.targets + hull.nontargets)
+    np.testing.assert_allclose(own[block], posteriors, rtol=0, atol=1e-12)
+    assert (np.diff(own) > 0).all()
+
+
+@given(either)
+def test_llrs_of_the_blocks_increase_and_follow_from_their_counts(pair):
+    hull = roc_hull(*pair)
+    odds = len(pair[0]) / len(pair[1])
+    for llr, t, n in zip(hull.llr, hull.targets, hull.nontargets, strict=True):
+        expected = -math.inf if t == 0 else math.inf if n == 0 else math.log(t / n / odds)
+        assert llr == pytest.approx(expected, abs=1e-12)
+    assert (hull.llr[1:] > hull.llr[:-1]).all()
+
+
+# The metrics against their oracles
+
+
+@given(either, priors, st.floats(0.1, 10), st.floats(0.1, 10))
+def test_min_dcf_is_the_least_cost_of_all_thresholds(pair, prior, cost_miss, cost_fa):
+    found = min_dcf(*pair, prior=prior, cost_miss=cost_miss, cost_fa=cost_fa)
+    assert found == pytest.approx(brute_min_dcf(*pair, prior, cost_miss, cost_fa), rel=1e-9, abs=1e-12)
+
+
+@given(either)
+def test_eer_is_where_the_hull_crosses_the_diagonal(pair):
+    assert eer(*pair) == pytest.approx(brute_hull_eer(*pair), abs=1e-12)
+
+
+@given(either)
+def test_cllr_is_the_formula(pair):
+    assert cllr(*pair) == pytest.approx(brute_cllr(*pair), rel=1e-12)
+
+
+@given(either)
+def test_min_cllr_is_cllr_of_isotonic_llrs(pair):
+    targets, nontargets = (np.asarray(x, dtype=float) for x in pair)
+    scores, posterior = isotonic_posteriors(targets, nontargets)
+    with np.errstate(divide="ignore"):
+        llr = np.log(posterior) - np.log1p(-posterior) - math.log(len(targets) / len(nontargets))
+    llr[posterior < 1e-12], llr[posterior > 1 - 1e-12] = -np.inf, np.inf
+    at_t, at_n = llr[np.searchsorted(scores, targets)], llr[np.searchsorted(scores, nontargets)]
+    oracle = (np.logaddexp(0, -at_t).mean() + np.logaddexp(0, at_n).mean()) / 2 / math.log(2)
+    assert min_cllr(*pair) == pytest.approx(oracle, abs=1e-9)
+
+
+@given(either, priors)
+def test_actual_dcf_decides_at_the_bayes_threshold(pair, prior):
+    threshold = math.log((1 - prior) / prior)
+    miss = sum(s < threshold for s in pair[0]) / len(pair[0])
+    fa = sum(s >= threshold for s in pair[1]) / len(pair[1])
+    if min(abs(s - threshold) for s in (*pair[0], *pair[1])) > 1e-9:  # rounding may decide at the threshold itself
+        expected = (prior * miss + (1 - prior) * fa) / min(prior, 1 - prior)
+        assert actual_dcf(*pair, prior=prior) == pytest.approx(expected, rel=1e-9)
+
+
+def test_actual_dcf_accepts_a_score_at_the_threshold():
+    assert actual_dcf([0.0], [-1.0], prior=0.5) == 0
+    assert actual_dcf([1.0], [0.0], prior=0.5) == 1
+
+
+# Laws
+
+
+@pytest.mark.parametrize("metric", by_order)
+@pytest.mark.parametrize("transform", [lambda x: 3 * x + 7, lambda x: x**3, np.exp2], ids=["affine", "cube", "exp2"])
+@given(pair=st.tuples(tied, tied))
+def test_increasing_maps_of_the_scores_change_nothing(metric, transform, pair):
+    mapped = [transform(np.array(x, dtype=float)) for x in pair]
+    assert metric(*mapped) == metric(*pair)
+
+
+@pytest.mark.parametrize("metric", [*by_order, cllr, actual_dcf])
+@given(pair=either, copies=st.tuples(st.integers(1, 4), st.integers(1, 4)))
+def test_repeating_all_trials_of_a_kind_changes_nothing(metric, pair, copies):
+    repeated = [list(x) * k for x, k in zip(pair, copies, strict=True)]
+    assert metric(*repeated) == pytest.approx(metric(*pair), abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", [*by_order, cllr])
+@given(pair=either)
+def test_turning_the_sign_and_swapping_the_roles_changes_nothing(metric, pair):
+    options = {"prior": 0.5} if metric is min_dcf else {}
+    swapped = [[-s for s in pair[1]], [-s for s in pair[0]]]
+    assert metric(*swapped, **options) == pytest.approx(metric(*pair, **options), abs=1e-12)
+
+
+@given(either, priors)
+def test_swapped_roles_take_the_other_prior(pair, prior):
+    swapped = [[-s for s in pair[1]], [-s for s in pair[0]]]
+    assert min_dcf(*swapped, prior=1 - prior) == pytest.approx(min_dcf(*pair, prior=prior), rel=1e-9, abs=1e-12)
+
+
+@given(either)
+def test_eer_on_the_hull_is_at_most_the_raw_one_and_a_half(pair):
+    raw = min(max(f, m) for _, f, m in brute_rates(*pair))
+    assert eer(*pair) <= min(raw, 0.5) + 1e-12
+
+
+@given(either)
+def test_eer_is_the_least_error_rate_at_the_hardest_prior(pair):
+    hull = roc_hull(*pair)
+    weights = np.linspace(0, 1, 501)[:, None]
+    least = (weights * hull.p_miss + (1 - weights) * hull.p_fa).min(axis=1)
+    assert least.max() <= eer(*pair) + 1e-12
+    assert least.max() == pytest.approx(eer(*pair), abs=2 / 500)
+
+
+@given(either)
+def test_bounds(pair):
+    assert 0 <= min_cllr(*pair) <= 1 + 1e-12
+    assert min_cllr(*pair) <= cllr(*pair) + 1e-12
+    assert 0 <= min_dcf(*pair) <= 1
+    assert min_dcf(*pair) <= actual_dcf(*pair) + 1e-12
+
+
+@given(tied, tied)
+def test_perfect_separation_costs_nothing(low, high):
+    targets, nontargets = [s + 20 for s in high], low
+    assert [metric(targets, nontargets) for metric in by_order] == [0, 0, 0]
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.floats(-5, 5))
+def test_identical_scores_say_nothing(t, n, score):
+    assert [metric([score] * t, [score] * n) for metric in by_order] == [0.5, 1, 1]
+
+
+def test_scores_upside_down_are_as_bad_as_none():
+    assert [metric([0, 1], [2, 3]) for metric in by_order] == [0.5, 1, 1]
+
+
+# By hand
+
+
+def test_a_case_by_hand():
+    targets, nontargets = [1.0, 3.0, 4.0], [0.0, 2.0]
+    hull = roc_hull(targets, nontargets)
+    np.testing.assert_array_equal(hull.thresholds, [0, 1, 3, np.inf])
+    np.testing.assert_array_equal(hull.p_fa, [1, 0.5, 0, 0])
+    np.testing.assert_allclose(hull.p_miss, [0, 0, 1 / 3, 1])
+    np.testing.assert_array_equal(hull.targets, [0, 1, 2])
+    np.testing.assert_array_equal(hull.nontargets, [1, 1, 0])
+    assert eer(targets, nontargets) == pytest.approx(0.2)  # (0.5, 0) to (0, 1/3) meets the diagonal at 0.2
+    assert min_dcf(targets, nontargets, prior=0.5) == pytest.approx(1 / 3)
+    assert min_dcf(targets, nontargets, prior=0.01) == pytest.approx(1 / 3)
+    assert min_dcf(targets, nontargets, prior=0.9) == pytest.approx(0.5)
+    posterior = (1 / 3) / (1 / 3 + 1 / 2)
+    assert min_cllr(targets, nontargets) == pytest.approx(
+        -(math.log2(posterior) / 3 + math.log2(1 - posterior) / 2) / 2
+    )
+
+
+def test_nist_costs_by_hand():
+    # SRE 2008: P = 0.01, C_miss = 10, C_fa = 1; normalizer 0.1; one miss of four and one false alarm of a hundred
+    targets, nontargets = [0, 5, 5, 5], [1] * 99 + [5]
+    cost = (0.1 * 0.25 + 0.99 * 0.01) / 0.1
+    assert min_dcf(targets, nontargets, prior=0.01, cost_miss=10) == pytest.approx(cost)
+
+
+def test_cllr_of_large_scores_neither_overflows_nor_loses_them():
+    assert cllr([1e4], [-1e4]) == 0
+    assert cllr([-1e4], [1e4]) == pytest.approx(1e4 / math.log(2))
+
+
+def test_float32_scores_are_taken_as_they_are():
+    x = np.float32([0.1, 0.2, 0.3])
+    assert eer(x, x - 1) == eer(x.astype(float), (x - 1).astype(float))
+
+
+def test_a_large_case_agrees_with_theory():
+    rng = np.random.default_rng(0)
+    targets, nontargets = rng.normal(2, 2, 100_000), rng.normal(-2, 2, 100_000)
+    # equal variances 2 d with means +-d: these are calibrated LLRs, with EER = Phi(-d / sqrt(2 d)), here d = 2
+    assert eer(targets, nontargets) == pytest.approx(0.5 * math.erfc(1 / math.sqrt(2)), abs=0.003)
+    assert cllr(targets, nontargets) == pytest.approx(min_cllr(targets, nontargets), abs=0.003)
+
+
+# Identification
+
+
+def table(rows):
+    return Scores(*zip(*rows, strict=True))
+
+
+CLOSED = [
+    ("ann", "a", 3.0, 1),
+    ("bob", "a", 1.0, 0),
+    ("cid", "a", 2.0, 0),
+    ("ann", "b", 2.0, 0),
+    ("bob", "b", 1.0, 1),
+    ("cid", "b", 0.0, 0),
+]
+OPEN = [("ann", "x", 9.0, 0), ("bob", "x", 8.0, 0), ("cid", "x", 7.0, 0)]
+
+
+@pytest.mark.parametrize(("rank", "rate"), [(1, 0.5), (2, 1.0), (9, 1.0)])
+def test_identification_rate_by_hand(rank, rate):
+    assert identification_rate(table(CLOSED), rank=rank) == rate
+
+
+def test_ties_count_against_the_system():
+    scores = table([("ann", "a", 1.0, 1), ("bob", "a", 1.0, 0), ("cid", "a", 0.0, 0)])
+    assert identification_rate(scores) == 0
+    assert identification_rate(scores, rank=2) == 1
+
+
+def test_tests_without_a_target_or_with_two_are_not_counted():
+    two = [("ann", "t", 0.0, 1), ("bob", "t", 0.0, 1), ("cid", "t", 9.0, 0)]
+    assert identification_rate(table(CLOSED + OPEN + two)) == 0.5
+
+
+@given(st.data())
+def test_identification_rate_against_a_loop(data):
+    speakers, tests = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 5))
+    score = np.array(data.draw(st.lists(st.integers(0, 4), min_size=speakers * tests, max_size=speakers * tests)))
+    score = score.reshape(tests, speakers).astype(float)
+    own = [data.draw(st.integers(0, speakers - 1)) for _ in range(tests)]
+    rank = data.draw(st.integers(1, 3))
+    rows = [
+        (f"s{s}", f"t{t}", score[t, s], int(s == own[t]))
+        for t, s in data.draw(st.permutations([(t, s) for t in range(tests) for s in range(speakers)]))
+    ]
+    hits = 0
+    for t in range(tests):
+        better = [s for s in range(speakers) if s != own[t] and score[t, s] >= score[t, own[t]]]
+        hits += len(better) + 1 <= rank
+    assert identification_rate(table(rows), rank=rank) == pytest.approx(hits / tests)
+
+
+# Evaluation
+
+
+def test_evaluate_is_the_metrics_together():
+    scores = table(CLOSED)
+    pair = scores.score[scores.target == 1], scores.score[scores.target == 0]
+    options = {"prior": 0.2, "cost_miss": 5.0, "cost_fa": 2.0}
+    found = evaluate(scores, **options)
+    assert (found.trials, found.targets, found.nontargets, found.tests) == (6, 2, 4, 2)
+    assert (found.eer, found.cllr, found.min_cllr) == (eer(*pair), cllr(*pair), min_cllr(*pair))
+    assert (found.min_dcf, found.actual_dcf) == (min_dcf(*pair, **options), actual_dcf(*pair, **options))
+    assert (found.prior, found.cost_miss, found.cost_fa) == (0.2, 5.0, 2.0)
+    assert found.identification_rate == 0.5
+    assert found.left_out == ()
+
+
+def test_as_dict_goes_through_json():
+    found = evaluate(table(CLOSED)).as_dict()
+    assert json.loads(json.dumps(found)) == found
+    wanted = {"trials", "targets", "eer", "min_dcf", "cllr", "min_cllr", "identification_rate", "left_out"}
+    assert wanted <= set(found)
+
+
+def test_evaluate_says_which_tests_it_does_not_count():
+    two = [("ann", "t", 0.0, 1), ("bob", "t", 0.0, 1), ("cid", "t", 9.0, 0)]
+    found = evaluate(table(CLOSED + OPEN + two))
+    assert found.identification_rate == 0.5
+    assert found.left_out == (
+        "identification_rate: 1 of 4 tests not counted, with no target trial (open set)",
+        "identification_rate: 1 of 4 tests not counted, with more than one target trial",
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (CLOSED[:-1], "1 of 2 tests are not scored against all 3 speakers"),
+        ([("ann", "a", 1.0, 1), ("ann", "b", 0.0, 0)], "there is one speaker only"),
+        (
+            [("ann", "a", 1.0, 1), ("bob", "a", 1.0, 1), ("ann", "b", 0.0, 0)],
+            "no test has exactly one target trial",
+        ),
+    ],
+)
+def test_evaluate_leaves_out_an_identification_rate_that_would_mislead(rows, why):
+    found = evaluate(table(rows))
+    assert found.identification_rate is None
+    assert found.as_dict()["left_out"] == [f"identification_rate: {why}"]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("metric", [*by_order, cllr, actual_dcf, roc_points, roc_hull])
+@pytest.mark.parametrize(
+    ("targets", "nontargets", "message"),
+    [
+        ([], [1.0], r"target_scores must hold at least one score; got none\. Without target trials"),
+        ([1.0], [], r"nontarget_scores must hold at least one score; got none\. Without nontarget trials"),
+        ([1.0, math.nan], [1.0], r"target_scores must be finite; got 1 NaN .* first at index \(1,\)"),
+        ([1.0], [-math.inf], r"nontarget_scores must be finite; got 1 NaN or infinite"),
+        ([[1.0]], [1.0], r"target_scores must be one-dimensional; got shape \(1, 1\)"),
+        ([1.0], ["a"], "nontarget_scores must hold real numbers"),
+    ],
+)
+def test_bad_scores_are_refused(metric, targets, nontargets, message):
+    with pytest.raises(InvalidInput, match=message):
+        metric(targets, nontargets)
+
+
+@pytest.mark.parametrize("metric", [min_dcf, actual_dcf])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prior": 0}, "prior must be above 0 and at most 1; got 0"),
+        ({"prior": 1}, "prior must be below 1; got 1"),
+        ({"prior": math.nan}, "prior must be above 0"),
+        ({"prior": "much"}, "prior must be a number; got 'much'"),
+        ({"cost_miss": 0}, "cost_miss must be above 0; got 0"),
+        ({"cost_fa": -1}, "cost_fa must be above 0; got -1"),
+        ({"cost_fa": math.inf}, "cost_fa must be finite; got inf"),
+    ],
+)
+def test_bad_applications_are_refused(metric, options, message):
+    with pytest.raises(InvalidInput, match=message):
+        metric([1.0], [0.0], **options)
+
+
+@pytest.mark.parametrize("function", [evaluate, identification_rate])
+def test_unlabeled_trials_are_refused(function):
+    rows = [("ann", "a", 1.0, 1), ("bob", "a", 0.0, -1), ("cid", "a", 0.0, -1)]
+    message = (
+        r"target must be 1 or 0 in every trial; got 2 of 3 trials without a label, "
+        r"the first speaker 'bob' with test 'a'\. Take the labels from a list of trials with join\."
+    )
+    with pytest.raises(InvalidInput, match=message):
+        function(table(rows))
+
+
+@pytest.mark.parametrize(("target", "kind"), [(0, "target_scores"), (1, "nontarget_scores")])
+def test_one_kind_of_trials_alone_is_refused(target, kind):
+    with pytest.raises(InvalidInput, match=f"^{kind} must hold at least one score; got none"):
+        evaluate(table([("ann", "a", 1.0, target)]))
+
+
+def test_identification_without_any_target_is_refused():
+    with pytest.raises(InvalidInput, match=r"scores must hold a test with exactly one target trial, .*; got none"):
+        identification_rate(table(OPEN))
+
+
+def test_a_rank_below_one_is_refused():
+    with pytest.raises(InvalidInput, match="rank must be at least 1; got 0"):
+        identification_rate(table(CLOSED), rank=0)
