@@ -101,13 +101,14 @@ def number(
     """Return `value` as a float from `minimum` (left out with `above`) to `maximum`."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         refuse(what, "be a number", repr(value), advice)
-    low_ok = value > minimum if above else value >= minimum
-    if not (low_ok and value <= maximum):
+    found = float(value)  # a float32 would be compared with the bounds in its own precision
+    low_ok = found > minimum if above else found >= minimum
+    if not (low_ok and found <= maximum):
         rule = f"be {'above' if above else 'at least'} {minimum:g}{unit}"
         if maximum < np.inf:
             rule += f" and at most {maximum:g}{unit}"
-        refuse(what, rule, f"{value:g}{unit}", advice)
-    return float(value)
+        refuse(what, rule, f"{found:g}{unit}", advice)
+    return found
 
 
 def integer(value: Any, what: str, *, minimum: int, maximum: int | None = None, advice: str = "") -> int:

@@ -58,7 +58,7 @@ def single_threaded() -> Any:
 
 
 def _mapper(executor: Callable[[int], Executor], n: int | None) -> Mapper:
-    workers = available_cores() if n is None else integer(n, "threads", minimum=1)
+    workers = available_cores() if n is None else integer(n, "the number of workers", minimum=1)
 
     def mapper(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
         with single_threaded():

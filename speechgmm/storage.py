@@ -10,6 +10,7 @@ infinities too), str, and tuples, lists and str-keyed mappings of these. Lists c
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -42,13 +43,15 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
     """
     data = dumps(value)
     target = Path(path)
-    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    beside = target.parent / f".{target.name}.{uuid.uuid4().hex}"
     try:
         beside.write_bytes(data)
         os.replace(beside, target)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         refuse("the path of a model", "name a file that can be written", f"{target} ({error.strerror})")
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
 
 
 def load(path: str | os.PathLike[str], *types: type) -> Any:
@@ -126,7 +129,9 @@ def _encode(value: Any, name: str, tensors: _Tensors) -> Any:
     if isinstance(value, Mapping):
         if not all(isinstance(k, str) for k in value):
             refuse(f"the keys of {name}", "be text to be stored", f"{list(value)[:3]}")
-        return {"$dict": {k: _encode(v, f"{name}.{k}", tensors) for k, v in value.items()}}
+        # dots in keys are escaped, so that {"a.b": x} and {"a": {"b": x}} keep apart
+        parts = {k: k.replace("\\", "\\\\").replace(".", "\\.") for k in value}
+        return {"$dict": {k: _encode(v, f"{name}.{parts[k]}", tensors) for k, v in value.items()}}
     return refuse(f"{name or 'a stored value'}", "be an array, number, text or a value of these", type(value).__name__)
 
 
@@ -176,7 +181,7 @@ def _header(data: bytes, source: str) -> dict[str, Any]:
     try:
         meta = json.loads(data[8 : 8 + size])["__metadata__"] if 0 < size <= len(data) - 8 else {}
         header: dict[str, Any] = json.loads(meta[_KEY])
-        written = header["format"]
+        written, _, _ = header["format"], header["value"], header["digest"]
     except (ValueError, KeyError, TypeError):
         refuse(source, "be a speechgmm file (safetensors with a header)", f"{len(data)} other bytes", advice)
     if written != _FORMAT:

@@ -139,7 +139,7 @@ def _relevances(relevance: float | Mapping[str, float]) -> dict[str, float]:
     given = dict(relevance) if isinstance(relevance, Mapping) else dict.fromkeys(_LETTERS, relevance)
     if unknown := sorted(set(given) - set(_LETTERS)):
         refuse("relevance", "be given for w, m and c", ", ".join(unknown), advice)
-    top = float(np.finfo(float).max)
+    top = 1e100  # far beyond any use, and its products stay finite
     return {
         k: number(given.get(k, 4.0), "relevance", minimum=0.0, maximum=top, unit=" frames", advice=advice)
         for k in _LETTERS

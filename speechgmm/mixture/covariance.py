@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.checks import finite, refuse
+from speechgmm.checks import finite, numeric, refuse
 from speechgmm.mixture.statistics import Statistics
 
 Array = NDArray[Any]
@@ -69,7 +69,9 @@ class Covariance(ABC):
             log_weights = np.log(weights)
         for start in range(0, len(x), BLOCK):
             y = np.asarray(x[start : start + BLOCK], dtype=np.float64) - origin
-            yield y, self.log_components(y, offsets) + log_weights
+            with np.errstate(over="ignore", invalid="ignore"):  # `log_sum` refuses what is out of reach
+                joint = self.log_components(y, offsets) + log_weights
+            yield y, joint
 
     def log_density(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Array:
         """Return the log density of each frame, shape (N,), in nats."""
@@ -127,7 +129,7 @@ class Diagonal(Covariance):
 
     def __post_init__(self) -> None:
         """Check the variances and hold them as read-only float64."""
-        v = np.array(self.variances, dtype=np.float64, order="C")
+        v = np.array(numeric(self.variances, "variances"), dtype=np.float64, order="C")
         if v.ndim != 2 or not v.size:
             refuse("variances", "be a matrix of shape (components, dimensions)", f"shape {v.shape}")
         finite(v, "variances")

@@ -140,14 +140,12 @@ def reiterable(blocks: Iterable[Any]) -> None:
             "blocks",
             "be iterable again and again",
             f"a one-shot {type(blocks).__name__}",
-            "Pass a list of arrays, or an object whose __iter__ starts anew (speechgmm.features.Blocks).",
+            "Pass a list of arrays, or an object whose __iter__ starts anew (speechgmm.mixture.ArrayBlocks).",
         )
 
 
 def _total(parts: Iterable[Any]) -> Any:
-    try:
-        return functools.reduce(operator.add, parts)
-    except TypeError as error:
-        if "empty" not in str(error):
-            raise
+    rest = iter(parts)
+    for first in rest:
+        return functools.reduce(operator.add, rest, first)
     return refuse("blocks", "hold at least one block of frames", "none")

@@ -61,6 +61,8 @@ def initialize(
     """
     k = integer(n_components, "n_components", minimum=1)
     choice(method, "method", METHODS)
+    if np.ndim(floor.absolute) > 1:
+        refuse("the absolute floor", "be one number or one a dimension here", f"shape {np.shape(floor.absolute)}")
     rng = np.random.default_rng(seed)
     size = max(100 * k, 20_000) if sample_size is None else integer(sample_size, "sample_size", minimum=1)
     x = sample_frames(as_blocks(blocks), size, rng).astype(np.float64)
@@ -102,7 +104,9 @@ def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor
     hard = np.zeros((len(x), k))
     hard[np.arange(len(x)), labels] = 1.0
     start = _random(x, k, rng, whole)
-    statistics = Statistics(whole.origin, hard.sum(axis=0), hard.T @ y, hard.T @ (y * y), 0.0, float(len(x)))
+    with single_threaded():
+        first, second = hard.T @ y, hard.T @ (y * y)
+    statistics = Statistics(whole.origin, hard.sum(axis=0), first, second, 0.0, float(len(x)))
     return maximize(statistics, start, floor=floor).model
 
 

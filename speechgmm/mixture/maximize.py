@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.checks import finite, number, refuse
+from speechgmm.checks import finite, integer, number, numeric, refuse
+from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture.em import Update
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
@@ -48,7 +49,7 @@ class Floor:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        absolute = finite(np.asarray(self.absolute, dtype=np.float64), "the absolute floor")
+        absolute = finite(numeric(self.absolute, "the absolute floor"), "the absolute floor")
         if absolute.min(initial=0.0) < 0:
             refuse("the absolute floor", "be at least 0", f"{absolute.min():g}")
         number(self.relative, "the relative floor", minimum=0.0, maximum=1.0)
@@ -94,8 +95,14 @@ def maximize(
     if not update or set(update) - set("wmc"):
         refuse("update", "be made of the letters w, m and c", repr(update))
     s = statistics if prior is None else statistics + prior
-    if s.counts.shape != model.weights.shape:
-        refuse("statistics", f"be of {model.n_components} components, as the model has", len(s.counts))
+    if s.first.shape != model.means.shape or not np.array_equal(s.origin, model.origin):
+        refuse(
+            "statistics",
+            f"be taken against this model of shape {model.means.shape}",
+            f"shape {s.first.shape}, or another origin",
+            "Use model.statistics(frames).",
+            error=IncompatibleModel,
+        )
     if s.counts.sum() <= 0:
         refuse("statistics", "count some frames", "none", "Nothing can be estimated from no data.")
     lost = s.counts < max(floor.occupancy, np.finfo(float).tiny)
@@ -124,6 +131,7 @@ def split(model: GMM, n: int) -> GMM:
 
     The halves share weight and covariance and move apart by 0.2 standard deviations to each side.
     """
+    integer(n, "n", minimum=0, maximum=model.n_components)
     heavy = np.sort(np.argsort(-model.weights, kind="stable")[:n])
     keep = np.arange(model.n_components)
     grown = model.take(np.concatenate([keep, heavy]))

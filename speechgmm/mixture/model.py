@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import finite, integer, matrix, refuse
+from speechgmm.checks import finite, integer, matrix, numeric, refuse
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.statistics import Statistics
 
@@ -61,19 +61,23 @@ class GMM:
 
     def __post_init__(self) -> None:
         """Check the parameters and hold them as read-only float64."""
-        means = finite(np.array(self.means, dtype=np.float64, order="C"), "means")
+        means = finite(np.array(numeric(self.means, "means"), dtype=np.float64, order="C"), "means")
         if means.ndim != 2 or not means.size:
             refuse("means", "be a matrix of shape (components, dimensions)", f"shape {means.shape}")
-        weights = finite(np.array(self.weights, dtype=np.float64), "weights")
-        if weights.shape != means.shape[:1] or weights.min() < 0 or abs(weights.sum() - 1) > 1e-6:
+        weights = finite(np.array(numeric(self.weights, "weights"), dtype=np.float64), "weights")
+        if weights.shape != means.shape[:1]:
+            refuse("weights", f"have shape ({len(means)},), as the means say", f"shape {weights.shape}")
+        if weights.min() < 0 or abs(weights.sum() - 1) > 1e-6:
             refuse(
                 "weights",
                 f"be {len(means)} numbers of at least 0 with sum 1",
-                f"shape {weights.shape}, minimum {weights.min():g}, sum {weights.sum():g}",
+                f"minimum {weights.min():g}, sum {weights.sum():g}",
             )
+        if not isinstance(self.covariance, Covariance):
+            refuse("the covariance", "be a Covariance, such as Diagonal(variances)", type(self.covariance).__name__)
         if self.covariance.deviations().shape != means.shape:
             refuse("the covariance", f"fit means of shape {means.shape}", self.covariance.deviations().shape)
-        origin = weights @ means if self.origin is None else np.array(self.origin, dtype=np.float64)
+        origin = weights @ means if self.origin is None else np.array(numeric(self.origin, "origin"), dtype=np.float64)
         if origin.shape != means.shape[1:]:
             refuse("origin", f"have shape ({means.shape[1]},)", origin.shape)
         for name, a in (("weights", weights), ("means", means), ("origin", finite(origin, "origin"))):

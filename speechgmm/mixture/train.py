@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
+from speechgmm.checks import refuse
 from speechgmm.mixture.blocks import as_blocks
 from speechgmm.mixture.em import Fit, Stop, fit
 from speechgmm.mixture.initialize import initialize
@@ -54,6 +55,8 @@ def fit_gmm(
     array([ 0., 10.])
     """
     data = as_blocks(blocks)
+    if isinstance(init, GMM) and init.n_components != n_components:
+        refuse("n_components", f"be {init.n_components}, as init has", n_components)
     start = init if isinstance(init, GMM) else initialize(data, n_components, method=init, seed=seed, floor=floor)
     m_step = functools.partial(maximize, floor=floor)
     return fit(start, data, m_step, stop=stop, mapper=threads(n_threads), on_iteration=on_iteration)

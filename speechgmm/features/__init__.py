@@ -1,0 +1,26 @@
+"""Sound -> matrices of (frames, dimensions). It knows nothing of speakers as models, only as names in a corpus.
+
+`MFCC` is the front end, `read` reads sound, `read_corpus` lists recordings, `extract_all` and `training_frames` turn
+many of them into features.
+"""
+
+from speechgmm.features.audio import Signal, read, sample_rate
+from speechgmm.features.blocks import Extracted, Skipped, TrainingFrames, extract, extract_all, training_frames
+from speechgmm.features.corpus import Corpus, Recording, read_corpus
+from speechgmm.features.mfcc import MFCC
+
+__all__ = [
+    "MFCC",
+    "Corpus",
+    "Extracted",
+    "Recording",
+    "Signal",
+    "Skipped",
+    "TrainingFrames",
+    "extract",
+    "extract_all",
+    "read",
+    "read_corpus",
+    "sample_rate",
+    "training_frames",
+]

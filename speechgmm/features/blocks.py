@@ -1,0 +1,131 @@
+"""Features of many recordings: in order, on several threads, in constant memory. Symbols: N frames, D dimensions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.checks import refuse
+from speechgmm.errors import SpeechGMMError
+from speechgmm.features import audio
+from speechgmm.features.corpus import Recording
+from speechgmm.features.mfcc import MFCC
+from speechgmm.mixture import ArrayBlocks
+from speechgmm.parallel import Mapper, threads
+
+Array = NDArray[Any]
+
+__all__ = ["Extracted", "Skipped", "TrainingFrames", "extract", "extract_all", "training_frames"]
+
+
+@dataclass(frozen=True, eq=False)
+class Extracted:
+    """The features of a recording, or the error that it met.
+
+    Parameters
+    ----------
+    recording : Recording
+    features : ndarray, shape (N, D), or None where there is an `error`
+    digest : str
+        Names the recording by its samples; empty where they could not be read.
+    seconds : float
+        Speech, in seconds.
+    error : SpeechGMMError or None
+    """
+
+    recording: Recording
+    features: Array | None
+    digest: str
+    seconds: float
+    error: SpeechGMMError | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A recording that was left out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingFrames:
+    """All frames of many recordings as re-iterable `blocks`, and what was left out."""
+
+    blocks: ArrayBlocks
+    recordings: int
+    seconds: float
+    skipped: tuple[Skipped, ...]
+
+
+def extract(frontend: MFCC, recording: Recording) -> Extracted:
+    """Read one recording and return its features, or its error."""
+    digest = ""
+    try:
+        signal = audio.read(recording.path, channel=recording.channel, start=recording.start, end=recording.end)
+        digest = signal.digest
+        features = frontend.from_signal(signal, what=recording.path)
+    except SpeechGMMError as error:
+        return Extracted(recording, None, digest, 0.0, error)
+    return Extracted(recording, features, digest, len(features) * frontend.hop_length)
+
+
+def extract_all(
+    frontend: MFCC,
+    recordings: Iterable[Recording],
+    *,
+    mapper: Mapper | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Iterator[Extracted]:
+    """Yield the features of recordings in their order.
+
+    Parameters
+    ----------
+    frontend : MFCC
+    recordings : iterable of Recording
+    mapper : callable, optional
+        Shaped like the builtin `map`; default: the threads of this machine.
+    on_progress : callable, optional
+        Called with how many are done.
+    """
+    work = (mapper or threads())(lambda r: extract(frontend, r), recordings)
+    for done, extracted in enumerate(work, 1):
+        yield extracted
+        if on_progress:
+            on_progress(done)
+
+
+def training_frames(
+    frontend: MFCC,
+    recordings: Iterable[Recording],
+    *,
+    mapper: Mapper | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> TrainingFrames:
+    """Extract the features of recordings once, into an unnamed temporary file that EM then reads again and again.
+
+    Raises
+    ------
+    InvalidInput
+        If no recording could be used; the first reason is given.
+    """
+    skipped, used, seconds, frames = [], 0, 0.0, 0
+    with tempfile.TemporaryFile(prefix="speechgmm-") as spool:
+        for e in extract_all(frontend, recordings, mapper=mapper, on_progress=on_progress):
+            if e.features is None:
+                skipped.append(Skipped(e.recording.name, str(e.error)))
+                continue
+            spool.write(np.ascontiguousarray(e.features, dtype="<f4").tobytes())
+            used, seconds, frames = used + 1, seconds + e.seconds, frames + len(e.features)
+        if not used:
+            found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
+            refuse("a corpus", "hold at least one usable recording", found)
+        spool.flush()
+        # the map keeps the file alive after its handle and name are gone
+        x = np.memmap(spool, dtype="<f4", mode="r", shape=(frames, frontend.n_dimensions))
+    return TrainingFrames(ArrayBlocks(x), used, seconds, tuple(skipped))

@@ -1,0 +1,251 @@
+"""Corpora: which recordings there are, who speaks in each. A CSV manifest, a folder of folders, a Kaldi directory.
+
+`read_corpus` says what is listed and opens no sound; a recording that is missing or damaged is reported when it is
+read, so that one bad file does not lose the others.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from speechgmm.checks import refuse
+
+__all__ = ["AUDIO_ENDINGS", "Corpus", "Recording", "read_corpus"]
+
+AUDIO_ENDINGS = frozenset(
+    ".wav .flac .ogg .oga .opus .mp3 .aiff .aif .aifc .au .snd .w64 .rf64 .caf .sph .nist".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording, or a part of one.
+
+    Parameters
+    ----------
+    path : str
+        The sound file.
+    speaker : str
+    name : str
+        What tables call it: the path as the corpus writes it, or the utterance of a Kaldi directory.
+    session : str or None
+        The call, day or sitting; None where the corpus does not say: then each recording is its own.
+    start, end : float
+        The part that counts, in seconds; `end` None is the end of the file.
+    channel : int or "mix"
+    columns : mapping
+        Everything that the corpus says of it, as text: what `Corpus.where` asks.
+    """
+
+    path: str
+    speaker: str
+    name: str
+    session: str | None = None
+    start: float = 0.0
+    end: float | None = None
+    channel: int | str = "mix"
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def session_name(self) -> str:
+        """The session, or the recording's own name where it is not known."""
+        return self.session or self.name
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Recordings in the order in which the `source` lists them."""
+
+    recordings: tuple[Recording, ...]
+    source: str
+
+    def __iter__(self) -> Iterator[Recording]:
+        """Iterate over the recordings."""
+        return iter(self.recordings)
+
+    def __len__(self) -> int:
+        """Return how many recordings there are."""
+        return len(self.recordings)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The speakers, sorted."""
+        return tuple(sorted({r.speaker for r in self.recordings}))
+
+    def where(self, **conditions: str | Collection[str]) -> Corpus:
+        """Keep the recordings whose columns have these values, or one of several values.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such column, or nothing is left.
+
+        Examples
+        --------
+        >>> a = Recording("a.wav", "ann", "a.wav", columns={"split": "ubm"})
+        >>> b = Recording("b.wav", "bob", "b.wav", columns={"split": "test"})
+        >>> Corpus((a, b), "example").where(split="test").speakers
+        ('bob',)
+        """
+        kept = self.recordings
+        for column, values in conditions.items():
+            known = sorted({c for r in self.recordings for c in r.columns})
+            if column not in known:
+                refuse("the condition", f"name a column of {self.source}: {', '.join(known)}", repr(column))
+            wanted = {values} if isinstance(values, str) else set(values)
+            kept = tuple(r for r in kept if r.columns.get(column, "") in wanted)
+        if not kept:
+            found = ", ".join(f"{k}={v}" for k, v in conditions.items())
+            refuse("the condition", f"keep at least one of the {len(self)} recordings of {self.source}", found)
+        return replace(self, recordings=kept)
+
+
+def read_corpus(path: str | os.PathLike[str]) -> Corpus:
+    """Read a corpus.
+
+    Parameters
+    ----------
+    path : path
+        A CSV (or TSV) with the columns ``path,speaker`` and, if wanted, ``session,start,end,channel`` and any others,
+        its paths relative to itself; or a folder with one subfolder a speaker (folders inside that are sessions);
+        or a Kaldi data directory (``wav.scp``, ``utt2spk`` and, if wanted, ``segments``).
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such thing, it is empty, lacks a column or file, or has a line that says nothing usable.
+    """
+    p = Path(path)
+    if not p.exists():
+        refuse("a corpus", "exist", f"{p}, which does not", "Give a CSV, a folder of folders, or a Kaldi directory.")
+    if p.is_file():
+        recordings = _read_csv(p)
+    elif (p / "wav.scp").exists():
+        recordings = _read_kaldi(p)
+    else:
+        recordings = _read_folder(p)
+    seen: set[tuple[str, float, float | None, str]] = set()
+    for r in recordings:
+        part = (r.path, r.start, r.end, str(r.channel))
+        if part in seen:
+            refuse(str(p), "list each recording once", f"{r.name} twice")
+        seen.add(part)
+    return Corpus(tuple(recordings), str(p))
+
+
+def _read_csv(path: Path) -> list[Recording]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+            columns = [c for c in rows.fieldnames or [] if c]
+            if missing := [c for c in ("path", "speaker") if c not in columns]:
+                found = ", ".join(columns)[:200] or "an empty file"
+                refuse(f"the manifest {path}", f"have the column {' and '.join(missing)}", found)
+            recordings = [_from_row(row, path, rows.line_num) for row in rows]
+    except (UnicodeDecodeError, csv.Error) as error:
+        refuse(f"the manifest {path}", "be a CSV of text in UTF-8", str(error))
+    if not recordings:
+        refuse(f"the manifest {path}", "list at least one recording", "a header and nothing else")
+    return recordings
+
+
+def _from_row(row: Mapping[str, str | None], manifest: Path, line: int) -> Recording:
+    where = f"line {line} of {manifest}"
+    if None in row or any(v is None for v in row.values()):
+        refuse(where, "have as many fields as the header", "another number")
+    columns = {k: (v or "").strip() for k, v in row.items()}
+    if not columns["path"] or not columns["speaker"]:
+        refuse(where, "name a path and a speaker", f"path {columns['path']!r}, speaker {columns['speaker']!r}")
+    channel = columns.get("channel", "")
+    return Recording(
+        path=str(manifest.parent / columns["path"]),
+        speaker=columns["speaker"],
+        name=columns["path"],
+        session=columns.get("session") or None,
+        start=_seconds(columns.get("start"), f"the start in {where}") or 0.0,
+        end=_seconds(columns.get("end"), f"the end in {where}"),
+        channel=int(channel) if channel.isdigit() else channel or "mix",
+        columns=columns,
+    )
+
+
+def _seconds(value: str | None, where: str) -> float | None:
+    if not value:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        refuse(where, "be a number of seconds", repr(value))
+
+
+def _read_folder(folder: Path) -> list[Recording]:
+    recordings = []
+    for file in sorted(folder.rglob("*")):
+        parts = file.relative_to(folder).parts
+        if file.suffix.lower() not in AUDIO_ENDINGS or len(parts) < 2 or any(p.startswith(".") for p in parts):
+            continue
+        session = "/".join(parts[1:-1]) or None
+        columns = {"path": "/".join(parts), "speaker": parts[0], "session": session or ""}
+        recordings.append(Recording(str(file), parts[0], "/".join(parts), session, columns=columns))
+    if not recordings:
+        refuse(
+            f"the folder {folder}",
+            "hold one subfolder a speaker with recordings in it",
+            "no such recordings",
+            "Or give a CSV with the columns path and speaker.",
+        )
+    return recordings
+
+
+def _read_kaldi(folder: Path) -> list[Recording]:
+    wav = _table(folder / "wav.scp")
+    for name, location in wav.items():
+        if location.endswith("|"):
+            refuse(
+                f"{folder / 'wav.scp'}",
+                "name sound files",
+                f"a command for {name}: {location}",
+                "Run the commands once and list the files that they make.",
+            )
+    if (folder / "segments").exists():
+        segments = {u: s.split() for u, s in _table(folder / "segments").items()}
+        if bad := [u for u, s in segments.items() if len(s) != 3 or s[0] not in wav]:
+            rule = "read 'utterance recording start end' with a recording of wav.scp"
+            refuse(f"{folder / 'segments'}", rule, f"{bad[0]} {' '.join(segments[bad[0]])}")
+    else:
+        segments = {u: [u, "", ""] for u in wav}
+    speakers = _table(folder / "utt2spk")
+    if lost := [u for u in segments if u not in speakers]:
+        refuse(
+            f"{folder / 'utt2spk'}", "name the speaker of every utterance", f"none for {lost[0]} ({len(lost)} in all)"
+        )
+    return [_from_kaldi(folder, u, segments[u], wav, speakers[u]) for u in segments]
+
+
+def _from_kaldi(folder: Path, name: str, segment: list[str], wav: Mapping[str, str], speaker: str) -> Recording:
+    where = f"{name} in {folder / 'segments'}"
+    start, end = _seconds(segment[1], where) or 0.0, _seconds(segment[2], where)
+    path = folder / wav[segment[0]] if not Path(wav[segment[0]]).exists() else Path(wav[segment[0]])
+    columns = {"path": wav[segment[0]], "speaker": speaker, "utterance": name, "recording": segment[0]}
+    return Recording(str(path), speaker, name, None, start, end if end != -1 else None, columns=columns)
+
+
+def _table(path: Path) -> dict[str, str]:
+    """Read `key value` lines."""
+    if not path.exists():
+        refuse("a Kaldi directory", "have the files wav.scp and utt2spk", f"no {path}")
+    table: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        key, _, value = line.strip().partition(" ")
+        if not key:
+            continue
+        if not value.strip() or key in table:
+            refuse(f"line {number} of {path}", "hold a key of its own and a value", repr(line))
+        table[key] = value.strip()
+    if not table:
+        refuse(str(path), "hold at least one line", "an empty file")
+    return table

@@ -1,0 +1,250 @@
+"""The front end: mel-frequency cepstra through librosa, as one frozen, callable value.
+
+Seconds and hertz outside; axes are swapped to (frames, dimensions) here and nowhere else. Symbols: N frames,
+D dimensions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import zlib
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm import checks
+from speechgmm.checks import refuse
+from speechgmm.errors import IncompatibleModel, TooLittleSpeech
+from speechgmm.features import activity, audio, normalize
+from speechgmm.features.dynamics import add_deltas
+from speechgmm.storage import fingerprint
+
+Array = NDArray[Any]
+
+__all__ = ["MFCC"]
+
+_FLOOR = 1e-12
+"""The least mel energy: far below one step of 16 bits, so that only digital silence without dither reaches it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MFCC:
+    """Mel-frequency cepstral coefficients of speech frames, with deltas, normalized over the recording.
+
+    The order: dither, pre-emphasis, windows, mel bands, logarithm, cosine transform, deltas over all frames, speech
+    frames kept, normalization over these. The defaults are what held on telephone and read speech alike.
+
+    Parameters
+    ----------
+    sample_rate : int
+        Hz. Recordings of a higher rate are resampled, of a lower one refused.
+    n_mfcc : int
+        Cepstra, the zeroth (level) included. Keep it below `n_mels`: variance normalization blows up the noise of
+        the last ones.
+    n_mels : int, optional
+        Mel bands; default 24 below 12 kHz and 30 from there on.
+    fmin, fmax : float, optional
+        The band, in Hz; default 100 Hz (50 Hz from 12 kHz on) to 0.475 of the sample rate.
+    win_length, hop_length : float
+        Window and step, in seconds.
+    preemphasis : float
+        Coefficient of the first-order high-pass; 0 switches it off.
+    dither : float
+        Deviation of the noise that is added, in steps of 16 bits (1/32768), against digital silence. It is drawn from
+        the settings and the samples alone, so that a recording gives the same features whenever it is read.
+    deltas : int
+        0: none, 1: deltas, 2: double deltas too.
+    delta_width : int
+        Frames to each side in their regression.
+    speech : str
+        "gaussians" keeps the frames that the louder of two Gaussians over the recording's levels explains; "none"
+        keeps all above `silence`.
+    silence : float
+        Frames below this level are never speech, in dB relative to full scale.
+    min_speech : float
+        The least speech that is accepted, in seconds.
+    normalization : str
+        "mean_variance", "mean" or "none", over the speech frames of the recording.
+
+    Raises
+    ------
+    InvalidInput
+        If a setting is out of its range.
+
+    Examples
+    --------
+    >>> MFCC(sample_rate=8000).n_dimensions
+    60
+    """
+
+    sample_rate: int = 16000
+    n_mfcc: int = 20
+    n_mels: int | None = None
+    fmin: float | None = None
+    fmax: float | None = None
+    win_length: float = 0.025
+    hop_length: float = 0.010
+    preemphasis: float = 0.97
+    dither: float = 1.0
+    deltas: int = 2
+    delta_width: int = 2
+    speech: str = "gaussians"
+    silence: float = -75.0
+    min_speech: float = 0.1
+    normalization: str = "mean_variance"
+
+    def __post_init__(self) -> None:
+        """Fill in the defaults that depend on the rate, and check everything."""
+        rate = checks.integer(self.sample_rate, "sample_rate", minimum=1000, advice="It is in Hz.")
+        wide = rate >= 12000
+        filled = {"n_mels": 30 if wide else 24, "fmin": 50.0 if wide else 100.0, "fmax": 0.475 * rate}
+        for name, default in filled.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
+        checks.integer(self.n_mels, "n_mels", minimum=2)
+        checks.integer(self.n_mfcc, "n_mfcc", minimum=1, maximum=self.n_mels, advice="It is at most n_mels.")
+        checks.number(self.fmin, "fmin", minimum=0.0, unit=" Hz")
+        checks.number(self.fmax, "fmax", minimum=self._fmin, maximum=rate / 2, above=True, unit=" Hz")
+        checks.number(self.win_length, "win_length", minimum=0.002, maximum=1.0, unit=" s", advice="It is in seconds.")
+        checks.number(self.hop_length, "hop_length", minimum=0.001, maximum=self.win_length, unit=" s")
+        checks.number(self.preemphasis, "preemphasis", minimum=0.0, maximum=1.0)
+        checks.number(self.dither, "dither", minimum=0.0, maximum=1000.0)
+        checks.integer(self.deltas, "deltas", minimum=0, maximum=2)
+        checks.integer(self.delta_width, "delta_width", minimum=1, maximum=20)
+        checks.choice(self.speech, "speech", activity.METHODS)
+        checks.number(self.silence, "silence", minimum=-200.0, maximum=0.0, unit=" dB")
+        checks.number(self.min_speech, "min_speech", minimum=0.0, maximum=60.0, unit=" s")
+        checks.choice(self.normalization, "normalization", normalize.METHODS)
+
+    @property
+    def n_dimensions(self) -> int:
+        """D: cepstra and their deltas."""
+        return self.n_mfcc * (self.deltas + 1)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the settings: features of two front ends with the same one can be compared."""
+        return fingerprint(self)
+
+    def __call__(self, signal: ArrayLike, *, what: str = "the signal") -> Array:
+        """Return the features of a signal at this front end's rate.
+
+        Parameters
+        ----------
+        signal : array_like, shape (samples,)
+            Float samples in [-1, 1].
+        what : str
+            How messages name it.
+
+        Returns
+        -------
+        ndarray, shape (N, D), float32
+            One row for each frame of speech.
+
+        Raises
+        ------
+        AudioError
+            If the signal is empty or not finite.
+        TooLittleSpeech
+            If it holds less than `min_speech` seconds of speech.
+        """
+        samples = audio.check_signal(np.asarray(signal), what)
+        self._enough(len(samples) / self.sample_rate, max(self.win_length, self.min_speech), what, "of sound")
+        cepstra, level = self._cepstra(samples)
+        speech = activity.speech_frames(level, self.speech, silence=self.silence)
+        found = f"of speech in {len(samples) / self.sample_rate:.2f} s of sound, its loudest frame at"
+        self._enough(speech.sum() * self.hop_length, self.min_speech, what, f"{found} {level.max():.0f} dB")
+        return normalize.normalize(add_deltas(cepstra, self.deltas, self.delta_width)[speech], self.normalization)
+
+    def from_signal(self, signal: audio.Signal, *, what: str = "the signal") -> Array:
+        """Return the features (N, D) of a signal of this rate or a higher one."""
+        return self(audio.resample(signal, self.sample_rate, what=what).samples, what=what)
+
+    def from_file(self, path: str | os.PathLike[str], *, channel: int | str = "mix") -> Array:
+        """Return the features (N, D) of a recording; see `audio.read` for formats and errors."""
+        return self.from_signal(audio.read(path, channel=channel), what=str(path))
+
+    def check_same(self, other: Self, what: str) -> None:
+        """Refuse another front end, and say which settings differ.
+
+        Raises
+        ------
+        IncompatibleModel
+        """
+        settings = [f.name for f in dataclasses.fields(self)]
+        differ = [n for n in settings if getattr(self, n) != getattr(other, n)]
+        if differ:
+            refuse(
+                what,
+                "be of the same front end: " + ", ".join(f"{n}={getattr(self, n)!r}" for n in differ),
+                ", ".join(f"{n}={getattr(other, n)!r}" for n in differ),
+                "Use the model that it was made with, or make it again with this one.",
+                error=IncompatibleModel,
+            )
+
+    @property
+    def _fmin(self) -> float:
+        return float(self.fmin or 0.0)
+
+    @property
+    def _window(self) -> tuple[int, int, int]:
+        """FFT size, window and step in samples."""
+        window = round(self.win_length * self.sample_rate)
+        return 1 << (window - 1).bit_length(), window, max(1, round(self.hop_length * self.sample_rate))
+
+    def _enough(self, seconds: float, least: float, what: str, found: str) -> None:
+        if seconds < least:
+            refuse(
+                what,
+                f"hold at least {least:g} s of speech",
+                f"{seconds:.3f} s {found}",
+                "Record more, or louder.",
+                error=TooLittleSpeech,
+            )
+
+    def _cepstra(self, samples: Array) -> tuple[Array, Array]:
+        """Return cepstra (N, n_mfcc) and the level of each frame (N,) in dB relative to full scale."""
+        import librosa
+
+        size, window, hop = self._window
+        y = self._dithered(samples)
+        # frames start every hop; the window lies in the middle of size samples, so half the rest goes on each side
+        rest = size - window
+        emphasized = np.pad(y, (rest // 2, rest - rest // 2))
+        emphasized[rest // 2 + 1 :][: len(y) - 1] -= np.float32(self.preemphasis) * y[:-1]
+        spectrum = librosa.stft(
+            emphasized, n_fft=size, hop_length=hop, win_length=window, window="hamming", center=False
+        )
+        power = spectrum.real**2 + spectrum.imag**2
+        mel = np.maximum(_mel_bands(self.sample_rate, size, self.n_mels, self.fmin, self.fmax) @ power, _FLOOR)
+        cepstra = librosa.feature.mfcc(S=np.log(mel), n_mfcc=self.n_mfcc)
+        return np.ascontiguousarray(cepstra.T, dtype=np.float32), _levels(y, window, hop)
+
+    def _dithered(self, samples: Array) -> Array:
+        if not self.dither:
+            return samples.copy()
+        rng = np.random.default_rng(zlib.crc32(samples.tobytes()))
+        noise = rng.standard_normal(len(samples), dtype=np.float32)
+        result: Array = samples + noise * np.float32(self.dither / 32768)
+        return result
+
+
+def _levels(y: Array, window: int, hop: int) -> Array:
+    """Return the level of each window of a signal without its offset, in dB relative to full scale, shape (N,)."""
+    energy = np.concatenate([[0.0], np.cumsum((y - y.mean(dtype=np.float64)) ** 2)])
+    starts = np.arange(0, len(y) - window + 1, hop)
+    level: Array = 10 * np.log10(np.maximum((energy[starts + window] - energy[starts]) / window, _FLOOR))
+    return level
+
+
+@functools.lru_cache(maxsize=16)
+def _mel_bands(rate: int, size: int, n_mels: int, fmin: float, fmax: float) -> Array:
+    """Return the matrix (n_mels, bins) of triangular bands; it costs as much as a second of speech to make."""
+    import librosa
+
+    bands: Array = librosa.filters.mel(sr=rate, n_fft=size, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    return bands

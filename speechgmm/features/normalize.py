@@ -1,0 +1,36 @@
+"""Normalization of features over a recording: it removes the channel. Symbols: N frames, D dimensions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+__all__ = ["METHODS", "normalize"]
+
+METHODS = ("none", "mean", "mean_variance")
+
+
+def normalize(x: Array, method: str) -> Array:
+    """Return features (N, D) with the mean, or the mean and variance, of each over the frames taken out.
+
+    A feature that is constant over the recording becomes 0.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, D)
+    method : str
+        "none", "mean" (cepstral mean normalization), or "mean_variance".
+    """
+    if method == "none":
+        return x
+    centered = x - x.mean(axis=0, dtype=np.float64)
+    if method == "mean_variance":
+        deviation = np.sqrt(np.mean(centered**2, axis=0))
+        tiny = 1e-6 * np.abs(x).max(axis=0)
+        centered = np.where(deviation > tiny, centered / np.where(deviation > tiny, deviation, 1.0), 0.0)
+    result: Array = centered.astype(x.dtype)
+    return result

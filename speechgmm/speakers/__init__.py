@@ -1,0 +1,45 @@
+"""Speakers: training a System, enrolling, identifying, verifying, and scoring test lists.
+
+`train_system` makes a `System`, `enroll` fills a `SpeakerStore`, `identify` and `verify` answer, `score_corpus` and
+`score_trials` give the scores that `speechgmm.evaluation` measures.
+"""
+
+from speechgmm.speakers.enrollment import Enrollment, enroll, enroll_features
+from speechgmm.speakers.identification import Candidate, Identification, Verification, identify, verify
+from speechgmm.speakers.score import (
+    SpeakerModels,
+    adapted_model,
+    enrolled_models,
+    log_likelihood_ratios,
+    speaker_models,
+)
+from speechgmm.speakers.store import Export, Session, SpeakerStore
+from speechgmm.speakers.system import System, load_system
+from speechgmm.speakers.train import Training, train_system
+from speechgmm.speakers.trials import Scored, score_corpus, score_trials
+
+__all__ = [
+    "Candidate",
+    "Enrollment",
+    "Export",
+    "Identification",
+    "Scored",
+    "Session",
+    "SpeakerModels",
+    "SpeakerStore",
+    "System",
+    "Training",
+    "Verification",
+    "adapted_model",
+    "enroll",
+    "enroll_features",
+    "enrolled_models",
+    "identify",
+    "load_system",
+    "log_likelihood_ratios",
+    "score_corpus",
+    "score_trials",
+    "speaker_models",
+    "train_system",
+    "verify",
+]

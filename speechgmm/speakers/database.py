@@ -1,0 +1,158 @@
+"""The tables under the speaker store, through SQLAlchemy. It moves rows, whatever is in them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from speechgmm.checks import refuse
+
+__all__ = ["Database", "Rows"]
+
+_FORMAT = "1"
+
+
+def _tables(sa: Any) -> Any:
+    """Return the tables: settings, sessions with their statistics, and the recordings that each was made of."""
+    metadata = sa.MetaData()
+    sa.Table(
+        "speechgmm_meta",
+        metadata,
+        sa.Column("key", sa.String(64), primary_key=True),
+        sa.Column("value", sa.Text, nullable=False),
+    )
+    sa.Table(
+        "speechgmm_sessions",
+        metadata,
+        sa.Column("speaker", sa.Text, primary_key=True),
+        sa.Column("session", sa.Text, primary_key=True),
+        sa.Column("value", sa.LargeBinary, nullable=False),
+    )
+    sa.Table(
+        "speechgmm_recordings",
+        metadata,
+        sa.Column("digest", sa.String(64), primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("speaker", sa.Text, nullable=False),
+        sa.Column("session", sa.Text, nullable=False),
+    )
+    return metadata
+
+
+class Rows:
+    """The rows as one connection sees them; changes take effect when the transaction ends well."""
+
+    def __init__(self, sa: Any, tables: Mapping[str, Any], connection: Any) -> None:
+        self._sa, self._connection = sa, connection
+        self._meta = tables["speechgmm_meta"]
+        self._sessions = tables["speechgmm_sessions"]
+        self._recordings = tables["speechgmm_recordings"]
+
+    def meta(self) -> dict[str, str]:
+        """Return the settings of the store."""
+        rows = self._connection.execute(self._sa.select(self._meta.c.key, self._meta.c.value))
+        return {row.key: row.value for row in rows}
+
+    def set_meta(self, values: Mapping[str, str]) -> None:
+        """Write settings, replacing those of the same key."""
+        for key, value in values.items():
+            self._connection.execute(self._meta.delete().where(self._meta.c.key == key))
+            self._connection.execute(self._meta.insert().values(key=key, value=value))
+
+    def names(self) -> dict[str, set[str]]:
+        """Return the sessions of each speaker."""
+        names: dict[str, set[str]] = {}
+        table = self._sessions.c
+        for speaker, session in self._connection.execute(self._sa.select(table.speaker, table.session)):
+            names.setdefault(speaker, set()).add(session)
+        return names
+
+    def values(self, speaker: str | None = None, session: str | None = None) -> list[bytes]:
+        """Return what is kept of all sessions, of those of one speaker, or of one session, in order of name."""
+        query = self._where(self._sa.select(self._sessions.c.value), self._sessions, speaker, session)
+        order = query.order_by(self._sessions.c.speaker, self._sessions.c.session)
+        return [bytes(value) for (value,) in self._connection.execute(order)]
+
+    def put(self, speaker: str, session: str, value: bytes, recordings: Mapping[str, str]) -> None:
+        """Write one session, replacing what it held, and note its recordings (digest -> name)."""
+        self.delete(speaker, session)
+        where = {"speaker": speaker, "session": session}
+        self._connection.execute(self._sessions.insert().values(value=value, **where))
+        for digest, name in recordings.items():
+            self._connection.execute(self._recordings.insert().values(digest=digest, name=name, **where))
+
+    def delete(self, speaker: str, session: str | None = None) -> None:
+        """Forget a speaker, or one session."""
+        for table in (self._sessions, self._recordings):
+            self._connection.execute(self._where(table.delete(), table, speaker, session))
+
+    def owners(self, digests: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Return speaker and name of those recordings that are known."""
+        table, found = self._recordings.c, {}
+        for digest in digests:
+            query = self._sa.select(table.speaker, table.name).where(table.digest == digest)
+            for speaker, name in self._connection.execute(query):
+                found[digest] = (speaker, name)
+        return found
+
+    @staticmethod
+    def _where(query: Any, table: Any, speaker: str | None, session: str | None) -> Any:
+        if speaker is not None:
+            query = query.where(table.c.speaker == speaker)
+        return query if session is None else query.where(table.c.session == session)
+
+
+class Database:
+    """A connection to the tables at a file or URL; they are made where `create` allows it.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no store, or what is there is no store or of another format.
+    """
+
+    def __init__(self, location: str, *, create: bool) -> None:
+        import sqlalchemy as sa
+
+        self._sa, self._location = sa, location
+        url = location if "://" in location else f"sqlite:///{Path(location)}"
+        if "://" not in location and not create and not Path(location).exists():
+            refuse("a store", "exist", f"{location}, which does not", "Enroll somebody first.")
+        self._tables = _tables(sa)
+        try:
+            self._engine = sa.create_engine(url, poolclass=sa.pool.NullPool if url.startswith("sqlite") else None)
+            if create:
+                self._tables.create_all(self._engine)
+            elif not sa.inspect(self._engine).has_table("speechgmm_meta"):
+                self._refuse("a database without its tables")
+        except (sa.exc.SQLAlchemyError, ImportError) as error:
+            self._refuse(str(getattr(error, "orig", None) or error))
+        with self.transaction() as rows:
+            held = rows.meta().get("format", _FORMAT)
+            if held != _FORMAT:
+                refuse(f"the store {location}", f"be of format {_FORMAT}", f"format {held}", "Update speechgmm.")
+            if create:
+                rows.set_meta({"format": _FORMAT})
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Rows]:
+        """Do everything inside, or after an error nothing of it."""
+        try:
+            with self._engine.begin() as connection:
+                yield Rows(self._sa, self._tables.tables, connection)
+        except self._sa.exc.SQLAlchemyError as error:
+            self._refuse(str(getattr(error, "orig", None) or error))
+
+    def _refuse(self, why: str) -> NoReturn:
+        refuse(
+            f"the store {self._location}",
+            "be a speechgmm store that can be read and written",
+            why,
+            "Give a file that enroll has made, or a database URL.",
+        )

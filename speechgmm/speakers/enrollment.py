@@ -1,0 +1,84 @@
+"""From recordings to enrolled speakers: sound -> front end -> statistics against the UBM -> store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
+
+from speechgmm.features import Extracted, Recording, Skipped, extract_all
+from speechgmm.parallel import Mapper
+from speechgmm.speakers.store import Session, SpeakerStore
+from speechgmm.speakers.system import System
+from speechgmm.storage import fingerprint
+
+__all__ = ["Enrollment", "enroll", "enroll_features"]
+
+
+@dataclass(frozen=True)
+class Enrollment:
+    """What was enrolled: names of (speaker, session) with their seconds of speech, and what was left out."""
+
+    sessions: tuple[tuple[str, str, float], ...]
+    skipped: tuple[Skipped, ...]
+
+
+def enroll(
+    system: System,
+    store: SpeakerStore,
+    recordings: Iterable[Recording],
+    *,
+    replace: bool = False,
+    mapper: Mapper | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Enrollment:
+    """Enroll recordings under their speakers and sessions; a bad recording is left out and reported.
+
+    Parameters
+    ----------
+    system : System
+    store : SpeakerStore
+    recordings : iterable of Recording
+        Those of one (speaker, session) are pooled; without a session each recording is its own.
+    replace : bool
+        Forget first what is enrolled of each (speaker, session), or where no session is named, of each speaker.
+    mapper, on_progress
+        See `speechgmm.features.extract_all`.
+
+    Raises
+    ------
+    SameRecording
+        If a good recording is enrolled already or comes twice: then nothing is enrolled.
+    """
+    skipped: list[Skipped] = []
+    sessions: dict[tuple[str, str], list[Session]] = {}
+    named = True
+    for e in extract_all(system.frontend, recordings, mapper=mapper, on_progress=on_progress):
+        if e.features is None:
+            skipped.append(Skipped(e.recording.name, str(e.error)))
+            continue
+        session = _session(system, e)
+        named = named and e.recording.session is not None
+        sessions.setdefault((session.speaker, session.name), []).append(session)
+    how = ("sessions" if named else "speakers") if replace else "nothing"
+    store.add([s for parts in sessions.values() for s in parts], replace=how)
+    done = tuple((speaker, name, sum(s.seconds for s in parts)) for (speaker, name), parts in sessions.items())
+    return Enrollment(done, tuple(skipped))
+
+
+def enroll_features(
+    system: System, store: SpeakerStore, speaker: str, features: ArrayLike, *, session: str = "features"
+) -> Session:
+    """Enroll a speaker from features (N, D) of the system's front end instead of from sound."""
+    x = system.check_features(features)
+    seconds = len(x) * system.frontend.hop_length
+    made = Session(speaker, session, system.statistics(x), seconds, {fingerprint(x): f"{session} of {speaker}"})
+    store.add([made])
+    return made
+
+
+def _session(system: System, e: Extracted) -> Session:
+    r = e.recording
+    assert e.features is not None
+    return Session(r.speaker, r.session_name, system.statistics(e.features), e.seconds, {e.digest: r.name})

@@ -1,0 +1,128 @@
+"""Log-likelihood ratios of one test against all enrolled speakers at once.
+
+The score of a test is the mean over its frames of log p(x | speaker) - log p(x | UBM), in nats a frame: exact, all
+components. A speaker's model is the UBM with means adapted to all of their sessions, so the terms in x squared are
+shared by all speakers. Symbols: N frames, K components, D dimensions, S speakers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import refuse
+from speechgmm.errors import IncompatibleModel
+from speechgmm.mixture import GMM, Statistics, adapt
+from speechgmm.speakers.store import SpeakerStore
+from speechgmm.speakers.system import System
+
+Array = NDArray[Any]
+
+__all__ = ["SpeakerModels", "adapted_model", "enrolled_models", "log_likelihood_ratios", "speaker_models"]
+
+_CELLS = 1 << 21
+"""How many (frame, speaker, component) densities are held at once: a few megabytes."""
+
+
+@dataclass(frozen=True, eq=False)
+class SpeakerModels:
+    """The adapted models of S speakers, laid out for scoring.
+
+    Parameters
+    ----------
+    names : tuple of str
+        S speakers.
+    offsets : ndarray, shape (S, K, D)
+        Adapted means, relative to the UBM's origin.
+    seconds : ndarray, shape (S,)
+        Speech in their enrollments, in seconds; NaN where not known.
+    fingerprint : str
+        Of the system that they were adapted from.
+    """
+
+    names: tuple[str, ...]
+    offsets: Array
+    seconds: Array
+    fingerprint: str
+
+
+def adapted_model(system: System, statistics: Statistics) -> GMM:
+    """Return the model of one speaker: the UBM with its means adapted."""
+    return adapt(system.ubm, statistics, relevance=system.relevance, update="m")
+
+
+def speaker_models(
+    system: System, statistics: Mapping[str, Statistics], seconds: Mapping[str, float] | None = None
+) -> SpeakerModels:
+    """Adapt a model for each speaker to their summed statistics against the system's UBM."""
+    if not statistics:
+        refuse("speakers to score against", "be at least one", "none", "Enroll somebody first.")
+    names = tuple(sorted(statistics))
+    offsets = np.stack([adapted_model(system, statistics[n]).offsets for n in names])
+    known = np.array([(seconds or {}).get(n, np.nan) for n in names])
+    return SpeakerModels(names, offsets, known, system.fingerprint)
+
+
+def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> SpeakerModels:
+    """Return the models of these enrolled speakers, or of all; kept until the store changes."""
+
+    def build() -> SpeakerModels:
+        statistics: dict[str, Statistics] = {}
+        seconds: dict[str, float] = {}
+        for s in store.sessions(*speakers):
+            statistics[s.speaker] = statistics[s.speaker] + s.statistics if s.speaker in statistics else s.statistics
+            seconds[s.speaker] = seconds.get(s.speaker, 0.0) + s.seconds
+        return speaker_models(system, statistics, seconds)
+
+    return store.cached((system.fingerprint, system.relevance, speakers), build)
+
+
+def log_likelihood_ratios(system: System, models: SpeakerModels, features: ArrayLike) -> Array:
+    """Return the mean log-likelihood ratio of a test against each speaker.
+
+    Parameters
+    ----------
+    system : System
+    models : SpeakerModels
+    features : array_like, shape (N, D)
+        Float32 features are scored in float32, others in float64.
+
+    Returns
+    -------
+    ndarray, shape (S,), float64
+        In nats a frame; above 0 where the speaker explains the test better than the UBM does.
+
+    Raises
+    ------
+    IncompatibleModel
+        If features or models are not of this system.
+    """
+    x = system.check_features(features)
+    if models.fingerprint != system.fingerprint:
+        refuse("speaker models", "be of this system", "models of another", error=IncompatibleModel)
+    ubm = system.ubm
+    precisions = 1.0 / ubm.covariance.deviations() ** 2
+    every = np.concatenate([ubm.offsets[None], models.offsets])
+    s, k, d = every.shape
+    linear = (every * precisions).reshape(s * k, d).T.astype(x.dtype)
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(ubm.weights)
+    # what the log-determinants and 2 pi add is the same for every speaker and cancels only after the sum over k
+    constant = log_weights - 0.5 * (np.log(2 * np.pi / precisions).sum(axis=1) + (every**2 * precisions).sum(axis=2))
+    constant = constant.reshape(1, s * k).astype(x.dtype)
+    quadratic = (-0.5 * precisions.T).astype(x.dtype)
+    total = np.zeros(s)
+    step = max(1, _CELLS // (s * k))
+    for start in range(0, len(x), step):
+        y = (x[start : start + step] - ubm.origin).astype(x.dtype)
+        joint = (y @ linear + constant).reshape(len(y), s, k) + ((y * y) @ quadratic)[:, None]
+        top = joint.max(axis=2)
+        joint -= top[:, :, None]
+        np.exp(joint, out=joint)
+        total += (top + np.log(joint.sum(axis=2))).sum(axis=0, dtype=np.float64)
+    result: Array = (total[1:] - total[0]) / len(x)
+    return result

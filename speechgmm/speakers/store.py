@@ -1,0 +1,260 @@
+"""Enrolled speakers in a database: SQLite in one file by default, PostgreSQL by URL.
+
+The store keeps each session's sufficient statistics against the UBM, not adapted models: enrolling one more recording
+is `+`, removing a session is exact, and the relevance factor is chosen when scoring.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from speechgmm import storage
+from speechgmm.checks import refuse
+from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
+from speechgmm.mixture import Statistics
+from speechgmm.speakers.database import Database, Rows
+from speechgmm.speakers.system import System
+
+T = TypeVar("T")
+
+__all__ = ["Export", "Session", "SpeakerStore"]
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """What is kept of one sitting, call or recording of a speaker.
+
+    Parameters
+    ----------
+    speaker, name : str
+    statistics : Statistics
+        Against the UBM of the store's system.
+    seconds : float
+        Speech, in seconds.
+    recordings : mapping
+        The digest of each recording's samples -> its name.
+    """
+
+    speaker: str
+    name: str
+    statistics: Statistics
+    seconds: float
+    recordings: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        for what, value in (("a speaker's name", self.speaker), ("a session's name", self.name)):
+            if not value.strip() or any(c in value for c in "\t\r\n"):
+                refuse(what, "be text without tabs and line breaks", repr(value))
+
+
+@dataclass(frozen=True, eq=False)
+class Export:
+    """Sessions taken out of a store, with the fingerprint of the system that their statistics belong to."""
+
+    fingerprint: str
+    sessions: tuple[Session, ...]
+
+
+class SpeakerStore:
+    """Enrolled speakers.
+
+    Parameters
+    ----------
+    location : path or str
+        A file, or a database URL such as ``postgresql+psycopg://user@host/name``.
+    system : System, optional
+        Whose statistics the store holds; a new store needs one. An existing store of another system is refused.
+    create : bool
+        Whether to make a store where there is none.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no store and none may be made, or the file is no store.
+    IncompatibleModel
+        If the store belongs to another system; the message says which setting differs.
+    """
+
+    def __init__(self, location: str | os.PathLike[str], system: System | None = None, *, create: bool = False) -> None:
+        self.location = str(location)
+        self._cache: dict[Any, Any] = {}
+        self._database = Database(self.location, create=create and system is not None)
+        try:
+            with self._database.transaction() as rows:
+                meta = rows.meta()
+                if "fingerprint" not in meta and system is not None and create:
+                    meta |= {"fingerprint": system.fingerprint, "frontend": storage.dumps(system.frontend).hex()}
+                    rows.set_meta(meta | {"revision": "0"})
+            self._check(system, meta)
+        except InvalidInput:
+            self.close()
+            raise
+        self.fingerprint = meta["fingerprint"]
+
+    def __enter__(self) -> Self:
+        """Return the store itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the store."""
+        self.close()
+
+    def close(self) -> None:
+        """Give the database back."""
+        self._database.close()
+
+    def add(self, sessions: Iterable[Session], *, replace: str = "nothing") -> None:
+        """Enroll sessions, all of them or, after an error, none.
+
+        Recordings for a session that is there already are added to it.
+
+        Parameters
+        ----------
+        sessions : iterable of Session
+        replace : str
+            What of these speakers is forgotten first: "nothing", "sessions" of the same name, or "speakers": all of
+            their sessions.
+
+        Raises
+        ------
+        SameRecording
+            If one of the recordings is enrolled already, by whatever name.
+        """
+        batch = list(sessions)
+        with self._changed() as rows:
+            if replace != "nothing":
+                for speaker, name in sorted({(s.speaker, s.name) for s in batch}):
+                    rows.delete(speaker, name if replace == "sessions" else None)
+            for session in batch:
+                for digest, (owner, name) in rows.owners(session.recordings).items():
+                    refuse(
+                        f"the recording {session.recordings[digest]}",
+                        "be enrolled once",
+                        f"the same samples, enrolled as {owner!r} from {name}",
+                        "Leave it out, or enroll with replace.",
+                        error=SameRecording,
+                    )
+                for value in rows.values(session.speaker, session.name):
+                    session = _joined(_session(value), session)
+                rows.put(session.speaker, session.name, storage.dumps(session), session.recordings)
+
+    def remove(self, speaker: str, session: str | None = None) -> None:
+        """Forget a speaker, or one session of theirs: what is left is as if it had never been enrolled."""
+        with self._changed() as rows:
+            _known(rows.names(), speaker, session)
+            rows.delete(speaker, session)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a speaker another name, which nobody must have."""
+        with self._changed() as rows:
+            names = rows.names()
+            _known(names, old)
+            if new in names:
+                refuse("the new name", "be free", f"{new!r}, who is enrolled", "Remove that one first.")
+            sessions = [_session(value) for value in rows.values(old)]
+            rows.delete(old)
+            for s in sessions:
+                rows.put(new, s.name, storage.dumps(dataclasses.replace(s, speaker=new)), s.recordings)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The enrolled speakers, sorted."""
+        with self._database.transaction() as rows:
+            return tuple(sorted(rows.names()))
+
+    def sessions(self, *speakers: str) -> tuple[Session, ...]:
+        """Return the sessions of these speakers, or of all, sorted by speaker and name.
+
+        Raises
+        ------
+        UnknownSpeaker
+            If one of them is not enrolled.
+        """
+        with self._database.transaction() as rows:
+            names = rows.names()
+            for speaker in speakers:
+                _known(names, speaker)
+            values = [v for s in speakers for v in rows.values(s)] if speakers else rows.values()
+        return tuple(sorted((_session(v) for v in values), key=lambda s: (s.speaker, s.name)))
+
+    def export(self, *speakers: str) -> Export:
+        """Return the sessions of these speakers, or of all, as one value for `speechgmm.storage.save`."""
+        return Export(self.fingerprint, self.sessions(*speakers))
+
+    def refuse_enrolled(self, digest: str, what: str) -> None:
+        """Refuse to test a recording that is enrolled: it would be tested against itself.
+
+        Raises
+        ------
+        SameRecording
+        """
+        with self._database.transaction() as rows:
+            owners = rows.owners([digest])
+        for speaker, name in owners.values():
+            refuse(
+                what,
+                "be another recording than those enrolled",
+                f"the samples of {name}, enrolled as {speaker!r}",
+                "Testing a recording against itself says nothing; use another one.",
+                error=SameRecording,
+            )
+
+    def cached(self, key: Any, build: Callable[[], T]) -> T:
+        """Return what `build` made last time for `key`, or make it anew if the store has changed since."""
+        with self._database.transaction() as rows:
+            revision = rows.meta()["revision"]
+        held = self._cache.get(key)
+        if held is None or held[0] != revision:
+            held = self._cache[key] = (revision, build())
+        result: T = held[1]
+        return result
+
+    @contextlib.contextmanager
+    def _changed(self) -> Iterator[Rows]:
+        """Change rows in one transaction, which counts as a new revision."""
+        with self._database.transaction() as rows:
+            yield rows
+            rows.set_meta({"revision": str(int(rows.meta()["revision"]) + 1)})
+
+    def _check(self, system: System | None, meta: Mapping[str, str]) -> None:
+        """Refuse an empty store, and one of another system."""
+        if "fingerprint" not in meta:
+            refuse("a store", "have speakers enrolled in it", f"{self.location}, which is empty", "Enroll somebody.")
+        if system is None or system.fingerprint == meta["fingerprint"]:
+            return
+        frontend = storage.loads(bytes.fromhex(meta["frontend"]), type(system.frontend), source=self.location)
+        system.frontend.check_same(frontend, f"the store {self.location}")
+        refuse(
+            f"the store {self.location}",
+            f"be of this model's UBM, {system.fingerprint}",
+            f"one of {meta['fingerprint']}",
+            "Use the model that it was made with, or enroll into a new store.",
+            error=IncompatibleModel,
+        )
+
+
+def _known(names: Mapping[str, set[str]], speaker: str, session: str | None = None) -> None:
+    """Refuse a speaker or session that is not there, and say which are."""
+    if speaker not in names:
+        found = ", ".join(sorted(names)[:20]) + (", ..." if len(names) > 20 else "") or "nobody"
+        refuse("a speaker", f"be enrolled ({found})", repr(speaker), error=UnknownSpeaker)
+    if session is not None and session not in names[speaker]:
+        found = ", ".join(sorted(names[speaker]))
+        refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
+
+
+def _session(row: bytes) -> Session:
+    session: Session = storage.loads(row, Session, Statistics, source="a row of the store")
+    return session
+
+
+def _joined(a: Session, b: Session) -> Session:
+    return Session(
+        a.speaker, a.name, a.statistics + b.statistics, a.seconds + b.seconds, {**a.recordings, **b.recordings}
+    )

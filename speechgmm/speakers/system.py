@@ -1,0 +1,105 @@
+"""System: front end, UBM and relevance factor as one frozen value, saved as one file."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm import storage
+from speechgmm.checks import matrix, number, refuse
+from speechgmm.errors import IncompatibleModel
+from speechgmm.features import MFCC
+from speechgmm.mixture import GMM, Diagonal, Statistics
+
+Array = NDArray[Any]
+
+__all__ = ["System", "load_system"]
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Everything that turns sound into scores.
+
+    Parameters
+    ----------
+    frontend : MFCC
+    ubm : GMM
+        The universal background model, trained on features of this front end.
+    relevance : float
+        How many frames the UBM counts for when a speaker's means are adapted. It is chosen when scoring: stores
+        keep statistics, so another value needs no new enrollment.
+    calibration : None
+        Raw scores: a log-likelihood ratio per frame that no threshold has been fitted to.
+    info : mapping
+        How it was made: versions, seed, data summary, objective trace.
+
+    Raises
+    ------
+    IncompatibleModel
+        If the UBM is of another number of features.
+    """
+
+    frontend: MFCC
+    ubm: GMM
+    relevance: float = 4.0
+    calibration: None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit."""
+        number(self.relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames")
+        if self.ubm.n_dimensions != self.frontend.n_dimensions:
+            refuse(
+                "the UBM",
+                f"have {self.frontend.n_dimensions} features, as the front end gives",
+                self.ubm.n_dimensions,
+                error=IncompatibleModel,
+            )
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Names front end and UBM: statistics of systems with the same one can be added and compared."""
+        return storage.fingerprint(self.frontend, self.ubm)
+
+    def check_features(self, features: ArrayLike) -> Array:
+        """Return features as a finite matrix (N, D), or say how to extract those that this system needs."""
+        x = np.asarray(features)
+        if x.ndim != 2 or x.shape[1] != self.ubm.n_dimensions:
+            f = self.frontend
+            refuse(
+                "frames",
+                f"have {self.ubm.n_dimensions} features, as this UBM was trained with "
+                f"MFCC(sample_rate={f.sample_rate}, n_mfcc={f.n_mfcc}, deltas={f.deltas})",
+                f"shape {x.shape}",
+                "Extract them with system.frontend.",
+                error=IncompatibleModel,
+            )
+        return matrix(features)
+
+    def statistics(self, features: ArrayLike) -> Statistics:
+        """Return the sufficient statistics of features (N, D) against the UBM."""
+        return self.ubm.statistics(self.check_features(features))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file; the same system gives the same bytes."""
+        storage.save(self, path)
+
+
+def load_system(path: str | os.PathLike[str]) -> System:
+    """Read what `System.save` wrote.
+
+    Raises
+    ------
+    InvalidInput
+        If the file is missing, damaged, or no speechgmm file.
+    IncompatibleModel
+        If it holds something else, or was written by a later version.
+    """
+    system: System = storage.load(path, System, MFCC, GMM, Diagonal)
+    return system

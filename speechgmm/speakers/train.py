@@ -1,0 +1,127 @@
+"""A System from a corpus of background speakers. Symbols: N frames, K components."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from speechgmm import __version__
+from speechgmm.checks import integer
+from speechgmm.errors import SpeechGMMError
+from speechgmm.features import MFCC, Recording, Skipped, TrainingFrames, sample_rate, training_frames
+from speechgmm.mixture import GMM, Fit, Floor, Stop, fit_gmm
+from speechgmm.parallel import threads
+from speechgmm.speakers.system import System
+
+__all__ = ["Training", "common_rate", "train_system"]
+
+FLOOR = Floor(relative=0.01, occupancy=5.0)
+"""A tenth of the deviation of speech, and five frames a component: error rates do not move from .01 to .2."""
+STOP = Stop(tolerance=2e-3, max_iterations=20)
+"""5, 12 and 30 iterations gave the same error rates within noise."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained `system`, and the recordings that were left out with the reason for each."""
+
+    system: System
+    skipped: tuple[Skipped, ...]
+
+
+def train_system(
+    corpus: Iterable[Recording],
+    *,
+    components: int = 256,
+    relevance: float = 4.0,
+    frontend: MFCC | None = None,
+    seed: int = 0,
+    n_threads: int | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Training:
+    """Train a universal background model on all recordings of a corpus.
+
+    Parameters
+    ----------
+    corpus : iterable of Recording
+        Background speakers: nobody who will be enrolled or tested.
+    components : int
+        K; 128 to 512 measured alike, 256 best, from a quarter of an hour of speech on. It must not exceed the frames.
+    relevance : float
+        See `System`.
+    frontend : MFCC, optional
+        Default: ``MFCC(sample_rate=R)`` with R the lowest rate in the corpus.
+    seed : int
+    n_threads : int, optional
+        Default: the cores of this process. It changes the time and nothing else.
+    on_progress : callable, optional
+        Called with the stage ("features" or "EM"), how much of it is done and how much there is.
+
+    Raises
+    ------
+    InvalidInput
+        If no recording can be used, or there are fewer frames than components.
+    """
+    recordings = tuple(corpus)
+    integer(components, "components", minimum=1)
+    integer(seed, "seed", minimum=0)
+    report = on_progress or (lambda stage, done, total: None)
+    frontend = frontend or MFCC(sample_rate=common_rate(recordings))
+    mapper = threads(n_threads)
+    frames = training_frames(
+        frontend, recordings, mapper=mapper, on_progress=lambda done: report("features", done, len(recordings))
+    )
+    result = fit_gmm(
+        frames.blocks,
+        components,
+        seed=seed,
+        stop=STOP,
+        floor=FLOOR,
+        n_threads=n_threads,
+        on_iteration=lambda i, *_: report("EM", i, STOP.max_iterations),
+    )
+    info = _info(frames, result, recordings, seed)
+    return Training(System(frontend, result.model, float(relevance), info=info), frames.skipped)
+
+
+def common_rate(recordings: Iterable[Recording]) -> int:
+    """Return the lowest sampling rate of the recordings that can be opened, in Hz.
+
+    Raises
+    ------
+    SpeechGMMError
+        If none can be opened: the first one's error.
+    """
+    rates, first = set(), None
+    for path in {r.path: None for r in recordings}:
+        try:
+            rates.add(sample_rate(path))
+        except SpeechGMMError as error:
+            first = first or error
+    if first and not rates:
+        raise first
+    return min(rates, default=16000)
+
+
+def _info(frames: TrainingFrames, result: Fit[GMM], recordings: tuple[Recording, ...], seed: int) -> dict[str, Any]:
+    """Return what a model file says of its making; nothing in it depends on the time or the machine's paths."""
+    return {
+        "data": {
+            "recordings": frames.recordings,
+            "skipped": len(frames.skipped),
+            "speakers": len({r.speaker for r in recordings}),
+            "speech_seconds": round(frames.seconds, 2),
+            "frames": len(frames.blocks.frames),
+        },
+        "em": {
+            "objective": list(result.objective),
+            "notes": [dict(n) for n in result.notes],
+            "reason": result.reason,
+        },
+        "seed": seed,
+        "versions": {"speechgmm": __version__, "python": platform.python_version()}
+        | {p: version(p) for p in ("numpy", "librosa", "scikit-learn")},
+    }
