@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from speechgmm.errors import SpeechGMMError
-    from speechgmm.evaluation import evaluate
+    from speechgmm.evaluation import Evaluation, evaluate
     from speechgmm.features import MFCC, read_corpus
     from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
     from speechgmm.speakers import (
@@ -42,6 +42,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "SpeechGMMError": "errors",
+    "Evaluation": "evaluation",
     "evaluate": "evaluation",
     "MFCC": "features",
     "read_corpus": "features",
@@ -63,6 +64,7 @@ __all__ = [
     "GMM",
     "MFCC",
     "Diagonal",
+    "Evaluation",
     "SpeakerStore",
     "SpeechGMMError",
     "System",

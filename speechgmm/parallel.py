@@ -7,6 +7,7 @@ one per worker.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -42,16 +43,19 @@ def threads(n: int | None = None) -> Mapper:
     >>> list(threads(2)(abs, [-1, 2, -3]))
     [1, 2, 3]
     """
-    return _mapper(ThreadPoolExecutor, n)
+    return _mapper(functools.partial(ThreadPoolExecutor, initializer=single_threaded), n)
 
 
 def processes(n: int | None = None) -> Mapper:
     """Return a `map` that runs on `n` processes; the function and items must be picklable values."""
-    return _mapper(ProcessPoolExecutor, n)
+    return _mapper(functools.partial(ProcessPoolExecutor, initializer=single_threaded), n)
 
 
 def single_threaded() -> Any:
-    """Return a context in which BLAS and OpenMP use one thread: sums then do not depend on the machine's load."""
+    """Return a context in which BLAS and OpenMP use one thread: sums then do not depend on the machine's load.
+
+    OpenMP keeps its limit a thread, so that each worker sets its own.
+    """
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(limits=1)

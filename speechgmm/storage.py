@@ -17,7 +17,7 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ import numpy as np
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput
 
-__all__ = ["dumps", "fingerprint", "load", "loads", "read_header", "save"]
+__all__ = ["dumps", "fingerprint", "load", "loads", "read_header", "replacing", "save"]
 
 _KEY = "speechgmm"
 _FORMAT = 1
@@ -42,13 +42,26 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
         If the value holds something that cannot be stored, or the folder cannot be written.
     """
     data = dumps(value)
+    with replacing(path) as beside:
+        beside.write_bytes(data)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a path beside `path` to write to; it is renamed to `path` if all goes well, and else removed.
+
+    Raises
+    ------
+    InvalidInput
+        If it cannot be written or renamed.
+    """
     target = Path(path)
     beside = target.parent / f".{target.name}.{uuid.uuid4().hex}"
     try:
-        beside.write_bytes(data)
+        yield beside
         os.replace(beside, target)
     except OSError as error:
-        refuse("the path of a model", "name a file that can be written", f"{target} ({error.strerror})")
+        refuse("the file to write", "name a file that can be written", f"{target} ({error.strerror})")
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()

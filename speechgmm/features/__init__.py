@@ -5,9 +5,18 @@ many of them into features.
 """
 
 from speechgmm.features.audio import Signal, read, sample_rate
-from speechgmm.features.blocks import Extracted, Skipped, TrainingFrames, extract, extract_all, training_frames
+from speechgmm.features.blocks import (
+    Extracted,
+    Skipped,
+    TrainingFrames,
+    common_rate,
+    extract,
+    extract_all,
+    training_frames,
+)
 from speechgmm.features.corpus import Corpus, Recording, read_corpus
 from speechgmm.features.mfcc import MFCC
+from speechgmm.features.write import Written, write_features
 
 __all__ = [
     "MFCC",
@@ -17,10 +26,13 @@ __all__ = [
     "Signal",
     "Skipped",
     "TrainingFrames",
+    "Written",
+    "common_rate",
     "extract",
     "extract_all",
     "read",
     "read_corpus",
     "sample_rate",
     "training_frames",
+    "write_features",
 ]

@@ -21,6 +21,9 @@ __all__ = ["METHODS", "speech_frames"]
 METHODS = ("none", "gaussians")
 
 _ITERATIONS = 12
+_PROMINENT = 20.0
+"""Frames at most this many dB below the 95th percentile are speech in any case: in a recording cut close to the words
+the quieter Gaussian is speech too. It changed nothing on telephone calls and halved the errors on single words."""
 
 
 def speech_frames(level: Array, method: str, *, silence: float) -> Array:
@@ -32,7 +35,7 @@ def speech_frames(level: Array, method: str, *, silence: float) -> Array:
         The level of each frame, in dB relative to full scale.
     method : str
         "none": all frames above `silence`. "gaussians": of those, the frames that the louder of two Gaussians
-        explains better.
+        explains better, and those at most 20 dB below the 95th percentile.
     silence : float
         Frames at or below this level, in dB relative to full scale, are never speech; all of them count as this level
         when the Gaussians are fitted, so that digital silence weighs like any other silence.
@@ -49,5 +52,6 @@ def speech_frames(level: Array, method: str, *, silence: float) -> Array:
     low, high = np.argsort(model.means[:, 0], kind="stable")
     speech = model.posteriors(x[:, None])[:, high] > 0.5
     # the wider Gaussian wins in both tails: below the quiet mean nothing is speech, above the loud one all is
-    result: Array = audible & (x > model.means[low, 0]) & (speech | (x >= model.means[high, 0]))
+    speech = (x > model.means[low, 0]) & (speech | (x >= model.means[high, 0]))
+    result: Array = audible & (speech | (x > np.percentile(x, 95) - _PROMINENT))
     return result

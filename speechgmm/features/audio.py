@@ -5,7 +5,9 @@ Signals are float32 in [-1, 1] whatever the file holds. Seconds and hertz outsid
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -22,9 +24,13 @@ Array = NDArray[Any]
 
 __all__ = ["Signal", "check_signal", "read", "resample", "sample_rate"]
 
-_SIZES = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
-_STREAM = 0x7FFFFFFF - 4096
-"""Headers of streams state no size, or one of about 2 or 4 GiB: such files are whole at any length."""
+_SIZES = re.compile(r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
+_ENDLESS = ("ended unexpectedly", "Junk after the last page", "Seems to be a truncated file")
+"""What libsndfile's log says of a file without its end."""
+_UNKNOWN = 2**62
+"""From here on a header's number of samples means that nobody knew it: so writes a FLAC encoder into a pipe."""
+_CHUNK = 1 << 24
+"""Samples read at once: a header that lies must not cost memory."""
 _ESTIMATED = {"MP3": 0.95}
 """Formats whose header only estimates the length, and how much of it must be there."""
 
@@ -75,11 +81,11 @@ def read(
     name = str(path)
     _exists(Path(path))
     try:
-        with soundfile.SoundFile(name) as file:
+        with _sequential()(name) as file:
             samples = _samples(file, name, start, end)
             rate, fmt, claimed = int(file.samplerate), str(file.format), int(file.frames)
             log = file.extra_info
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: an ending that stands for headerless sound
         _unreadable(name, str(error))
     if start == 0 and end is None:
         _whole(name, len(samples), claimed, fmt, log)
@@ -93,7 +99,7 @@ def sample_rate(path: str | os.PathLike[str]) -> int:
     _exists(Path(path))
     try:
         return int(soundfile.info(str(path)).samplerate)
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:
         _unreadable(str(path), str(error))
 
 
@@ -168,10 +174,25 @@ def _truncated(name: str, found: str) -> NoReturn:
     refuse(name, "be whole", f"a truncated file ({found})", "Copy or record it again.", error=AudioError)
 
 
+@functools.cache
+def _sequential() -> Any:
+    """Return a SoundFile that reads straight on: soundfile seeks after each read, and GSM and streamed FLAC cannot."""
+    import soundfile
+
+    class Sequential(soundfile.SoundFile):  # type: ignore[misc]
+        can_seek = soundfile.SoundFile.seekable
+
+        def seekable(self) -> bool:
+            return False
+
+    return Sequential
+
+
 def _samples(file: Any, name: str, start: float, end: float | None) -> Array:
     """Return the samples (n, channels) of the part from `start` to `end` seconds."""
-    last = file.frames if end is None else round(end * file.samplerate)
-    first = round(start * file.samplerate)
+    finite = math.isfinite(start) and (end is None or math.isfinite(end))
+    last = round(end * file.samplerate) if finite and end is not None else file.frames
+    first = round(start * file.samplerate) if finite else -1
     if not 0 <= first < max(last, 1) or last > max(file.frames, 1):
         refuse(
             f"the part of {name}",
@@ -179,20 +200,33 @@ def _samples(file: Any, name: str, start: float, end: float | None) -> Array:
             f"{start:g} to {'the end' if end is None else format(end, 'g')} s",
             error=AudioError,
         )
-    file.seek(first)
-    result: Array = file.read(last - first, dtype="float32", always_2d=True)
-    return result
+    jump = first if file.can_seek() else 0
+    if jump:
+        file.seek(jump)
+    parts: list[Array] = []
+    left = last - jump
+    while left > 0 or not parts:
+        size = min(left, _CHUNK)
+        parts.append(file.read(size, dtype="float32", always_2d=True))
+        left = left - size if len(parts[-1]) == size else 0
+    result: Array = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return result[first - jump :]
 
 
 def _whole(name: str, found: int, claimed: int, fmt: str, log: str) -> None:
     """Refuse a file that holds less than its header says."""
-    if found < claimed * _ESTIMATED.get(fmt, 1.0):
+    if claimed < _UNKNOWN and found < claimed * _ESTIMATED.get(fmt, 1.0):
         _truncated(name, f"{found} of {claimed} samples")
-    if "ended unexpectedly" in log:
+    if any(sign in log for sign in _ENDLESS):
         _truncated(name, "the stream has no end")
     for size, actual in _SIZES.findall(log):
-        if int(actual) < int(size) and int(size) % 2**31 < _STREAM:
-            _truncated(name, f"{actual} of {size} bytes of sound")
+        if int(actual) < int(size) and not _placeholder(int(size)):
+            _truncated(name, f"{actual} of {size} bytes")
+
+
+def _placeholder(size: int) -> bool:
+    """Say whether a header's size stands for none: streams have one of about 2 or 4 GiB, or more than any file."""
+    return size > 2**30 and (size + 4096) % 2**31 < 8192
 
 
 def _channel(samples: Array, channel: int | str, name: str) -> Array:

@@ -20,7 +20,7 @@ from speechgmm.parallel import Mapper, threads
 
 Array = NDArray[Any]
 
-__all__ = ["Extracted", "Skipped", "TrainingFrames", "extract", "extract_all", "training_frames"]
+__all__ = ["Extracted", "Skipped", "TrainingFrames", "common_rate", "extract", "extract_all", "training_frames"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +55,11 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False)
 class TrainingFrames:
-    """All frames of many recordings as re-iterable `blocks`, and what was left out."""
+    """All frames of many recordings as re-iterable `blocks`, whence they are, and what was left out."""
 
     blocks: ArrayBlocks
     recordings: int
+    speakers: int
     seconds: float
     skipped: tuple[Skipped, ...]
 
@@ -100,6 +101,25 @@ def extract_all(
             on_progress(done)
 
 
+def common_rate(recordings: Iterable[Recording]) -> int:
+    """Return the lowest sampling rate of the recordings that can be opened, in Hz.
+
+    Raises
+    ------
+    SpeechGMMError
+        If none can be opened: the first one's error.
+    """
+    rates, first = set(), None
+    for path in {r.path: None for r in recordings}:
+        try:
+            rates.add(audio.sample_rate(path))
+        except SpeechGMMError as error:
+            first = first or error
+    if first and not rates:
+        raise first
+    return min(rates, default=16000)
+
+
 def training_frames(
     frontend: MFCC,
     recordings: Iterable[Recording],
@@ -114,12 +134,14 @@ def training_frames(
     InvalidInput
         If no recording could be used; the first reason is given.
     """
+    speakers: set[str] = set()
     skipped, used, seconds, frames = [], 0, 0.0, 0
     with tempfile.TemporaryFile(prefix="speechgmm-") as spool:
         for e in extract_all(frontend, recordings, mapper=mapper, on_progress=on_progress):
             if e.features is None:
                 skipped.append(Skipped(e.recording.name, str(e.error)))
                 continue
+            speakers.add(e.recording.speaker)
             spool.write(np.ascontiguousarray(e.features, dtype="<f4").tobytes())
             used, seconds, frames = used + 1, seconds + e.seconds, frames + len(e.features)
         if not used:
@@ -128,4 +150,4 @@ def training_frames(
         spool.flush()
         # the map keeps the file alive after its handle and name are gone
         x = np.memmap(spool, dtype="<f4", mode="r", shape=(frames, frontend.n_dimensions))
-    return TrainingFrames(ArrayBlocks(x), used, seconds, tuple(skipped))
+    return TrainingFrames(ArrayBlocks(x), used, len(speakers), seconds, tuple(skipped))

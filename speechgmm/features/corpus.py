@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from speechgmm.checks import refuse
 
@@ -71,12 +72,33 @@ class Corpus:
         """Return how many recordings there are."""
         return len(self.recordings)
 
+    @classmethod
+    def from_files(
+        cls, files: Iterable[str | os.PathLike[str]], *, speaker: str = "", session: str | None = None
+    ) -> Self:
+        """List files of one speaker, or of nobody known, under the names given.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no file.
+
+        Examples
+        --------
+        >>> [r.name for r in Corpus.from_files(["a.wav", "b.wav"], speaker="ann")]
+        ['a.wav', 'b.wav']
+        """
+        recordings = tuple(Recording(str(f), speaker, str(f), session) for f in files)
+        if not recordings:
+            refuse("files", "be at least one", "none")
+        return cls(recordings, "the files given")
+
     @property
     def speakers(self) -> tuple[str, ...]:
         """The speakers, sorted."""
         return tuple(sorted({r.speaker for r in self.recordings}))
 
-    def where(self, **conditions: str | Collection[str]) -> Corpus:
+    def where(self, /, **conditions: str | Collection[str]) -> Corpus:
         """Keep the recordings whose columns have these values, or one of several values.
 
         Raises
@@ -141,7 +163,8 @@ def _read_csv(path: Path) -> list[Recording]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
-            columns = [c for c in rows.fieldnames or [] if c]
+            rows.fieldnames = [c.strip() for c in rows.fieldnames or []]
+            columns = [c for c in rows.fieldnames if c]
             if missing := [c for c in ("path", "speaker") if c not in columns]:
                 found = ", ".join(columns)[:200] or "an empty file"
                 refuse(f"the manifest {path}", f"have the column {' and '.join(missing)}", found)
@@ -168,7 +191,7 @@ def _from_row(row: Mapping[str, str | None], manifest: Path, line: int) -> Recor
         session=columns.get("session") or None,
         start=_seconds(columns.get("start"), f"the start in {where}") or 0.0,
         end=_seconds(columns.get("end"), f"the end in {where}"),
-        channel=int(channel) if channel.isdigit() else channel or "mix",
+        channel=int(channel) if channel.isdecimal() else channel or "mix",
         columns=columns,
     )
 
@@ -239,13 +262,17 @@ def _table(path: Path) -> dict[str, str]:
     if not path.exists():
         refuse("a Kaldi directory", "have the files wav.scp and utt2spk", f"no {path}")
     table: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        key, _, value = line.strip().partition(" ")
-        if not key:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        refuse(str(path), "be text in UTF-8", str(error))
+    for number, line in enumerate(lines, 1):
+        fields = line.split(maxsplit=1)
+        if not fields:
             continue
-        if not value.strip() or key in table:
+        if len(fields) < 2 or fields[0] in table:
             refuse(f"line {number} of {path}", "hold a key of its own and a value", repr(line))
-        table[key] = value.strip()
+        table[fields[0]] = fields[1].strip()
     if not table:
         refuse(str(path), "hold at least one line", "an empty file")
     return table

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import integer, number, refuse
-from speechgmm.errors import IncompatibleModel
-from speechgmm.mixture.maximize import Floor, maximize
+from speechgmm.mixture.maximize import Floor, check_against, maximize
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 
@@ -69,14 +68,7 @@ def adapt(
     if not update or set(update) - set(_LETTERS):
         refuse("update", "be made of the letters w, m and c", repr(update))
     factors = _relevances(relevance)
-    if statistics.first.shape != ubm.means.shape or not np.array_equal(statistics.origin, ubm.origin):
-        refuse(
-            "statistics",
-            f"be taken against this UBM of shape {ubm.means.shape}",
-            f"shape {statistics.first.shape}, or another origin",
-            "Use ubm.statistics(frames).",
-            error=IncompatibleModel,
-        )
+    check_against(statistics, ubm, "UBM")
     floor = Floor(absolute=1e-3 * ubm.covariance.deviations() ** 2, relative=0.0, occupancy=0.0, reseed=False)
     model = ubm
     for letter in "mc":

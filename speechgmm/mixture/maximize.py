@@ -95,14 +95,7 @@ def maximize(
     if not update or set(update) - set("wmc"):
         refuse("update", "be made of the letters w, m and c", repr(update))
     s = statistics if prior is None else statistics + prior
-    if s.first.shape != model.means.shape or not np.array_equal(s.origin, model.origin):
-        refuse(
-            "statistics",
-            f"be taken against this model of shape {model.means.shape}",
-            f"shape {s.first.shape}, or another origin",
-            "Use model.statistics(frames).",
-            error=IncompatibleModel,
-        )
+    check_against(s, model, "model")
     if s.counts.sum() <= 0:
         refuse("statistics", "count some frames", "none", "Nothing can be estimated from no data.")
     lost = s.counts < max(floor.occupancy, np.finfo(float).tiny)
@@ -142,6 +135,18 @@ def split(model: GMM, n: int) -> GMM:
     weights[sign != 0] = np.concatenate([model.weights[heavy], model.weights[heavy]]) / 2
     weights[sign == 0] = model.weights[np.setdiff1d(keep, heavy)]
     return replace(grown, weights=weights, means=grown.means + sign[:, None] * shift)
+
+
+def check_against(statistics: Statistics, model: GMM, name: str) -> None:
+    """Refuse statistics of another shape or about another origin than the model's; `name` is its name in messages."""
+    if statistics.first.shape != model.means.shape or not np.array_equal(statistics.origin, model.origin):
+        refuse(
+            "statistics",
+            f"be taken against this {name} of shape {model.means.shape}",
+            f"shape {statistics.first.shape}, or another origin",
+            f"Use {name.lower()}.statistics(frames).",
+            error=IncompatibleModel,
+        )
 
 
 def _reseed(model: GMM, component: int) -> GMM:

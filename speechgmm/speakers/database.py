@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from speechgmm.checks import refuse
+from speechgmm.errors import MissingExtra
 
 __all__ = ["Database", "Rows"]
 
 _FORMAT = "1"
+_PATIENCE = 60.0
+"""How long a writer waits for others of the same SQLite file, in seconds."""
 
 
 def _tables(sa: Any) -> Any:
@@ -49,6 +52,11 @@ class Rows:
         self._meta = tables["speechgmm_meta"]
         self._sessions = tables["speechgmm_sessions"]
         self._recordings = tables["speechgmm_recordings"]
+
+    def lock(self) -> None:
+        """Keep other writers out until the transaction ends, so that what is read now is what will be changed."""
+        where = self._meta.c.key == "format"
+        self._connection.execute(self._meta.update().where(where).values(value=self._meta.c.value))
 
     def meta(self) -> dict[str, str]:
         """Return the settings of the store."""
@@ -116,25 +124,32 @@ class Database:
     def __init__(self, location: str, *, create: bool) -> None:
         import sqlalchemy as sa
 
-        self._sa, self._location = sa, location
-        url = location if "://" in location else f"sqlite:///{Path(location)}"
+        self._sa, self.location, self._tables = sa, location, _tables(sa)
         if "://" not in location and not create and not Path(location).exists():
             refuse("a store", "exist", f"{location}, which does not", "Enroll somebody first.")
-        self._tables = _tables(sa)
+        url = self._url(location)
         try:
-            self._engine = sa.create_engine(url, poolclass=sa.pool.NullPool if url.startswith("sqlite") else None)
+            sqlite = {"poolclass": sa.pool.NullPool, "connect_args": {"timeout": _PATIENCE}}
+            self._engine = sa.create_engine(url, **(sqlite if url.get_backend_name() == "sqlite" else {}))
             if create:
-                self._tables.create_all(self._engine)
+                with self._engine.begin() as connection:
+                    for table in self._tables.sorted_tables:
+                        connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
             elif not sa.inspect(self._engine).has_table("speechgmm_meta"):
                 self._refuse("a database without its tables")
-        except (sa.exc.SQLAlchemyError, ImportError) as error:
+        except ImportError as error:
+            advice = "Install its driver, for PostgreSQL with: python -m pip install 'speechgmm[postgres]'"
+            refuse(f"the store {self.location}", "have a driver", str(error), advice, error=MissingExtra)
+        except sa.exc.SQLAlchemyError as error:
             self._refuse(str(getattr(error, "orig", None) or error))
         with self.transaction() as rows:
-            held = rows.meta().get("format", _FORMAT)
-            if held != _FORMAT:
-                refuse(f"the store {location}", f"be of format {_FORMAT}", f"format {held}", "Update speechgmm.")
             if create:
+                rows.lock()
+            held = rows.meta().get("format")
+            if held is None and create:
                 rows.set_meta({"format": _FORMAT})
+            elif held not in (None, _FORMAT):
+                refuse(f"the store {self.location}", f"be of format {_FORMAT}", f"format {held}", "Update speechgmm.")
 
     def close(self) -> None:
         """Give the connections back."""
@@ -149,9 +164,20 @@ class Database:
         except self._sa.exc.SQLAlchemyError as error:
             self._refuse(str(getattr(error, "orig", None) or error))
 
+    def _url(self, location: str) -> Any:
+        """Return the URL of a location, and keep what messages may show of it: no password."""
+        if "://" not in location:
+            return self._sa.URL.create("sqlite", database=location)
+        try:
+            url = self._sa.make_url(location)
+        except (self._sa.exc.ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+            self._refuse(str(error))
+        self.location = url.render_as_string()
+        return url
+
     def _refuse(self, why: str) -> NoReturn:
         refuse(
-            f"the store {self._location}",
+            f"the store {self.location}",
             "be a speechgmm store that can be read and written",
             why,
             "Give a file that enroll has made, or a database URL.",

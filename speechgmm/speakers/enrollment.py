@@ -50,7 +50,10 @@ def enroll(
     ------
     SameRecording
         If a good recording is enrolled already or comes twice: then nothing is enrolled.
+    IncompatibleModel
+        If the store is of another system.
     """
+    store.check_system(system)
     skipped: list[Skipped] = []
     sessions: dict[tuple[str, str], list[Session]] = {}
     named = True
@@ -71,6 +74,7 @@ def enroll_features(
     system: System, store: SpeakerStore, speaker: str, features: ArrayLike, *, session: str = "features"
 ) -> Session:
     """Enroll a speaker from features (N, D) of the system's front end instead of from sound."""
+    store.check_system(system)
     x = system.check_features(features)
     seconds = len(x) * system.frontend.hop_length
     made = Session(speaker, session, system.statistics(x), seconds, {fingerprint(x): f"{session} of {speaker}"})

@@ -7,16 +7,16 @@ threshold that the caller knows. Symbols: N frames, S speakers.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.checks import integer, refuse
+from speechgmm.checks import integer
 from speechgmm.errors import SpeechGMMError, TooLittleSpeech
-from speechgmm.features import Extracted, Recording, extract_all
+from speechgmm.features import Corpus, Extracted, extract_all
 from speechgmm.parallel import Mapper
 from speechgmm.speakers.score import enrolled_models, log_likelihood_ratios
 from speechgmm.speakers.store import SpeakerStore
@@ -94,6 +94,7 @@ def identify(
     *,
     top: int = 5,
     mapper: Mapper | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> tuple[Identification, ...]:
     """Rank the enrolled speakers for each file; a bad file is reported in its place.
 
@@ -104,13 +105,13 @@ def identify(
     files : iterable of path
     top : int
         How many candidates to give.
-    mapper : callable, optional
-        Shaped like the builtin `map`.
+    mapper, on_progress
+        See `speechgmm.features.extract_all`.
     """
     integer(top, "top", minimum=1)
     models = enrolled_models(system, store)
     results = []
-    for e in extract_all(system.frontend, _recordings(files), mapper=mapper):
+    for e in extract_all(system.frontend, Corpus.from_files(files), mapper=mapper, on_progress=on_progress):
         try:
             llr = score_test(system, store, e)
         except SpeechGMMError as error:
@@ -130,6 +131,7 @@ def verify(
     *,
     threshold: float | None = None,
     mapper: Mapper | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Verification:
     """Score files, pooled into one test, against one speaker.
 
@@ -141,8 +143,8 @@ def verify(
     files : iterable of path
     threshold : float, optional
         Accept from this log-likelihood ratio on, in nats a frame.
-    mapper : callable, optional
-        Shaped like the builtin `map`.
+    mapper, on_progress
+        See `speechgmm.features.extract_all`.
 
     Raises
     ------
@@ -151,7 +153,7 @@ def verify(
     """
     models = enrolled_models(system, store, speaker)
     parts, errors, status = [], [], "error"
-    for e in extract_all(system.frontend, _recordings(files), mapper=mapper):
+    for e in extract_all(system.frontend, Corpus.from_files(files), mapper=mapper, on_progress=on_progress):
         try:
             store.refuse_enrolled(e.digest, e.recording.path)
             parts.append((log_likelihood_ratios(system, models, usable(e)), e.seconds))
@@ -194,13 +196,6 @@ def pooled(parts: Iterable[tuple[NDArray[Any], float]]) -> NDArray[Any]:
     scores, seconds = zip(*parts, strict=True)
     result: NDArray[Any] = np.average(np.stack(scores), axis=0, weights=seconds)
     return result
-
-
-def _recordings(files: Iterable[str | os.PathLike[str]]) -> list[Recording]:
-    recordings = [Recording(str(f), "", str(f)) for f in files]
-    if not recordings:
-        refuse("files", "be at least one", "none")
-    return recordings
 
 
 def _status(error: SpeechGMMError) -> str:

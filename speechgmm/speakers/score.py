@@ -68,7 +68,14 @@ def speaker_models(
 
 
 def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> SpeakerModels:
-    """Return the models of these enrolled speakers, or of all; kept until the store changes."""
+    """Return the models of these enrolled speakers, or of all; kept until the store changes.
+
+    Raises
+    ------
+    IncompatibleModel
+        If the store is of another system.
+    """
+    store.check_system(system)
 
     def build() -> SpeakerModels:
         statistics: dict[str, Statistics] = {}

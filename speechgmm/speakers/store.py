@@ -82,11 +82,13 @@ class SpeakerStore:
     """
 
     def __init__(self, location: str | os.PathLike[str], system: System | None = None, *, create: bool = False) -> None:
-        self.location = str(location)
         self._cache: dict[Any, Any] = {}
-        self._database = Database(self.location, create=create and system is not None)
+        self._database = Database(str(location), create=create and system is not None)
+        self.location = self._database.location
         try:
             with self._database.transaction() as rows:
+                if create:
+                    rows.lock()
                 meta = rows.meta()
                 if "fingerprint" not in meta and system is not None and create:
                     meta |= {"fingerprint": system.fingerprint, "frontend": storage.dumps(system.frontend).hex()}
@@ -95,7 +97,7 @@ class SpeakerStore:
         except InvalidInput:
             self.close()
             raise
-        self.fingerprint = meta["fingerprint"]
+        self._meta, self.fingerprint = meta, meta["fingerprint"]
 
     def __enter__(self) -> Self:
         """Return the store itself."""
@@ -108,6 +110,16 @@ class SpeakerStore:
     def close(self) -> None:
         """Give the database back."""
         self._database.close()
+
+    def check_system(self, system: System) -> None:
+        """Refuse a system whose statistics are not those that this store holds.
+
+        Raises
+        ------
+        IncompatibleModel
+            The message says which setting differs.
+        """
+        self._check(system, self._meta)
 
     def add(self, sessions: Iterable[Session], *, replace: str = "nothing") -> None:
         """Enroll sessions, all of them or, after an error, none.
@@ -183,6 +195,18 @@ class SpeakerStore:
             values = [v for s in speakers for v in rows.values(s)] if speakers else rows.values()
         return tuple(sorted((_session(v) for v in values), key=lambda s: (s.speaker, s.name)))
 
+    def summary(self) -> dict[str, Any]:
+        """Return how much is enrolled, in types that JSON holds."""
+        sessions = self.sessions()
+        return {
+            "type": "SpeakerStore",
+            "fingerprint": self.fingerprint,
+            "speakers": len({s.speaker for s in sessions}),
+            "sessions": len(sessions),
+            "recordings": sum(len(s.recordings) for s in sessions),
+            "speech_seconds": sum(s.seconds for s in sessions),
+        }
+
     def export(self, *speakers: str) -> Export:
         """Return the sessions of these speakers, or of all, as one value for `speechgmm.storage.save`."""
         return Export(self.fingerprint, self.sessions(*speakers))
@@ -219,6 +243,7 @@ class SpeakerStore:
     def _changed(self) -> Iterator[Rows]:
         """Change rows in one transaction, which counts as a new revision."""
         with self._database.transaction() as rows:
+            rows.lock()
             yield rows
             rows.set_meta({"revision": str(int(rows.meta()["revision"]) + 1)})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,8 @@ class System:
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
-        number(self.relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames")
+        relevance = number(self.relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames")
+        object.__setattr__(self, "relevance", relevance)
         if self.ubm.n_dimensions != self.frontend.n_dimensions:
             refuse(
                 "the UBM",
@@ -85,6 +86,19 @@ class System:
     def statistics(self, features: ArrayLike) -> Statistics:
         """Return the sufficient statistics of features (N, D) against the UBM."""
         return self.ubm.statistics(self.check_features(features))
+
+    def summary(self) -> dict[str, Any]:
+        """Return settings, sizes and how it was made, in types that JSON holds."""
+        return {
+            "type": "System",
+            "fingerprint": self.fingerprint,
+            "calibrated": self.calibration is not None,
+            "relevance": self.relevance,
+            "components": self.ubm.n_components,
+            "dimensions": self.ubm.n_dimensions,
+            "frontend": asdict(self.frontend),
+            "info": dict(self.info),
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file; the same system gives the same bytes."""

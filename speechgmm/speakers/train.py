@@ -10,13 +10,12 @@ from typing import Any
 
 from speechgmm import __version__
 from speechgmm.checks import integer
-from speechgmm.errors import SpeechGMMError
-from speechgmm.features import MFCC, Recording, Skipped, TrainingFrames, sample_rate, training_frames
+from speechgmm.features import MFCC, Recording, Skipped, TrainingFrames, common_rate, training_frames
 from speechgmm.mixture import GMM, Fit, Floor, Stop, fit_gmm
 from speechgmm.parallel import threads
 from speechgmm.speakers.system import System
 
-__all__ = ["Training", "common_rate", "train_system"]
+__all__ = ["Training", "train_system"]
 
 FLOOR = Floor(relative=0.01, occupancy=5.0)
 """A tenth of the deviation of speech, and five frames a component: error rates do not move from .01 to .2."""
@@ -83,36 +82,17 @@ def train_system(
         n_threads=n_threads,
         on_iteration=lambda i, *_: report("EM", i, STOP.max_iterations),
     )
-    info = _info(frames, result, recordings, seed)
+    info = _info(frames, result, seed)
     return Training(System(frontend, result.model, float(relevance), info=info), frames.skipped)
 
 
-def common_rate(recordings: Iterable[Recording]) -> int:
-    """Return the lowest sampling rate of the recordings that can be opened, in Hz.
-
-    Raises
-    ------
-    SpeechGMMError
-        If none can be opened: the first one's error.
-    """
-    rates, first = set(), None
-    for path in {r.path: None for r in recordings}:
-        try:
-            rates.add(sample_rate(path))
-        except SpeechGMMError as error:
-            first = first or error
-    if first and not rates:
-        raise first
-    return min(rates, default=16000)
-
-
-def _info(frames: TrainingFrames, result: Fit[GMM], recordings: tuple[Recording, ...], seed: int) -> dict[str, Any]:
+def _info(frames: TrainingFrames, result: Fit[GMM], seed: int) -> dict[str, Any]:
     """Return what a model file says of its making; nothing in it depends on the time or the machine's paths."""
     return {
         "data": {
             "recordings": frames.recordings,
             "skipped": len(frames.skipped),
-            "speakers": len({r.speaker for r in recordings}),
+            "speakers": frames.speakers,
             "speech_seconds": round(frames.seconds, 2),
             "frames": len(frames.blocks.frames),
         },

@@ -1,0 +1,51 @@
+"""The command line: each command is a few lines over the public API, and a script can do the same with one call.
+
+Exit status: 0 done; 1 the input was refused, or a part of it, with one line on standard error for each refusal;
+2 wrong usage; 130 interrupted. With ``--json`` standard output holds one JSON object and nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from speechgmm import __version__
+from speechgmm.cli import measuring, modeling, recognizing, speakers
+from speechgmm.cli.terminal import Commands
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command()(modeling.train)
+app.command()(recognizing.enroll)
+app.command()(recognizing.identify)
+app.command()(recognizing.verify)
+app.command()(measuring.score)
+app.command()(measuring.evaluate)
+app.add_typer(speakers.app, name="speakers")
+app.command()(modeling.info)
+app.command()(modeling.features)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line with `args`, or with those of this process, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
+    app(args=args, prog_name="speechgmm")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"speechgmm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Who speaks? Speaker recognition with Gaussian mixtures: train, enroll, identify, verify, evaluate."""

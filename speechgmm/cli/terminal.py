@@ -1,0 +1,148 @@
+"""What the commands show: tables or one JSON object, progress bars, and refusals of one line each.
+
+Results go to standard output. Progress goes to standard error, and only to a terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+from speechgmm.errors import SpeechGMMError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from speechgmm.features import Skipped
+
+__all__ = ["Commands", "counting", "emit", "exit_if_skipped", "facts", "progress", "skipped", "table"]
+
+_WIDE = 10_000
+"""Columns of a file or pipe: there, no name is ever cut or folded."""
+
+Report = Callable[[str, int, int], None]
+
+
+class Commands(TyperGroup):
+    """Commands whose refusals are one line on standard error and exit status 1, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except SpeechGMMError as error:
+            _complain(str(error))
+            raise typer.Exit(1) from None
+        except UnicodeEncodeError as error:
+            _complain(f"names must be Unicode text; got {error.object!a}. Rename the file or the speaker.")
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+
+def emit(as_json: bool, document: Mapping[str, Any], *parts: Table | str) -> None:
+    """Print the document as JSON, or the parts for people."""
+    if as_json:
+        print(json.dumps(_plain(document), allow_nan=False))
+        return
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _WIDE
+    console = Console(width=width, markup=False, highlight=False, emoji=False)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part, soft_wrap=isinstance(part, str))
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
+    """Return a table; columns whose name begins with ">" are set flush right, without that sign."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in columns:
+        right = name.startswith(">")
+        made.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
+    for row in rows:
+        made.add_row(*map(str, row))
+    return made
+
+
+def facts(rows: Mapping[str, object]) -> Table:
+    """Return a table of names and values."""
+    from rich.table import Table
+
+    made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in rows.items():
+        made.add_row(name, str(value))
+    return made
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Report]:
+    """Give a callback (stage, how much is done, how much there is) that draws a bar for each stage."""
+    if not sys.stderr.isatty():
+        yield lambda stage, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        stages: dict[str, TaskID] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=total)
+            bars.update(stages[stage], completed=done)
+
+        yield report
+
+
+@contextlib.contextmanager
+def counting(total: int) -> Iterator[Callable[[int], None]]:
+    """Give a callback that draws one bar: how many of `total` recordings are done."""
+    with progress() as report:
+        yield lambda done: report("recordings", done, total)
+
+
+def skipped(recordings: Iterable[Skipped]) -> list[dict[str, str]]:
+    """Return recordings that were left out, as JSON has them."""
+    return [{"file": s.name, "error": s.reason} for s in recordings]
+
+
+def exit_if_skipped(errors: Iterable[tuple[str, str]]) -> None:
+    """Print a line for each file that was left out, and leave with exit status 1 if there is one."""
+    lines = [f"left out {name}: {reason}" for name, reason in errors]
+    for line in lines:
+        _complain(line)
+    if lines:
+        raise typer.Exit(1)
+
+
+def _complain(message: str) -> None:
+    """Print one line on standard error."""
+    print("speechgmm: " + " ".join(message.splitlines()), file=sys.stderr)
+
+
+def _plain(value: Any, name: str = "") -> Any:
+    """Return what JSON can hold: null for what is not finite; seconds to three decimals."""
+    if isinstance(value, Mapping):
+        return {k: _plain(v, k) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v, name) for v in value]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return round(value, 3) if name.endswith("seconds") else value
+    return value

@@ -1,0 +1,89 @@
+"""Features of many recordings -> one `.npz` file, for other programs. Symbols: N frames, D dimensions."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.checks import refuse
+from speechgmm.features.blocks import extract_all
+from speechgmm.features.corpus import Recording
+from speechgmm.features.mfcc import MFCC
+from speechgmm.parallel import Mapper
+from speechgmm.storage import replacing
+
+__all__ = ["Written", "write_features"]
+
+_SETTINGS = "frontend"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of one recording: how many `frames` of speech were written, or the `error` that it met."""
+
+    name: str
+    frames: int
+    seconds: float
+    error: str | None = None
+
+
+def write_features(
+    frontend: MFCC,
+    recordings: Iterable[Recording],
+    path: str | os.PathLike[str],
+    *,
+    mapper: Mapper | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> tuple[Written, ...]:
+    """Write the features of recordings to one file that `numpy.load` reads; a bad recording is left out and reported.
+
+    The file holds an array (N, D) of float32 under the name of each recording, and under "frontend" the settings as
+    JSON text. The same recordings and settings give the same bytes. The file appears whole or not at all.
+
+    Parameters
+    ----------
+    frontend : MFCC
+    recordings : iterable of Recording
+        Of different names.
+    path : path
+        Used as it is; end it in ``.npz``.
+    mapper, on_progress
+        See `extract_all`.
+
+    Raises
+    ------
+    InvalidInput
+        If no recording could be used, a name comes twice or is "frontend", or the file cannot be written.
+    """
+    every = tuple(recordings)
+    names = [r.name for r in every]
+    if _SETTINGS in names or len(set(names)) < len(names):
+        twice = next((n for i, n in enumerate(names) if n in names[:i] or n == _SETTINGS), "")
+        refuse("the names of recordings", f"differ from each other and from {_SETTINGS!r}", repr(twice))
+    done = []
+    with replacing(path) as beside:
+        with zipfile.ZipFile(beside, "w") as file:
+            _put(file, _SETTINGS, np.array(json.dumps(asdict(frontend), sort_keys=True)))
+            for e in extract_all(frontend, every, mapper=mapper, on_progress=on_progress):
+                if e.features is None:
+                    done.append(Written(e.recording.name, 0, 0.0, str(e.error)))
+                    continue
+                _put(file, e.recording.name, e.features)
+                done.append(Written(e.recording.name, len(e.features), e.seconds))
+        if not any(w.frames for w in done):
+            found = f"none of {len(done)}" + (f"; the first: {done[0].error}" if done else "")
+            refuse("recordings", "be at least one that can be used", found)
+    return tuple(done)
+
+
+def _put(file: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    """Write one member as `numpy.savez` does, but for the date, so that the same arrays give the same bytes."""
+    with file.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, array, allow_pickle=False)

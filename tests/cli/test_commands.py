@@ -1,0 +1,368 @@
+"""What each command does when all goes well: its table, its JSON, its files."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import speechgmm
+from speechgmm import storage
+from speechgmm.evaluation import read_scores
+from speechgmm.features import MFCC, read_corpus
+from speechgmm.mixture import Statistics
+from speechgmm.speakers import Export, Session
+from tests.cli.running import DATA, KNOWN, MANIFEST, run
+
+RMS = DATA / "rms" / "s2_1.flac"
+SLT = DATA / "slt" / "s2_1.flac"
+NEW = DATA / "awb" / "s1_1.flac"
+
+
+# train, info
+
+
+def test_train_writes_the_model_that_one_call_trains(made):
+    told = made.trained.document
+    assert made.trained.status == 0
+    assert (told["model"], told["type"], told["calibrated"]) == (str(made.model), "System", False)
+    assert (told["components"], told["dimensions"], told["relevance"], told["skipped"]) == (16, 60, 4.0, [])
+    assert told["info"]["data"]["recordings"] == 40
+    assert told["info"]["data"]["speakers"] == 8
+    assert told["info"]["em"]["objective"] == sorted(told["info"]["em"]["objective"])
+    called = speechgmm.train_system(read_corpus(MANIFEST).where(split="ubm"), components=16).system
+    assert speechgmm.load_system(made.model).fingerprint == called.fingerprint == told["fingerprint"]
+
+
+def test_train_shows_a_summary_and_the_trace(tmp_path):
+    where = ("--where", "speaker=awb", "--where", "speaker=kal16", "--where", "session=s1")
+    done = run("train", MANIFEST, "-o", tmp_path / "m", *where, "--components", 2, "--sample-rate", 8000, "--seed", 3)
+    assert (done.status, done.err) == (0, "")
+    assert "4 recordings of 2 speakers" in done.out
+    assert "sample_rate=8000" in done.out
+    trace = speechgmm.load_system(tmp_path / "m").info["em"]["objective"]
+    assert [row[:2] for row in done.rows] == [[str(i), f"{o:.4f}"] for i, o in enumerate(trace, 1)]
+    assert max(map(len, done.out.replace(str(tmp_path), "").splitlines())) <= 80
+
+
+def test_threads_change_nothing_and_the_seed_does(tmp_path):
+    fast = ("--where", "speaker=awb", "--components", 4)
+    for name, options in {"a": ("--threads", 1), "b": ("--threads", 3), "c": ("--seed", 1)}.items():
+        assert run("train", MANIFEST, "-o", tmp_path / name, *fast, *options).status == 0
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != (tmp_path / "c").read_bytes()
+
+
+def test_info_of_a_model(made):
+    told = run("info", made.model, "--json")
+    summary = {k: v for k, v in made.trained.document.items() if k not in ("model", "skipped")}
+    assert told.document == summary
+    shown = run("info", made.model).out
+    for text in (summary["fingerprint"], "no: scores rank", "16 components of 60 features", "4 frames", "n_mfcc=20"):
+        assert text in shown
+    assert "40 recordings of 8 speakers" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_info_of_a_store(made):
+    told = run("info", made.store, "--json").document
+    assert told.pop("speech_seconds") == pytest.approx(78.5, rel=0.2)
+    assert told == {
+        "type": "SpeakerStore",
+        "fingerprint": made.trained.document["fingerprint"],
+        "speakers": 10,
+        "sessions": 10,
+        "recordings": 20,
+    }
+    assert "store of speakers" in run("info", made.store).out
+    assert run("info", f"sqlite:///{made.store}", "--json").document["speakers"] == 10
+
+
+# enroll
+
+
+def test_enroll_from_a_manifest(made):
+    told = made.enrolled.document
+    assert made.enrolled.status == 0
+    assert tuple(sorted(s["speaker"] for s in told["sessions"])) == KNOWN
+    assert {s["session"] for s in told["sessions"]} == {"s1"}
+    assert all(s["speech_seconds"] == round(s["speech_seconds"], 3) > 3 for s in told["sessions"])
+    assert told["skipped"] == []
+
+
+def test_enroll_files_each_its_own_session_or_all_one(own, store):
+    awb = [DATA / "awb" / f"s1_{i}.flac" for i in (1, 2)]
+    done = run("enroll", *own, "new one", *awb)
+    assert done.status == 0
+    assert [row[2] for row in done.rows] == [str(f) for f in awb]
+    assert run("enroll", *own, "other", DATA / "kal16" / "s1_1.flac", "--session", "day 1").status == 0
+    shown = run("speakers", "show", "other", *store, "--json").document["sessions"]
+    assert [s["session"] for s in shown] == ["day 1"]
+
+
+def test_enroll_again_needs_replace(own, store):
+    again = ("enroll", *own, "new", NEW)
+    assert run(*again).status == 0
+    run(*again).refused(NEW, "be enrolled once", "enrolled as 'new'", "enroll with replace")
+    assert run(*again, "--replace", "--session", "later").status == 1  # the other session holds it still
+    assert run(*again, "--replace").status == 0
+    assert len(run("speakers", "show", "new", *store, "--json").document["sessions"]) == 1
+
+
+# identify, verify
+
+
+def test_identify_in_json(using):
+    told = run("identify", *using, RMS, SLT, "--top", 3, "--json")
+    assert (told.status, told.err) == (0, "")
+    document = told.document
+    assert set(document) == {"calibrated", "files"}
+    assert document["calibrated"] is False
+    for file, path, speaker in zip(document["files"], (RMS, SLT), ("rms", "slt"), strict=True):
+        assert set(file) == {"file", "status", "error", "speech_seconds", "decision", "candidates"}
+        assert (file["file"], file["status"], file["error"], file["decision"]) == (str(path), "ranked", None, None)
+        assert 1 < file["speech_seconds"] < 5
+        assert len(file["candidates"]) == 3
+        assert file["candidates"][0]["speaker"] == speaker
+        llr = [c["llr"] for c in file["candidates"]]
+        assert llr == sorted(llr, reverse=True)
+        assert all(set(c) == {"speaker", "llr", "posterior"} and c["posterior"] is None for c in file["candidates"])
+
+
+def test_identify_in_a_table(using):
+    shown = run("identify", *using, RMS, "--top", 2)
+    assert (shown.status, shown.err) == (0, "")
+    first, second = shown.rows[:2]
+    assert first[0] == str(RMS)
+    assert first[2:4] == ["1", "rms"]
+    assert second[0] == "2"
+    assert float(first[4]) > float(second[2])
+    assert "uncalibrated" in shown.out
+    assert len(run("identify", *using, RMS, "--json").document["files"][0]["candidates"]) == 5
+
+
+def test_verify_in_json(using):
+    told = run("verify", *using, "rms", RMS, "--json").document
+    assert list(told) == [
+        "calibrated",
+        "speaker",
+        "status",
+        "llr",
+        "threshold",
+        "accepted",
+        "speech_seconds",
+        "files",
+    ]
+    assert (told["calibrated"], told["speaker"], told["status"]) == (False, "rms", "ranked")
+    assert (told["threshold"], told["accepted"]) == (None, None)
+    assert told["files"] == [{"file": str(RMS), "error": None}]
+    ranked = run("identify", *using, RMS, "--top", 1, "--json").document["files"][0]["candidates"][0]
+    assert told["llr"] == pytest.approx(ranked["llr"], rel=1e-5)
+
+
+@pytest.mark.parametrize(("threshold", "status"), [(-5, "accepted"), (50, "rejected")])
+def test_verify_against_a_threshold(using, threshold, status):
+    done = run("verify", *using, "rms", RMS, "--threshold", threshold, "--json")
+    assert done.status == 0
+    told = done.document
+    assert (told["status"], told["threshold"], told["accepted"]) == (status, threshold, status == "accepted")
+    shown = run("verify", *using, "rms", RMS, "--threshold", threshold).out
+    assert status in shown
+    assert "uncalibrated" not in shown
+
+
+def test_verify_in_a_table_says_that_it_decides_nothing(using):
+    shown = run("verify", *using, "rms", RMS).out
+    assert "ranked" in shown
+    assert "uncalibrated" in shown
+    assert "in 1 of 1 files" in shown
+
+
+# score, evaluate
+
+
+def test_score_every_test_against_every_speaker(made):
+    scores = read_scores(made.scores)
+    assert made.scored.document == {
+        "scores": str(made.scores),
+        "trials": 300,
+        "targets": 30,
+        "tests": 30,
+        "speakers": 10,
+        "skipped": [],
+    }
+    assert len(scores) == 300
+    assert scores.test_speaker is not None
+    assert scores.session is not None
+    assert np.isfinite(scores.test_seconds).all()
+
+
+def test_score_by_session(using, tmp_path):
+    done = run(
+        "score", *using, "--manifest", MANIFEST, "--where", "split=test", "--by", "session", "-o", tmp_path / "s"
+    )
+    assert (done.status, done.err) == (0, "")
+    assert "trials    100" in done.out
+    assert set(read_scores(tmp_path / "s").test.tolist()) == {f"{name}/s2" for name in KNOWN}
+
+
+def test_score_the_pairs_of_a_list(made, using, tmp_path):
+    (tmp_path / "rms").mkdir()
+    (tmp_path / "slt").mkdir()
+    for path in (RMS, SLT):
+        shutil.copy(path, tmp_path / path.parent.name)
+    (tmp_path / "trials").write_text("1 rms rms/s2_1.flac\n0 rms slt/s2_1.flac\n0 es_f1 rms/s2_1.flac\n")
+    by_path, by_name = tmp_path / "a.npz", tmp_path / "b.tsv"
+    alone = run("score", *using, "--trials", tmp_path / "trials", "-o", by_path, "--json")
+    assert alone.document["trials"] == 3
+    both = run("score", *using, "--trials", tmp_path / "trials", "--manifest", MANIFEST, "-o", by_name, "--json")
+    assert both.document["targets"] == 1
+    a, b = read_scores(by_path), read_scores(by_name)
+    every = read_scores(made.scores)
+    whole = dict(zip(zip(every.speaker.tolist(), every.test.tolist(), strict=True), every.score, strict=True))
+    for scores in (a, b):
+        assert scores.target.tolist() == [1, 0, 0]
+        expected = [whole[pair] for pair in zip(scores.speaker.tolist(), scores.test.tolist(), strict=True)]
+        assert scores.score == pytest.approx(expected)
+
+
+def test_evaluate(made):
+    told = run("evaluate", made.scores, "--json")
+    assert told.document == speechgmm.evaluate(read_scores(made.scores)).as_dict()
+    assert told.document["trials"] == 300
+    assert told.document["eer"] < 0.1
+    shown = run("evaluate", made.scores)
+    assert (shown.status, shown.err) == (0, "")
+    assert f"equal error rate  {100 * told.document['eer']:.2f} %" in shown.out
+    assert "left out" not in shown.out
+    assert max(map(len, shown.out.splitlines())) <= 86
+
+
+def test_evaluate_names_what_it_left_out(tmp_path):
+    (tmp_path / "s").write_text("speaker\ttest\tscore\ttarget\nann\ta\t1\t1\nbob\ta\t0\t0\nbob\tb\t0\t0\n")
+    told = run("evaluate", tmp_path / "s", "--json").document
+    assert told["left_out"] == ["identification_rate: 1 of 2 tests not counted, with no target trial (open set)"]
+    assert f"left out: {told['left_out'][0]}" in run("evaluate", tmp_path / "s").out
+
+
+def test_evaluate_has_null_for_a_rate_that_is_not_there(tmp_path):
+    (tmp_path / "s").write_text("speaker\ttest\tscore\ttarget\nann\ta\t1\t1\nann\tb\t0\t0\n")
+    assert run("evaluate", tmp_path / "s", "--json").document["identification_rate"] is None
+    assert "identified        -" in run("evaluate", tmp_path / "s").out
+
+
+# speakers
+
+
+def test_speakers_list(made, store):
+    told = run("speakers", "list", *store, "--json").document["speakers"]
+    assert tuple(s["speaker"] for s in told) == KNOWN
+    assert all((s["sessions"], s["recordings"]) == (1, 2) and s["speech_seconds"] > 3 for s in told)
+    assert [row[:3] for row in run("speakers", "list", *store).rows] == [[name, "1", "2"] for name in KNOWN]
+
+
+def test_speakers_show(store):
+    told = run("speakers", "show", "rms", *store, "--json").document
+    (session,) = told["sessions"]
+    assert session["session"] == "s1"
+    assert session["recordings"] == ["rms/s1_1.flac", "rms/s1_2.flac"]
+    assert told["speech_seconds"] == session["speech_seconds"]
+    rows = run("speakers", "show", "rms", *store).rows
+    assert [row[-1] for row in rows] == session["recordings"]
+    assert rows[0][0] == "s1"
+
+
+def test_speakers_remove_and_rename(own, store):
+    assert run("speakers", "rename", "rms", "Robert", *store).out == "renamed rms to Robert\n"
+    assert run("speakers", "remove", "slt", *store, "--json").document == {"removed": "slt", "session": None}
+    assert run("speakers", "remove", "es_f1", "--session", "s1", *store).out == "removed session s1 of es_f1\n"
+    left = [s["speaker"] for s in run("speakers", "list", *store, "--json").document["speakers"]]
+    assert left == sorted({"Robert", *KNOWN} - {"rms", "slt", "es_f1"})
+    told = run("identify", *own, RMS, "--top", 1, "--json").document["files"][0]
+    assert told["candidates"][0]["speaker"] == "Robert"
+    again = run("speakers", "rename", "Robert", "rms", *store, "--json")
+    assert again.document == {"old": "Robert", "new": "rms"}
+
+
+def test_speakers_export(made, store, tmp_path):
+    some, every = tmp_path / "some", tmp_path / "every"
+    done = run("speakers", "export", "rms", "slt", *store, "-o", some, "--json")
+    assert done.document == {"output": str(some), "speakers": ["rms", "slt"], "sessions": 2}
+    assert run("speakers", "export", *store, "-o", every).out == f"wrote 10 sessions of 10 speakers to {every}\n"
+    held = storage.load(every, Export, Session, Statistics)
+    assert held.fingerprint == made.trained.document["fingerprint"]
+    assert [s.speaker for s in held.sessions] == list(KNOWN)
+
+
+# features
+
+
+def test_features_of_a_model(made, tmp_path):
+    done = run("features", RMS, SLT, "--model", made.model, "-o", tmp_path / "f.npz", "--json")
+    frontend = speechgmm.load_system(made.model).frontend
+    told = done.document
+    assert (told["dimensions"], told["fingerprint"]) == (60, frontend.fingerprint)
+    with np.load(tmp_path / "f.npz", allow_pickle=False) as held:
+        assert set(held) == {str(RMS), str(SLT), "frontend"}
+        np.testing.assert_array_equal(held[str(RMS)], frontend.from_file(RMS))
+        assert MFCC(**json.loads(str(held["frontend"]))) == frontend
+        frames = [len(held[f["file"]]) for f in told["files"]]
+    assert [f["frames"] for f in told["files"]] == frames
+    assert [f["error"] for f in told["files"]] == [None, None]
+    assert list(tmp_path.iterdir()) == [tmp_path / "f.npz"]
+
+
+@pytest.mark.parametrize(("preset", "frontend"), [("speech", MFCC()), ("sound", MFCC.sound(16000))])
+def test_features_of_a_preset(tmp_path, preset, frontend):
+    shown = run("features", RMS, "--preset", preset, "-o", tmp_path / "f.npz")
+    with np.load(tmp_path / "f.npz") as held:
+        np.testing.assert_array_equal(held[str(RMS)], frontend.from_file(RMS))
+        assert json.loads(str(held["frontend"])) == {f: getattr(frontend, f) for f in frontend.__dataclass_fields__}
+        assert shown.rows[0][:2] == [str(RMS), str(len(held[str(RMS)]))]
+
+
+def test_features_give_the_same_bytes_again(tmp_path):
+    for name in ("a.npz", "b.npz"):
+        assert run("features", RMS, "--preset", "speech", "-o", tmp_path / name).status == 0
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+# --where, --manifest
+
+
+@pytest.mark.parametrize(
+    ("conditions", "rows"),
+    [
+        (["split=test"], 30),
+        (["split=test", "split=enroll"], 50),
+        (["split=test", "gender=f"], 15),
+        (["split=test", "speaker=rms", "speaker=slt"], 6),
+        (["split=test", "text=Nothing on the shelf looked cheaper than the cracked yellow teapot."], None),
+    ],
+)
+def test_where_means_and_across_columns_and_or_within_one(using, tmp_path, conditions, rows):
+    wanted = {
+        c.split("=")[0]: {x.split("=")[1] for x in conditions if x.startswith(c.split("=")[0])} for c in conditions
+    }
+    with MANIFEST.open() as file:
+        kept = [r["path"] for r in csv.DictReader(file) if all(r[c] in v for c, v in wanted.items())]
+    assert rows in (None, len(kept))
+    options = [x for c in conditions for x in ("--where", c)]
+    done = run("score", *using, "--manifest", MANIFEST, *options, "-o", tmp_path / "s", "--json")
+    skipped = [s["file"] for s in done.document["skipped"]]
+    scored = dict.fromkeys(read_scores(tmp_path / "s").test.tolist())
+    assert sorted([*scored, *skipped]) == sorted(kept)
+    assert len(skipped) == (20 if "split=enroll" in conditions else 0)  # enrolled recordings are no tests
+
+
+def test_a_folder_and_a_kaldi_directory_are_corpora_too(using, tmp_path):
+    folder, kaldi = tmp_path / "folder", tmp_path / "kaldi"
+    (folder / "rms").mkdir(parents=True)
+    shutil.copy(RMS, folder / "rms")
+    kaldi.mkdir()
+    (kaldi / "wav.scp").write_text(f"utt1 {RMS}\n")
+    (kaldi / "utt2spk").write_text("utt1 rms\n")
+    (tmp_path / "trials").write_text("rms utt1 target\nslt utt1 nontarget\n")
+    assert run("score", *using, "--manifest", folder, "-o", tmp_path / "a", "--json").document["targets"] == 1
+    both = ("--manifest", kaldi, "--trials", tmp_path / "trials")
+    assert run("score", *using, *both, "-o", tmp_path / "b", "--json").document["trials"] == 2

@@ -1,0 +1,274 @@
+"""Manifests: what each kind may hold, what it gives, and how each mistake is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from speechgmm.errors import InvalidInput
+from speechgmm.features import Recording, read_corpus
+from tests.sounds import DATA
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Make:
+    """Write a manifest, and return its path."""
+
+    def make(content: str | bytes, name: str = "corpus.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return make
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Make:
+    """Make a folder with files of these names, and return its path."""
+
+    def make(*names: str) -> Path:
+        for name in names:
+            path = tmp_path / "corpus" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+        return tmp_path / "corpus"
+
+    return make
+
+
+@pytest.fixture
+def kaldi(tmp_path: Path) -> Make:
+    """Make a Kaldi directory of these files, and return its path."""
+
+    def make(**files: str | bytes) -> Path:
+        for name, content in files.items():
+            path = tmp_path / name.replace("_", ".")
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return tmp_path
+
+    return make
+
+
+PLAIN = "path,speaker,session,split\na/1.wav,ann,s1,ubm\nb/1.wav,bob,,test\n"
+ROWS = [("a/1.wav", "ann", "s1", "ubm"), ("b/1.wav", "bob", None, "test")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("plain.csv", PLAIN),
+        ("bom.csv", "\ufeff" + PLAIN),
+        ("windows.csv", PLAIN.replace("\n", "\r\n")),
+        ("table.tsv", PLAIN.replace(",", "\t")),
+        ("spaces.csv", PLAIN.replace(",", " , ")),
+        ("blank.csv", PLAIN.replace("b/1", "\nb/1") + "\n\n"),
+        ("unended.csv", PLAIN.rstrip("\n")),
+        ("quoted.csv", PLAIN.replace("a/1.wav", '"a/1.wav"')),
+        ("order.csv", "split,speaker,session,path\nubm,ann,s1,a/1.wav\ntest,bob,,b/1.wav\n"),
+    ],
+)
+def test_csv_and_tsv(manifest: Make, name: str, content: str) -> None:
+    path = manifest(content, name)
+    corpus = read_corpus(path)
+    assert [(r.name, r.speaker, r.session, r.columns["split"]) for r in corpus] == ROWS
+    assert [r.path for r in corpus] == [str(path.parent / "a/1.wav"), str(path.parent / "b/1.wav")]
+    assert [r.session_name for r in corpus] == ["s1", "b/1.wav"]
+    assert (len(corpus), corpus.speakers, corpus.source) == (2, ("ann", "bob"), str(path))
+    assert all((r.start, r.end, r.channel) == (0.0, None, "mix") for r in corpus)
+
+
+def test_absolute_paths_and_commas_in_quotes(manifest: Make, tmp_path: Path) -> None:
+    corpus = read_corpus(manifest(f'path,speaker,text\n{tmp_path}/x.wav,Ann,"one, two"\n"a,b.wav",Ünal 李,-\n'))
+    assert [r.path for r in corpus] == [f"{tmp_path}/x.wav", f"{tmp_path}/a,b.wav"]
+    assert [r.columns["text"] for r in corpus] == ["one, two", "-"]
+    assert corpus.speakers == ("Ann", "Ünal 李")
+
+
+def test_start_end_and_channel(manifest: Make) -> None:
+    corpus = read_corpus(
+        manifest("path,speaker,start,end,channel\na.wav,x,1.5,2.25,1\na.wav,y,,3,mix\na.wav,z,4,,\na.wav,w,,,left\n")
+    )
+    assert [(r.start, r.end, r.channel) for r in corpus] == [
+        (1.5, 2.25, 1),
+        (0.0, 3.0, "mix"),
+        (4.0, None, "mix"),
+        (0.0, None, "left"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"the manifest .*corpus\.csv must have the column path and speaker; got an empty file"),
+        ("path,text\na,b\n", r"must have the column speaker; got path, text"),
+        ("a.wav,ann\nb.wav,bob\n", r"must have the column path and speaker; got a\.wav, ann"),
+        ("path;speaker\na;b\n", r"must have the column path and speaker; got path;speaker"),
+        ("path,speaker\n", r"must list at least one recording; got a header and nothing else"),
+        ("path,speaker\na.wav,\n", r"line 2 of .* must name a path and a speaker; got path 'a\.wav', speaker ''"),
+        ("path,speaker\na.wav,  \n", r"line 2 of .* must name a path and a speaker"),
+        ("path,speaker\na.wav,x\n,ann\n", r"line 3 of .* must name a path and a speaker; got path '', speaker 'ann'"),
+        ("path,speaker\na.wav\n", r"line 2 of .* must have as many fields as the header; got another number"),
+        ("path,speaker\na.wav,ann,more\n", r"line 2 of .* must have as many fields as the header"),
+        ("path,speaker\na.wav,ann\na.wav,bob\n", r"corpus\.csv must list each recording once; got a\.wav twice"),
+        ("path,speaker,start\na,b,x\n", r"the start in line 2 of .* must be a number of seconds; got 'x'"),
+        ("path,speaker,end\na,b,1:30\n", r"the end in line 2 of .* must be a number of seconds; got '1:30'"),
+        (b"path,speaker\na.wav,J\xfcrgen\n", r"must be a CSV of text in UTF-8; got 'utf-8' codec"),
+        ("path,speaker\na.wav,ann\n".encode("utf-16"), r"must be a CSV of text in UTF-8"),
+    ],
+)
+def test_bad_manifests_are_refused(manifest: Make, content: str | bytes, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        read_corpus(manifest(content))
+
+
+def test_parts_of_one_file_are_no_duplicates(manifest: Make) -> None:
+    rows = "path,speaker,start,end,channel\na,x,0,5,0\na,x,5,9,0\na,x,0,5,1\n"
+    assert len(read_corpus(manifest(rows))) == 3
+    with pytest.raises(InvalidInput, match="must list each recording once; got a twice"):
+        read_corpus(manifest(rows + "a,y,5.0,9.0,0\n"))
+
+
+def test_the_embedded_corpus_is_listed_whole() -> None:
+    corpus = read_corpus(DATA / "manifest.csv")
+    assert len(corpus) == 90
+    assert len(corpus.speakers) == 18
+    assert all(Path(r.path).exists() for r in corpus)
+
+
+def test_missing_corpus_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"a corpus must exist; got .*none\.csv, which does not\. Give a CSV, a folder"
+    ):
+        read_corpus(tmp_path / "none.csv")
+
+
+def test_where_keeps_rows_in_their_order(manifest: Make) -> None:
+    corpus = read_corpus(
+        manifest("path,speaker,split,label\n1,a,ubm,x\n2,b,test,x\n3,a,test,y\n4,c,enroll,\n5,b,ubm,x\n")
+    )
+    assert [r.name for r in corpus.where(split="test")] == ["2", "3"]
+    assert [r.name for r in corpus.where(split=["test", "ubm"])] == ["1", "2", "3", "5"]
+    assert [r.name for r in corpus.where(split={"test"}, label="x")] == ["2"]
+    assert [r.name for r in corpus.where(split="ubm").where(speaker="b")] == ["5"]
+    assert [r.name for r in corpus.where(label="")] == ["4"]
+    assert corpus.where() == corpus
+    assert len(corpus) == 5
+    assert corpus.where(split="test").source == corpus.source
+
+
+def test_where_refuses_unknown_columns_and_empty_results(manifest: Make) -> None:
+    corpus = read_corpus(manifest(PLAIN))
+    with pytest.raises(
+        InvalidInput,
+        match=r"the condition must name a column of .*corpus\.csv: path, session, speaker, split; got 'spilt'",
+    ):
+        corpus.where(spilt="ubm")
+    with pytest.raises(InvalidInput, match=r"keep at least one of the 2 recordings of .*; got split=dev, session=s1"):
+        corpus.where(split="dev", session="s1")
+    with pytest.raises(InvalidInput, match="keep at least one"):
+        corpus.where(split="ub")
+
+
+def test_folder_of_folders(folder: Make) -> None:
+    root = folder(
+        *("ann/1.wav", "ann/2.FLAC", "bob/day 1/1.wav", "bob/day 1/2.mp3", "bob/y/m/1.ogg", "cid/notes.txt"),
+        *("readme.wav", ".cache/1.wav", "ann/.hidden.wav", "dot.d/a.b.wav"),
+    )
+    found = [(r.name, r.speaker, r.session, r.session_name) for r in read_corpus(root)]
+    assert found == [
+        ("ann/1.wav", "ann", None, "ann/1.wav"),
+        ("ann/2.FLAC", "ann", None, "ann/2.FLAC"),
+        ("bob/day 1/1.wav", "bob", "day 1", "day 1"),
+        ("bob/day 1/2.mp3", "bob", "day 1", "day 1"),
+        ("bob/y/m/1.ogg", "bob", "y/m", "y/m"),
+        ("dot.d/a.b.wav", "dot.d", None, "dot.d/a.b.wav"),
+    ]
+    assert [r.name for r in read_corpus(root).where(session="day 1", speaker="bob")] == found_names(found, "day 1")
+    assert all(Path(r.path).exists() for r in read_corpus(root))
+
+
+def found_names(rows: list[tuple[str, str, str | None, str]], session: str) -> list[str]:
+    return [name for name, _, s, _ in rows if s == session]
+
+
+@pytest.mark.parametrize("names", [["a/notes.txt"], ["1.wav", "2.wav"], [".git/x.wav"]])
+def test_folders_without_recordings_of_speakers_are_refused(folder: Make, names: list[str]) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"must hold one subfolder a speaker .*; got no such recordings\. Or give a CSV"
+    ):
+        read_corpus(folder(*names))
+
+
+def test_kaldi_directory_without_segments(kaldi: Make) -> None:
+    root = kaldi(wav_scp="r1 /far/a.wav\nr2 near/b c.flac\n", utt2spk="r2 bob\nr1 ann\n")
+    assert list(read_corpus(root)) == [
+        Recording(
+            path,
+            speaker,
+            name,
+            columns={"path": listed, "speaker": speaker, "utterance": name, "recording": name},
+        )
+        for path, listed, speaker, name in (
+            ("/far/a.wav", "/far/a.wav", "ann", "r1"),
+            (str(root / "near/b c.flac"), "near/b c.flac", "bob", "r2"),
+        )
+    ]
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "   "])
+def test_kaldi_directory_with_segments(kaldi: Make, space: str) -> None:
+    files = {
+        "wav_scp": "call a.wav\nother b.wav\n",
+        "segments": "u1 call 0.5 2.25\nu2 call 3 -1\n\nu3 other 0.00 1.00\n",
+        "utt2spk": "u1 ann\nu2 bob\nu3 ann\nunused cid\n",
+    }
+    root = kaldi(**{name: text.replace(" ", space) for name, text in files.items()})
+    corpus = read_corpus(root)
+    assert [(r.name, r.speaker, r.path, r.start, r.end) for r in corpus] == [
+        ("u1", "ann", str(root / "a.wav"), 0.5, 2.25),
+        ("u2", "bob", str(root / "a.wav"), 3.0, None),
+        ("u3", "ann", str(root / "b.wav"), 0.0, 1.0),
+    ]
+    assert [r.name for r in corpus.where(recording="call")] == ["u1", "u2"]
+    assert [r.session_name for r in corpus] == ["u1", "u2", "u3"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"wav_scp": "r1 sph2pipe -f wav a.sph |\n", "utt2spk": "r1 a\n"},
+            r"wav\.scp must name sound files; got a command for r1: sph2pipe .*\|\. Run the commands once",
+        ),
+        ({"wav_scp": "r1 a.wav\n"}, r"must have the files wav\.scp and utt2spk; got no .*utt2spk"),
+        (
+            {"wav_scp": "r1 a.wav\nr2 b.wav\nr3 c.wav\n", "utt2spk": "r1 ann\n"},
+            r"utt2spk must name the speaker of every utterance; got none for r2 \(2 in all\)",
+        ),
+        (
+            {"wav_scp": "r1 a.wav\n", "utt2spk": "r1 a\n", "segments": "u1 r9 0 1\n"},
+            r"segments must read 'utterance recording start end' with a recording of wav\.scp; got u1 r9 0 1",
+        ),
+        ({"wav_scp": "r1 a.wav\n", "utt2spk": "u1 a\n", "segments": "u1 r1 0\n"}, "must read 'utterance recording"),
+        ({"wav_scp": "r1 a.wav\n", "utt2spk": "u1 a\n", "segments": "u1 r1 0 1 2\n"}, "must read 'utterance recording"),
+        (
+            {"wav_scp": "r1 a.wav\n", "utt2spk": "u1 a\n", "segments": "u1 r1 zero 1\n"},
+            r"u1 in .*segments must be a number of seconds; got 'zero'",
+        ),
+        (
+            {"wav_scp": "r1 a.wav\n", "utt2spk": "u1 a\nu2 a\n", "segments": "u1 r1 0 1\nu2 r1 0 1\n"},
+            "must list each recording once; got u2 twice",
+        ),
+        ({"wav_scp": "", "utt2spk": "r1 a\n"}, r"wav\.scp must hold at least one line; got an empty file"),
+        ({"wav_scp": "r1 a.wav\nr1 b.wav\n", "utt2spk": "r1 a\n"}, r"line 2 of .*wav\.scp must hold a key of its own"),
+        ({"wav_scp": "r1 a.wav\n", "utt2spk": "r1\n"}, r"line 1 of .*utt2spk must hold a key of its own and a value"),
+        ({"wav_scp": b"r1 J\xfcrgen.wav\n", "utt2spk": "r1 a\n"}, r"wav\.scp must be text in UTF-8; got 'utf-8' codec"),
+    ],
+)
+def test_bad_kaldi_directories_are_refused(kaldi: Make, files: dict[str, str | bytes], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        read_corpus(kaldi(**files))

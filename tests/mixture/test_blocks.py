@@ -1,0 +1,82 @@
+"""Blocks of one array, and samples from blocks."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speechgmm.errors import InvalidInput
+from speechgmm.mixture import ArrayBlocks, sample_frames
+from speechgmm.mixture.blocks import as_blocks
+
+
+@given(st.integers(0, 40), st.integers(1, 50))
+def test_array_blocks_are_the_rows_in_order(n, size):
+    x = np.arange(2.0 * n).reshape(n, 2)
+    blocks = ArrayBlocks(x, size)
+    for _ in range(2):
+        parts = list(blocks)
+        assert len(parts) == len(blocks)
+        assert all(len(p) == size for p in parts[:-1])
+        np.testing.assert_array_equal(np.concatenate([np.zeros((0, 2)), *parts]), x)
+
+
+def test_blocks_of_an_array_are_no_copies():
+    x = np.zeros((10, 2))
+    assert all(np.shares_memory(block, x) for block in ArrayBlocks(x, 4))
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(1, 60), st.integers(0, 3))
+def test_a_sample_is_of_different_frames_in_their_own_order(lengths, size, seed):
+    total = sum(lengths)
+    x = np.arange(float(total))[:, None]
+    blocks = np.split(x, np.cumsum(lengths)[:-1])
+    if not total:
+        with pytest.raises(InvalidInput, match="blocks must hold at least one frame; got none"):
+            sample_frames(blocks, size, np.random.default_rng(seed))
+        return
+    sample = sample_frames(blocks, size, np.random.default_rng(seed))
+    assert len(sample) == min(size, total)
+    assert (np.diff(sample[:, 0]) > 0).all()
+    np.testing.assert_array_equal(sample, sample_frames([x], size, np.random.default_rng(seed)))
+
+
+def test_every_frame_is_drawn_as_often():
+    x = np.arange(10.0)[:, None]
+    blocks, rng = [x[:1], x[1:7], x[7:]], np.random.default_rng(0)
+    drawn = np.concatenate([sample_frames(blocks, 3, rng)[:, 0] for _ in range(3000)]).astype(int)
+    counts = np.bincount(drawn, minlength=10)
+    assert np.abs(counts - 900).max() < 5 * np.sqrt(3000 * 0.3 * 0.7)
+
+
+def test_what_is_taken_as_blocks():
+    x = np.ones((3, 2))
+    for one in (x, x.tolist(), [(1, 1)] * 3, x.astype(int)):
+        (block,) = as_blocks(one)
+        np.testing.assert_array_equal(block, x)
+    several = [x, x]
+    assert as_blocks(several) is several
+
+
+REFUSED = {
+    "size": (lambda: ArrayBlocks(np.ones((2, 2)), 0), "the size of blocks must be at least 1; got 0"),
+    "vector": (lambda: as_blocks(np.ones(3)), "frames must be a matrix of shape (frames, dimensions)"),
+    "no frames": (lambda: as_blocks(np.ones((0, 3))), "frames must hold at least 1 frame(s) of at least one feature"),
+    "generator": (lambda: as_blocks(np.ones((1, 2)) for _ in range(2)), "got a one-shot generator"),
+    "mixed": (
+        lambda: sample_frames([np.ones((2, 2)), np.ones((2, 3))], 5, np.random.default_rng(0)),
+        "all blocks must have the same number of features; got [2, 3]",
+    ),
+    "NaN": (
+        lambda: sample_frames([np.full((2, 2), np.nan)], 5, np.random.default_rng(0)),
+        "frames must be finite; got 4 NaN or infinite of 4 entries, the first at index (0, 0)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_refusals(call, words):
+    with pytest.raises(InvalidInput, match=re.escape(words)):
+        call()

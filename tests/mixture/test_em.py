@@ -1,0 +1,164 @@
+"""The EM driver, over a model that has nothing to do with Gaussians: two coins (Do and Batzoglou 2008)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pytest
+
+from speechgmm.errors import InvalidInput
+from speechgmm.mixture import Stop, Update, fit
+from speechgmm.parallel import threads
+
+TOSSES = 10
+HEADS = [5, 9, 8, 4, 7]
+"""Heads in five sets of ten tosses, each set of one of two coins: C. B. Do and S. Batzoglou, "What is the expectation
+maximization algorithm?", Nature Biotechnology 26 (2008), figure 1."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Expected heads and tosses of each coin."""
+
+    heads: tuple[float, float]
+    tosses: tuple[float, float]
+    log_likelihood: float
+    sets: int
+
+    def __add__(self, other: Tally) -> Tally:
+        heads = (self.heads[0] + other.heads[0], self.heads[1] + other.heads[1])
+        tosses = (self.tosses[0] + other.tosses[0], self.tosses[1] + other.tosses[1])
+        return Tally(heads, tosses, self.log_likelihood + other.log_likelihood, self.sets + other.sets)
+
+    @property
+    def mean_log_likelihood(self) -> float:
+        return self.log_likelihood / self.sets
+
+
+@dataclass(frozen=True)
+class Coins:
+    """The chance of heads of two coins, either of which is taken as often."""
+
+    heads: tuple[float, float]
+
+    def statistics(self, h: int) -> Tally:
+        chances = [0.5 * math.comb(TOSSES, h) * p**h * (1 - p) ** (TOSSES - h) for p in self.heads]
+        a, b = (c / sum(chances) for c in chances)
+        return Tally((a * h, b * h), (a * TOSSES, b * TOSSES), math.log(sum(chances)), 1)
+
+
+def m_step(tally: Tally, model: Coins) -> Update[Coins]:
+    return Update(Coins((tally.heads[0] / tally.tosses[0], tally.heads[1] / tally.tosses[1])))
+
+
+START = Coins((0.6, 0.5))
+
+
+def test_the_published_example():
+    once = fit(START, HEADS, m_step, stop=Stop(0.0, 1)).model
+    assert [round(p, 2) for p in once.heads] == [0.71, 0.58]
+    ten = fit(START, HEADS, m_step, stop=Stop(0.0, 10)).model
+    assert [round(p, 2) for p in ten.heads] == [0.80, 0.52]
+
+
+def test_the_objective_is_that_of_the_start_and_never_falls():
+    result = fit(START, HEADS, m_step, stop=Stop(0.0, 30))
+    assert result.objective[0] == sum(map(START.statistics, HEADS[1:]), start=START.statistics(5)).mean_log_likelihood
+    assert len(result.objective) == len(result.notes) == 30
+    assert all(b >= a - 1e-12 for a, b in zip(result.objective, result.objective[1:], strict=False))
+
+
+def test_stopping_at_the_limit():
+    result = fit(START, HEADS, m_step, stop=Stop(0.0, 3))
+    assert (result.converged, result.reason, len(result.objective)) == (False, "max_iterations", 3)
+
+
+def test_stopping_at_the_tolerance():
+    result = fit(START, HEADS, m_step, stop=Stop(1e-4, 100))
+    assert (result.converged, result.reason) == (True, "tolerance")
+    steps = [b - a for a, b in zip(result.objective, result.objective[1:], strict=False)]
+    assert steps[-1] < 1e-4
+    assert min(steps[:-1]) >= 1e-4
+
+
+def test_a_step_that_reseeded_is_never_the_end():
+    calls = []
+
+    def noted(tally, model):
+        calls.append(model)
+        return Update(model, {"reseeded": 1} if len(calls) <= 4 else {"floored": 2})
+
+    # nothing changes, so only the notes keep it going: iterations 1 to 4 reseed, 5 is still measured against 4
+    result = fit(START, HEADS, noted, stop=Stop(1.0, 50))
+    assert len(result.objective) == 6
+    assert result.notes == ({"reseeded": 1},) * 4 + ({"floored": 2},) * 2
+    assert result.converged
+
+
+def test_the_callback_sees_every_iteration():
+    seen = []
+    result = fit(START, HEADS, m_step, stop=Stop(0.0, 5), on_iteration=lambda *call: seen.append(call))
+    assert seen == [(i + 1, result.objective[i], {}) for i in range(5)]
+
+
+def test_the_mapper_takes_the_sum_in_block_order():
+    order = []
+
+    def mapper(function, items):
+        for item in items:
+            order.append(item)
+            yield function(item)
+
+    result = fit(START, HEADS, m_step, stop=Stop(0.0, 2), mapper=mapper)
+    assert order == HEADS * 2
+    for other in (map, threads(1), threads(3)):
+        assert fit(START, HEADS, m_step, stop=Stop(0.0, 2), mapper=other) == result
+
+
+class Anew:
+    """Blocks that start anew at each `iter`."""
+
+    def __iter__(self):
+        return iter(HEADS)
+
+
+def test_any_object_that_starts_anew_will_do():
+    assert fit(START, Anew(), m_step) == fit(START, HEADS, m_step) == fit(START, tuple(HEADS), m_step)
+
+
+@pytest.mark.parametrize("blocks", [iter(HEADS), (h for h in HEADS), map(int, HEADS)], ids=["iterator", "gen", "map"])
+def test_one_shot_blocks_are_refused(blocks):
+    words = f"blocks must be iterable again and again; got a one-shot {type(blocks).__name__}. Pass a list of arrays"
+    with pytest.raises(InvalidInput, match=words):
+        fit(START, blocks, m_step)
+
+
+@pytest.mark.parametrize("mapper", [map, threads(1), threads(2)], ids=["map", "one", "two"])
+def test_empty_blocks_are_refused(mapper):
+    with pytest.raises(InvalidInput, match="blocks must hold at least one block of frames; got none"):
+        fit(START, [], m_step, mapper=mapper)
+
+
+def test_errors_of_the_model_come_through():
+    class Broken:
+        def statistics(self, block):
+            raise TypeError("an empty block")
+
+    with pytest.raises(TypeError, match="an empty block"):
+        fit(Broken(), HEADS, m_step)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"tolerance": -1e-9}, "tolerance must be at least 0 nats; got -1e-09 nats"),
+        ({"tolerance": float("nan")}, "tolerance must be at least 0 nats; got nan nats"),
+        ({"tolerance": "a"}, "tolerance must be a number; got 'a'"),
+        ({"max_iterations": 0}, "max_iterations must be at least 1; got 0"),
+        ({"max_iterations": 2.0}, "max_iterations must be a whole number; got 2.0"),
+    ],
+)
+def test_stop_refuses(settings, words):
+    with pytest.raises(InvalidInput, match=words):
+        Stop(**settings)

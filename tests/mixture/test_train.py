@@ -1,0 +1,165 @@
+"""EM on Gaussians, whole: the objective, offsets, threads and recovery of what was sampled."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from speechgmm import storage
+from speechgmm.errors import InvalidInput
+from speechgmm.mixture import GMM, Diagonal, Floor, Stop, fit_gmm
+from tests import laws, oracle
+
+RNG = np.random.default_rng
+
+
+def clusters(n=600, d=2):
+    return laws.random_gmm(4, d).sample(n).frames
+
+
+def duplicates():
+    return np.repeat(clusters(40), 9, axis=0)
+
+
+def heavy_tails():
+    return RNG(1).standard_t(1.5, (500, 3))
+
+
+def constant_dimension():
+    return np.column_stack([clusters(400), np.full(400, 0.1)])
+
+
+def few_values():
+    return RNG(2).integers(0, 3, (300, 2)).astype(np.float32)
+
+
+def silence():
+    return np.zeros((200, 3), np.float32)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration of training."""
+
+    data: object
+    k: int
+    init: str = "kmeans"
+    floor: Floor = field(default_factory=Floor)
+
+    def __str__(self) -> str:
+        floors = f"{self.floor.absolute:g}-{self.floor.relative:g}-{self.floor.occupancy:g}-{self.floor.reseed}"
+        return f"{self.data.__name__}-{self.k}-{self.init}-{floors}"
+
+
+WIDE, SMALL = Floor(absolute=0.5, relative=0.0), Floor(absolute=1e-6, relative=0.0)
+CASES = [
+    *(Case(data, k, init) for data in (clusters, heavy_tails) for k in (1, 3, 8) for init in ("kmeans", "split")),
+    *(Case(clusters, 5, init, WIDE) for init in ("kmeans", "random", "split")),
+    *(Case(heavy_tails, 12, "random", Floor(relative=r, occupancy=o)) for r in (0.0, 0.01) for o in (0.0, 3.0)),
+    *(Case(duplicates, k, init, SMALL) for k in (3, 20) for init in ("kmeans", "random", "split")),
+    *(Case(constant_dimension, 4, init) for init in ("kmeans", "random", "split")),
+    Case(few_values, 6, "random"),
+    Case(few_values, 12, "kmeans", Floor(absolute=1e-3)),
+    Case(few_values, 12, "split", Floor(relative=0.5)),
+    Case(few_values, 20, "kmeans", Floor(reseed=False)),
+    Case(silence, 3, "split"),
+    Case(silence, 3, "random"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_objective_never_falls_while_floors_only_clip(case):
+    x = case.data()
+    result = fit_gmm(x, case.k, init=case.init, floor=case.floor, stop=Stop(0.0, 15))
+    laws.never_falls(result, slack=1e-8)
+    minimum = case.floor.minimum(x.astype(float).var(axis=0))
+    assert (laws.variances(result.model) >= minimum * (1 - 1e-9)).all()
+    assert result.model.n_components == case.k
+
+
+def test_the_notes_say_when_a_component_was_reseeded_or_floored():
+    x = np.repeat([[0.0], [1.0], [9.0]], [50, 30, 20], axis=0)
+    far = GMM([0.3, 0.3, 0.4], [[0.0], [9.0], [500.0]], Diagonal(np.ones((3, 1))))
+    result = fit_gmm(x, 3, init=far, stop=Stop(0.0, 4))
+    assert result.notes[0]["reseeded"] == 1
+    assert result.notes[-1]["floored"] >= 1
+    kept = fit_gmm(x, 3, init=far, stop=Stop(0.0, 4), floor=Floor(reseed=False))
+    assert all("reseeded" not in notes for notes in kept.notes)
+    assert kept.model.means[2, 0] == 500.0
+
+
+@pytest.mark.parametrize("init", ["kmeans", "random", "split"])
+@pytest.mark.parametrize("offset", [1e6, -1e6, 2.0**30])
+def test_an_offset_leaves_the_variances(init, offset):
+    x = np.round(clusters() * 1024) / 1024  # so that x + offset is exact
+    here, there = (fit_gmm(y, 4, init=init, stop=Stop(0.0, 10)) for y in (x, x + offset))
+    laws.close(laws.variances(there.model), laws.variances(here.model), rtol=1e-6, atol=0)
+    laws.close(there.model.weights, here.model.weights, rtol=1e-6)
+    laws.close(there.model.means - offset, here.model.means, rtol=0, atol=1e-5)
+    laws.close(there.objective, here.objective, rtol=1e-6)
+
+
+def test_pieces_and_types_of_the_same_values_give_the_same_mixture():
+    x = np.round(clusters(3000) * 64) / 64
+    whole = fit_gmm(x, 4, stop=Stop(0.0, 5)).model
+    for blocks in (x.tolist(), np.asfortranarray(x), x[::-1][::-1], x.astype(np.float32)):
+        laws.same_bits(fit_gmm(blocks, 4, stop=Stop(0.0, 5)).model, whole)
+    laws.same_gmm(fit_gmm(np.array_split(x, 13), 4, stop=Stop(0.0, 5)).model, whole)
+
+
+@pytest.mark.parametrize("init", ["kmeans", "random", "split"])
+def test_the_number_of_threads_changes_no_bit(init):
+    blocks = np.array_split(laws.random_gmm(4, 5).sample(6000).frames.astype(np.float32), 11)
+    fits = [fit_gmm(blocks, 6, init=init, n_threads=n, seed=5, stop=Stop(0.0, 6)) for n in (1, 2, 3)]
+    files = {storage.dumps(f.model) for f in fits}
+    assert len(files) == 1
+    assert len({f.objective for f in fits}) == 1
+
+
+def test_a_fit_on_a_sample_finds_the_mixture_again():
+    true = GMM(
+        [0.2, 0.3, 0.5], [[-5.0, 0.0], [0.0, 30.0], [6.0, -30.0]], Diagonal([[1.0, 9.0], [0.5, 4.0], [2.0, 25.0]])
+    )
+    n = 20_000
+    result = fit_gmm(true.sample(n, seed=3).frames, 3, stop=Stop(1e-8, 200))
+    assert result.converged
+    model = result.model.take(np.argsort(result.model.means[:, 0]))
+    v = laws.variances(true)
+    count = n * true.weights[:, None]
+    assert (np.abs(model.weights - true.weights) < 5 * np.sqrt(true.weights / n)).all()
+    assert (np.abs(model.means - true.means) < 5 * np.sqrt(v / count)).all()
+    assert (np.abs(laws.variances(model) - v) < 5 * v * np.sqrt(2 / count)).all()
+
+
+def test_training_equals_the_oracle_and_so_do_its_scores():
+    x = clusters(60)
+    start = GMM([0.5, 0.3, 0.2], x[[0, 20, 40]], Diagonal(np.full((3, 2), 4.0)))
+    floor = Floor(absolute=0.1, relative=0.02)
+    model = fit_gmm(x, 3, init=start, floor=floor, stop=Stop(0.0, 12)).model
+    expected = oracle.em(oracle.rows(x), laws.plain(start), 12, absolute=0.1, relative=0.02)
+    laws.same_gmm(model, expected, rtol=1e-6)
+    test = laws.random_gmm(4, 2).sample(30, seed=9).frames
+    score = (model.log_density(test) - start.log_density(test)).mean()
+    assert score == pytest.approx(oracle.llr(oracle.rows(test), expected, laws.plain(start)), rel=1e-6)
+
+
+def test_the_start_may_be_given_and_the_callback_is_called():
+    start, x, seen = laws.random_gmm(3, 2), clusters(), []
+    result = fit_gmm(x, 3, init=start, stop=Stop(0.0, 4), on_iteration=lambda *call: seen.append(call))
+    assert [(i + 1, o, n) for i, (o, n) in enumerate(zip(result.objective, result.notes, strict=True))] == seen
+    assert result.objective[0] == pytest.approx(start.log_density(x).mean())
+    np.testing.assert_array_equal(result.model.origin, start.origin)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"init": "em"}, "method must be one of 'kmeans', 'random', 'split'; got 'em'"),
+        ({"init": laws.random_gmm(3, 2)}, "n_components must be 3, as init has; got 2"),
+        ({"n_threads": 0}, "the number of workers must be at least 1; got 0"),
+        ({"init": laws.random_gmm(2, 5)}, "frames must have 5 features per frame, as the model has"),
+    ],
+)
+def test_refusals(settings, words):
+    with pytest.raises(InvalidInput, match=words):
+        fit_gmm(clusters(50), 2, **settings)

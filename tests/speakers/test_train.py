@@ -1,0 +1,157 @@
+"""A System from a corpus: the same bytes for the same seed, whatever the machine does beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechgmm import __version__, storage
+from speechgmm.errors import AudioError, InvalidInput
+from speechgmm.features import MFCC, Recording
+from speechgmm.speakers import System, Training, load_system, train_system
+from speechgmm.speakers.train import common_rate
+from tests.laws import same_bits
+from tests.sounds import ROOT, steps, voice, write
+
+Recordings = tuple[Recording, ...]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, None])
+def test_the_same_seed_gives_the_same_bytes(background: Recordings, training: Training, n_threads: int | None) -> None:
+    again = train_system(background, components=8, n_threads=n_threads)
+    assert storage.dumps(again.system) == storage.dumps(training.system)
+
+
+def test_another_seed_gives_another_ubm(background: Recordings, system: System) -> None:
+    other = train_system(background, components=8, seed=1).system
+    assert not np.array_equal(other.ubm.means, system.ubm.means)
+    assert other.info["seed"] == 1
+    assert other.fingerprint != system.fingerprint
+
+
+def test_saved_and_loaded_it_is_the_same(system: System, tmp_path: Path) -> None:
+    system.save(tmp_path / "a")
+    loaded = load_system(tmp_path / "a")
+    same_bits(loaded.ubm, system.ubm)
+    assert loaded.fingerprint == system.fingerprint
+    assert (tmp_path / "a").read_bytes() == storage.dumps(loaded)
+
+
+def test_what_it_is_made_of(system: System) -> None:
+    assert system.ubm.n_components == 8
+    assert system.ubm.n_dimensions == system.frontend.n_dimensions
+    assert system.frontend == MFCC(sample_rate=16000)
+    assert system.relevance == 4.0
+    assert system.calibration is None
+
+
+def test_info_says_how_it_was_made_and_not_where(background: Recordings, training: Training) -> None:
+    info = training.system.info
+    assert training.skipped == ()
+    frames = info["data"]["frames"]
+    assert info["data"] == {
+        "recordings": len(background),
+        "skipped": 0,
+        "speakers": 8,
+        "speech_seconds": round(frames * training.system.frontend.hop_length, 2),
+        "frames": frames,
+    }
+    assert info["seed"] == 0
+    assert info["versions"]["speechgmm"] == __version__
+    assert set(info["versions"]) == {"speechgmm", "python", "numpy", "librosa", "scikit-learn"}
+    objective = info["em"]["objective"]
+    assert len(objective) > 2
+    assert objective[-1] > objective[0]
+    assert isinstance(info["em"]["reason"], str)
+    assert str(ROOT) not in json.dumps(info)
+
+
+def test_order_of_the_recordings_is_data_but_names_are_not(background: Recordings, system: System) -> None:
+    renamed = [Recording(r.path, r.speaker, f"other {i}") for i, r in enumerate(background)]
+    same_bits(train_system(renamed, components=8).system.ubm, system.ubm)
+
+
+def test_bad_recordings_are_skipped_and_reported(background: Recordings, system: System, tmp_path: Path) -> None:
+    silent = write(tmp_path / "silent.wav", np.zeros(16000))
+    bad = [
+        Recording(str(tmp_path / "none.wav"), "x", "none.wav"),
+        Recording(str(silent), "x", "silent.wav"),
+    ]
+    found = train_system([bad[0], *background, bad[1]], components=8)
+    same_bits(found.system.ubm, system.ubm)
+    assert [s.name for s in found.skipped] == ["none.wav", "silent.wav"]
+    assert "must exist" in found.skipped[0].reason
+    assert "s of speech" in found.skipped[1].reason
+    assert found.system.info["data"]["skipped"] == 2
+    assert found.system.info["data"]["recordings"] == len(background)
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> list[Recording]:
+    """Voices at three rates, and one file that is missing."""
+    rates = {"high": 44100, "low": 8000, "wide": 16000}
+    paths = {n: write(tmp_path / f"{n}.wav", steps(voice(1.5, rate)), rate) for n, rate in rates.items()}
+    return [*(Recording(str(p), n, n) for n, p in paths.items()), Recording(str(tmp_path / "none"), "x", "none")]
+
+
+def test_the_lowest_rate_is_chosen(mixed: list[Recording]) -> None:
+    assert common_rate(mixed) == 8000
+    assert common_rate([mixed[0], mixed[3]]) == 44100
+    found = train_system(mixed, components=2)
+    assert found.system.frontend == MFCC(sample_rate=8000)
+    assert [s.name for s in found.skipped] == ["none"]
+
+
+def test_a_front_end_of_ones_own_skips_lower_rates(mixed: list[Recording]) -> None:
+    frontend = MFCC(sample_rate=16000, n_mfcc=5, deltas=0)
+    found = train_system(mixed, components=2, frontend=frontend, relevance=8, seed=5)
+    assert found.system.frontend is frontend
+    assert found.system.relevance == 8.0
+    assert [s.name for s in found.skipped] == ["low", "none"]
+    assert "at least the model's rate of 16000 Hz; got 8000 Hz" in found.skipped[0].reason
+
+
+def test_progress_is_reported_in_stages(mixed: list[Recording]) -> None:
+    seen: list[tuple[str, int, int]] = []
+    train_system(mixed, components=2, on_progress=lambda *args: seen.append(args))
+    assert seen[:4] == [("features", i, 4) for i in (1, 2, 3, 4)]
+    em = seen[4:]
+    assert [stage for stage, _, _ in em] == ["EM"] * len(em)
+    done = [d for _, d, _ in em]
+    assert done == sorted(set(done))
+    assert 0 < done[-1] <= em[0][2]
+
+
+def test_fewer_frames_than_components_are_refused(mixed: list[Recording]) -> None:
+    with pytest.raises(InvalidInput, match=r"must .*; got \d+"):
+        train_system(mixed, components=5000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"components": 0}, "components must be at least 1; got 0"),
+        ({"components": 2.5}, r"components must be a whole number; got 2\.5"),
+        ({"seed": -1}, "seed must be at least 0; got -1"),
+        ({"relevance": -1.0}, "relevance must be at least 0 frames"),
+        ({"n_threads": 0}, "the number of workers must be at least 1; got 0"),
+    ],
+)
+def test_bad_settings_are_refused(mixed: list[Recording], settings: dict[str, float], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        train_system(mixed, **{"components": 2} | settings)  # type: ignore[arg-type]
+
+
+def test_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"a corpus must hold at least one usable recording; got none of 0\."):
+        train_system([])
+    with pytest.raises(AudioError, match=r"a recording must exist; got .*none\.wav"):
+        train_system([Recording(str(tmp_path / "none.wav"), "x", "none.wav")])
+    silent = write(tmp_path / "silent.wav", np.zeros(16000))
+    with pytest.raises(
+        InvalidInput, match=r"at least one usable recording; got none of 1; the first: .*silent\.wav must"
+    ):
+        train_system([Recording(str(silent), "x", "silent.wav")])

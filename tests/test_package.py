@@ -1,0 +1,88 @@
+"""The package as a stranger meets it: imports, the wheel, the README's words."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import speechgmm
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("librosa", "numba", "scipy", "sklearn", "sqlalchemy", "soundfile", "matplotlib")
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return which heavy modules a fresh interpreter holds after some code."""
+    report = f"{code}\nimport sys\nprint('HEAVY', *[m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, cwd=ROOT, check=True)
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import speechgmm",
+        "import speechgmm.cli",
+        "import sys; sys.argv = ['speechgmm', '--help']\n"
+        "from speechgmm.cli import main\ntry:\n    main()\nexcept SystemExit as e:\n    assert not e.code",
+    ],
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
+    assert loaded_by(code) == set()
+
+
+def test_every_public_name_is_there() -> None:
+    assert set(speechgmm.__all__) <= set(dir(speechgmm))
+    for name in speechgmm.__all__:
+        assert getattr(speechgmm, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = speechgmm.nonsense  # type: ignore[attr-defined]
+
+
+def test_the_wheel_holds_the_program_and_runs_away_from_the_checkout(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(ROOT)]
+    subprocess.run(build, capture_output=True, check=True)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    site = tmp_path / "site"
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-index",
+        "-q",
+        "--target",
+        str(site),
+        str(wheel),
+    ]
+    subprocess.run(install, capture_output=True, check=True)
+    environment = os.environ | {"PYTHONPATH": str(site), "PYTHONWARNINGS": "error"}
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(arguments, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
+        return done.stdout
+
+    assert Path(run(sys.executable, "-c", "import speechgmm; print(speechgmm.__file__)").strip()).is_relative_to(site)
+    program, data = str(site / "bin" / "speechgmm"), ROOT / "data"
+    manifest = str(data / "manifest.csv")
+    assert speechgmm.__version__ in run(program, "--version")
+    run(program, "train", manifest, "--where", "split=ubm", "--components", "16", "-o", "m.sgmm")
+    common = ["--model", "m.sgmm", "--store", "s.db"]
+    run(program, "enroll", *common, "--manifest", manifest, "--where", "split=enroll")
+    found = json.loads(run(program, "identify", *common, str(data / "slt" / "s2_1.flac"), "--json"))
+    assert found["files"][0]["candidates"][0]["speaker"] == "slt"
+
+
+def test_the_readme_has_exactly_the_two_setup_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [line for line in text.splitlines() if line.startswith("python -m pip install")]
+    assert commands == [
+        "python -m pip install '.[plot]' && python recipes/quickstart.py",
+        "python -m pip install '.[test]' && python -m pytest",
+    ]

@@ -1,0 +1,203 @@
+"""Parallel maps: order, bounded lookahead, errors, and one thread a worker for the libraries."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import itertools
+import math
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
+
+import speechgmm
+from speechgmm.errors import InvalidInput
+from speechgmm.parallel import available_cores, processes, single_threaded, threads
+
+MAPPERS = {"one thread": threads(1), "two": threads(2), "five": threads(5), "default": threads()}
+each_mapper = pytest.mark.parametrize("mapper", MAPPERS.values(), ids=MAPPERS.keys())
+
+
+@given(st.lists(st.integers()), st.integers(1, 4))
+def test_results_are_those_of_the_builtin_map(items, n):
+    assert list(threads(n)(str, items)) == list(map(str, items))
+
+
+def test_the_order_is_kept_whatever_finishes_first():
+    second_done = threading.Event()
+
+    def work(i):
+        if i == 0:
+            assert second_done.wait(30)  # the first item cannot end before the second
+        if i == 1:
+            second_done.set()
+        return i
+
+    assert list(threads(2)(work, range(6))) == list(range(6))
+
+
+def test_the_work_is_shared_by_so_many_threads():
+    meeting = threading.Barrier(3, timeout=30)
+
+    def work(i):
+        if i < 3:
+            meeting.wait()  # all three must be under way at once
+        return threading.get_ident()
+
+    assert len(set(threads(3)(work, range(3)))) == 3
+    assert threading.get_ident() not in set(threads(3)(work, range(3)))
+    assert set(threads(1)(lambda i: threading.get_ident(), range(3))) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize(("n", "ahead"), [(1, 1), (2, 4), (3, 6)])
+def test_at_most_two_items_a_worker_are_taken_ahead(n, ahead):
+    taken = []
+
+    def endless():
+        for i in itertools.count():
+            taken.append(i)
+            yield i
+
+    results = threads(n)(lambda i: -i, endless())
+    assert taken == []  # nothing starts before it is asked for
+    for i in range(10):
+        assert next(results) == -i
+        assert len(taken) == i + ahead
+    results.close()
+    assert len(taken) == 9 + ahead
+
+
+class OwnError(Exception):
+    """Raised by work."""
+
+
+@each_mapper
+def test_errors_of_the_work_come_through_and_stop_it(mapper):
+    started = []
+
+    def work(i):
+        started.append(i)
+        if i == 3:
+            raise OwnError(f"item {i}")
+        return i
+
+    results, got = mapper(work, range(10_000)), []
+    with pytest.raises(OwnError, match="item 3"):
+        got.extend(results)
+    assert got == [0, 1, 2]
+    assert len(started) <= 3 + 2 * max(5, available_cores())
+
+
+@each_mapper
+def test_errors_of_the_items_come_through(mapper):
+    def items():
+        yield 1
+        raise OwnError("no more")
+
+    with pytest.raises(OwnError, match="no more"):
+        list(mapper(abs, items()))
+
+
+def test_no_thread_is_left_behind():
+    before = threading.active_count()
+    assert sum(threads(4)(abs, range(20))) == 190
+    results = threads(4)(abs, range(20))
+    next(results)
+    results.close()
+    with pytest.raises(ZeroDivisionError):
+        list(threads(4)(lambda i: 1 // i, range(20)))
+    assert threading.active_count() == before
+
+
+def test_no_items_give_no_results():
+    assert [list(mapper(abs, [])) for mapper in (threads(1), threads(3), processes(2))] == [[], [], []]
+
+
+def test_processes_take_picklable_work():
+    for n in (1, 2):
+        assert list(processes(n)(math.factorial, range(8))) == [math.factorial(i) for i in range(8)]
+    assert os.getpid() not in set(processes(2)(_process, range(4)))
+
+
+def test_errors_of_processes_come_through():
+    with pytest.raises(ValueError, match="factorial"):
+        list(processes(2)(math.factorial, [3, -1, 2]))
+
+
+def _process(_: int) -> int:
+    return os.getpid()
+
+
+def _library_threads(_: int) -> list[int]:
+    np.ones((2, 2)) @ np.ones((2, 2))
+    return [library["num_threads"] for library in threadpool_info()]
+
+
+@pytest.mark.parametrize("mapper", [threads(1), threads(2), processes(2)], ids=["one", "two", "processes"])
+def test_libraries_use_one_thread_inside_and_what_they_had_outside(mapper):
+    importlib.import_module("sklearn.cluster")  # brings OpenMP, whose limits belong to a thread
+    before = _library_threads(0)
+    for inside in mapper(_library_threads, range(4)):
+        assert inside
+        assert set(inside) == {1}
+    assert _library_threads(0) == before
+
+
+SCRIPT = """
+import multiprocessing
+from threadpoolctl import threadpool_info
+from speechgmm.parallel import processes
+
+def used(_):
+    return [library["num_threads"] for library in threadpool_info()]
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    print(list(processes(2)(used, range(2))))
+"""
+
+
+def test_libraries_use_one_thread_in_processes_that_start_anew(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    root = str(Path(speechgmm.__file__).parents[1])
+    command = [sys.executable, str(tmp_path / "script.py")]
+    run = subprocess.run(command, env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True, check=True)
+    counts = ast.literal_eval(run.stdout)
+    assert len(counts) == 2
+    assert all(inside and set(inside) == {1} for inside in counts)
+
+
+def test_single_threaded_is_a_context():
+    before = _library_threads(0)
+    with single_threaded():
+        assert set(_library_threads(0)) == {1}
+    assert _library_threads(0) == before
+
+
+def test_available_cores_are_those_of_this_process():
+    assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+def test_available_cores_without_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert available_cores() == (os.cpu_count() or 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert available_cores() == 1
+
+
+@pytest.mark.parametrize("mapper", [threads, processes])
+@pytest.mark.parametrize(
+    ("n", "words"),
+    [(0, "at least 1; got 0"), (-2, "at least 1; got -2"), (1.5, "a whole number; got 1.5"), ("2", "got '2'")],
+)
+def test_bad_numbers_of_workers_are_refused(mapper, n, words):
+    with pytest.raises(InvalidInput, match=f"the number of workers must be .*{words}"):
+        mapper(n)
