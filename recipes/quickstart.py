@@ -27,11 +27,13 @@ def run(out: Path) -> speechgmm.Evaluation:
     corpus = speechgmm.read_corpus(MANIFEST)
     print(f"Training a universal background model of {COMPONENTS} components on 8 voices ...")
     system = speechgmm.train_system(corpus.where(split="ubm"), components=COMPONENTS).system
-    with tempfile.TemporaryDirectory() as folder:
-        with speechgmm.SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store:
-            speechgmm.enroll(system, store, corpus.where(split="enroll"))
-            print(f"Enrolled {len(store.speakers)} voices from their first session; testing the second ...\n")
-            scores = speechgmm.score_corpus(system, store, corpus.where(split="test")).scores
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        speechgmm.SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store,
+    ):
+        speechgmm.enroll(system, store, corpus.where(split="enroll"))
+        print(f"Enrolled {len(store.speakers)} voices from their first session; testing the second ...\n")
+        scores = speechgmm.score_corpus(system, store, corpus.where(split="test")).scores
     result = speechgmm.evaluate(scores)
     _print(scores, result)
     out.mkdir(parents=True, exist_ok=True)

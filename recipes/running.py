@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import corpora
 from rich.console import Console
 from rich.table import Table
 
-import corpora
 from speechgmm.evaluation import Evaluation
 
 __all__ = ["manifest_of", "show"]
@@ -18,9 +18,7 @@ __all__ = ["manifest_of", "show"]
 
 def manifest_of(recipe: Path, description: str | None) -> Path:
     """Read the command line, prepare the recipe's corpus, and return its manifest."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a prepared copy of the corpus; without it, it is downloaded")
     parser.add_argument("--source", help="where to download from (default: the source repository at its commit)")
     parser.add_argument("--cache", type=Path, help="where to keep the download (default: the user's cache folder)")
@@ -29,7 +27,8 @@ def manifest_of(recipe: Path, description: str | None) -> Path:
 
     def progress(done: int, total: int, path: str) -> None:
         if console.is_terminal:
-            console.print(f"{done} of {total} {path}", end="\r" if done < total else "\n", overflow="ellipsis", no_wrap=True)
+            end = "\r" if done < total else "\n"
+            console.print(f"{done} of {total} {path}", end=end, overflow="ellipsis", no_wrap=True)
 
     return corpora.prepare(recipe, data=given.data, source=given.source, cache=given.cache, on_progress=progress)
 

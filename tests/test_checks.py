@@ -154,7 +154,8 @@ def test_choices(value):
 
 def test_extras_are_imported_or_named(monkeypatch):
     assert checks.extra("json.decoder", "any") is sys.modules["json.decoder"]
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
     words = "matplotlib must be installed for this; it was not found. Install it with: "
     words += "python -m pip install 'speechgmm[plot]'"
     with pytest.raises(MissingExtra, match=re.escape(words)):

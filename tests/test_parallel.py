@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,25 @@ def test_errors_of_the_work_come_through_and_stop_it(mapper):
         got.extend(results)
     assert got == [0, 1, 2]
     assert len(started) <= 3 + 2 * max(5, available_cores())
+
+
+def test_what_has_not_started_when_the_work_fails_never_does(monkeypatch):
+    started, ending, leave = [], threading.Event(), ThreadPoolExecutor.__exit__
+
+    def work(i):
+        started.append(i)
+        if i == 0:
+            raise OwnError("the first")
+        assert ending.wait(30)  # items 1 and 2 keep both workers until the pool is left
+
+    def leaving(pool, *error):
+        ending.set()
+        return leave(pool, *error)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "__exit__", leaving)
+    with pytest.raises(OwnError, match="the first"):
+        list(threads(2)(work, range(4)))
+    assert 3 not in started
 
 
 @each_mapper

@@ -155,6 +155,7 @@ def test_keys_that_look_like_paths_or_marks_are_kept_apart():
         "a": {"b": np.array(2.0), "b\\": {"c": np.array(3.0)}},
         "a\\.b": np.array(4.0),
         "a.b\\": {"c": np.array(5.0)},
+        "a\\": {"b": np.array(8.0)},
         "$array": "a",
         "$type": "Leaf",
         "": np.array(6.0),

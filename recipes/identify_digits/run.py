@@ -26,10 +26,12 @@ def run(manifest: Path, *, seed: int = 0) -> Mapping[str, speechgmm.Evaluation]:
     corpus = speechgmm.read_corpus(manifest)
     known = corpus.where(split="enroll")
     system = speechgmm.train_system(known, seed=seed).system
-    with tempfile.TemporaryDirectory() as folder:
-        with speechgmm.SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store:
-            speechgmm.enroll(system, store, known)
-            scores = speechgmm.score_corpus(system, store, corpus.where(split="test")).scores
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        speechgmm.SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store,
+    ):
+        speechgmm.enroll(system, store, known)
+        scores = speechgmm.score_corpus(system, store, corpus.where(split="test")).scores
     return {"digits": speechgmm.evaluate(scores)}
 
 

@@ -26,10 +26,12 @@ def run(manifest: Path, *, seed: int = 0) -> Mapping[str, speechgmm.Evaluation]:
     """Return the error rates by sentence."""
     corpus = speechgmm.read_corpus(manifest)
     system = speechgmm.train_system(corpus.where(split="ubm"), seed=seed).system
-    with tempfile.TemporaryDirectory() as folder:
-        with speechgmm.SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store:
-            speechgmm.enroll(system, store, corpus.where(split="enroll"))
-            scores = speechgmm.score_corpus(system, store, corpus.where(split="test")).scores
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        speechgmm.SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store,
+    ):
+        speechgmm.enroll(system, store, corpus.where(split="enroll"))
+        scores = speechgmm.score_corpus(system, store, corpus.where(split="test")).scores
     return {"sentences": speechgmm.evaluate(scores)}
 
 

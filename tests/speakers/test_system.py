@@ -60,7 +60,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 
 @pytest.mark.parametrize("relevance", [-1.0, np.nan, np.inf, 1e10, "4", None])
 def test_bad_relevance_is_refused(sixty: System, relevance: float) -> None:
-    with pytest.raises(InvalidInput, match="^relevance must be"):
+    with pytest.raises(InvalidInput, match=r"^relevance must be"):
         dataclasses.replace(sixty, relevance=relevance)
 
 

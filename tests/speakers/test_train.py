@@ -10,9 +10,8 @@ import pytest
 
 from speechgmm import __version__, storage
 from speechgmm.errors import AudioError, InvalidInput
-from speechgmm.features import MFCC, Recording
+from speechgmm.features import MFCC, Recording, common_rate
 from speechgmm.speakers import System, Training, load_system, train_system
-from speechgmm.speakers.train import common_rate
 from tests.laws import same_bits
 from tests.sounds import ROOT, steps, voice, write
 

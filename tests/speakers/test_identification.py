@@ -1,0 +1,209 @@
+"""Who speaks, and is it they: answers of a small system on voices that it was not trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechgmm.errors import IncompatibleModel, InvalidInput, UnknownSpeaker
+from speechgmm.features import Corpus
+from speechgmm.parallel import threads
+from speechgmm.speakers import (
+    SpeakerStore,
+    System,
+    enrolled_models,
+    identify,
+    log_likelihood_ratios,
+    verify,
+)
+from tests.laws import close
+from tests.sounds import Array, cut, voice, write
+from tests.speakers.conftest import ENROLLED
+
+
+@pytest.fixture(scope="module")
+def tested(corpus: Corpus) -> dict[str, list[str]]:
+    """Test files of each enrolled voice."""
+    return {s: [r.path for r in corpus.where(split="test", speaker=s)] for s in ENROLLED}
+
+
+@pytest.fixture(scope="module")
+def enrolled(corpus: Corpus) -> str:
+    """A file that is enrolled itself, by rms."""
+    return corpus.where(split="enroll", speaker="rms").recordings[0].path
+
+
+def llr(system: System, store: SpeakerStore, x: Array) -> dict[str, float]:
+    models = enrolled_models(system, store)
+    return dict(zip(models.names, log_likelihood_ratios(system, models, x).tolist(), strict=True))
+
+
+def test_everybody_is_recognized(system: System, store: SpeakerStore, tested: dict[str, list[str]]) -> None:
+    for speaker, files in tested.items():
+        for found in identify(system, store, files):
+            assert found.candidates[0].speaker == speaker
+
+
+def test_all_candidates_are_ranked_by_their_score(
+    system: System, store: SpeakerStore, tested: dict[str, list[str]]
+) -> None:
+    path = tested["slt"][0]
+    (found,) = identify(system, store, [Path(path)])
+    assert (found.file, found.status, found.error, found.decision) == (path, "ranked", None, None)
+    x = system.frontend.from_file(path)
+    assert found.speech_seconds == pytest.approx(0.010 * len(x))
+    expected = sorted(llr(system, store, x).items(), key=lambda item: -item[1])
+    assert [(c.speaker, c.llr) for c in found.candidates] == expected
+    assert all(c.posterior is None for c in found.candidates)
+
+
+@pytest.mark.parametrize("top", [1, 2, 3, 50])
+def test_top_gives_the_best(system: System, store: SpeakerStore, tested: dict[str, list[str]], top: int) -> None:
+    (every,) = identify(system, store, tested["rms"][:1])
+    (found,) = identify(system, store, tested["rms"][:1], top=top)
+    assert found.candidates == every.candidates[:top]
+    assert len(found.candidates) == min(top, 3)
+
+
+@pytest.mark.parametrize("top", [0, -1, 1.5])
+def test_bad_top_is_refused(system: System, store: SpeakerStore, tested: dict[str, list[str]], top: int) -> None:
+    with pytest.raises(InvalidInput, match="top must be"):
+        identify(system, store, tested["rms"], top=top)
+
+
+@pytest.fixture
+def bad(tmp_path: Path, enrolled: str) -> dict[str, tuple[str, str]]:
+    """Files that cannot be tested -> status and words."""
+    text = tmp_path / "text.wav"
+    text.write_text("no sound")
+    return {
+        str(tmp_path / "none.wav"): ("error", "a recording must exist"),
+        str(tmp_path): ("error", "a recording must be a file"),
+        str(text): ("error", "must be a sound file"),
+        str(cut(write(tmp_path / "cut.flac", voice()), 0.5)): ("error", "must be whole"),
+        str(write(tmp_path / "low.wav", voice(1.0, 8000), 8000)): ("error", "at least the model's rate of 16000 Hz"),
+        str(write(tmp_path / "silent.wav", np.zeros(16000))): ("too_little_speech", "s of speech"),
+        str(write(tmp_path / "short.wav", voice(0.05))): ("too_little_speech", "s of speech"),
+        enrolled: ("error", "must be another recording than those enrolled; got the samples of rms/s1_1.flac"),
+    }
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_bad_files_are_reported_in_their_place(
+    system: System, store: SpeakerStore, tested: dict[str, list[str]], bad: dict[str, tuple[str, str]], n: int
+) -> None:
+    files = [tested["rms"][0], *bad, tested["slt"][0]]
+    found = identify(system, store, files, mapper=threads(n))
+    assert [f.file for f in found] == files
+    assert found[0] == identify(system, store, files[:1])[0]
+    assert found[-1] == identify(system, store, files[-1:])[0]
+    for result, (status, words) in zip(found[1:-1], bad.values(), strict=True):
+        assert result.status == status
+        assert words in (result.error or "")
+        assert result.candidates == ()
+        assert result.decision is None
+
+
+def test_a_copy_of_an_enrolled_recording_is_refused_too(
+    system: System, store: SpeakerStore, enrolled: str, tmp_path: Path
+) -> None:
+    import soundfile as sf
+
+    samples, rate = sf.read(enrolled)
+    copy = write(tmp_path / "copy.wav", samples, rate, subtype="FLOAT")
+    (found,) = identify(system, store, [copy])
+    assert found.status == "error"
+    assert "enrolled as 'rms'" in (found.error or "")
+    store.remove("rms", "s1")
+    assert identify(system, store, [copy])[0].status == "ranked"
+
+
+def test_progress_is_reported(system: System, store: SpeakerStore, tested: dict[str, list[str]]) -> None:
+    seen: list[int] = []
+    identify(system, store, tested["rms"], on_progress=seen.append)
+    verify(system, store, "rms", tested["rms"], on_progress=seen.append)
+    assert seen == [1, 2, 3, 1, 2, 3]
+
+
+def test_verify_takes_the_mean_over_all_frames(
+    system: System, store: SpeakerStore, tested: dict[str, list[str]]
+) -> None:
+    files = tested["rms"]
+    parts = [system.frontend.from_file(f) for f in files]
+    for speaker in ENROLLED:
+        found = verify(system, store, speaker, files)
+        close(found.llr, llr(system, store, np.concatenate(parts))[speaker], atol=1e-5, rtol=1e-5)
+        weighted = sum(llr(system, store, x)[speaker] * len(x) for x in parts) / sum(len(x) for x in parts)
+        close(found.llr, weighted, atol=1e-12)
+        assert found.speech_seconds == pytest.approx(0.010 * sum(len(x) for x in parts))
+        assert (found.speaker, found.status, found.threshold, found.accepted) == (speaker, "ranked", None, None)
+        assert found.errors == ()
+
+
+def test_verify_accepts_from_the_threshold_on(
+    system: System, store: SpeakerStore, tested: dict[str, list[str]]
+) -> None:
+    score = verify(system, store, "slt", tested["slt"]).llr
+    assert score is not None
+    for threshold, accepted in ((score, True), (np.nextafter(score, np.inf), False), (-100.0, True), (100.0, False)):
+        found = verify(system, store, "slt", tested["slt"], threshold=float(threshold))
+        assert found.llr == score
+        assert found.threshold == threshold
+        assert found.accepted is accepted
+        assert found.status == ("accepted" if accepted else "rejected")
+
+
+def test_verify_tells_targets_from_impostors(system: System, store: SpeakerStore, tested: dict[str, list[str]]) -> None:
+    scores = {(s, t): verify(system, store, s, tested[t]).llr or 0.0 for s in ENROLLED for t in ENROLLED}
+    targets = [v for (s, t), v in scores.items() if s == t]
+    impostors = [v for (s, t), v in scores.items() if s != t]
+    assert min(targets) > max(impostors)
+
+
+def test_verify_leaves_bad_files_out_and_names_them(
+    system: System, store: SpeakerStore, tested: dict[str, list[str]], bad: dict[str, tuple[str, str]]
+) -> None:
+    files = tested["rms"]
+    found = verify(system, store, "rms", [*list(bad)[:4], *files, *list(bad)[4:]])
+    clean = verify(system, store, "rms", files)
+    assert dataclasses.replace(found, errors=()) == clean
+    assert [name for name, _ in found.errors] == list(bad)
+    for (_, message), (_, words) in zip(found.errors, bad.values(), strict=True):
+        assert words in message
+
+
+def test_verify_with_no_good_file(system: System, store: SpeakerStore, bad: dict[str, tuple[str, str]]) -> None:
+    for path, (status, _) in bad.items():
+        found = verify(system, store, "rms", [path], threshold=0.0)
+        assert (found.status, found.llr, found.threshold, found.accepted) == (status, None, 0.0, None)
+        assert found.speech_seconds == 0.0
+        assert len(found.errors) == 1
+
+
+def test_verify_needs_an_enrolled_speaker(system: System, store: SpeakerStore, tested: dict[str, list[str]]) -> None:
+    with pytest.raises(UnknownSpeaker, match=r"a speaker must be enrolled \(es_f1, rms, slt\); got 'nobody'"):
+        verify(system, store, "nobody", tested["rms"])
+
+
+def test_no_files_and_nobody_enrolled_are_refused(
+    system: System, store: SpeakerStore, tested: dict[str, list[str]]
+) -> None:
+    with pytest.raises(InvalidInput, match="must be at least one; got none"):
+        identify(system, store, [])
+    with pytest.raises(InvalidInput, match="must be at least one; got none"):
+        verify(system, store, "rms", [])
+    for speaker in ENROLLED:
+        store.remove(speaker)
+    with pytest.raises(InvalidInput, match=r"speakers to score against must be at least one; got none\. Enroll"):
+        identify(system, store, tested["rms"])
+
+
+def test_another_system_is_refused(system: System, store: SpeakerStore, tested: dict[str, list[str]]) -> None:
+    other = dataclasses.replace(system, frontend=dataclasses.replace(system.frontend, dither=0.0))
+    with pytest.raises(IncompatibleModel, match=r"same front end: dither=0\.0; got dither=1\.0"):
+        identify(other, store, tested["rms"])
+    with pytest.raises(IncompatibleModel, match=r"same front end: dither=0\.0; got dither=1\.0"):
+        verify(other, store, "rms", tested["rms"])

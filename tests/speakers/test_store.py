@@ -1,0 +1,496 @@
+"""The store: sessions are kept exactly, changes are whole or not at all, and nobody's change is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechgmm import storage
+from speechgmm.errors import IncompatibleModel, InvalidInput, MissingExtra, SameRecording, UnknownSpeaker
+from speechgmm.features import MFCC
+from speechgmm.mixture import Statistics
+from speechgmm.speakers import (
+    Export,
+    Session,
+    SpeakerStore,
+    System,
+    enroll_features,
+    enrolled_models,
+    log_likelihood_ratios,
+)
+from tests.laws import same_statistics
+from tests.sounds import Array
+
+POSTGRES = os.environ.get("SPEECHGMM_TEST_POSTGRES", "")
+
+
+def frames(seed: int, n: int = 20) -> Array:
+    result: Array = np.random.default_rng(seed).normal(0.3 * (seed % 7), 1.5, (n, 3))
+    return result
+
+
+def session(system: System, speaker: str, name: str, *seeds: int) -> Session:
+    """A session made of one recording for each seed, as enrolling them at once gives it."""
+    parts = [system.statistics(frames(s)) for s in seeds]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return Session(speaker, name, total, 0.2 * len(seeds), {f"digest {s}": f"{s}.wav" for s in seeds})
+
+
+def content(store: SpeakerStore) -> dict[tuple[str, str], bytes]:
+    """All that is kept, to the bit."""
+    return {(s.speaker, s.name): storage.dumps(s) for s in store.sessions()}
+
+
+def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All tables of an SQLite file but the count of changes."""
+    with closing(sqlite3.connect(path)) as db:
+        return {
+            table: sorted(db.execute(f"select * from speechgmm_{table}").fetchall())
+            for table in ("sessions", "recordings")
+        }
+
+
+@contextmanager
+def unchanged(store: SpeakerStore) -> Iterator[None]:
+    """Assert that what happens inside leaves the store as it was."""
+    before, tables = content(store), rows(Path(store.location))
+    yield
+    assert content(store) == before
+    assert rows(Path(store.location)) == tables
+
+
+@pytest.fixture
+def two(new: SpeakerStore, tiny: System) -> SpeakerStore:
+    """A store with ann (sessions a of two recordings, and b) and bob."""
+    new.add([session(tiny, "ann", "a", 1, 2), session(tiny, "ann", "b", 3), session(tiny, "bob", "a", 4)])
+    return new
+
+
+def test_sessions_are_kept_exactly(two: SpeakerStore, tiny: System) -> None:
+    expected = [session(tiny, "ann", "a", 1, 2), session(tiny, "ann", "b", 3), session(tiny, "bob", "a", 4)]
+    found = two.sessions()
+    assert [storage.dumps(s) for s in found] == [storage.dumps(s) for s in expected]
+    for f, e in zip(found, expected, strict=True):
+        same_statistics(f.statistics, e.statistics, atol=0)
+        assert (f.seconds, dict(f.recordings)) == (e.seconds, dict(e.recordings))
+    assert two.speakers == ("ann", "bob")
+    assert [s.name for s in two.sessions("ann")] == ["a", "b"]
+    assert [s.speaker for s in two.sessions("bob", "ann")] == ["ann", "ann", "bob"]
+
+
+def test_an_empty_store_has_no_speakers(new: SpeakerStore) -> None:
+    assert new.speakers == ()
+    assert new.sessions() == ()
+
+
+def test_enrolling_in_pieces_is_enrolling_at_once(two: SpeakerStore, tiny: System, tmp_path: Path) -> None:
+    with SpeakerStore(tmp_path / "pieces.db", tiny, create=True) as pieces:
+        for speaker, name, seed in (("ann", "a", 1), ("bob", "a", 4), ("ann", "b", 3), ("ann", "a", 2)):
+            pieces.add([session(tiny, speaker, name, seed)])
+        assert content(pieces) == content(two)
+
+
+@pytest.mark.parametrize("name", ["more", "a"])
+def test_an_enrolled_and_removed_session_was_never_there(two: SpeakerStore, tiny: System, name: str) -> None:
+    speaker = "bob" if name == "more" else "cid"
+    with unchanged(two):
+        two.add([session(tiny, speaker, name, 9)])
+        assert content(two).keys() >= {(speaker, name)}
+        two.remove(speaker, name)
+    two.add([session(tiny, "dan", "its recording is free again", 9)])
+
+
+def test_a_speaker_goes_with_their_last_session(two: SpeakerStore) -> None:
+    two.remove("ann", "a")
+    assert two.speakers == ("ann", "bob")
+    two.remove("ann", "b")
+    assert two.speakers == ("bob",)
+    two.remove("bob")
+    assert two.speakers == ()
+    assert rows(Path(two.location)) == {"sessions": [], "recordings": []}
+
+
+def test_rename_moves_everything(two: SpeakerStore, tiny: System) -> None:
+    before = content(two)
+    two.rename("ann", "Änne")
+    assert two.speakers == ("bob", "Änne")
+    for old, new in zip(("a", "b"), two.sessions("Änne"), strict=True):
+        was = session(tiny, "ann", old, *((1, 2) if old == "a" else (3,)))
+        assert storage.dumps(dataclasses.replace(new, speaker="ann")) == storage.dumps(was)
+    with pytest.raises(SameRecording, match=r"got the samples of 1\.wav, enrolled as 'Änne'\. Testing"):
+        two.refuse_enrolled("digest 1", "x.wav")
+    two.rename("Änne", "ann")
+    assert content(two) == before
+
+
+def test_rename_needs_a_free_and_plain_name(two: SpeakerStore) -> None:
+    with unchanged(two):
+        with pytest.raises(
+            InvalidInput, match=r"the new name must be free; got 'bob', who is enrolled\. Remove that one"
+        ):
+            two.rename("ann", "bob")
+        with pytest.raises(
+            InvalidInput, match=r"a speaker's name must be text without tabs and line breaks; got 'a\\tb'"
+        ):
+            two.rename("ann", "a\tb")
+        with pytest.raises(UnknownSpeaker, match=r"a speaker must be enrolled \(ann, bob\); got 'cid'"):
+            two.rename("cid", "dan")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda store: store.remove("cid"),
+        lambda store: store.rename("cid", "x"),
+        lambda store: store.sessions("ann", "cid"),
+        lambda store: store.export("cid"),
+    ],
+    ids=["remove", "rename", "sessions", "export"],
+)
+def test_unknown_speakers_are_named_with_those_that_are_known(
+    two: SpeakerStore, act: Callable[[SpeakerStore], object]
+) -> None:
+    with unchanged(two), pytest.raises(UnknownSpeaker, match=r"a speaker must be enrolled \(ann, bob\); got 'cid'\."):
+        act(two)
+
+
+def test_unknown_sessions_are_named_with_those_that_are_known(two: SpeakerStore) -> None:
+    with unchanged(two), pytest.raises(UnknownSpeaker, match=r"a session of ann must be one of a, b; got 'c'\."):
+        two.remove("ann", "c")
+
+
+def test_of_many_speakers_the_message_names_twenty(new: SpeakerStore, tiny: System) -> None:
+    one = session(tiny, "x", "a", 1)
+    new.add([dataclasses.replace(one, speaker=f"s{i:02}", recordings={f"r{i}": "r"}) for i in range(21)])
+    with pytest.raises(UnknownSpeaker, match=r"a speaker must be enrolled \(s00, s01, .*s19, \.\.\.\); got 'x'"):
+        new.remove("x")
+
+
+def test_export_keeps_sessions_and_fingerprint(two: SpeakerStore, tiny: System, tmp_path: Path) -> None:
+    storage.save(two.export("ann"), tmp_path / "ann.speakers")
+    loaded: Export = storage.load(tmp_path / "ann.speakers", Export, Session, Statistics)
+    assert loaded.fingerprint == tiny.fingerprint
+    assert [storage.dumps(s) for s in loaded.sessions] == [storage.dumps(s) for s in two.sessions("ann")]
+    assert [s.speaker for s in two.export().sessions] == ["ann", "ann", "bob"]
+
+
+@pytest.mark.parametrize("speaker", ["ann", "cid"])
+@pytest.mark.parametrize("name", ["a", "new"])
+def test_one_recording_is_enrolled_once(two: SpeakerStore, tiny: System, speaker: str, name: str) -> None:
+    batch = [session(tiny, "dan", "fine", 8), session(tiny, speaker, name, 7, 3)]
+    rule = r"the recording 3\.wav must be enrolled once; got the same samples, enrolled as 'ann' from 3\.wav\. Leave it"
+    with unchanged(two), pytest.raises(SameRecording, match=rule):
+        two.add(batch)
+
+
+def test_one_batch_holds_a_recording_once(two: SpeakerStore, tiny: System) -> None:
+    with unchanged(two), pytest.raises(SameRecording, match="enrolled as 'cid'"):
+        two.add([session(tiny, "cid", "a", 8), session(tiny, "dan", "a", 8)])
+
+
+def test_replacing_a_session_leaves_the_others(two: SpeakerStore, tiny: System) -> None:
+    two.add([session(tiny, "ann", "a", 1, 5)], replace="sessions")
+    expected = [session(tiny, "ann", "a", 1, 5), session(tiny, "ann", "b", 3), session(tiny, "bob", "a", 4)]
+    assert list(content(two).values()) == [storage.dumps(s) for s in expected]
+    two.add([session(tiny, "cid", "a", 2)])  # which is free again
+
+
+def test_replacing_a_speaker_forgets_all_sessions(two: SpeakerStore, tiny: System) -> None:
+    two.add([session(tiny, "ann", "new", 1), session(tiny, "ann", "newer", 6)], replace="speakers")
+    expected = [session(tiny, "ann", "new", 1), session(tiny, "ann", "newer", 6), session(tiny, "bob", "a", 4)]
+    assert list(content(two).values()) == [storage.dumps(s) for s in expected]
+
+
+@pytest.mark.parametrize("replace", ["sessions", "speakers"])
+def test_replacing_does_not_take_a_recording_from_somebody_else(two: SpeakerStore, tiny: System, replace: str) -> None:
+    with unchanged(two), pytest.raises(SameRecording, match="enrolled as 'bob'"):
+        two.add([session(tiny, "ann", "a", 4)], replace=replace)
+
+
+@pytest.mark.parametrize("replace", ["nothing", "sessions", "speakers"])
+def test_adding_nothing_changes_nothing(two: SpeakerStore, replace: str) -> None:
+    with unchanged(two):
+        two.add([], replace=replace)
+
+
+@pytest.mark.parametrize("name", ["ann", "Änne Müller", "李明", "O'Neil; drop table x", "a/b\\c", "🎤", " x ", "%_"])
+def test_any_plain_text_is_a_name(new: SpeakerStore, tiny: System, name: str) -> None:
+    new.add([session(tiny, name, name, 1), session(tiny, "other", "o", 2)])
+    assert [s.name for s in new.sessions(name)] == [name]
+    new.remove(name, name)
+    assert new.speakers == ("other",)
+
+
+@pytest.mark.parametrize("name", ["", "   ", "a\tb", "a\nb", "a\r"])
+def test_names_that_would_break_tables_are_refused(tiny: System, name: str) -> None:
+    with pytest.raises(InvalidInput, match="a speaker's name must be text without tabs and line breaks; got '"):
+        session(tiny, name, "a", 1)
+    with pytest.raises(InvalidInput, match="a session's name must be text without tabs and line breaks; got '"):
+        session(tiny, "ann", name, 1)
+
+
+def test_the_store_of_another_front_end_says_what_differs(two: SpeakerStore, tiny: System) -> None:
+    frontend = dataclasses.replace(tiny.frontend, dither=0.5, silence=-60.0)
+    other = dataclasses.replace(tiny, frontend=frontend)
+    was = rf"dither={tiny.frontend.dither}, silence={tiny.frontend.silence}"
+    message = (
+        rf"the store .*new\.db must be of the same front end: dither=0\.5, silence=-60\.0; got {was}\. Use the model"
+    )
+    with pytest.raises(IncompatibleModel, match=message):
+        SpeakerStore(two.location, other)
+    with unchanged(two):
+        for act in (
+            two.check_system,
+            lambda s: enroll_features(s, two, "x", frames(1)),
+            lambda s: enrolled_models(s, two),
+        ):
+            with pytest.raises(IncompatibleModel, match=message):
+                act(other)
+
+
+def test_the_store_of_another_ubm_is_refused(two: SpeakerStore, tiny: System) -> None:
+    other = dataclasses.replace(tiny, ubm=dataclasses.replace(tiny.ubm, means=tiny.ubm.means + 0.1))
+    message = (
+        rf"must be of this model's UBM, {other.fingerprint}; got one of {tiny.fingerprint}\. Use the model that it"
+    )
+    for create in (False, True):
+        with pytest.raises(IncompatibleModel, match=message):
+            SpeakerStore(two.location, other, create=create)
+    with unchanged(two), pytest.raises(IncompatibleModel, match=message):
+        enroll_features(other, two, "x", frames(1))
+
+
+def test_another_relevance_is_the_same_system(two: SpeakerStore, tiny: System) -> None:
+    with SpeakerStore(two.location, dataclasses.replace(tiny, relevance=16.0)) as store:
+        assert store.speakers == ("ann", "bob")
+
+
+def test_a_store_opens_without_its_system(two: SpeakerStore) -> None:
+    with SpeakerStore(two.location) as store:
+        assert content(store) == content(two)
+        assert store.fingerprint == two.fingerprint
+
+
+@pytest.mark.parametrize("with_system", [False, True])
+def test_what_is_no_store_is_refused(tiny: System, tmp_path: Path, with_system: bool) -> None:
+    system = tiny if with_system else None
+    path = tmp_path / "a.db"
+    with pytest.raises(InvalidInput, match=r"a store must exist; got .*a\.db, which does not\. Enroll somebody first"):
+        SpeakerStore(path, system)
+    assert not path.exists()
+    path.write_text("name,phone\n" * 200)
+    for create in (False, True):
+        if create and not with_system:
+            continue
+        with pytest.raises(
+            InvalidInput, match=r"the store .*a\.db must be a speechgmm store .*; got file is not a database"
+        ):
+            SpeakerStore(path, system, create=create)
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("create table contacts (name text)")
+    with pytest.raises(
+        InvalidInput, match=r"a\.db must be a speechgmm store .*; got a database without its tables\. Give a"
+    ):
+        SpeakerStore(path, system)
+    with pytest.raises(InvalidInput, match="must be a speechgmm store"):
+        SpeakerStore(tmp_path, system)
+
+
+def test_a_new_store_needs_a_system(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="a store must exist"):
+        SpeakerStore(tmp_path / "a.db", create=True)
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(InvalidInput, match="got a database without its tables"):
+        SpeakerStore(tmp_path / "empty.db", create=True)
+
+
+def test_a_store_of_a_later_format_is_refused(two: SpeakerStore, tiny: System) -> None:
+    with closing(sqlite3.connect(two.location)) as db:
+        db.execute("update speechgmm_meta set value = '2' where key = 'format'")
+        db.commit()
+    for create in (False, True):
+        with pytest.raises(InvalidInput, match=r"must be of format 1; got format 2\. Update speechgmm\."):
+            SpeakerStore(two.location, tiny, create=create)
+
+
+@pytest.mark.parametrize("folder", ["none", "file.txt"])
+def test_a_place_that_cannot_be_written_is_refused(tiny: System, tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file.txt").touch()
+    with pytest.raises(
+        InvalidInput, match=r"the store .*a\.db must be .* read and written; got unable to open database"
+    ):
+        SpeakerStore(tmp_path / folder / "a.db", tiny, create=True)
+
+
+@pytest.mark.parametrize("create", [False, True])
+@pytest.mark.parametrize(
+    ("url", "error", "message"),
+    [
+        ("nosuch://host/x", InvalidInput, r"the store nosuch://host/x must be .*; got Can't load plugin"),
+        ("://", InvalidInput, r"the store :// must be a speechgmm store"),
+        ("postgresql://me@host:port/x", InvalidInput, "must be a speechgmm store .*; got invalid literal"),
+        (
+            "mssql+pymssql://me:secret@host/x",
+            MissingExtra,
+            r"the store mssql\+pymssql://me:\*\*\*@host/x must have a driver; got No module named 'pymssql'\. Install",
+        ),
+    ],
+)
+def test_bad_urls_and_missing_drivers(
+    tiny: System, url: str, error: type[Exception], message: str, create: bool
+) -> None:
+    with pytest.raises(error, match=message):
+        SpeakerStore(url, tiny, create=create)
+
+
+@pytest.mark.parametrize("name", ["a b.db", "what?x=1.db", "50%20.db", "#1.db", "name", "é.db"])
+def test_any_file_name_will_do(tiny: System, tmp_path: Path, name: str) -> None:
+    with SpeakerStore(tmp_path / name, tiny, create=True) as store:
+        enroll_features(tiny, store, "ann", frames(1))
+    assert os.listdir(tmp_path) == [name]
+    with SpeakerStore(tmp_path / name, tiny) as store:
+        assert store.speakers == ("ann",)
+
+
+def test_a_url_of_sqlite_is_the_file(two: SpeakerStore, tiny: System) -> None:
+    with SpeakerStore(f"sqlite:///{two.location}", tiny) as store:
+        assert content(store) == content(two)
+
+
+def test_two_views_of_one_file_see_each_others_changes(two: SpeakerStore, tiny: System) -> None:
+    x = frames(50)
+    with SpeakerStore(two.location, tiny) as other:
+        first = enrolled_models(tiny, other)
+        assert enrolled_models(tiny, other) is first, "kept while nothing changes"
+        two.add([session(tiny, "cid", "a", 7)])
+        assert enrolled_models(tiny, other).names == ("ann", "bob", "cid")
+        two.rename("cid", "aaa")
+        assert enrolled_models(tiny, other).names == ("aaa", "ann", "bob")
+        two.remove("aaa")
+        again = enrolled_models(tiny, other)
+        assert again is not first
+        np.testing.assert_array_equal(log_likelihood_ratios(tiny, again, x), log_likelihood_ratios(tiny, first, x))
+        two.add([session(tiny, "ann", "a", 9)])
+        assert not np.array_equal(
+            log_likelihood_ratios(tiny, enrolled_models(tiny, other), x), log_likelihood_ratios(tiny, first, x)
+        )
+
+
+def test_what_fails_does_not_renew_the_cache(two: SpeakerStore, tiny: System) -> None:
+    first = enrolled_models(tiny, two)
+    with pytest.raises(SameRecording):
+        two.add([session(tiny, "cid", "a", 1)])
+    assert enrolled_models(tiny, two) is first
+
+
+def test_the_cache_keeps_relevances_and_speakers_apart(two: SpeakerStore, tiny: System) -> None:
+    eager = dataclasses.replace(tiny, relevance=0.5)
+    assert enrolled_models(tiny, two, "bob").names == ("bob",)
+    assert enrolled_models(tiny, two).names == ("ann", "bob")
+    assert not np.array_equal(enrolled_models(tiny, two).offsets, enrolled_models(eager, two).offsets)
+
+
+def enroll_from_threads(location: str, system: System, n: int) -> None:
+    """Each thread opens the store itself; every other recording goes to one and the same session."""
+
+    def one(i: int) -> None:
+        with SpeakerStore(location, system, create=True) as store:
+            store.add([session(system, "ann", "shared" if i % 2 else f"own {i}", i)])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(one, range(n)))
+
+
+def test_enrolling_from_threads_loses_nothing(tiny: System, tmp_path: Path) -> None:
+    location = str(tmp_path / "shared.db")
+    enroll_from_threads(location, tiny, 24)
+    with SpeakerStore(location, tiny) as store:
+        found = {s.name: s for s in store.sessions("ann")}
+    assert set(found) == {"shared", *(f"own {i}" for i in range(0, 24, 2))}
+    assert found["shared"].statistics.frames == 12 * 20
+    assert {d for s in found.values() for d in s.recordings} == {f"digest {i}" for i in range(24)}
+    same_statistics(found["shared"].statistics, session(tiny, "ann", "shared", *range(1, 24, 2)).statistics, atol=1e-9)
+
+
+def test_one_store_object_serves_threads(two: SpeakerStore, tiny: System) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: two.add([session(tiny, f"t{i}", "a", 100 + i)]), range(12)))
+    assert len(two.speakers) == 14
+
+
+def test_closing_gives_the_file_back(two: SpeakerStore, tiny: System, tmp_path: Path) -> None:
+    path = Path(shutil.copy(two.location, tmp_path / "copy.db"))
+    with SpeakerStore(path, tiny) as store:
+        before = content(store)
+    path.rename(tmp_path / "moved.db")
+    assert not any("copy.db" in name for name in os.listdir(tmp_path)), "no journal is left"
+    with SpeakerStore(tmp_path / "moved.db", tiny) as store:
+        assert content(store) == before
+
+
+def test_a_damaged_row_is_refused(two: SpeakerStore, tiny: System) -> None:
+    with closing(sqlite3.connect(two.location)) as db:
+        db.execute("update speechgmm_sessions set value = substr(value, 1, 200) where speaker = 'bob'")
+        db.commit()
+    assert len(two.sessions("ann")) == 2
+    with pytest.raises(InvalidInput, match="a row of the store must be"):
+        two.sessions()
+
+
+def test_nothing_in_the_file_is_pickled(two: SpeakerStore) -> None:
+    with closing(sqlite3.connect(two.location)) as db:
+        values = [v for (v,) in db.execute("select value from speechgmm_sessions")]
+    assert len(values) == 3
+    assert all(b"__metadata__" in v for v in values)
+
+
+@pytest.mark.skipif(not POSTGRES, reason="needs a PostgreSQL database, its URL in SPEECHGMM_TEST_POSTGRES")
+def test_postgresql_does_the_same(tiny: System, tmp_path: Path) -> None:
+    import sqlalchemy as sa
+
+    def clean() -> None:
+        engine = sa.create_engine(POSTGRES)
+        with engine.begin() as connection:
+            for table in ("meta", "sessions", "recordings"):
+                connection.execute(sa.text(f"drop table if exists speechgmm_{table}"))
+        engine.dispose()
+
+    clean()
+    try:
+        with pytest.raises(InvalidInput, match="got a database without its tables"):
+            SpeakerStore(POSTGRES, tiny)
+        batch = [session(tiny, "ann", "a", 1, 2), session(tiny, "ann", "b", 3), session(tiny, "bob", "a", 4)]
+        with (
+            SpeakerStore(POSTGRES, tiny, create=True) as far,
+            SpeakerStore(tmp_path / "n.db", tiny, create=True) as near,
+        ):
+            for store in (far, near):
+                store.add(batch)
+                with pytest.raises(SameRecording):
+                    store.add([session(tiny, "cid", "a", 8, 1)])
+                store.rename("bob", "Änne")
+                store.add([session(tiny, "ann", "a", 5)])
+                store.remove("ann", "b")
+            assert content(far) == content(near)
+            np.testing.assert_array_equal(enrolled_models(tiny, far).offsets, enrolled_models(tiny, near).offsets)
+        other = dataclasses.replace(tiny, frontend=MFCC(sample_rate=8000, n_mfcc=3, deltas=0, dither=0.25))
+        with pytest.raises(IncompatibleModel, match=r"dither=0\.25"):
+            SpeakerStore(POSTGRES, other)
+        enroll_from_threads(POSTGRES, tiny, 24)
+        with SpeakerStore(POSTGRES, tiny) as store:
+            shared = next(s for s in store.sessions("ann") if s.name == "shared")
+            assert shared.statistics.frames == 12 * 20
+    finally:
+        clean()

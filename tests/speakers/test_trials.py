@@ -1,0 +1,231 @@
+"""Scores of whole test lists: who is tested against whom, what the table says, and what is left out."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechgmm.errors import InvalidInput, UnknownSpeaker
+from speechgmm.evaluation import Scores, Trials, read_scores, write_scores
+from speechgmm.features import Corpus, Recording, read_corpus
+from speechgmm.parallel import threads
+from speechgmm.speakers import (
+    SpeakerStore,
+    System,
+    enrolled_models,
+    log_likelihood_ratios,
+    score_corpus,
+    score_trials,
+    verify,
+)
+from tests.laws import close
+from tests.sounds import DATA, voice, write
+from tests.speakers.conftest import ENROLLED
+
+STRANGER = "es_m3"
+"""A voice that is tested and not enrolled."""
+
+
+@pytest.fixture(scope="module")
+def tested(corpus: Corpus) -> Corpus:
+    """Two test files of two enrolled voices, and of a stranger."""
+    chosen = corpus.where(split="test", speaker=("rms", "slt", STRANGER))
+    return dataclasses.replace(chosen, recordings=tuple(r for r in chosen if not r.name.endswith("s2_3.flac")))
+
+
+def expected(system: System, store: SpeakerStore, path: str) -> dict[str, float]:
+    models = enrolled_models(system, store)
+    x = system.frontend.from_file(path)
+    return dict(zip(models.names, log_likelihood_ratios(system, models, x).tolist(), strict=True))
+
+
+def bad_recordings(tmp_path: Path) -> list[Recording]:
+    silent = write(tmp_path / "silent.wav", np.zeros(16000))
+    return [
+        Recording(str(tmp_path / "none.wav"), "rms", "none.wav", "s2"),
+        Recording(str(silent), "rms", "silent.wav", "s2"),
+    ]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_every_file_against_every_speaker(system: System, store: SpeakerStore, tested: Corpus, n: int) -> None:
+    seen: list[int] = []
+    scored = score_corpus(system, store, tested, mapper=threads(n), on_progress=seen.append)
+    assert seen == [1, 2, 3, 4, 5, 6]
+    assert scored.skipped == ()
+    s = scored.scores
+    assert len(s) == 6 * 3
+    assert list(zip(s.test, s.speaker, strict=True)) == [(r.name, e) for r in tested for e in ENROLLED]
+    by_name = {r.name: r for r in tested}
+    seconds = dict(zip(enrolled_models(system, store).names, enrolled_models(system, store).seconds, strict=True))
+    assert s.test_speaker is not None
+    assert s.session is not None
+    assert s.enroll_seconds is not None
+    assert s.test_seconds is not None
+    for i, (speaker, test) in enumerate(zip(s.speaker, s.test, strict=True)):
+        r = by_name[test]
+        assert s.target[i] == (r.speaker == speaker)
+        assert (s.test_speaker[i], s.session[i]) == (r.speaker, "s2")
+        assert s.enroll_seconds[i] == seconds[speaker] > 1
+        assert s.score[i] == expected(system, store, r.path)[speaker]
+        assert s.test_seconds[i] == pytest.approx(0.010 * len(system.frontend.from_file(r.path)))
+    assert s.target.sum() == 4, "nobody claims the stranger"
+
+
+def test_a_session_is_the_mean_over_its_frames(system: System, store: SpeakerStore, tested: Corpus) -> None:
+    scored = score_corpus(system, store, tested, by="session").scores
+    assert list(dict.fromkeys(scored.test.tolist())) == [f"{s}/s2" for s in dict.fromkeys(r.speaker for r in tested)]
+    assert len(scored) == 9
+    for speaker, test, score in zip(scored.speaker, scored.test, scored.score, strict=True):
+        files = [r.path for r in tested if f"{r.speaker}/s2" == test]
+        assert len(files) == 2
+        close(score, verify(system, store, str(speaker), files).llr, atol=1e-12)
+    assert scored.test_seconds is not None
+    assert scored.test_seconds.min() > 2
+
+
+def test_recordings_without_a_session_are_their_own(system: System, store: SpeakerStore, tested: Corpus) -> None:
+    bare = [dataclasses.replace(r, session=None) for r in tested]
+    files, sessions = (score_corpus(system, store, bare, by=by).scores for by in ("file", "session"))
+    assert files.session is None
+    np.testing.assert_array_equal(sessions.score, files.score)
+    assert sessions.test[0] == f"{bare[0].speaker}/{bare[0].name}"
+
+
+def test_order_does_not_matter(system: System, store: SpeakerStore, tested: Corpus) -> None:
+    def table(recordings: list[Recording]) -> dict[tuple[str, str], float]:
+        s = score_corpus(system, store, recordings).scores
+        return dict(zip(zip(s.speaker.tolist(), s.test.tolist(), strict=True), s.score.tolist(), strict=True))
+
+    assert table(list(tested)[::-1]) == table(list(tested))
+
+
+@pytest.mark.parametrize("by", ["file", "session"])
+def test_bad_recordings_are_left_out_and_reported(
+    system: System, store: SpeakerStore, tested: Corpus, corpus: Corpus, tmp_path: Path, by: str
+) -> None:
+    enrolled = corpus.where(split="enroll", speaker="rms").recordings[0]
+    bad = [*bad_recordings(tmp_path), enrolled]
+    clean = score_corpus(system, store, tested, by=by)
+    found = score_corpus(system, store, [bad[0], *tested, *bad[1:]], by=by)
+    assert [s.name for s in found.skipped] == ["none.wav", "silent.wav", enrolled.name]
+    for skipped, words in zip(found.skipped, ["must exist", "s of speech", "another recording than"], strict=True):
+        assert words in skipped.reason
+    np.testing.assert_array_equal(found.scores.test, clean.scores.test)
+    np.testing.assert_array_equal(found.scores.score, clean.scores.score)
+
+
+def test_nothing_to_score_is_refused(system: System, store: SpeakerStore, tmp_path: Path) -> None:
+    rule = r"tests must be at least one recording that can be scored; got none of "
+    with pytest.raises(InvalidInput, match=rule + r"2; the first: a recording must exist"):
+        score_corpus(system, store, bad_recordings(tmp_path))
+    with pytest.raises(InvalidInput, match=rule + r"0\.$"):
+        score_corpus(system, store, [])
+    with pytest.raises(InvalidInput, match=rule + "1; the first: a recording must exist"):
+        score_trials(system, store, Trials(["rms"], ["none.wav"], [1]), folder=tmp_path)
+
+
+def test_by_is_file_or_session(system: System, store: SpeakerStore, tested: Corpus) -> None:
+    with pytest.raises(InvalidInput, match="by must be one of 'file', 'session'; got 'speaker'"):
+        score_corpus(system, store, tested, by="speaker")
+
+
+@pytest.fixture(scope="module")
+def trials(tested: Corpus) -> Trials:
+    """Some pairs of the tests, in no order, one of them without a label."""
+    names = [r.name for r in tested]
+    return Trials(["slt", "rms", "slt", "es_f1"], [names[5], names[0], names[0], names[2]], [1, 0, -1, 0])
+
+
+def check_trials(system: System, store: SpeakerStore, trials: Trials, scores: Scores, paths: dict[str, str]) -> None:
+    for column in ("speaker", "test", "target"):
+        np.testing.assert_array_equal(getattr(scores, column), getattr(trials, column))
+    for speaker, test, score in zip(scores.speaker, scores.test, scores.score, strict=True):
+        assert score == expected(system, store, paths[test])[speaker]
+    assert scores.enroll_seconds is not None
+    assert scores.test_seconds is not None
+    assert (scores.test_seconds > 0.5).all()
+
+
+def test_trials_of_a_manifest(system: System, store: SpeakerStore, tested: Corpus, trials: Trials) -> None:
+    seen: list[int] = []
+    scored = score_trials(system, store, trials, tested, on_progress=seen.append)
+    assert seen == [1, 2, 3], "each test is read once"
+    check_trials(system, store, trials, scored.scores, {r.name: r.path for r in tested})
+    speakers = {r.name: r.speaker for r in tested}
+    assert scored.scores.test_speaker is not None
+    assert scored.scores.test_speaker.tolist() == [speakers[t] for t in trials.test]
+    assert scored.skipped == ()
+
+
+def test_trials_of_paths(system: System, store: SpeakerStore, tested: Corpus, trials: Trials) -> None:
+    scores = score_trials(system, store, trials, folder=DATA).scores
+    check_trials(system, store, trials, scores, {r.name: r.path for r in tested})
+    assert scores.test_speaker is None
+    assert scores.session is None
+
+
+def test_trials_of_absolute_paths(system: System, store: SpeakerStore, tested: Corpus) -> None:
+    path = tested.recordings[0].path
+    scores = score_trials(system, store, Trials(["rms"], [path], [1]), folder="/nowhere").scores
+    assert scores.score[0] == expected(system, store, path)["rms"]
+
+
+def test_trials_of_a_kaldi_directory(system: System, store: SpeakerStore, tested: Corpus, tmp_path: Path) -> None:
+    paths = {f"utt-{i}": r.path for i, r in enumerate(tested)}
+    (tmp_path / "wav.scp").write_text("".join(f"{u} {p}\n" for u, p in paths.items()))
+    (tmp_path / "utt2spk").write_text("".join(f"utt-{i} {r.speaker}\n" for i, r in enumerate(tested)))
+    trials = Trials(["slt", "rms"], ["utt-5", "utt-2"], [1, 0])
+    scores = score_trials(system, store, trials, read_corpus(tmp_path)).scores
+    check_trials(system, store, trials, scores, paths)
+
+
+def test_parts_of_one_file_are_tests_of_their_own(system: System, store: SpeakerStore, tmp_path: Path) -> None:
+    signal = np.concatenate([voice(1.0, seed=1), voice(1.0, seed=2)])
+    write(tmp_path / "a.wav", signal, subtype="FLOAT")
+    (tmp_path / "wav.scp").write_text("call a.wav\n")
+    (tmp_path / "segments").write_text("u1 call 0 1\nu2 call 1 2\n")
+    (tmp_path / "utt2spk").write_text("u1 x\nu2 y\n")
+    scores = score_corpus(system, store, read_corpus(tmp_path)).scores
+    models = enrolled_models(system, store)
+    for test, part in (("u1", signal[:16000]), ("u2", signal[16000:])):
+        x = system.frontend(part.astype(np.float32))
+        np.testing.assert_array_equal(scores.score[scores.test == test], log_likelihood_ratios(system, models, x))
+
+
+def test_trials_of_bad_recordings_are_left_out(
+    system: System, store: SpeakerStore, tested: Corpus, tmp_path: Path
+) -> None:
+    bad, good = bad_recordings(tmp_path), tested.recordings[0]
+    trials = Trials(["rms", "slt", "rms"], ["none.wav", good.name, "silent.wav"], [1, 0, 1])
+    scored = score_trials(system, store, trials, [*bad, *tested])
+    assert scored.scores.test.tolist() == [good.name]
+    assert [s.name for s in scored.skipped] == ["none.wav", "silent.wav"]
+
+
+def test_unknown_speakers_and_tests_are_named(
+    system: System, store: SpeakerStore, tested: Corpus, trials: Trials
+) -> None:
+    strange = Trials(["zoe", "rms", STRANGER], ["x", "x", "x"], [0, 0, 0])
+    rule = rf"the speakers of a trial list must be enrolled; got '{STRANGER}' \(2 in all\)\. Enroll them first"
+    with pytest.raises(UnknownSpeaker, match=rule):
+        score_trials(system, store, strange, tested)
+    lost = Trials(["rms", "slt"], ["lost.wav", tested.recordings[0].name], [1, 0])
+    with pytest.raises(
+        InvalidInput, match=r"tests of a trial list must be recordings of the manifest; got 'lost\.wav' \(1"
+    ):
+        score_trials(system, store, lost, tested)
+
+
+@pytest.mark.parametrize("name", ["scores.tsv", "scores.npz"])
+def test_scores_are_written_and_read_back(
+    system: System, store: SpeakerStore, tested: Corpus, tmp_path: Path, name: str
+) -> None:
+    scores = score_corpus(system, store, tested).scores
+    write_scores(scores, tmp_path / name)
+    found = read_scores(tmp_path / name)
+    for field in dataclasses.fields(Scores):
+        np.testing.assert_array_equal(getattr(found, field.name), getattr(scores, field.name))
