@@ -21,6 +21,7 @@ from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel, TooLittleSpeech
 from speechgmm.features import activity, audio, normalize
 from speechgmm.features.dynamics import add_deltas
+from speechgmm.parallel import one_thread
 from speechgmm.storage import fingerprint
 
 Array = NDArray[Any]
@@ -159,6 +160,7 @@ class MFCC:
         """Names the settings: features of two front ends with the same one can be compared."""
         return fingerprint(self)
 
+    @one_thread
     def __call__(self, signal: ArrayLike, *, what: str = "the signal") -> Array:
         """Return the features of a signal at this front end's rate.
 

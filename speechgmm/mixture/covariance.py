@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from speechgmm.checks import finite, numeric, refuse
 from speechgmm.mixture.statistics import Statistics
+from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
@@ -73,16 +74,19 @@ class Covariance(ABC):
                 joint = self.log_components(y, offsets) + log_weights
             yield y, joint
 
+    @one_thread
     def log_density(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Array:
         """Return the log density of each frame, shape (N,), in nats."""
         blocks = [log_sum(joint)[0] for _, joint in self.log_joint(x, weights, offsets, origin)]
         return np.concatenate(blocks) if blocks else np.zeros(0)
 
+    @one_thread
     def posteriors(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Array:
         """Return the posterior of each component for each frame, shape (N, K)."""
         blocks = [log_sum(joint)[1] for _, joint in self.log_joint(x, weights, offsets, origin)]
         return np.concatenate(blocks) if blocks else np.zeros((0, len(weights)))
 
+    @one_thread
     def statistics(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Statistics:
         """Return the sufficient statistics of frames (N, D): the E-step, whole."""
         k = len(weights)

@@ -49,9 +49,21 @@ class Rows:
 
     def __init__(self, sa: Any, tables: Mapping[str, Any], connection: Any) -> None:
         self._sa, self._connection = sa, connection
-        self._meta = tables["speechgmm_meta"]
+        self._tables, self._meta = tables, tables["speechgmm_meta"]
         self._sessions = tables["speechgmm_sessions"]
         self._recordings = tables["speechgmm_recordings"]
+
+    def have_tables(self) -> bool:
+        """Say whether there is a store."""
+        return bool(self._sa.inspect(self._connection).has_table(self._meta.name))
+
+    def make_tables(self) -> None:
+        """Make the tables that are not there, and keep other writers out until the transaction ends."""
+        if self._connection.dialect.name == "postgresql":  # its "if not exists" is not safe when two create at once
+            self._connection.execute(self._sa.text("select pg_advisory_xact_lock(hashtext('speechgmm'))"))
+        for table in self._tables.values():
+            self._connection.execute(self._sa.schema.CreateTable(table, if_not_exists=True))
+        self.lock()
 
     def lock(self) -> None:
         """Keep other writers out until the transaction ends, so that what is read now is what will be changed."""
@@ -128,23 +140,27 @@ class Database:
         if "://" not in location and not create and not Path(location).exists():
             refuse("a store", "exist", f"{location}, which does not", "Enroll somebody first.")
         url = self._url(location)
+        sqlite = {"poolclass": sa.pool.NullPool, "connect_args": {"timeout": _PATIENCE}}
         try:
-            sqlite = {"poolclass": sa.pool.NullPool, "connect_args": {"timeout": _PATIENCE}}
             self._engine = sa.create_engine(url, **(sqlite if url.get_backend_name() == "sqlite" else {}))
-            if create:
-                with self._engine.begin() as connection:
-                    for table in self._tables.sorted_tables:
-                        connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-            elif not sa.inspect(self._engine).has_table("speechgmm_meta"):
-                self._refuse("a database without its tables")
         except ImportError as error:
             advice = "Install its driver, for PostgreSQL with: python -m pip install 'speechgmm[postgres]'"
             refuse(f"the store {self.location}", "have a driver", str(error), advice, error=MissingExtra)
         except sa.exc.SQLAlchemyError as error:
-            self._refuse(str(getattr(error, "orig", None) or error))
+            self._refuse(str(error))
+        try:
+            self._prepare(create)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, create: bool) -> None:
+        """Check the tables, and make them where that is allowed."""
         with self.transaction() as rows:
             if create:
-                rows.lock()
+                rows.make_tables()
+            elif not rows.have_tables():
+                self._refuse("a database without its tables")
             held = rows.meta().get("format")
             if held is None and create:
                 rows.set_meta({"format": _FORMAT})
@@ -179,6 +195,6 @@ class Database:
         refuse(
             f"the store {self.location}",
             "be a speechgmm store that can be read and written",
-            why,
+            " ".join(why.split()),  # in one line
             "Give a file that enroll has made, or a database URL.",
         )

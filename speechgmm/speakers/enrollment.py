@@ -33,7 +33,9 @@ def enroll(
     mapper: Mapper | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Enrollment:
-    """Enroll recordings under their speakers and sessions; a bad recording is left out and reported.
+    """Enroll recordings under their speakers and sessions.
+
+    A recording that cannot be used, or is enrolled already by whatever name, is left out and reported.
 
     Parameters
     ----------
@@ -49,24 +51,29 @@ def enroll(
     Raises
     ------
     SameRecording
-        If a good recording is enrolled already or comes twice: then nothing is enrolled.
+        If every good recording is enrolled already: then nothing changes.
     IncompatibleModel
         If the store is of another system.
     """
     store.check_system(system)
     skipped: list[Skipped] = []
-    sessions: dict[tuple[str, str], list[Session]] = {}
+    sessions: list[Session] = []
     named = True
     for e in extract_all(system.frontend, recordings, mapper=mapper, on_progress=on_progress):
         if e.features is None:
             skipped.append(Skipped(e.recording.name, str(e.error)))
             continue
-        session = _session(system, e)
+        sessions.append(_session(system, e))
         named = named and e.recording.session is not None
-        sessions.setdefault((session.speaker, session.name), []).append(session)
     how = ("sessions" if named else "speakers") if replace else "nothing"
-    store.add([s for parts in sessions.values() for s in parts], replace=how)
-    done = tuple((speaker, name, sum(s.seconds for s in parts)) for (speaker, name), parts in sessions.items())
+    refused = store.add(sessions, replace=how, strict=False)
+    skipped += [Skipped(next(iter(s.recordings.values())), str(error)) for s, error in refused]
+    lost = {id(s) for s, _ in refused}
+    seconds: dict[tuple[str, str], float] = {}
+    for s in sessions:
+        if id(s) not in lost:
+            seconds[s.speaker, s.name] = seconds.get((s.speaker, s.name), 0.0) + s.seconds
+    done = tuple((speaker, name, total) for (speaker, name), total in seconds.items())
     return Enrollment(done, tuple(skipped))
 
 

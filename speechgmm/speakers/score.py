@@ -7,6 +7,7 @@ shared by all speakers. Symbols: N frames, K components, D dimensions, S speaker
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM, Statistics, adapt
+from speechgmm.parallel import one_thread
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -24,8 +26,8 @@ Array = NDArray[Any]
 
 __all__ = ["SpeakerModels", "adapted_model", "enrolled_models", "log_likelihood_ratios", "speaker_models"]
 
-_CELLS = 1 << 21
-"""How many (frame, speaker, component) densities are held at once: a few megabytes."""
+_CELLS = 1 << 18
+"""How many (frame, speaker, component) densities are held at once: a megabyte, which stays in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +42,37 @@ class SpeakerModels:
         Adapted means, relative to the UBM's origin.
     seconds : ndarray, shape (S,)
         Speech in their enrollments, in seconds; NaN where not known.
+    ubm : GMM
+        What they were adapted from.
     fingerprint : str
-        Of the system that they were adapted from.
+        Of the system of that UBM.
     """
 
     names: tuple[str, ...]
     offsets: Array
     seconds: Array
+    ubm: GMM
     fingerprint: str
+
+    def terms(self, dtype: Any) -> tuple[Array, Array]:
+        """Return the coefficients of log(weight * density) in [y, 1], (D + 1, (S + 1) K), and in y**2, (D, K).
+
+        The UBM comes first, then the speakers; those of float32 are kept.
+        """
+        return self._single if dtype == np.float32 else self._terms(dtype)
+
+    @functools.cached_property
+    def _single(self) -> tuple[Array, Array]:
+        return self._terms(np.float32)
+
+    def _terms(self, dtype: Any) -> tuple[Array, Array]:
+        precisions = 1.0 / self.ubm.covariance.deviations() ** 2
+        every = np.concatenate([self.ubm.offsets[None], self.offsets])
+        with np.errstate(divide="ignore"):
+            shared = np.log(self.ubm.weights) - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
+        constant = shared - 0.5 * (every**2 * precisions).sum(axis=2)
+        linear = np.concatenate([every * precisions, constant[:, :, None]], axis=2)
+        return linear.reshape(-1, linear.shape[2]).T.astype(dtype), (-0.5 * precisions.T).astype(dtype)
 
 
 def adapted_model(system: System, statistics: Statistics) -> GMM:
@@ -64,7 +89,7 @@ def speaker_models(
     names = tuple(sorted(statistics))
     offsets = np.stack([adapted_model(system, statistics[n]).offsets for n in names])
     known = np.array([(seconds or {}).get(n, np.nan) for n in names])
-    return SpeakerModels(names, offsets, known, system.fingerprint)
+    return SpeakerModels(names, offsets, known, system.ubm, system.fingerprint)
 
 
 def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> SpeakerModels:
@@ -88,6 +113,7 @@ def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> Spea
     return store.cached((system.fingerprint, system.relevance, speakers), build)
 
 
+@one_thread
 def log_likelihood_ratios(system: System, models: SpeakerModels, features: ArrayLike) -> Array:
     """Return the mean log-likelihood ratio of a test against each speaker.
 
@@ -111,22 +137,14 @@ def log_likelihood_ratios(system: System, models: SpeakerModels, features: Array
     x = system.check_features(features)
     if models.fingerprint != system.fingerprint:
         refuse("speaker models", "be of this system", "models of another", error=IncompatibleModel)
-    ubm = system.ubm
-    precisions = 1.0 / ubm.covariance.deviations() ** 2
-    every = np.concatenate([ubm.offsets[None], models.offsets])
-    s, k, d = every.shape
-    linear = (every * precisions).reshape(s * k, d).T.astype(x.dtype)
-    with np.errstate(divide="ignore"):
-        log_weights = np.log(ubm.weights)
-    # what the log-determinants and 2 pi add is the same for every speaker and cancels only after the sum over k
-    constant = log_weights - 0.5 * (np.log(2 * np.pi / precisions).sum(axis=1) + (every**2 * precisions).sum(axis=2))
-    constant = constant.reshape(1, s * k).astype(x.dtype)
-    quadratic = (-0.5 * precisions.T).astype(x.dtype)
+    linear, quadratic = models.terms(x.dtype)
+    s, k = len(models.names) + 1, system.ubm.n_components
     total = np.zeros(s)
     step = max(1, _CELLS // (s * k))
     for start in range(0, len(x), step):
-        y = (x[start : start + step] - ubm.origin).astype(x.dtype)
-        joint = (y @ linear + constant).reshape(len(y), s, k) + ((y * y) @ quadratic)[:, None]
+        y = (x[start : start + step] - system.ubm.origin).astype(x.dtype)
+        joint = (np.concatenate([y, np.ones_like(y[:, :1])], axis=1) @ linear).reshape(len(y), s, k)
+        joint += ((y * y) @ quadratic)[:, None]
         top = joint.max(axis=2)
         joint -= top[:, :, None]
         np.exp(joint, out=joint)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -121,7 +122,9 @@ class SpeakerStore:
         """
         self._check(system, self._meta)
 
-    def add(self, sessions: Iterable[Session], *, replace: str = "nothing") -> None:
+    def add(
+        self, sessions: Iterable[Session], *, replace: str = "nothing", strict: bool = True
+    ) -> tuple[tuple[Session, SameRecording], ...]:
         """Enroll sessions, all of them or, after an error, none.
 
         Recordings for a session that is there already are added to it.
@@ -132,29 +135,36 @@ class SpeakerStore:
         replace : str
             What of these speakers is forgotten first: "nothing", "sessions" of the same name, or "speakers": all of
             their sessions.
+        strict : bool
+            Whether one session with a recording that is enrolled already, by whatever name, refuses all. If not, such
+            sessions are left out, unless nothing else is left, and returned with their errors.
 
         Raises
         ------
         SameRecording
-            If one of the recordings is enrolled already, by whatever name.
         """
-        batch = list(sessions)
+        batch, refused = list(sessions), []
+        groups: dict[tuple[str, str], list[Session]] = {}
         with self._changed() as rows:
             if replace != "nothing":
                 for speaker, name in sorted({(s.speaker, s.name) for s in batch}):
                     rows.delete(speaker, name if replace == "sessions" else None)
+            owners = rows.owners(digest for s in batch for digest in s.recordings)
             for session in batch:
-                for digest, (owner, name) in rows.owners(session.recordings).items():
-                    refuse(
-                        f"the recording {session.recordings[digest]}",
-                        "be enrolled once",
-                        f"the same samples, enrolled as {owner!r} from {name}",
-                        "Leave it out, or enroll with replace.",
-                        error=SameRecording,
-                    )
-                for value in rows.values(session.speaker, session.name):
-                    session = _joined(_session(value), session)
-                rows.put(session.speaker, session.name, storage.dumps(session), session.recordings)
+                key = (session.speaker, session.name)
+                if error := _same(session, owners):
+                    refused.append((session, error))
+                    continue
+                owners |= {digest: (session.speaker, name) for digest, name in session.recordings.items()}
+                if key not in groups:
+                    groups[key] = [_session(value) for value in rows.values(*key)]
+                groups[key].append(session)
+            if refused and (strict or not groups):
+                raise refused[0][1]
+            for key, parts in groups.items():
+                whole = functools.reduce(_joined, parts)
+                rows.put(*key, storage.dumps(whole), whole.recordings)
+        return tuple(refused)
 
     def remove(self, speaker: str, session: str | None = None) -> None:
         """Forget a speaker, or one session of theirs: what is left is as if it had never been enrolled."""
@@ -272,6 +282,18 @@ def _known(names: Mapping[str, set[str]], speaker: str, session: str | None = No
     if session is not None and session not in names[speaker]:
         found = ", ".join(sorted(names[speaker]))
         refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
+
+
+def _same(session: Session, owners: Mapping[str, tuple[str, str]]) -> SameRecording | None:
+    """Return the error of a session that holds a recording which somebody has already."""
+    for digest, name in session.recordings.items():
+        if digest in owners:
+            owner, known = owners[digest]
+            return SameRecording(
+                f"the recording {name} must be enrolled once; got the same samples, enrolled as {owner!r} "
+                f"from {known}. Leave it out, or enroll with replace."
+            )
+    return None
 
 
 def _session(row: bytes) -> Session:

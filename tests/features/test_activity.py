@@ -71,6 +71,13 @@ def test_equal_levels_at_or_below_silence_are_none(level: float, method: str) ->
     assert not speech(np.full(50, level), method).any()
 
 
+@pytest.mark.parametrize("loud", [-74.0, -65.0, -56.0])
+@pytest.mark.parametrize("method", METHODS)
+def test_frames_below_silence_are_none_however_near_the_others_are(loud: float, method: str) -> None:
+    level = np.tile([-76.0, loud, loud], 30)
+    np.testing.assert_array_equal(speech(level, method), level > SILENCE)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_digital_silence_around_speech_changes_nothing_of_it(method: str) -> None:
     words = np.where(np.arange(300) % 30 < 20, around(-20, 300), around(-55, 300))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -118,18 +119,24 @@ def test_a_copy_in_another_format_is_the_same_recording(
     samples, rate = sf.read(recordings[1].path)
     copy = write(tmp_path / "copy", samples, rate, format=form, subtype=subtype)
     other = write(tmp_path / "other.wav", voice(1.0, seed=77))
-    batch = [Recording(str(other), speaker, "other.wav"), Recording(str(copy), speaker, "copy")]
     rule = r"the recording copy must be enrolled once; got the same samples, enrolled as 'ann' from 1\.wav"
     with pytest.raises(SameRecording, match=rule):
-        enroll(system, empty, batch)
+        enroll(system, empty, [Recording(str(copy), speaker, "copy")])
     assert content(empty) == before
+    batch = [Recording(str(copy), speaker, "copy"), Recording(str(other), speaker, "other.wav")]
+    done = enroll(system, empty, batch)
+    assert [(who, name) for who, name, _ in done.sessions] == [(speaker, "other.wav")]
+    (left_out,) = done.skipped
+    assert left_out.name == "copy"
+    assert re.match(rule, left_out.reason)
 
 
 def test_one_call_takes_a_recording_once(empty: SpeakerStore, system: System, recordings: list[Recording]) -> None:
     again = dataclasses.replace(recordings[0], name="again", session="s9")
-    with pytest.raises(SameRecording, match=r"the recording again must be enrolled once; .* as 'ann' from 0\.wav"):
-        enroll(system, empty, [*recordings, again])
-    assert empty.speakers == ()
+    (left_out,) = enroll(system, empty, [*recordings, again]).skipped
+    assert left_out.name == "again"
+    assert re.match(r"the recording again must be enrolled once; .* as 'ann' from 0\.wav", left_out.reason)
+    assert "s9" not in {s.name for s in empty.sessions()}
 
 
 def test_parts_of_a_recording_are_recordings(empty: SpeakerStore, system: System, recordings: list[Recording]) -> None:

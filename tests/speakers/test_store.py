@@ -488,6 +488,7 @@ def test_postgresql_does_the_same(tiny: System, tmp_path: Path) -> None:
         other = dataclasses.replace(tiny, frontend=MFCC(sample_rate=8000, n_mfcc=3, deltas=0, dither=0.25))
         with pytest.raises(IncompatibleModel, match=r"dither=0\.25"):
             SpeakerStore(POSTGRES, other)
+        clean()
         enroll_from_threads(POSTGRES, tiny, 24)
         with SpeakerStore(POSTGRES, tiny) as store:
             shared = next(s for s in store.sessions("ann") if s.name == "shared")
