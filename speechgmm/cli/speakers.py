@@ -27,7 +27,7 @@ def list_speakers(store: StoreOption, as_json: JsonOption = False) -> None:
 
     held: dict[str, list[float]] = {}
     with SpeakerStore(store) as opened:
-        for s in opened.sessions():
+        for s in opened.overview():
             total = held.setdefault(s.speaker, [0, 0, 0.0])
             held[s.speaker] = [total[0] + 1, total[1] + len(s.recordings), total[2] + s.seconds]
     rows = [(name, *total) for name, total in held.items()]
@@ -43,14 +43,12 @@ def show(speaker: Speaker, store: StoreOption, as_json: JsonOption = False) -> N
     from speechgmm.speakers import SpeakerStore
 
     with SpeakerStore(store) as opened:
-        sessions = opened.sessions(speaker)
-    rows = [
-        {"session": s.name, "speech_seconds": s.seconds, "recordings": sorted(s.recordings.values())} for s in sessions
-    ]
+        sessions = opened.overview(speaker)
+    rows = [{"session": s.name, "speech_seconds": s.seconds, "recordings": list(s.recordings)} for s in sessions]
     shown = [
         (s.name if i == 0 else "", f"{s.seconds:.2f}" if i == 0 else "", recording)
         for s in sessions
-        for i, recording in enumerate(sorted(s.recordings.values()))
+        for i, recording in enumerate(s.recordings)
     ]
     document = {"speaker": speaker, "speech_seconds": sum(s.seconds for s in sessions), "sessions": rows}
     emit(as_json, document, table("session", ">speech, s", "recordings", rows=shown))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +33,8 @@ class Recording:
         The sound file.
     speaker : str
     name : str
-        What tables call it: the path as the corpus writes it, or the utterance of a Kaldi directory.
+        What tables call it: the path as the corpus writes it, or the utterance of a Kaldi directory. Where a CSV
+        lists a path several times, its part and channel are added: ``call.wav@0-5.5#1``.
     session : str or None
         The call, day or sitting; None where the corpus does not say: then each recording is its own.
     start, end : float
@@ -150,6 +152,7 @@ def read_corpus(path: str | os.PathLike[str]) -> Corpus:
         recordings = _read_kaldi(p)
     else:
         recordings = _read_folder(p)
+    recordings = _named_apart(recordings)
     seen: set[tuple[str, float, float | None, str]] = set()
     for r in recordings:
         part = (r.path, r.start, r.end, str(r.channel))
@@ -157,6 +160,17 @@ def read_corpus(path: str | os.PathLike[str]) -> Corpus:
             refuse(str(p), "list each recording once", f"{r.name} twice")
         seen.add(part)
     return Corpus(tuple(recordings), str(p))
+
+
+def _named_apart(recordings: list[Recording]) -> list[Recording]:
+    """Add part and channel to names that come several times: ``call.wav@0-5.5#1``."""
+    count = Counter(r.name for r in recordings)
+    return [replace(r, name=r.name + _part(r)) if count[r.name] > 1 else r for r in recordings]
+
+
+def _part(r: Recording) -> str:
+    span = "" if (r.start, r.end) == (0.0, None) else f"@{r.start:g}-{'' if r.end is None else format(r.end, 'g')}"
+    return span + ("" if r.channel == "mix" else f"#{r.channel}")
 
 
 def _read_csv(path: Path) -> list[Recording]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import warnings
 import zlib
 from dataclasses import dataclass
 from typing import Any, Self
@@ -278,5 +279,10 @@ def _mel_bands(rate: int, size: int, n_mels: int, fmin: float, fmax: float) -> A
     """Return the matrix (n_mels, bins) of triangular bands; it costs as much as a second of speech to make."""
     import librosa
 
-    bands: Array = librosa.filters.mel(sr=rate, n_fft=size, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Empty filters", category=UserWarning)  # refused below
+        bands: Array = librosa.filters.mel(sr=rate, n_fft=size, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    if empty := int((bands.max(axis=1) == 0).sum()):
+        advice = "Use fewer bands (n_mels), a wider range (fmin, fmax) or longer windows (win_length)."
+        refuse("mel bands", f"each hold a frequency of a {size}-point transform", f"{empty} of {n_mels} empty", advice)
     return bands

@@ -13,7 +13,8 @@ from speechgmm.speakers.score import (
     log_likelihood_ratios,
     speaker_models,
 )
-from speechgmm.speakers.store import Export, Session, SpeakerStore
+from speechgmm.speakers.sessions import Export, Held, Session
+from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System, load_system
 from speechgmm.speakers.train import Training, train_system
 from speechgmm.speakers.trials import Scored, score_corpus, score_trials
@@ -22,6 +23,7 @@ __all__ = [
     "Candidate",
     "Enrollment",
     "Export",
+    "Held",
     "Identification",
     "Scored",
     "Session",

@@ -31,6 +31,7 @@ def _tables(sa: Any) -> Any:
         metadata,
         sa.Column("speaker", sa.Text, primary_key=True),
         sa.Column("session", sa.Text, primary_key=True),
+        sa.Column("seconds", sa.Float, nullable=False),
         sa.Column("value", sa.LargeBinary, nullable=False),
     )
     sa.Table(
@@ -95,11 +96,27 @@ class Rows:
         order = query.order_by(self._sessions.c.speaker, self._sessions.c.session)
         return [bytes(value) for (value,) in self._connection.execute(order)]
 
-    def put(self, speaker: str, session: str, value: bytes, recordings: Mapping[str, str]) -> None:
+    def seconds(self) -> dict[tuple[str, str], float]:
+        """Return the seconds of each (speaker, session)."""
+        table = self._sessions.c
+        rows = self._connection.execute(self._sa.select(table.speaker, table.session, table.seconds))
+        return {(speaker, session): seconds for speaker, session, seconds in rows}
+
+    def recordings(self) -> dict[tuple[str, str], list[str]]:
+        """Return the names of the recordings of each (speaker, session)."""
+        table = self._recordings.c
+        found: dict[tuple[str, str], list[str]] = {}
+        for speaker, session, name in self._connection.execute(
+            self._sa.select(table.speaker, table.session, table.name)
+        ):
+            found.setdefault((speaker, session), []).append(name)
+        return found
+
+    def put(self, speaker: str, session: str, value: bytes, seconds: float, recordings: Mapping[str, str]) -> None:
         """Write one session, replacing what it held, and note its recordings (digest -> name)."""
         self.delete(speaker, session)
         where = {"speaker": speaker, "session": session}
-        self._connection.execute(self._sessions.insert().values(value=value, **where))
+        self._connection.execute(self._sessions.insert().values(value=value, seconds=seconds, **where))
         for digest, name in recordings.items():
             self._connection.execute(self._recordings.insert().values(digest=digest, name=name, **where))
 

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from speechgmm.features import Extracted, Recording, Skipped, extract_all
 from speechgmm.parallel import Mapper
-from speechgmm.speakers.store import Session, SpeakerStore
+from speechgmm.speakers.sessions import Session
+from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 from speechgmm.storage import fingerprint
 
@@ -44,7 +45,8 @@ def enroll(
     recordings : iterable of Recording
         Those of one (speaker, session) are pooled; without a session each recording is its own.
     replace : bool
-        Forget first what is enrolled of each (speaker, session), or where no session is named, of each speaker.
+        Forget first what is enrolled of each (speaker, session), or where a recording names no session, of its
+        speaker. Then a recording that is enrolled already under another name refuses all.
     mapper, on_progress
         See `speechgmm.features.extract_all`.
 
@@ -58,15 +60,14 @@ def enroll(
     store.check_system(system)
     skipped: list[Skipped] = []
     sessions: list[Session] = []
-    named = True
+    forget: set[tuple[str, str | None]] = set()
     for e in extract_all(system.frontend, recordings, mapper=mapper, on_progress=on_progress):
         if e.features is None:
             skipped.append(Skipped(e.recording.name, str(e.error)))
             continue
         sessions.append(_session(system, e))
-        named = named and e.recording.session is not None
-    how = ("sessions" if named else "speakers") if replace else "nothing"
-    refused = store.add(sessions, replace=how, strict=False)
+        forget.add((e.recording.speaker, e.recording.session))
+    refused = store.add(sessions, forget=forget if replace else (), strict=replace)
     skipped += [Skipped(next(iter(s.recordings.values())), str(error)) for s, error in refused]
     lost = {id(s) for s, _ in refused}
     seconds: dict[tuple[str, str], float] = {}

@@ -9,57 +9,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from speechgmm import storage
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
-from speechgmm.mixture import Statistics
 from speechgmm.speakers.database import Database, Rows
+from speechgmm.speakers.sessions import Export, Held, Session, read_session
 from speechgmm.speakers.system import System
 
 T = TypeVar("T")
 
-__all__ = ["Export", "Session", "SpeakerStore"]
-
-
-@dataclass(frozen=True, eq=False)
-class Session:
-    """What is kept of one sitting, call or recording of a speaker.
-
-    Parameters
-    ----------
-    speaker, name : str
-    statistics : Statistics
-        Against the UBM of the store's system.
-    seconds : float
-        Speech, in seconds.
-    recordings : mapping
-        The digest of each recording's samples -> its name.
-    """
-
-    speaker: str
-    name: str
-    statistics: Statistics
-    seconds: float
-    recordings: Mapping[str, str]
-
-    def __post_init__(self) -> None:
-        """Check the names."""
-        for what, value in (("a speaker's name", self.speaker), ("a session's name", self.name)):
-            if not value.strip() or any(c in value for c in "\t\r\n"):
-                refuse(what, "be text without tabs and line breaks", repr(value))
-
-
-@dataclass(frozen=True, eq=False)
-class Export:
-    """Sessions taken out of a store, with the fingerprint of the system that their statistics belong to."""
-
-    fingerprint: str
-    sessions: tuple[Session, ...]
+__all__ = ["SpeakerStore"]
 
 
 class SpeakerStore:
@@ -84,6 +48,7 @@ class SpeakerStore:
 
     def __init__(self, location: str | os.PathLike[str], system: System | None = None, *, create: bool = False) -> None:
         self._cache: dict[Any, Any] = {}
+        self._cached_revision = ""
         self._database = Database(str(location), create=create and system is not None)
         self.location = self._database.location
         try:
@@ -123,7 +88,11 @@ class SpeakerStore:
         self._check(system, self._meta)
 
     def add(
-        self, sessions: Iterable[Session], *, replace: str = "nothing", strict: bool = True
+        self,
+        sessions: Iterable[Session],
+        *,
+        forget: Iterable[tuple[str, str | None]] = (),
+        strict: bool = True,
     ) -> tuple[tuple[Session, SameRecording], ...]:
         """Enroll sessions, all of them or, after an error, none.
 
@@ -132,9 +101,8 @@ class SpeakerStore:
         Parameters
         ----------
         sessions : iterable of Session
-        replace : str
-            What of these speakers is forgotten first: "nothing", "sessions" of the same name, or "speakers": all of
-            their sessions.
+        forget : iterable of (speaker, session or None)
+            What is forgotten first; None stands for all sessions of the speaker.
         strict : bool
             Whether one session with a recording that is enrolled already, by whatever name, refuses all. If not, such
             sessions are left out, unless nothing else is left, and returned with their errors.
@@ -146,9 +114,8 @@ class SpeakerStore:
         batch, refused = list(sessions), []
         groups: dict[tuple[str, str], list[Session]] = {}
         with self._changed() as rows:
-            if replace != "nothing":
-                for speaker, name in sorted({(s.speaker, s.name) for s in batch}):
-                    rows.delete(speaker, name if replace == "sessions" else None)
+            for speaker, name in forget:
+                rows.delete(speaker, name)
             owners = rows.owners(digest for s in batch for digest in s.recordings)
             for session in batch:
                 key = (session.speaker, session.name)
@@ -157,13 +124,12 @@ class SpeakerStore:
                     continue
                 owners |= {digest: (session.speaker, name) for digest, name in session.recordings.items()}
                 if key not in groups:
-                    groups[key] = [_session(value) for value in rows.values(*key)]
+                    groups[key] = [read_session(value) for value in rows.values(*key)]
                 groups[key].append(session)
             if refused and (strict or not groups):
                 raise refused[0][1]
-            for key, parts in groups.items():
-                whole = functools.reduce(_joined, parts)
-                rows.put(*key, storage.dumps(whole), whole.recordings)
+            for parts in groups.values():
+                _put(rows, functools.reduce(operator.add, parts))
         return tuple(refused)
 
     def remove(self, speaker: str, session: str | None = None) -> None:
@@ -179,10 +145,10 @@ class SpeakerStore:
             _known(names, old)
             if new in names:
                 refuse("the new name", "be free", f"{new!r}, who is enrolled", "Remove that one first.")
-            sessions = [_session(value) for value in rows.values(old)]
+            sessions = [read_session(value) for value in rows.values(old)]
             rows.delete(old)
             for s in sessions:
-                rows.put(new, s.name, storage.dumps(dataclasses.replace(s, speaker=new)), s.recordings)
+                _put(rows, dataclasses.replace(s, speaker=new))
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -203,11 +169,11 @@ class SpeakerStore:
             for speaker in speakers:
                 _known(names, speaker)
             values = [v for s in speakers for v in rows.values(s)] if speakers else rows.values()
-        return tuple(sorted((_session(v) for v in values), key=lambda s: (s.speaker, s.name)))
+        return tuple(sorted((read_session(v) for v in values), key=lambda s: (s.speaker, s.name)))
 
     def summary(self) -> dict[str, Any]:
         """Return how much is enrolled, in types that JSON holds."""
-        sessions = self.sessions()
+        sessions = self.overview()
         return {
             "type": "SpeakerStore",
             "fingerprint": self.fingerprint,
@@ -216,6 +182,22 @@ class SpeakerStore:
             "recordings": sum(len(s.recordings) for s in sessions),
             "speech_seconds": sum(s.seconds for s in sessions),
         }
+
+    def overview(self, *speakers: str) -> tuple[Held, ...]:
+        """Return what is kept of these speakers, or of all, without reading the statistics.
+
+        Raises
+        ------
+        UnknownSpeaker
+            If one of them is not enrolled.
+        """
+        with self._database.transaction() as rows:
+            names = rows.names()
+            for speaker in speakers:
+                _known(names, speaker)
+            held, recordings = rows.seconds(), rows.recordings()
+        keys = sorted(k for k in held if not speakers or k[0] in speakers)
+        return tuple(Held(*k, held[k], tuple(sorted(recordings.get(k, ())))) for k in keys)
 
     def export(self, *speakers: str) -> Export:
         """Return the sessions of these speakers, or of all, as one value for `speechgmm.storage.save`."""
@@ -243,10 +225,11 @@ class SpeakerStore:
         """Return what `build` made last time for `key`, or make it anew if the store has changed since."""
         with self._database.transaction() as rows:
             revision = rows.meta()["revision"]
-        held = self._cache.get(key)
-        if held is None or held[0] != revision:
-            held = self._cache[key] = (revision, build())
-        result: T = held[1]
+        if self._cached_revision != revision:
+            self._cache, self._cached_revision = {}, revision
+        if key not in self._cache:
+            self._cache[key] = build()
+        result: T = self._cache[key]
         return result
 
     @contextlib.contextmanager
@@ -284,6 +267,10 @@ def _known(names: Mapping[str, set[str]], speaker: str, session: str | None = No
         refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
 
 
+def _put(rows: Rows, s: Session) -> None:
+    rows.put(s.speaker, s.name, storage.dumps(s), s.seconds, s.recordings)
+
+
 def _same(session: Session, owners: Mapping[str, tuple[str, str]]) -> SameRecording | None:
     """Return the error of a session that holds a recording which somebody has already."""
     for digest, name in session.recordings.items():
@@ -294,14 +281,3 @@ def _same(session: Session, owners: Mapping[str, tuple[str, str]]) -> SameRecord
                 f"from {known}. Leave it out, or enroll with replace."
             )
     return None
-
-
-def _session(row: bytes) -> Session:
-    session: Session = storage.loads(row, Session, Statistics, source="a row of the store")
-    return session
-
-
-def _joined(a: Session, b: Session) -> Session:
-    return Session(
-        a.speaker, a.name, a.statistics + b.statistics, a.seconds + b.seconds, {**a.recordings, **b.recordings}
-    )

@@ -127,8 +127,8 @@ def test_bad_manifests_are_refused(manifest: Make, content: str | bytes, message
 
 def test_parts_of_one_file_are_no_duplicates(manifest: Make) -> None:
     rows = "path,speaker,start,end,channel\na,x,0,5,0\na,x,5,9,0\na,x,0,5,1\n"
-    assert len(read_corpus(manifest(rows))) == 3
-    with pytest.raises(InvalidInput, match="must list each recording once; got a twice"):
+    assert [r.name for r in read_corpus(manifest(rows))] == ["a@0-5#0", "a@5-9#0", "a@0-5#1"]
+    with pytest.raises(InvalidInput, match="must list each recording once; got a@5-9#0 twice"):
         read_corpus(manifest(rows + "a,y,5.0,9.0,0\n"))
 
 

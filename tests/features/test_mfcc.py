@@ -411,3 +411,10 @@ def test_from_file_names_the_file_and_takes_a_channel(tmp_path: Path) -> None:
     np.testing.assert_array_equal(MFCC().from_file(path, channel=0), MFCC()(both[:, 0]))
     with pytest.raises(TooLittleSpeech, match=r"two\.wav must hold"):
         MFCC().from_file(path, channel=1)
+
+
+def test_bands_without_a_frequency_are_refused() -> None:
+    narrow = MFCC(sample_rate=8000, n_mels=40, n_mfcc=20, win_length=0.005, hop_length=0.005)
+    rule = r"mel bands must each hold a frequency of a 64-point transform; got \d+ of 40 empty\. Use fewer bands"
+    with pytest.raises(InvalidInput, match=rule):
+        narrow(np.random.default_rng(0).normal(0.0, 0.1, 8000))

@@ -199,29 +199,50 @@ def test_one_batch_holds_a_recording_once(two: SpeakerStore, tiny: System) -> No
         two.add([session(tiny, "cid", "a", 8), session(tiny, "dan", "a", 8)])
 
 
+def test_not_strict_leaves_out_what_is_enrolled_and_keeps_the_rest(two: SpeakerStore, tiny: System) -> None:
+    bad, good = session(tiny, "cid", "a", 7, 3), session(tiny, "dan", "fine", 8)
+    before = content(two)
+    ((left_out, error),) = two.add([bad, good], strict=False)
+    assert left_out is bad
+    assert "3.wav must be enrolled once" in str(error)
+    assert content(two) == before | {("dan", "fine"): storage.dumps(good)}
+    with unchanged(two), pytest.raises(SameRecording):
+        two.add([bad], strict=False)
+
+
 def test_replacing_a_session_leaves_the_others(two: SpeakerStore, tiny: System) -> None:
-    two.add([session(tiny, "ann", "a", 1, 5)], replace="sessions")
+    two.add([session(tiny, "ann", "a", 1, 5)], forget=[("ann", "a")])
     expected = [session(tiny, "ann", "a", 1, 5), session(tiny, "ann", "b", 3), session(tiny, "bob", "a", 4)]
     assert list(content(two).values()) == [storage.dumps(s) for s in expected]
     two.add([session(tiny, "cid", "a", 2)])  # which is free again
 
 
 def test_replacing_a_speaker_forgets_all_sessions(two: SpeakerStore, tiny: System) -> None:
-    two.add([session(tiny, "ann", "new", 1), session(tiny, "ann", "newer", 6)], replace="speakers")
+    two.add([session(tiny, "ann", "new", 1), session(tiny, "ann", "newer", 6)], forget=[("ann", None)])
     expected = [session(tiny, "ann", "new", 1), session(tiny, "ann", "newer", 6), session(tiny, "bob", "a", 4)]
     assert list(content(two).values()) == [storage.dumps(s) for s in expected]
 
 
-@pytest.mark.parametrize("replace", ["sessions", "speakers"])
-def test_replacing_does_not_take_a_recording_from_somebody_else(two: SpeakerStore, tiny: System, replace: str) -> None:
+@pytest.mark.parametrize("forgotten", ["a", None])
+def test_replacing_does_not_take_a_recording_from_somebody_else(
+    two: SpeakerStore, tiny: System, forgotten: str | None
+) -> None:
     with unchanged(two), pytest.raises(SameRecording, match="enrolled as 'bob'"):
-        two.add([session(tiny, "ann", "a", 4)], replace=replace)
+        two.add([session(tiny, "ann", "a", 4)], forget=[("ann", forgotten)])
 
 
-@pytest.mark.parametrize("replace", ["nothing", "sessions", "speakers"])
-def test_adding_nothing_changes_nothing(two: SpeakerStore, replace: str) -> None:
+def test_adding_nothing_changes_nothing(two: SpeakerStore) -> None:
     with unchanged(two):
-        two.add([], replace=replace)
+        two.add([])
+
+
+def test_the_overview_says_what_the_sessions_are(two: SpeakerStore) -> None:
+    sessions = two.sessions()
+    held = [(s.speaker, s.name, s.seconds, tuple(sorted(s.recordings.values()))) for s in sessions]
+    assert [dataclasses.astuple(h) for h in two.overview()] == held
+    assert two.overview("bob") == two.overview()[-1:]
+    with pytest.raises(UnknownSpeaker, match="'zoe'"):
+        two.overview("zoe")
 
 
 @pytest.mark.parametrize("name", ["ann", "Änne Müller", "李明", "O'Neil; drop table x", "a/b\\c", "🎤", " x ", "%_"])
