@@ -37,7 +37,7 @@ def show(recipe: Path, results: Mapping[str, Evaluation]) -> None:
     """Print the error rates of each way of testing, with what the recipe expects beside them."""
     expected = json.loads((recipe / "expected.json").read_text(encoding="utf-8"))
     table = Table()
-    for column in ("tests", "number", "EER %", "expected", "identified %", "expected", "min DCF"):
+    for column in ("tests", "number", "EER %", "expected", "id. %", "expected", "min DCF"):
         table.add_column(column, justify="left" if column == "tests" else "right")
     for name, result in results.items():
         rates = [(result.eer, "eer"), (result.identification_rate or 0.0, "identification_rate")]
@@ -47,4 +47,4 @@ def show(recipe: Path, results: Mapping[str, Evaluation]) -> None:
 
 
 def _band(band: list[float] | None) -> str:
-    return "" if band is None else f"{100 * band[0]:.1f} to {100 * band[1]:.1f}"
+    return "" if band is None else f"{100 * band[0]:g}-{100 * band[1]:g}"

@@ -72,7 +72,8 @@ class SpeakerModels:
             shared = np.log(self.ubm.weights) - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
         constant = shared - 0.5 * (every**2 * precisions).sum(axis=2)
         linear = np.concatenate([every * precisions, constant[:, :, None]], axis=2)
-        return linear.reshape(-1, linear.shape[2]).T.astype(dtype), (-0.5 * precisions.T).astype(dtype)
+        columns = linear.reshape(-1, linear.shape[2]).T
+        return np.ascontiguousarray(columns, dtype=dtype), np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype)
 
 
 def adapted_model(system: System, statistics: Statistics) -> GMM:

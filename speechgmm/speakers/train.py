@@ -11,7 +11,7 @@ from typing import Any
 from speechgmm import __version__
 from speechgmm.checks import integer
 from speechgmm.features import MFCC, Recording, Skipped, TrainingFrames, common_rate, training_frames
-from speechgmm.mixture import GMM, Fit, Floor, Stop, fit_gmm
+from speechgmm.mixture import GMM, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.parallel import threads
 from speechgmm.speakers.system import System
 
@@ -57,7 +57,7 @@ def train_system(
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_progress : callable, optional
-        Called with the stage ("features" or "EM"), how much of it is done and how much there is.
+        Called with the stage ("features", "k-means" or "EM"), how much of it is done and how much there is.
 
     Raises
     ------
@@ -73,10 +73,13 @@ def train_system(
     frames = training_frames(
         frontend, recordings, mapper=mapper, on_progress=lambda done: report("features", done, len(recordings))
     )
+    report("k-means", 0, 1)
+    start = initialize(frames.blocks, components, seed=seed, floor=FLOOR)
+    report("k-means", 1, 1)
     result = fit_gmm(
         frames.blocks,
         components,
-        seed=seed,
+        init=start,
         stop=STOP,
         floor=FLOOR,
         n_threads=n_threads,
