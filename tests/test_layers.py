@@ -51,7 +51,7 @@ HOME = {
     "matplotlib": ("plot.py",),
     "dask": ("parallel.py",),
     "distributed": ("parallel.py",),
-    "numba": ("mixture/kernels.py",),
+    "numba": ("mixture/vectors.py",),
     "sklearn": ("mixture/", "evaluation/", "features/", "speakers/", "estimators/"),
     "typer": ("cli",),
     "rich": ("cli",),
@@ -59,7 +59,7 @@ HOME = {
 """Where a library may be imported at all."""
 
 HEAVY = {"librosa", "soundfile", "numba", "sklearn", "scipy", "sqlalchemy", "matplotlib", "rich", "typer", "dask"}
-AT_THE_TOP = {("typer", "cli"), ("rich", "cli"), ("sklearn", "estimators"), ("numba", "mixture/kernels.py")}
+AT_THE_TOP = {("typer", "cli"), ("rich", "cli"), ("sklearn", "estimators"), ("numba", "mixture/vectors.py")}
 """Exceptions, by room or file: what it cannot do without where it is itself imported only when needed."""
 
 

@@ -143,6 +143,22 @@ class Diagonal(Covariance):
         v.setflags(write=False)
         object.__setattr__(self, "variances", v)
 
+    @one_thread
+    def log_density(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Array:
+        """Return the log density of each frame, shape (N,), in nats, by the compiled kernels."""
+        from speechgmm.mixture import kernels
+
+        return kernels.log_density(x, kernels.terms((weights, offsets, self.variances), origin, x.dtype))
+
+    @one_thread
+    def statistics(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Statistics:
+        """Return the sufficient statistics of frames (N, D), by the compiled kernels."""
+        from speechgmm.mixture import kernels
+
+        terms = kernels.terms((weights, offsets, self.variances), origin, x.dtype)
+        counts, first, second, total = kernels.statistics(x, terms, len(weights))
+        return Statistics(origin, counts, first, second, total, float(len(x)))
+
     def log_components(self, y: Array, offsets: Array) -> Array:
         """Expand the square, so that two matrix products do the work."""
         precisions = 1.0 / self.variances

@@ -71,9 +71,10 @@ CASES = [
 def test_the_objective_never_falls_while_floors_only_clip(case):
     x = case.data()
     result = fit_gmm(x, case.k, init=case.init, floor=case.floor, stop=Stop(0.0, 15))
-    laws.never_falls(result, slack=1e-8)
+    single = x.dtype == np.float32
+    laws.never_falls(result, slack=1e-6 if single else 1e-8)
     minimum = case.floor.minimum(x.astype(float).var(axis=0))
-    assert (laws.variances(result.model) >= minimum * (1 - 1e-9)).all()
+    assert (laws.variances(result.model) >= minimum * (1 - (1e-6 if single else 1e-9))).all()
     assert result.model.n_components == case.k
 
 
@@ -102,8 +103,11 @@ def test_an_offset_leaves_the_variances(init, offset):
 def test_pieces_and_types_of_the_same_values_give_the_same_mixture():
     x = np.round(clusters(3000) * 64) / 64
     whole = fit_gmm(x, 4, stop=Stop(0.0, 5)).model
-    for blocks in (x.tolist(), np.asfortranarray(x), x[::-1][::-1], x.astype(np.float32)):
+    for blocks in (x.tolist(), np.asfortranarray(x), x[::-1][::-1]):
         laws.same_bits(fit_gmm(blocks, 4, stop=Stop(0.0, 5)).model, whole)
+    single = fit_gmm(x.astype(np.float32), 4, stop=Stop(0.0, 5)).model
+    laws.close(single.means, whole.means, rtol=1e-3)
+    laws.close(laws.variances(single), laws.variances(whole), rtol=1e-3)
     laws.same_gmm(fit_gmm(np.array_split(x, 13), 4, stop=Stop(0.0, 5)).model, whole)
 
 
