@@ -83,12 +83,12 @@ def same_bits(actual: GMM, expected: GMM) -> None:
     assert variances(actual).tobytes() == variances(expected).tobytes()
 
 
-def same_statistics(actual: Statistics, expected: Statistics, *, atol: float = 1e-9) -> None:
+def same_statistics(actual: Statistics, expected: Statistics, *, atol: float = 1e-9, rtol: float = 1e-9) -> None:
     """Assert that statistics are equal up to rounding, about the same origin."""
     np.testing.assert_array_equal(actual.origin, expected.origin)
     for name in ("counts", "first", "second", "log_likelihood", "frames"):
         a, b = getattr(actual, name), getattr(expected, name)
-        np.testing.assert_allclose(a, b, rtol=1e-9, atol=atol, err_msg=name)
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol, err_msg=name)
 
 
 def never_falls(result: Fit[Any], *, slack: float = 1e-9) -> None:

@@ -59,7 +59,7 @@ def test_recordings_are_pooled_by_session(empty: SpeakerStore, system: System, r
     assert set(found) == set(parts)
     for (speaker, name, seconds), members in zip(done.sessions, parts.values(), strict=True):
         kept, x = found[speaker, name], features(system, *members)
-        same_statistics(kept.statistics, system.statistics(x), atol=1e-6)
+        same_statistics(kept.statistics, system.statistics(x), rtol=1e-5, atol=1e-3)  # float32
         assert kept.seconds == seconds == pytest.approx(0.010 * len(x))
         assert kept.recordings == {read(r.path).digest: r.name for r in members}
 
