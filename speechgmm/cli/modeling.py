@@ -23,7 +23,7 @@ from speechgmm.cli.options import (
     load_model,
     usage,
 )
-from speechgmm.cli.terminal import counting, emit, exit_if_skipped, facts, progress, skipped, table
+from speechgmm.cli.terminal import complain, counting, emit, exit_if_skipped, facts, progress, skipped, table
 
 if TYPE_CHECKING:
     from speechgmm.features import MFCC, Corpus
@@ -75,8 +75,10 @@ def train(
         )
     training.system.save(output)
     summary = training.system.summary()
-    document = {"model": output, **summary, "skipped": skipped(training.skipped)}
-    emit(as_json, document, facts({"model": output} | _model_facts(summary)), "", _trace(summary))
+    document = {"model": output, **summary, "warnings": list(training.warnings), "skipped": skipped(training.skipped)}
+    emit(as_json, document, facts({"model": output} | _model_facts(summary)))
+    for warning in training.warnings:
+        complain(warning)
     exit_if_skipped((s.name, s.reason) for s in training.skipped)
 
 
@@ -84,6 +86,7 @@ def info(location: Location, as_json: JsonOption = False) -> None:
     """Show what a model or a store of speakers is, and how it was made."""
     from speechgmm.speakers import SpeakerStore, load_system
 
+    trace: list[Any] = []
     if _is_store(location):
         with SpeakerStore(location) as store:
             summary = store.summary()
@@ -91,7 +94,8 @@ def info(location: Location, as_json: JsonOption = False) -> None:
     else:
         summary = load_system(location).summary()
         shown = {"type": "model"} | _model_facts(summary)
-    emit(as_json, summary, facts(shown))
+        trace = ["", _trace(summary)]
+    emit(as_json, summary, facts(shown), *trace)
 
 
 def features(
@@ -138,7 +142,7 @@ def _is_store(location: str) -> bool:
     if "://" in location:
         return True
     if not Path(location).is_file():
-        refuse("a model or store", "be a file or a database URL", f"{location}, which is no file", "Check the path.")
+        refuse("a model or store", "be a file or a database URL", f"{location}, which is not", "Check the path.")
     with open(location, "rb") as file:
         return file.read(16) == b"SQLite format 3\0"
 
@@ -160,7 +164,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
         )
     if em := made.get("em"):
         trace = em["objective"]
-        rows["EM"] = f"{len(trace)} iterations, {trace[0]:.3f} to {trace[-1]:.3f} nats a frame, then {em['reason']}"
+        rows["EM"] = f"{len(trace)} iterations, {trace[0]:.3f} to {trace[-1]:.3f} nats a frame"
     if "seed" in made:
         rows["seed"] = made["seed"]
     if versions := made.get("versions"):

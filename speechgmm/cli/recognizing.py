@@ -39,7 +39,7 @@ SessionOption = Annotated[
     str | None, typer.Option("--session", metavar="NAME", help="Name of the sitting; default: each file is its own.")
 ]
 ReplaceOption = Annotated[
-    bool, typer.Option("--replace", help="Forget first the sessions of these names, or without names the speaker.")
+    bool, typer.Option("--replace", help="Forget first what these sessions hold (without --session: the files' own).")
 ]
 TopOption = Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many candidates to show.")]
 Claimed = Annotated[str, typer.Argument(metavar="SPEAKER", help="Who it is said to be.", show_default=False)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from speechgmm.features import Skipped
 
-__all__ = ["Commands", "counting", "emit", "exit_if_skipped", "facts", "progress", "skipped", "table"]
+__all__ = ["Commands", "complain", "counting", "emit", "exit_if_skipped", "facts", "progress", "skipped", "table"]
 
 _WIDE = 10_000
 """Columns of a file or pipe: there, no name is ever cut or folded."""
@@ -38,10 +38,15 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except SpeechGMMError as error:
-            _complain(str(error))
+            complain(str(error))
             raise typer.Exit(1) from None
         except UnicodeEncodeError as error:
-            _complain(f"names must be Unicode text; got {error.object!a}. Rename the file or the speaker.")
+            complain(f"names must be Unicode text; got {error.object!a}. Rename the file or the speaker.")
+            raise typer.Exit(1) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            complain(f"the output must be written; got {error.strerror}. Make room, or write elsewhere.")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
@@ -123,14 +128,17 @@ def skipped(recordings: Iterable[Skipped]) -> list[dict[str, str]]:
 
 def exit_if_skipped(errors: Iterable[tuple[str, str]]) -> None:
     """Print a line for each file that was left out, and leave with exit status 1 if there is one."""
-    lines = [f"left out {name}: {reason}" for name, reason in errors]
+    lines = []
+    for name, reason in errors:
+        named = name in reason[: len(name) + 20]
+        lines.append(f"left out {reason}" if named else f"left out {name}: {reason}")
     for line in lines:
-        _complain(line)
+        complain(line)
     if lines:
         raise typer.Exit(1)
 
 
-def _complain(message: str) -> None:
+def complain(message: str) -> None:
     """Print one line on standard error."""
     print("speechgmm: " + " ".join(message.splitlines()), file=sys.stderr)
 

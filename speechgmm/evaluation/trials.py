@@ -216,7 +216,7 @@ def write_scores(scores: Scores, path: PathLike) -> None:
     columns = _columns(scores)
     if os.fspath(path).endswith(".npz"):
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **columns)
+        np.savez_compressed(buffer, **columns)  # type: ignore[arg-type]  # text, integers and floats: nothing that would be pickled
         return text.replace(buffer.getvalue(), path)
     texts = [text.render(name, column.tolist()) for name, column in columns.items()]
     lines = ["\t".join(row) + "\n" for row in (tuple(columns), *zip(*texts, strict=True))]

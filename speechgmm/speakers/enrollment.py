@@ -45,8 +45,8 @@ def enroll(
     recordings : iterable of Recording
         Those of one (speaker, session) are pooled; without a session each recording is its own.
     replace : bool
-        Forget first what is enrolled of each (speaker, session), or where a recording names no session, of its
-        speaker. Then a recording that is enrolled already under another name refuses all.
+        Forget first what is enrolled of each (speaker, session) that has a usable recording. Then one that is
+        enrolled already elsewhere refuses all.
     mapper, on_progress
         See `speechgmm.features.extract_all`.
 
@@ -66,7 +66,7 @@ def enroll(
             skipped.append(Skipped(e.recording.name, str(e.error)))
             continue
         sessions.append(_session(system, e))
-        forget.add((e.recording.speaker, e.recording.session))
+        forget.add((sessions[-1].speaker, sessions[-1].name))
     refused = store.add(sessions, forget=forget if replace else (), strict=replace)
     skipped += [Skipped(next(iter(s.recordings.values())), str(error)) for s, error in refused]
     lost = {id(s) for s, _ in refused}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.checks import integer
+from speechgmm.checks import integer, number
 from speechgmm.errors import SpeechGMMError, TooLittleSpeech
 from speechgmm.features import Corpus, Extracted, extract_all
 from speechgmm.parallel import Mapper
@@ -151,6 +151,9 @@ def verify(
     UnknownSpeaker
         If the speaker is not enrolled.
     """
+    if threshold is not None:
+        top = float(np.finfo(float).max)
+        threshold = number(threshold, "threshold", minimum=-top, maximum=top, unit=" nats a frame")
     models = enrolled_models(system, store, speaker)
     parts, errors, status = [], [], "error"
     for e in extract_all(system.frontend, Corpus.from_files(files), mapper=mapper, on_progress=on_progress):

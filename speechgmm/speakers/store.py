@@ -276,8 +276,9 @@ def _same(session: Session, owners: Mapping[str, tuple[str, str]]) -> SameRecord
     for digest, name in session.recordings.items():
         if digest in owners:
             owner, known = owners[digest]
+            advice = "Leave it out." if owner == session.speaker else "Leave it out, or remove it there first."
             return SameRecording(
                 f"the recording {name} must be enrolled once; got the same samples, enrolled as {owner!r} "
-                f"from {known}. Leave it out, or enroll with replace."
+                f"from {known}. {advice}"
             )
     return None

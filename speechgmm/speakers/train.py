@@ -23,12 +23,18 @@ STOP = Stop(tolerance=2e-3, max_iterations=20)
 """5, 12 and 30 iterations gave the same error rates within noise."""
 
 
+FEW_FRAMES = 50
+FEW_SPEAKERS = 5
+"""With fewer frames a component, or fewer people, the training says so."""
+
+
 @dataclass(frozen=True)
 class Training:
-    """A trained `system`, and the recordings that were left out with the reason for each."""
+    """A trained `system`, the recordings that were left out with the reason for each, and what to doubt of it."""
 
     system: System
     skipped: tuple[Skipped, ...]
+    warnings: tuple[str, ...]
 
 
 def train_system(
@@ -86,7 +92,21 @@ def train_system(
         on_iteration=lambda i, *_: report("EM", i, STOP.max_iterations),
     )
     info = _info(frames, result, seed)
-    return Training(System(frontend, result.model, float(relevance), info=info), frames.skipped)
+    system = System(frontend, result.model, float(relevance), info=info)
+    return Training(system, frames.skipped, _doubts(frames, components))
+
+
+def _doubts(frames: TrainingFrames, components: int) -> tuple[str, ...]:
+    """Return what makes a background model a poor one."""
+    n, doubts = len(frames.blocks.frames), []
+    if n < FEW_FRAMES * components:
+        doubts.append(
+            f"{frames.seconds:.0f} s of speech are little for {components} components: "
+            f"use more recordings, or at most {max(1, n // FEW_FRAMES)} components"
+        )
+    if frames.speakers < FEW_SPEAKERS:
+        doubts.append(f"{frames.speakers} background speaker(s) are few: use many people, with little of each")
+    return tuple(doubts)
 
 
 def _info(frames: TrainingFrames, result: Fit[GMM], seed: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -35,14 +36,27 @@ def test_train_writes_the_model_that_one_call_trains(made):
     assert speechgmm.load_system(made.model).fingerprint == called.fingerprint == told["fingerprint"]
 
 
+FEW = "{} background speaker(s) are few: use many people, with little of each\n"
+
+
+def test_train_doubts_what_is_too_little(tmp_path):
+    done = run("train", MANIFEST, "-o", tmp_path / "m", "--where", "speaker=awb", "--components", 256, "--json")
+    assert done.status == 0
+    little, few = done.document["warnings"]
+    assert re.fullmatch(r"\d+ s of speech are little for 256 components: use more .* at most \d+ components", little)
+    assert few == FEW.format(1).strip()
+    assert done.err == f"speechgmm: {little}\nspeechgmm: {few}\n"
+
+
 def test_train_shows_a_summary_and_the_trace(tmp_path):
     where = ("--where", "speaker=awb", "--where", "speaker=kal16", "--where", "session=s1")
     done = run("train", MANIFEST, "-o", tmp_path / "m", *where, "--components", 2, "--sample-rate", 8000, "--seed", 3)
-    assert (done.status, done.err) == (0, "")
+    assert (done.status, done.err) == (0, "speechgmm: " + FEW.format(2))
     assert "4 recordings of 2 speakers" in done.out
     assert "sample_rate=8000" in done.out
     trace = speechgmm.load_system(tmp_path / "m").info["em"]["objective"]
-    assert [row[:2] for row in done.rows] == [[str(i), f"{o:.4f}"] for i, o in enumerate(trace, 1)]
+    shown = run("info", tmp_path / "m")
+    assert [row[:2] for row in shown.rows] == [[str(i), f"{o:.4f}"] for i, o in enumerate(trace, 1)]
     assert max(map(len, done.out.replace(str(tmp_path), "").splitlines())) <= 80
 
 
@@ -55,7 +69,7 @@ def test_threads_change_nothing_and_the_seed_does(tmp_path):
 
 def test_info_of_a_model(made):
     told = run("info", made.model, "--json")
-    summary = {k: v for k, v in made.trained.document.items() if k not in ("model", "skipped")}
+    summary = {k: v for k, v in made.trained.document.items() if k not in ("model", "skipped", "warnings")}
     assert told.document == summary
     shown = run("info", made.model).out
     for text in (summary["fingerprint"], "no: scores rank", "16 components of 60 features", "4 frames", "n_mfcc=20"):
@@ -103,7 +117,7 @@ def test_enroll_files_each_its_own_session_or_all_one(own, store):
 def test_enroll_again_needs_replace(own, store):
     again = ("enroll", *own, "new", NEW)
     assert run(*again).status == 0
-    run(*again).refused(NEW, "be enrolled once", "enrolled as 'new'", "enroll with replace")
+    run(*again).refused(NEW, "be enrolled once", "enrolled as 'new'", "Leave it out")
     assert run(*again, "--replace", "--session", "later").status == 1  # the other session holds it still
     assert run(*again, "--replace").status == 0
     assert len(run("speakers", "show", "new", *store, "--json").document["sessions"]) == 1

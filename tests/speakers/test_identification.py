@@ -207,3 +207,9 @@ def test_another_system_is_refused(system: System, store: SpeakerStore, tested: 
         identify(other, store, tested["rms"])
     with pytest.raises(IncompatibleModel, match=r"same front end: dither=0\.0; got dither=1\.0"):
         verify(other, store, "rms", tested["rms"])
+
+
+@pytest.mark.parametrize("threshold", [np.nan, np.inf, -np.inf, "1"])
+def test_a_threshold_is_a_finite_number(threshold: float) -> None:
+    with pytest.raises(InvalidInput, match="threshold must be"):
+        verify(None, None, "ann", ["a.wav"], threshold=threshold)  # type: ignore[arg-type]
