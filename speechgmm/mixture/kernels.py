@@ -2,7 +2,7 @@
 
 A block of frames goes through one matrix product for all log densities, one pass for log-sum-exp and posteriors, and
 one sum over the posteriors that matter: on speech a frame gives more than rounding to a few dozen of hundreds of
-components, so the second dense product of the textbook is saved. No (N, K) array exists; scratch is fixed by BLOCK.
+components, so the second dense product of the textbook is saved. No (N, K) array exists; scratch is fixed by CELLS.
 
 Float32 frames are handled in float32 and summed in float64 every few blocks; where the expanded square would lose more
 than `TOLERANCE` nats to rounding, and for float64 frames, all is float64. Symbols: n frames of a block, K components
@@ -23,10 +23,10 @@ from speechgmm.mixture.vectors import above, compiled, exp, larger, lowest
 
 Array = NDArray[Any]
 
-BLOCK = 256
-"""Frames in one product: the log densities of 512 components then stay in a core's cache."""
-FLUSH = 8
-"""Blocks whose float32 sums are kept before they are added in float64."""
+CELLS = 1 << 17
+"""Log densities held at once: they stay in a core's cache. A block has 256 to 1024 frames."""
+FLUSH = 2048
+"""Frames whose float32 sums are kept before they are added in float64."""
 LANES = {np.dtype(np.float32): 16, np.dtype(np.float64): 8}
 """Numbers in 512 bits; processors with narrower vectors take two or four steps."""
 TOLERANCE = 1e-3
@@ -167,14 +167,22 @@ def terms(parameters: tuple[Array, Array, Array], origin: Array, dtype: Any) -> 
     return Terms(matrix.astype(kind), origin, scale)
 
 
+def _block_size(t: Terms) -> int:
+    """Return how many frames are handled at once: fixed by the number of components alone."""
+    columns: int = t.matrix.shape[1]
+    return min(1024, max(256, CELLS // columns))
+
+
 def _blocks(x: Array, t: Terms) -> Iterator[tuple[Array, Array, Array, Array]]:
     """Yield for each block z (n, width), exp(joint - top) (n, K), top (n,) and the sums over components (n,)."""
     kind, columns = t.matrix.dtype, len(t.matrix)
     width = -(-columns // LANES[kind]) * LANES[kind]
-    z, joint = np.zeros((BLOCK, width), kind), np.empty((BLOCK, t.matrix.shape[1]), kind)
-    top, total = np.empty(BLOCK, kind), np.empty(BLOCK, kind)
-    for start in range(0, len(x), BLOCK):
-        block = x[start : start + BLOCK]
+    step = _block_size(t)
+    room = min(step, len(x))
+    z, joint = np.zeros((room, width), kind), np.empty((room, t.matrix.shape[1]), kind)
+    top, total = np.empty(room, kind), np.empty(room, kind)
+    for start in range(0, len(x), step):
+        block = x[start : start + step]
         n = len(block)
         if not _prepare(block, t.origin, t.scale, z) < REACH[kind]:
             far = start + int(np.abs((block - t.origin) * t.scale).max(axis=1).argmax())
@@ -194,8 +202,9 @@ def statistics(x: Array, t: Terms, k: int) -> tuple[Array, Array, Array, float]:
     """Return counts (K,), first and second moments about the origin (K, D), and the summed log density."""
     kind, d = t.matrix.dtype, len(t.scale)
     padded = t.matrix.shape[1]
-    room = min(BLOCK, len(x)) * padded
-    lists = np.empty(room, np.int32), np.empty(BLOCK + 1, np.int64)
+    step = _block_size(t)
+    room = min(step, len(x)) * padded
+    lists = np.empty(room, np.int32), np.empty(step + 1, np.int64)
     order = np.empty(room, np.int32), np.empty(room, kind), np.empty(padded + 1, np.int64)
     width = -(-len(t.matrix) // LANES[kind]) * LANES[kind]
     sums, result = np.zeros((padded, width), kind), np.zeros((padded, width))
@@ -204,7 +213,7 @@ def statistics(x: Array, t: Terms, k: int) -> tuple[Array, Array, Array, float]:
         log_likelihood += float(top.sum(dtype=np.float64) + np.log(total.astype(np.float64)).sum())
         _select(joint, total, LANES[kind], *lists)
         _accumulate(z, joint, total, lists, order, sums)
-        if i % FLUSH == 0:
+        if i * step % FLUSH == 0:
             _flush(sums, result)
     _flush(sums, result)
     return result[:k, 2 * d], result[:k, d : 2 * d] / t.scale, result[:k, :d] / t.scale**2, log_likelihood

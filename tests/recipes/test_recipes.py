@@ -59,6 +59,22 @@ def test_real_speech_reaches_the_stated_numbers(
     assert next(iter(expected)) in capsys.readouterr().out
 
 
+def test_the_benchmark_of_em_compares_like_with_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script(RECIPES / "benchmarks" / "em.py", monkeypatch)
+    x = module.frames_of(None, 1500)
+    found = module.compare(x, 3, 1)
+    assert found["components"] == 3
+    assert found["frames"] == 1500
+    assert len(found["seconds"]) == 6
+    assert min(found["seconds"].values()) > 0
+    start = module.fit_gmm(x, 3).model
+    ours = module.ours(x.astype(float), start, 1)().model
+    theirs = module.sklearn(x.astype(float), start)
+    theirs()
+    model = theirs.__closure__[[type(c.cell_contents).__name__ for c in theirs.__closure__].index("GaussianMixture")]
+    assert abs(model.cell_contents.means_ - ours.means).max() < 1e-9, "one step from the same start is the same step"
+
+
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*/run.py")), ids=lambda p: p.parent.name)
 def test_a_run_step_is_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 100
