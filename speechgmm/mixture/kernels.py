@@ -32,7 +32,7 @@ LANES = {np.dtype(np.float32): 16, np.dtype(np.float64): 8}
 TOLERANCE = 1e-3
 REACH = {np.dtype(np.float32): 1e10, np.dtype(np.float64): 1e100}
 """Frames farther out than this many deviations of the mixture are refused: their density is zero."""
-_NEVER = -1e30
+NEVER = -1e30
 """The log weight of a component that must not count: of weight zero, or there to fill a vector."""
 
 
@@ -52,7 +52,7 @@ def _prepare(x: Array, origin: Array, scale: Array, z: Array) -> float:
 
 
 @compiled
-def _log_sum(joint: Array, highest: Array, total: Array) -> None:
+def _exponentials(joint: Array, highest: Array, total: Array) -> None:
     """Replace joint (n, K) by exp(joint - row maximum); give the maxima and the sums of the rows."""
     n, k = joint.shape
     for i in range(n):
@@ -160,7 +160,7 @@ def terms(parameters: tuple[Array, Array, Array], origin: Array, dtype: Any) -> 
     kind = np.dtype(np.float32 if single else np.float64)
     matrix = np.zeros((2 * d + 1, -(-k // LANES[kind]) * LANES[kind]))
     matrix[:d, :k], matrix[d : 2 * d, :k] = -0.5 * precisions.T, (scaled * precisions).T
-    matrix[-1] = _NEVER
+    matrix[-1] = NEVER
     used = weights > 0
     constant = -0.5 * (d * np.log(2 * np.pi) + np.log(variances).sum(axis=1) + square)
     matrix[-1, :k][used] = np.log(weights[used]) + constant[used]
@@ -188,8 +188,16 @@ def _blocks(x: Array, t: Terms) -> Iterator[tuple[Array, Array, Array, Array]]:
             far = start + int(np.abs((block - t.origin) * t.scale).max(axis=1).argmax())
             refuse("every frame", "be within reach of the model", f"frame {far} of a block, whose density is zero")
         np.matmul(z[:n, :columns], t.matrix, out=joint[:n])
-        _log_sum(joint[:n], top, total)
+        _exponentials(joint[:n], top, total)
         yield z[:n], joint[:n], top[:n], total[:n]
+
+
+def log_sum(joint: Array) -> Array:
+    """Return log(sum(exp(row))) of each row of a float32 or float64 matrix, float64; the matrix is used up."""
+    top, total = np.empty(len(joint), joint.dtype), np.empty(len(joint), joint.dtype)
+    _exponentials(joint, top, total)
+    result: Array = top + np.log(total.astype(np.float64))
+    return result
 
 
 def log_density(x: Array, t: Terms) -> Array:

@@ -66,10 +66,13 @@ class SpeakerModels:
         return self._terms(np.float32)
 
     def _terms(self, dtype: Any) -> tuple[Array, Array]:
+        from speechgmm.mixture.kernels import NEVER
+
         precisions = 1.0 / self.ubm.covariance.deviations() ** 2
         every = np.concatenate([self.ubm.offsets[None], self.offsets])
-        with np.errstate(divide="ignore"):
-            shared = np.log(self.ubm.weights) - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
+        weights = self.ubm.weights
+        log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), NEVER)
+        shared = log_weights - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
         constant = shared - 0.5 * (every**2 * precisions).sum(axis=2)
         linear = np.concatenate([every * precisions, constant[:, :, None]], axis=2)
         columns = linear.reshape(-1, linear.shape[2]).T
@@ -138,6 +141,8 @@ def log_likelihood_ratios(system: System, models: SpeakerModels, features: Array
     x = system.check_features(features)
     if models.fingerprint != system.fingerprint:
         refuse("speaker models", "be of this system", "models of another", error=IncompatibleModel)
+    from speechgmm.mixture import kernels
+
     linear, quadratic = models.terms(x.dtype)
     s, k = len(models.names) + 1, system.ubm.n_components
     total = np.zeros(s)
@@ -146,9 +151,6 @@ def log_likelihood_ratios(system: System, models: SpeakerModels, features: Array
         y = (x[start : start + step] - system.ubm.origin).astype(x.dtype)
         joint = (np.concatenate([y, np.ones_like(y[:, :1])], axis=1) @ linear).reshape(len(y), s, k)
         joint += ((y * y) @ quadratic)[:, None]
-        top = joint.max(axis=2)
-        joint -= top[:, :, None]
-        np.exp(joint, out=joint)
-        total += (top + np.log(joint.sum(axis=2))).sum(axis=0, dtype=np.float64)
+        total += kernels.log_sum(joint.reshape(-1, k)).reshape(-1, s).sum(axis=0)
     result: Array = (total[1:] - total[0]) / len(x)
     return result
