@@ -25,7 +25,7 @@ from speechgmm.evaluation import Trials, join  # noqa: E402
 SUSPECT = ("00070", "00296", "00240", "00134", "00132", "00135")
 """Calls whose caller is probably another than the label says; see DATA.md."""
 RELEVANCE = 8.0
-"""Twice the default: half a minute of enrollment against calls from another handset. The difference to 4 is within noise (README)."""
+"""Twice the default; the difference is within noise (README)."""
 
 
 def run(manifest: Path, *, seed: int = 0) -> Mapping[str, speechgmm.Evaluation]:
