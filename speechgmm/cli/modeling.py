@@ -94,7 +94,7 @@ def info(location: Location, as_json: JsonOption = False) -> None:
     else:
         summary = load_system(location).summary()
         shown = {"type": "model"} | _model_facts(summary)
-        trace = ["", _trace(summary)]
+        trace = ["", _trace(summary)] if "em" in summary["info"] else []
     emit(as_json, summary, facts(shown), *trace)
 
 

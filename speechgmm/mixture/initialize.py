@@ -117,6 +117,5 @@ def _split(x: Array, k: int, whole: GMM, floor: Floor) -> GMM:
     blocks, model = as_blocks(x), whole
     while model.n_components < k:
         model = split(model, min(model.n_components, k - model.n_components))
-        with single_threaded():
-            model = fit(model, blocks, m_step, stop=Stop(0.0, 4)).model
+        model = fit(model, blocks, m_step, stop=Stop(0.0, 4)).model
     return model

@@ -30,6 +30,7 @@ FLUSH = 2048
 LANES = {np.dtype(np.float32): 16, np.dtype(np.float64): 8}
 """Numbers in 512 bits; processors with narrower vectors take two or four steps."""
 TOLERANCE = 1e-3
+"""What float32 may lose of a log density to rounding, in nats; beyond it the arithmetic is float64."""
 REACH = {np.dtype(np.float32): 1e10, np.dtype(np.float64): 1e100}
 """Frames farther out than this many deviations of the mixture are refused: their density is zero."""
 NEVER = -1e30
@@ -158,13 +159,18 @@ def terms(parameters: tuple[Array, Array, Array], origin: Array, dtype: Any) -> 
     square = (scaled**2 * precisions).sum(axis=1)
     single = dtype == np.float32 and float(np.finfo(np.float32).eps) * square.max() <= TOLERANCE
     kind = np.dtype(np.float32 if single else np.float64)
-    matrix = np.zeros((2 * d + 1, -(-k // LANES[kind]) * LANES[kind]))
+    matrix = np.zeros((2 * d + 1, _padded(k, kind)))
     matrix[:d, :k], matrix[d : 2 * d, :k] = -0.5 * precisions.T, (scaled * precisions).T
     matrix[-1] = NEVER
     used = weights > 0
     constant = -0.5 * (d * np.log(2 * np.pi) + np.log(variances).sum(axis=1) + square)
     matrix[-1, :k][used] = np.log(weights[used]) + constant[used]
     return Terms(matrix.astype(kind), origin, scale)
+
+
+def _padded(n: int, kind: Any) -> int:
+    """Return the least multiple of a whole vector that holds n numbers."""
+    return -(-n // LANES[kind]) * LANES[kind]
 
 
 def _block_size(t: Terms) -> int:
@@ -176,7 +182,7 @@ def _block_size(t: Terms) -> int:
 def _blocks(x: Array, t: Terms) -> Iterator[tuple[Array, Array, Array, Array]]:
     """Yield for each block z (n, width), exp(joint - top) (n, K), top (n,) and the sums over components (n,)."""
     kind, columns = t.matrix.dtype, len(t.matrix)
-    width = -(-columns // LANES[kind]) * LANES[kind]
+    width = _padded(columns, kind)
     step = _block_size(t)
     room = min(step, len(x))
     z, joint = np.zeros((room, width), kind), np.empty((room, t.matrix.shape[1]), kind)
@@ -214,7 +220,7 @@ def statistics(x: Array, t: Terms, k: int) -> tuple[Array, Array, Array, float]:
     room = min(step, len(x)) * padded
     lists = np.empty(room, np.int32), np.empty(step + 1, np.int64)
     order = np.empty(room, np.int32), np.empty(room, kind), np.empty(padded + 1, np.int64)
-    width = -(-len(t.matrix) // LANES[kind]) * LANES[kind]
+    width = _padded(len(t.matrix), kind)
     sums, result = np.zeros((padded, width), kind), np.zeros((padded, width))
     log_likelihood = 0.0
     for i, (z, joint, top, total) in enumerate(_blocks(x, t), 1):

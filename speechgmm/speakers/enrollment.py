@@ -60,14 +60,13 @@ def enroll(
     store.check_system(system)
     skipped: list[Skipped] = []
     sessions: list[Session] = []
-    forget: set[tuple[str, str | None]] = set()
     for e in extract_all(system.frontend, recordings, mapper=mapper, on_progress=on_progress):
         if e.features is None:
             skipped.append(Skipped(e.recording.name, str(e.error)))
             continue
         sessions.append(_session(system, e))
-        forget.add((sessions[-1].speaker, sessions[-1].name))
-    refused = store.add(sessions, forget=forget if replace else (), strict=replace)
+    forget = {(s.speaker, s.name) for s in sessions} if replace else ()
+    refused = store.add(sessions, forget=forget, strict=replace)
     skipped += [Skipped(next(iter(s.recordings.values())), str(error)) for s, error in refused]
     lost = {id(s) for s, _ in refused}
     seconds: dict[tuple[str, str], float] = {}

@@ -135,7 +135,7 @@ class SpeakerStore:
     def remove(self, speaker: str, session: str | None = None) -> None:
         """Forget a speaker, or one session of theirs: what is left is as if it had never been enrolled."""
         with self._changed() as rows:
-            _known(rows.names(), speaker, session)
+            _known(rows.names(), speaker, session=session)
             rows.delete(speaker, session)
 
     def rename(self, old: str, new: str) -> None:
@@ -165,9 +165,7 @@ class SpeakerStore:
             If one of them is not enrolled.
         """
         with self._database.transaction() as rows:
-            names = rows.names()
-            for speaker in speakers:
-                _known(names, speaker)
+            _known(rows.names(), *speakers)
             values = [v for s in speakers for v in rows.values(s)] if speakers else rows.values()
         return tuple(sorted((read_session(v) for v in values), key=lambda s: (s.speaker, s.name)))
 
@@ -192,9 +190,7 @@ class SpeakerStore:
             If one of them is not enrolled.
         """
         with self._database.transaction() as rows:
-            names = rows.names()
-            for speaker in speakers:
-                _known(names, speaker)
+            _known(rows.names(), *speakers)
             held, recordings = rows.seconds(), rows.recordings()
         keys = sorted(k for k in held if not speakers or k[0] in speakers)
         return tuple(Held(*k, held[k], tuple(sorted(recordings.get(k, ())))) for k in keys)
@@ -257,14 +253,15 @@ class SpeakerStore:
         )
 
 
-def _known(names: Mapping[str, set[str]], speaker: str, session: str | None = None) -> None:
-    """Refuse a speaker or session that is not there, and say which are."""
-    if speaker not in names:
-        found = ", ".join(sorted(names)[:20]) + (", ..." if len(names) > 20 else "") or "nobody"
-        refuse("a speaker", f"be enrolled ({found})", repr(speaker), error=UnknownSpeaker)
-    if session is not None and session not in names[speaker]:
-        found = ", ".join(sorted(names[speaker]))
-        refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
+def _known(names: Mapping[str, set[str]], *speakers: str, session: str | None = None) -> None:
+    """Refuse speakers, or a session of theirs, that are not there, and say which are."""
+    for speaker in speakers:
+        if speaker not in names:
+            found = ", ".join(sorted(names)[:20]) + (", ..." if len(names) > 20 else "") or "nobody"
+            refuse("a speaker", f"be enrolled ({found})", repr(speaker), error=UnknownSpeaker)
+        if session is not None and session not in names[speaker]:
+            found = ", ".join(sorted(names[speaker]))
+            refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
 
 
 def _put(rows: Rows, s: Session) -> None:

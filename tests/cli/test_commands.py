@@ -1,6 +1,7 @@
 """What each command does when all goes well: its table, its JSON, its files."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -380,3 +381,10 @@ def test_a_folder_and_a_kaldi_directory_are_corpora_too(using, tmp_path):
     assert run("score", *using, "--manifest", folder, "-o", tmp_path / "a", "--json").document["targets"] == 1
     both = ("--manifest", kaldi, "--trials", tmp_path / "trials")
     assert run("score", *using, *both, "-o", tmp_path / "b", "--json").document["trials"] == 2
+
+
+def test_info_of_a_model_that_says_nothing_of_its_making(made, tmp_path):
+    dataclasses.replace(speechgmm.load_system(made.model), info={}).save(tmp_path / "bare")
+    done = run("info", tmp_path / "bare")
+    assert (done.status, done.err) == (0, "")
+    assert "16 components of 60 features" in done.out
