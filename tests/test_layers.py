@@ -48,7 +48,7 @@ HOME = {
     "librosa": ("features/",),
     "soundfile": ("features/",),
     "sqlalchemy": ("speakers/database.py",),
-    "matplotlib": ("plot.py",),
+    "matplotlib": ("plot/",),
     "dask": ("parallel.py",),
     "distributed": ("parallel.py",),
     "numba": ("mixture/vectors.py",),
