@@ -101,12 +101,11 @@ def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor
         # fewer distinct frames than clusters: the empty ones are reseeded below
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = kmeans.fit(scaled).labels_
-    hard = np.zeros((len(x), k))
-    hard[np.arange(len(x)), labels] = 1.0
+    counts = np.bincount(labels, minlength=k).astype(np.float64)
+    first = np.stack([np.bincount(labels, weights=column, minlength=k) for column in y.T], axis=1)
+    second = np.stack([np.bincount(labels, weights=column**2, minlength=k) for column in y.T], axis=1)
+    statistics = Statistics(whole.origin, counts, first, second, 0.0, float(len(x)))
     start = _random(x, k, rng, whole)
-    with single_threaded():
-        first, second = hard.T @ y, hard.T @ (y * y)
-    statistics = Statistics(whole.origin, hard.sum(axis=0), first, second, 0.0, float(len(x)))
     return maximize(statistics, start, floor=floor).model
 
 

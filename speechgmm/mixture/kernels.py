@@ -72,6 +72,24 @@ def _log_sums(joint: Array, top: Array, total: Array) -> None:
 
 
 @compiled
+def _log_sums_of_columns(joint: Array, places: Array, top: Array, total: Array, result: Array) -> None:
+    """Add to the result (S,), for each list of rows of joint (P, S), log(sum(exp(row))); top and total are scratch."""
+    columns = joint.shape[1]
+    for i in range(len(places)):
+        for s in range(columns):
+            top[s] = joint[places[i, 0], s]
+            total[s] = 0
+        for place in places[i, 1:]:
+            for s in range(columns):
+                top[s] = larger(top[s], joint[place, s])
+        for place in places[i]:
+            for s in range(columns):
+                total[s] += exp(joint[place, s] - top[s])
+        for s in range(columns):
+            result[s] += np.float64(top[s]) + np.log(np.float64(total[s]))
+
+
+@compiled
 def _posteriors(joint: Array, lanes: int, lists: Any, top: Array, total: Array) -> None:
     """As `_log_sums`, and list for each component its frames and posteriors, where these are above rounding.
 
@@ -210,6 +228,17 @@ def log_sum(joint: Array) -> Array:
     top, total = np.empty(len(joint), joint.dtype), np.empty(len(joint), joint.dtype)
     _log_sums(joint, top, total)
     result: Array = top + np.log(total.astype(np.float64))
+    return result
+
+
+def log_sum_columns(joint: Array, places: Array) -> Array:
+    """Return, for each column of joint (P, S), the sum over lists of rows `places` (n, C) of log(sum(exp(rows)))."""
+    top, total, result = (
+        np.empty(joint.shape[1], joint.dtype),
+        np.empty(joint.shape[1], joint.dtype),
+        np.zeros(joint.shape[1]),
+    )
+    _log_sums_of_columns(joint, places, top, total, result)
     return result
 
 
