@@ -13,7 +13,7 @@ from speechgmm.mixture.initialize import initialize
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.model import GMM, Sample
 from speechgmm.mixture.statistics import Statistics
-from speechgmm.mixture.train import fit_gmm
+from speechgmm.mixture.train import Selection, fit_gmm
 
 __all__ = [
     "GMM",
@@ -23,6 +23,7 @@ __all__ = [
     "Fit",
     "Floor",
     "Sample",
+    "Selection",
     "Statistics",
     "Stop",
     "Update",

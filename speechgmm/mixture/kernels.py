@@ -12,7 +12,7 @@ than `TOLERANCE` nats to rounding, and for float64 frames, all is float64. Symbo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +128,7 @@ def _accumulate(z: Array, lists: Any, sums: Array) -> None:
     """Add posterior * [y, 1, 0, ... | y**2, 1, 0, ...] of the frames listed to the sums (K, 2 P)."""
     frame, share, used = lists
     for c in range(len(used)):
-        add_moments(sums, c, z, frame, share, used[c])
+        add_moments(sums, c, z, frame, share, c * frame.shape[1], used[c])
 
 
 @compiled
@@ -201,17 +201,24 @@ def _padded(n: int, kind: Any) -> int:
     return -(-n // LANES[kind]) * LANES[kind]
 
 
-def _block_size(t: Terms) -> int:
-    """Return how many frames are handled at once: fixed by the number of components alone."""
-    columns: int = t.matrix.shape[1]
-    return min(1024, max(256, CELLS // columns))
+def block_size(t: Terms) -> int:
+    """Return how many frames are handled at once, 256, 512 or 1024: fixed by the number of components alone."""
+    fitting = CELLS // t.matrix.shape[1]
+    return 1024 if fitting >= 1024 else 512 if fitting >= 512 else 256
 
 
 def _blocks(x: Array, t: Terms) -> Iterator[tuple[Array, Array]]:
     """Yield for each block z (n, 2 P) and the log joint densities (n, K), both used again for the next."""
-    step, d = _block_size(t), t.dimensions
-    room = min(step, len(x))
-    z, joint = np.zeros((room, 2 * t.half), t.kind), np.empty((room, t.matrix.shape[1]), t.kind)
+    joint = np.empty((min(block_size(t), len(x)), t.matrix.shape[1]), t.kind)
+    for z in prepared(x, t, block_size(t)):
+        np.matmul(z[:, : len(t.matrix)], t.matrix, out=joint[: len(z)])
+        yield z, joint[: len(z)]
+
+
+def prepared(x: Array, t: Terms, step: int) -> Iterator[Array]:
+    """Yield z = [y, 1, 0, ... | y**2, 1, 0, ...] (n, 2 P) of `step` frames at a time, used again for the next."""
+    d = t.dimensions
+    z = np.zeros((min(step, len(x)), 2 * t.half), t.kind)
     for start in range(0, len(x), step):
         block = x[start : start + step]
         n = len(block)
@@ -219,8 +226,7 @@ def _blocks(x: Array, t: Terms) -> Iterator[tuple[Array, Array]]:
         if not _prepare(z[:n], t.origin, t.scale, d) < REACH[t.kind]:
             far = start + int(np.abs((block - t.origin[:d]) * t.scale[:d]).max(axis=1).argmax())
             refuse("every frame", "be within reach of the model", f"frame {far} of a block, whose density is zero")
-        np.matmul(z[:n, : len(t.matrix)], t.matrix, out=joint[:n])
-        yield z[:n], joint[:n]
+        yield z[:n]
 
 
 def log_sum(joint: Array) -> Array:
@@ -248,21 +254,54 @@ def log_density(x: Array, t: Terms) -> Array:
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def statistics(x: Array, t: Terms, k: int) -> tuple[Array, Array, Array, float]:
-    """Return counts (K,), first and second moments about the origin (K, D), and the summed log density."""
-    padded, step = t.matrix.shape[1], _block_size(t)
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """The moments that blocks have given so far: float32 sums, added in float64 every few blocks."""
+
+    sums: Array
+    result: Array
+
+    @classmethod
+    def of(cls, t: Terms) -> Sums:
+        """Return sums of nothing."""
+        shape = t.matrix.shape[1], 2 * t.half
+        return cls(np.zeros(shape, t.kind), np.zeros(shape))
+
+    def flush(self) -> None:
+        """Add the sums to the float64 result, and start them anew."""
+        _flush(self.sums, self.result)
+
+    def moments(self, t: Terms, k: int) -> tuple[Array, Array, Array]:
+        """Return counts (K,), first and second moments about the origin (K, D)."""
+        self.flush()
+        d, scale, total = t.dimensions, t.scale[: t.dimensions], self.result[:k]
+        return total[:, d], total[:, :d] / scale, total[:, t.half : t.half + d] / scale**2
+
+
+Listener = Callable[[tuple[Array, Array, Array], int], None]
+
+
+def statistics(x: Array, t: Terms, k: int, listen: Listener | None = None) -> tuple[Array, Array, Array, float]:
+    """Return counts (K,), first and second moments about the origin (K, D), and the summed log density.
+
+    `listen` is called after each block with its lists (see `_posteriors`) and how many frames it has.
+    """
+    padded, step = t.matrix.shape[1], block_size(t)
     room = min(step, len(x)) + LANES[t.kind]  # rows a power of two apart would share few lines of the cache
     lists = np.empty((padded, room), np.int32), np.empty((padded, room), t.kind), np.empty(padded, np.int64)
-    top, total = np.empty(step, t.kind), np.empty(step, t.kind)
-    sums, result = np.zeros((padded, 2 * t.half), t.kind), np.zeros((padded, 2 * t.half))
+    top, total, sums = np.empty(step, t.kind), np.empty(step, t.kind), Sums.of(t)
     log_likelihood = 0.0
     for i, (z, joint) in enumerate(_blocks(x, t), 1):
-        n = len(z)
         _posteriors(joint, LANES[t.kind], lists, top, total)
-        _accumulate(z, lists, sums)
-        log_likelihood += float(top[:n].sum(dtype=np.float64) + np.log(total[:n].astype(np.float64)).sum())
+        _accumulate(z, lists, sums.sums)
+        log_likelihood += summed_log(top[: len(z)], total[: len(z)])
+        if listen:
+            listen(lists, len(z))
         if i * step % FLUSH == 0:
-            _flush(sums, result)
-    _flush(sums, result)
-    d, scale = t.dimensions, t.scale[: t.dimensions]
-    return result[:k, d], result[:k, :d] / scale, result[:k, t.half : t.half + d] / scale**2, log_likelihood
+            sums.flush()
+    return *sums.moments(t, k), log_likelihood
+
+
+def summed_log(top: Array, total: Array) -> float:
+    """Return the sum of top + log(total) in float64."""
+    return float(top.sum(dtype=np.float64) + np.log(total.astype(np.float64)).sum())

@@ -1,7 +1,7 @@
 """Loops over a component's frames, written out so that their sums stay in the processor's registers.
 
-A component's list says which rows of `y` (n, P) matter to it. Rows are padded to whole vectors of 512 bits, which
-processors with narrower ones take in steps.
+Lists of all components lie one after the other: `start` and `count` say where in `frame` those rows of `y` are that
+matter to component c. Rows are padded to whole vectors of 512 bits, which processors with narrower ones take in steps.
 """
 
 from __future__ import annotations
@@ -78,22 +78,21 @@ class Vectors:
 
 
 @intrinsic
-def add_moments(typingctx: Any, sums: Any, c: Any, y: Any, frame: Any, share: Any, count: Any) -> Any:
-    """Add share * y and share * y**2 of the first `count` frames listed for c to the halves of sums[c] (2 P,)."""
+def add_moments(typingctx: Any, sums: Any, c: Any, y: Any, frame: Any, share: Any, start: Any, count: Any) -> Any:
+    """Add share * y and share * y**2 of the frames listed to the halves of sums[c] (2 P,)."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         v = Vectors(context, builder, sums.dtype)
         (total, width), (rows, stride) = v.array(sums, args[0]), v.array(y, args[2])
-        (numbers, depth), (shares, _) = v.array(frame, args[3]), v.array(share, args[4])
-        half = builder.sdiv(width, ir.IntType(64)(2))
-        place, start = builder.mul(args[1], width), builder.mul(args[1], depth)
+        (numbers, _), (shares, _) = v.array(frame, args[3]), v.array(share, args[4])
+        half, place = builder.sdiv(width, ir.IntType(64)(2)), builder.mul(args[1], width)
 
         def body(offsets: Any) -> None:
             first = [builder.add(place, o) for o in offsets]
             places = first + [builder.add(p, half) for p in first]
             slots = [v.slot(v.load(total, p)) for p in places]
-            with cgutils.for_range(builder, args[5]) as loop:
-                at = builder.add(start, loop.index)
+            with cgutils.for_range(builder, args[6]) as loop:
+                at = builder.add(args[5], loop.index)
                 number = builder.zext(builder.load(builder.gep(numbers, [at])), ir.IntType(64))
                 weight = v.every(builder.load(builder.gep(shares, [at])))
                 for j, offset in enumerate(offsets):
@@ -108,30 +107,29 @@ def add_moments(typingctx: Any, sums: Any, c: Any, y: Any, frame: Any, share: An
         v.chunks(half, body)
         return context.get_dummy_value()
 
-    return types.none(sums, types.int64, y, frame, share, types.int64), codegen
+    return types.none(sums, types.int64, y, frame, share, types.int64, types.int64), codegen
 
 
 @intrinsic
-def log_densities(typingctx: Any, matrix: Any, c: Any, y: Any, frame: Any, joint: Any, count: Any) -> Any:
-    """Add y * (a + b * y), a and b the halves of matrix[c] (2 P,), to joint[c] for the first `count` frames listed."""
+def log_densities(typingctx: Any, rows: Any, c: Any, y: Any, frame: Any, joint: Any, start: Any, count: Any) -> Any:
+    """Add the sum of y * (a + b * y) of the frames listed to joint; a and b are the halves of rows[c] (2 P,)."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        v = Vectors(context, builder, matrix.dtype)
-        (terms, width), (rows, stride) = v.array(matrix, args[0]), v.array(y, args[2])
-        (numbers, depth), (results, _) = v.array(frame, args[3]), v.array(joint, args[4])
-        half = builder.sdiv(width, ir.IntType(64)(2))
-        place, start = builder.mul(args[1], width), builder.mul(args[1], depth)
+        v = Vectors(context, builder, rows.dtype)
+        (terms, width), (values, stride) = v.array(rows, args[0]), v.array(y, args[2])
+        (numbers, _), (results, _) = v.array(frame, args[3]), v.array(joint, args[4])
+        half, place = builder.sdiv(width, ir.IntType(64)(2)), builder.mul(args[1], width)
 
         def body(offsets: Any) -> None:
             first = [builder.add(place, o) for o in offsets]
             linear = [v.load(terms, p) for p in first]
             square = [v.load(terms, builder.add(p, half)) for p in first]
-            with cgutils.for_range(builder, args[5]) as loop:
-                at = builder.add(start, loop.index)
+            with cgutils.for_range(builder, args[6]) as loop:
+                at = builder.add(args[5], loop.index)
                 number = builder.zext(builder.load(builder.gep(numbers, [at])), ir.IntType(64))
                 total = ir.Constant(v.type, None)
                 for a, b, offset in zip(linear, square, offsets, strict=True):
-                    value = v.load(rows, builder.add(builder.mul(number, stride), offset))
+                    value = v.load(values, builder.add(builder.mul(number, stride), offset))
                     total = v.multiply_add(v.multiply_add(b, value, a), value, total)
                 result = builder.gep(results, [at])
                 builder.store(builder.fadd(builder.load(result), v.sum(total), flags=("fast",)), result)
@@ -139,4 +137,4 @@ def log_densities(typingctx: Any, matrix: Any, c: Any, y: Any, frame: Any, joint
         v.chunks(half, body)
         return context.get_dummy_value()
 
-    return types.none(matrix, types.int64, y, frame, joint, types.int64), codegen
+    return types.none(rows, types.int64, y, frame, joint, types.int64, types.int64), codegen
