@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 import warnings
 import zlib
@@ -268,9 +269,11 @@ class MFCC:
 
 def _levels(y: Array, window: int, hop: int) -> Array:
     """Return the level of each window of a signal without its offset, in dB relative to full scale, shape (N,)."""
-    energy = np.concatenate([[0.0], np.cumsum((y - y.mean(dtype=np.float64)) ** 2)])
-    starts = np.arange(0, len(y) - window + 1, hop)
-    level: Array = 10 * np.log10(np.maximum((energy[starts + window] - energy[starts]) / window, _FLOOR))
+    piece = math.gcd(window, hop)
+    pieces = (y - y.mean(dtype=np.float64))[: len(y) // piece * piece].reshape(-1, piece)
+    energy = np.concatenate([[0.0], np.cumsum(np.einsum("ij,ij->i", pieces, pieces))])
+    starts = np.arange(0, len(y) - window + 1, hop) // piece
+    level: Array = 10 * np.log10(np.maximum((energy[starts + window // piece] - energy[starts]) / window, _FLOOR))
     return level
 
 
