@@ -1,10 +1,10 @@
 """Scores of many tests against thousands of speakers: two approximations of the exact log-likelihood ratio.
 
 Top-C keeps, for each frame, the C components of the UBM that explain it best (Reynolds, Quatieri and Dunn 2000,
-section 3.5). Linear scoring fixes each frame's posteriors to those of the UBM: the score is then linear in the test's
-sufficient statistics, and that of T tests against S speakers one matrix product (Glembek et al. 2009; here with the
-term in the squared means, so that it is a lower bound of the exact ratio). Both have the shape of
-`log_likelihood_ratios`, and `deviation` says what they cost. Symbols: N frames, K components, D dimensions, S speakers,
+section 3.5). Linear scoring is the first-order term of the ratio in the speaker's means about the UBM's: the score of T
+tests against S speakers is one matrix product of sufficient statistics (Glembek et al. 2009, eq. 17). It ranks
+speakers, but its size is not that of the ratio. Both have the shape of `log_likelihood_ratios`, and `deviation` says
+what they cost. Symbols: N frames, K components, D dimensions, S speakers,
 T tests.
 """
 
@@ -36,7 +36,7 @@ _ROWS = 1 << 23
 
 
 @one_thread
-def top_ratios(system: System, models: SpeakerModels, features: ArrayLike, *, components: int = 20) -> Array:
+def top_ratios(system: System, models: SpeakerModels, features: ArrayLike, *, components: int = 50) -> Array:
     """Return mean log-likelihood ratios in which each frame counts its best components alone.
 
     Parameters
@@ -44,7 +44,8 @@ def top_ratios(system: System, models: SpeakerModels, features: ArrayLike, *, co
     system, models, features
         As for `log_likelihood_ratios`.
     components : int
-        C. With 20 error rates on telephone speech were those of all components to 0.1 points.
+        C. With 50 of 512 components the best speaker was that of the exact ratio in every test of 3 s of telephone
+        speech against 680 speakers; with 20, in 99 % of them, and in half the time.
 
     Returns
     -------
@@ -85,7 +86,7 @@ def _of_the_best(y: Array, columns: Array, square: Array, best: Array) -> Array:
 
 
 def linear_ratios(system: System, models: SpeakerModels, features: ArrayLike) -> Array:
-    """Return mean log-likelihood ratios under the UBM's own posteriors, shape (S,), in nats a frame."""
+    """Return first-order log-likelihood ratios, shape (S,), in nats a frame."""
     x = check_test(system, models, features)
     result: Array = linear_ratios_of(system, models, [system.ubm.statistics(x)])[0]
     return result
@@ -114,8 +115,11 @@ def linear_ratios_of(system: System, models: SpeakerModels, tests: Sequence[Stat
     for statistics in tests:
         check_against(statistics, system.ubm, "UBM")
     columns, _ = models.columns(np.float32)
-    moments = [np.concatenate([t.first, t.counts[:, None]], axis=1).ravel() / t.frames for t in tests]
-    scores = np.stack(moments).astype(np.float32) @ columns.reshape(-1, columns.shape[2])
+    k, d = system.ubm.means.shape
+    moments = np.zeros((len(tests), k, d + 1), np.float32)
+    for moment, t in zip(moments, tests, strict=True):
+        moment[:, :d] = (t.first - t.counts[:, None] * system.ubm.offsets) / t.frames
+    scores = moments.reshape(len(tests), -1) @ columns.reshape(-1, columns.shape[2])
     return (scores[:, 1:] - scores[:, :1]).astype(np.float64)
 
 
