@@ -280,10 +280,9 @@ def _clipped(matrices: Array, floor: Array) -> tuple[Array, int]:
         return matrices, 0
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(scaled)
-    low: Array = np.less(values, 1)
     raised = (vectors * np.maximum(values, 1)[:, None, :]) @ vectors.transpose(0, 2, 1)
     raised = raised * unit[:, :, None] * unit[:, None, :]
-    return np.where(low.any(axis=1, keepdims=True)[:, :, None], raised, matrices), int(low.sum())
+    return np.where(values[:, :1, None] < 1, raised, matrices), int(np.sum(values < 1))
 
 
 def _square_root(matrices: Array) -> Array:
