@@ -86,9 +86,9 @@ class Full(Covariance):
             result[k] = z.T @ z
         return result
 
-    def imagined(self, offsets: Array) -> Array:
-        """Return matrix + offset offset', shape (K, D, D)."""
-        result: Array = self.matrices + offsets[:, :, None] * offsets[:, None, :]
+    def imagined(self, offsets: Array, counts: Array) -> Array:
+        """Return count * (matrix + offset offset'), shape (K, D, D)."""
+        result: Array = counts[:, None, None] * (self.matrices + offsets[:, :, None] * offsets[:, None, :])
         return result
 
     @classmethod
@@ -185,9 +185,9 @@ class Tied(Covariance):
         result: Array = (z.T @ z)[None]
         return result
 
-    def imagined(self, offsets: Array) -> Array:
-        """Return the sum over components of matrix + offset offset', shape (1, D, D)."""
-        result: Array = (len(offsets) * self.matrix + offsets.T @ offsets)[None]
+    def imagined(self, offsets: Array, counts: Array) -> Array:
+        """Return the sum over components of count * (matrix + offset offset'), shape (1, D, D)."""
+        result: Array = (counts.sum() * self.matrix + (offsets * counts[:, None]).T @ offsets)[None]
         return result
 
     @classmethod
