@@ -154,6 +154,11 @@ def check_against(statistics: Statistics, model: GMM, name: str) -> None:
             f"Use {name.lower()}.statistics(frames).",
             error=IncompatibleModel,
         )
+    moments = model.covariance.imagined(model.offsets, np.zeros(model.n_components)).shape
+    if statistics.second.shape != moments:
+        found = f"second moments of shape {statistics.second.shape}"
+        kind = type(model.covariance).__name__
+        refuse("statistics", f"be taken against this {name} of {kind} covariances", found, error=IncompatibleModel)
 
 
 def _reseed(model: GMM, component: int) -> GMM:
