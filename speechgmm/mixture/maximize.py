@@ -16,6 +16,7 @@ from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture.em import Update
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
+from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
@@ -67,6 +68,7 @@ class Floor:
         return result
 
 
+@one_thread
 def maximize(
     statistics: Statistics,
     model: GMM,
@@ -125,6 +127,7 @@ def maximize(
     return Update(result, {name: n for name, n in notes.items() if n})
 
 
+@one_thread
 def split(model: GMM, n: int) -> GMM:
     """Return `model` with its `n` heaviest components split in two: K + n components.
 
