@@ -261,7 +261,7 @@ class MFCC:
     def _dithered(self, samples: Array) -> Array:
         if not self.dither:
             return samples.copy()
-        rng = np.random.default_rng(zlib.crc32(np.ascontiguousarray(samples)))
+        rng = np.random.default_rng(zlib.crc32(np.ascontiguousarray(samples).data))
         noise = rng.standard_normal(len(samples), dtype=np.float32)
         result: Array = samples + noise * np.float32(self.dither / 32768)
         return result

@@ -120,7 +120,8 @@ def linear_ratios_of(system: System, models: SpeakerModels, tests: Sequence[Stat
     for moment, t in zip(moments, tests, strict=True):
         moment[:, :d] = (t.first - t.counts[:, None] * system.ubm.offsets) / t.frames
     scores = moments.reshape(len(tests), -1) @ columns.reshape(-1, columns.shape[2])
-    return (scores[:, 1:] - scores[:, :1]).astype(np.float64)
+    result: Array = (scores[:, 1:] - scores[:, :1]).astype(np.float64)
+    return result
 
 
 @dataclass(frozen=True)
