@@ -52,7 +52,7 @@ def test_the_bound_never_falls(kind, k, d, process):
 @both
 def test_at_its_end_the_bound_is_at_a_maximum(kind, k, d, process):
     x = laws.family_gmm(kind, 4, d).sample(80, seed=1).frames
-    end = fit_bayes(x, k, covariance=kind, process=process, stop=Stop(1e-13, 3000)).model
+    end = fit_bayes(x, k, covariance=kind, process=process, stop=Stop(1e-11, 300)).model
     best = end.statistics(x).mean_log_likelihood
     rng = np.random.default_rng(0)
     for _ in range(5):
@@ -70,7 +70,7 @@ def test_at_its_end_the_bound_is_at_a_maximum(kind, k, d, process):
 def test_superfluous_components_vanish(kind, process):
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(m, 1.0, (200, 2)) for m in ([-12, 0], [0, 12], [12, -12])])
-    result = fit_bayes(x, 8, covariance=kind, process=process, stop=Stop(1e-9, 2000))
+    result = fit_bayes(x, 8, covariance=kind, process=process, stop=Stop(1e-7, 500))
     rest = result.model.without(5.0)
     assert rest.n_components == 3
     laws.close(np.sort(rest.means[:, 0]), [-12, 0, 12], rtol=0, atol=0.3)
