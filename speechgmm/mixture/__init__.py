@@ -10,8 +10,12 @@ from speechgmm.mixture.blocks import ArrayBlocks, sample_frames
 from speechgmm.mixture.covariance import Covariance, Diagonal
 from speechgmm.mixture.em import Fit, Stop, Update, fit
 from speechgmm.mixture.initialize import initialize
+from speechgmm.mixture.matrices import Full, Tied
 from speechgmm.mixture.maximize import Floor, maximize, split
+from speechgmm.mixture.missing import Incomplete, impute
 from speechgmm.mixture.model import GMM, Sample
+from speechgmm.mixture.online import Online, blend, stepwise
+from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.mixture.train import fit_gmm
 
@@ -22,16 +26,24 @@ __all__ = [
     "Diagonal",
     "Fit",
     "Floor",
+    "Full",
+    "Incomplete",
+    "Online",
     "Sample",
+    "Spherical",
     "Statistics",
     "Stop",
+    "Tied",
     "Update",
     "adapt",
     "adapt_iterated",
+    "blend",
     "fit",
     "fit_gmm",
+    "impute",
     "initialize",
     "maximize",
     "sample_frames",
     "split",
+    "stepwise",
 ]
