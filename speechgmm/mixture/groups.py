@@ -53,7 +53,7 @@ def find_groups(points: Array, weights: Array, scale: Array, least: float) -> li
 
 
 def pair(a: Array, b: Array, limits: Array) -> list[tuple[int, int]]:
-    """Return pairs (i, j) of the nearest rows of `a` (n, D) and `b` (m, D), each used once, no farther than `limits` (n,).
+    """Return pairs (i, j) of nearest rows of `a` (n, D) and `b` (m, D), each used once, within `limits` (n,).
 
     The nearest pair of all is taken first.
     """
