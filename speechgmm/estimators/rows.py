@@ -1,0 +1,139 @@
+"""The rows that an estimator learns from or answers for, in blocks. Symbols: N rows, D features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import refuse, sample_weights
+from speechgmm.errors import InvalidInput
+from speechgmm.parallel import Mapper, available_cores, single_threaded, threads
+
+Array = NDArray[Any]
+
+__all__ = ["Rows", "rows_of"]
+
+FARTHEST = 1e151
+"""The largest entry, and one over the smallest spread of a feature: their squares still fit double precision."""
+BLOCK = 8192
+"""Rows of a block, whatever the number of threads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows in blocks of fixed size.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, D)
+        float32 or float64; NaN where a value is missing.
+    weights : ndarray, shape (N,), optional
+        How often each row counts, above 0; None where every row counts once.
+    """
+
+    x: Array
+    weights: Array | None = None
+
+    def __iter__(self) -> Iterator[tuple[Array, Array | None]]:
+        """Yield the rows of each block, and their weights."""
+        for start in range(0, len(self.x), BLOCK):
+            here = slice(start, start + BLOCK)
+            yield self.x[here], None if self.weights is None else self.weights[here]
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.x)
+
+    @property
+    def mean(self) -> Array:
+        """The weighted mean (D,) of the values that are there."""
+        total, counts = np.zeros(self.x.shape[1]), np.zeros(self.x.shape[1])
+        for x, weights in self:
+            there = ~np.isnan(x)
+            shares = np.ones(len(x)) if weights is None else weights
+            total += shares @ np.where(there, x, 0.0)
+            counts += shares @ there
+        result: Array = total / counts
+        return result
+
+    @property
+    def variance(self) -> Array:
+        """The weighted variance (D,) of the values that are there."""
+        squares = Rows(np.square(self.x - self.mean), self.weights)
+        return squares.mean
+
+    def map(self, function: Callable[..., Any], blocks: Iterable[Any]) -> Iterator[Any]:
+        """Call ``function(x, sample_weight=weights)`` for each block, by threads where there are several blocks."""
+        yield from mapper(len(self))(lambda block: function(block[0], sample_weight=block[1]), blocks)
+
+
+def each(function: Callable[[Array], Array], x: Array) -> Array:
+    """Return what a function of rows gives for all blocks of `x` (N, D), one after the other."""
+    return np.concatenate(list(mapper(len(x))(lambda block: function(block[0]), Rows(x))))
+
+
+def mapper(n: int) -> Mapper:
+    """Return a `map` for the blocks of `n` rows, on as many threads as the libraries under numpy may use."""
+    if n <= BLOCK:
+        return _in_turn
+    return threads(min(available_cores(), _allowed()))
+
+
+def _in_turn(function: Callable[[Any], Any], items: Iterable[Any], /) -> Iterator[Any]:
+    with single_threaded():
+        yield from map(function, items)
+
+
+def _allowed() -> int:
+    """Return what environment, joblib or threadpoolctl allow BLAS and OpenMP."""
+    from threadpoolctl import threadpool_info
+
+    return max((pool["num_threads"] for pool in threadpool_info()), default=1)
+
+
+def rows_of(x: Array, sample_weight: ArrayLike | None, n_components: int) -> Rows:
+    """Return the rows of `x` (N, D) that count, or say why nothing can be learned from them.
+
+    Raises
+    ------
+    InvalidInput
+        If weights are negative, not finite, of another shape or all zero; if fewer rows count than there are
+        components; if a feature is missing everywhere, or too large or too little spread to be squared.
+    """
+    weights = None
+    if sample_weight is not None:
+        weights = sample_weights(sample_weight, len(x))
+        counted = weights > 0
+        if not counted.any():
+            refuse("sample weights", "be above 0 for some row", "zeros alone")
+        if not counted.all():
+            x, weights = x[counted], weights[counted]
+    if len(x) < n_components:
+        found = f"n_components = {n_components}, n_samples = {len(x)}"
+        raise InvalidInput(f"Expected n_samples >= n_components but got {found}")
+    _within_reach(x)
+    return Rows(np.ascontiguousarray(x), weights)
+
+
+def _within_reach(x: Array) -> None:
+    """Refuse features that are missing everywhere, or whose squares do not fit double precision."""
+    there = ~np.isnan(x)
+    if not there.any(axis=0).all():
+        feature = int(np.flatnonzero(~there.any(axis=0))[0])
+        refuse("every feature", "be there in some row", f"feature {feature} missing in all {len(x)} rows", "Remove it.")
+    low, high = np.nanmin(x, axis=0).astype(np.float64), np.nanmax(x, axis=0).astype(np.float64)
+    largest = np.maximum(np.abs(low), np.abs(high))
+    advice = "Choose another unit for it."
+    if largest.max() > FARTHEST:
+        feature = int(largest.argmax())
+        refuse("features", f"be at most {FARTHEST:g} in size", f"{largest[feature]:g} in feature {feature}", advice)
+    spread = high - low
+    narrow = (spread > 0) & (spread < 1 / FARTHEST)
+    if narrow.any():
+        feature = int(np.flatnonzero(narrow)[0])
+        rule = f"be constant, or spread over at least {1 / FARTHEST:g}"
+        refuse("features", rule, f"a spread of {spread[feature]:g} in feature {feature}", advice)

@@ -1,0 +1,112 @@
+"""Starts for EM as scikit-learn makes them, from the same random numbers. Symbols: N rows, K components, D features."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.estimators.rows import BLOCK, Rows
+from speechgmm.mixture import GMM, Floor, initialize, maximize
+from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.parallel import one_thread
+
+Array = NDArray[Any]
+Parts = Iterator[tuple[Array, Array]]
+
+__all__ = ["METHODS", "start"]
+
+
+@one_thread
+def start(rows: Rows, k: int, *, method: str, kind: str, floor: Floor, rng: np.random.RandomState) -> GMM:
+    """Return the mixture that one M-step makes of the posteriors of a method.
+
+    Parameters
+    ----------
+    rows : Rows
+    k : int
+        K, at most N.
+    method : str
+        One of `METHODS`. "kmeans": k-means labels. "k-means++", "random_from_data": one row for each component.
+        "random": posteriors drawn at random. "split": the heaviest components are split in two until there are K.
+    kind : str
+        A `covariance_type`.
+    floor : Floor
+    rng : numpy.random.RandomState
+        Read as scikit-learn reads it, so that the same state gives the same start; "split" is not one of theirs.
+
+    Notes
+    -----
+    Where values are missing, the start is that of the rows filled with the means of their features.
+    """
+    filled = _filled(rows)
+    mean, variance = filled.mean, filled.variance
+    variance = np.where(variance > 0, variance, 1.0)
+    empty = GMM(np.full(k, 1 / k), np.tile(mean, (k, 1)), COVARIANCES[kind].of(np.tile(variance, (k, 1))), mean)
+    parts = METHODS[method](filled, k, rng)
+    statistics = functools.reduce(operator.add, (empty.assigned(x, posteriors) for x, posteriors in parts))
+    return maximize(statistics, empty, floor=floor).model
+
+
+def _kmeans(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
+    from sklearn.cluster import KMeans
+
+    labels = KMeans(k, n_init=1, random_state=rng).fit(rows.x, sample_weight=rows.weights).labels_
+    for i, (x, weights) in enumerate(rows):
+        hard = np.eye(k)[labels[i * BLOCK : i * BLOCK + len(x)]]
+        yield x, hard if weights is None else hard * weights[:, None]
+
+
+def _random(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
+    for x, weights in rows:
+        drawn = rng.uniform(size=(len(x), k))
+        drawn /= drawn.sum(axis=1)[:, None]
+        yield x, drawn if weights is None else drawn * weights[:, None]
+
+
+def _random_from_data(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
+    shares = None if rows.weights is None else rows.weights / rows.weights.sum()
+    yield rows.x[rng.choice(len(rows), size=k, replace=False, p=shares)], np.eye(k)
+
+
+def _plusplus(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
+    from sklearn.cluster import kmeans_plusplus
+
+    x = rows.x - rows.mean if _far(rows) else rows.x
+    _, chosen = kmeans_plusplus(x, k, sample_weight=rows.weights, random_state=rng)
+    yield rows.x[chosen], np.eye(k)
+
+
+def _split(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
+    width = float(rows.variance.mean())
+    floor = Floor(absolute=1e-10 * width if width > 0 else 1.0)
+    seed = np.random.default_rng(rng.randint(2**31))
+    grown = initialize(rows.x, k, method="split", covariance="diag", seed=seed, floor=floor)
+    for x, weights in rows:
+        posteriors = grown.posteriors(x)
+        yield x, posteriors if weights is None else posteriors * weights[:, None]
+
+
+METHODS: dict[str, Callable[[Rows, int, np.random.RandomState], Parts]] = {
+    "kmeans": _kmeans,
+    "k-means++": _plusplus,
+    "random": _random,
+    "random_from_data": _random_from_data,
+    "split": _split,
+}
+"""Each gives rows and their posteriors, block by block."""
+
+
+def _filled(rows: Rows) -> Rows:
+    """Return rows in which means stand for missing values."""
+    missing = np.isnan(rows.x)
+    return Rows(np.where(missing, rows.mean, rows.x).astype(rows.x.dtype), rows.weights) if missing.any() else rows
+
+
+def _far(rows: Rows) -> bool:
+    """Whether the rows lie so far from zero that squared distances, expanded, would lose their digits."""
+    return bool((np.abs(rows.mean) > 1e4 * np.sqrt(rows.variance.max())).any())
