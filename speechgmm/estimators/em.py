@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import Rows
 from speechgmm.mixture import GMM, Floor, Statistics, Stop, Update, fit, maximize
 
-__all__ = ["Progress", "Run", "maximized", "run"]
+__all__ = ["ILL_DEFINED", "Progress", "Run", "maximized", "run"]
 
 ONCE = Stop(tolerance=0.0, max_iterations=1)
+SLACK = 10 * float(np.finfo(np.float64).eps)
 ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
     "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
@@ -66,9 +69,14 @@ class Progress:
 
 
 def maximized(statistics: Statistics, model: GMM, floor: Floor) -> Update[GMM]:
-    """Return the M-step's update, or scikit-learn's error where a component has collapsed."""
+    """Return the M-step's update, or scikit-learn's error where a component has collapsed.
+
+    As there, counts are a few units of rounding larger than they are: a component of one row keeps a variance that is
+    just above zero, also where nothing is added to it.
+    """
+    counts = np.where(statistics.counts > 0, statistics.counts + SLACK, 0.0)
     try:
-        return maximize(statistics, model, floor=floor)
+        return maximize(replace(statistics, counts=counts), model, floor=floor)
     except InvalidInput as error:
         raise InvalidInput(ILL_DEFINED) from error
 

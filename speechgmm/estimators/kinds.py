@@ -102,7 +102,7 @@ def check_weights(given: ArrayLike, k: int) -> Array:
     """Return starting weights (K,): from 0 to 1, with sum 1."""
     weights = _shaped(given, "weights", (k,))
     if weights.min() < 0 or weights.max() > 1:
-        found = f"max value {weights.max():.5f}, min value {weights.min():.5f}"
+        found = f"max value {weights.min():.5f}, min value {weights.max():.5f}"  # changed about there, too
         raise InvalidInput(f"The parameter 'weights' should be in the range [0, 1], but got {found}")
     single = getattr(given, "dtype", None) == np.float32
     if abs(weights.sum() - 1) > (1e-6 if single else 1e-8):

@@ -32,7 +32,7 @@ class Rows:
     x : ndarray, shape (N, D)
         float32 or float64; NaN where a value is missing.
     weights : ndarray, shape (N,), optional
-        How often each row counts, above 0; None where every row counts once.
+        How much each row counts beside the others: above 0, with mean 1; None where all count the same.
     """
 
     x: Array
@@ -112,6 +112,8 @@ def rows_of(x: Array, sample_weight: ArrayLike | None, n_components: int) -> Row
             refuse("sample weights", "be above 0 for some row", "zeros alone")
         if not counted.all():
             x, weights = x[counted], weights[counted]
+        weights = weights / weights.max()
+        weights = weights / weights.mean()
     if len(x) < n_components:
         found = f"n_components = {n_components}, n_samples = {len(x)}"
         raise InvalidInput(f"Expected n_samples >= n_components but got {found}")

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from speechgmm.errors import InvalidInput
+from speechgmm.estimators.em import ILL_DEFINED, maximized
 from speechgmm.estimators.rows import BLOCK, Rows
-from speechgmm.mixture import GMM, Floor, initialize, maximize
+from speechgmm.mixture import GMM, Floor, initialize
 from speechgmm.mixture.initialize import COVARIANCES
 from speechgmm.parallel import one_thread
 
@@ -42,6 +44,11 @@ def start(rows: Rows, k: int, *, method: str, kind: str, floor: Floor, rng: np.r
     Notes
     -----
     Where values are missing, the start is that of the rows filled with the means of their features.
+
+    Raises
+    ------
+    InvalidInput
+        If components collapse, or have no rows, and the floor adds nothing.
     """
     filled = _filled(rows)
     mean, variance = filled.mean, filled.variance
@@ -49,7 +56,9 @@ def start(rows: Rows, k: int, *, method: str, kind: str, floor: Floor, rng: np.r
     empty = GMM(np.full(k, 1 / k), np.tile(mean, (k, 1)), COVARIANCES[kind].of(np.tile(variance, (k, 1))), mean)
     parts = METHODS[method](filled, k, rng)
     statistics = functools.reduce(operator.add, (empty.assigned(x, posteriors) for x, posteriors in parts))
-    return maximize(statistics, empty, floor=floor).model
+    if not floor.absolute and not statistics.counts.all():
+        raise InvalidInput(ILL_DEFINED)
+    return maximized(statistics, empty, floor).model
 
 
 def _kmeans(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
