@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.em import ILL_DEFINED, maximized
 from speechgmm.estimators.rows import BLOCK, Rows
-from speechgmm.mixture import GMM, Floor, initialize
+from speechgmm.mixture import GMM, Floor, Tied, initialize
 from speechgmm.mixture.initialize import COVARIANCES
 from speechgmm.parallel import one_thread
 
@@ -54,7 +55,11 @@ def start(rows: Rows, k: int, *, method: str, kind: str, floor: Floor, rng: np.r
     mean, variance = filled.mean, filled.variance
     variance = np.where(variance > 0, variance, 1.0)
     empty = GMM(np.full(k, 1 / k), np.tile(mean, (k, 1)), COVARIANCES[kind].of(np.tile(variance, (k, 1))), mean)
-    parts = METHODS[method](filled, k, rng)
+    if method in SEEDS:
+        seeds = SEEDS[method](filled, k, rng)
+        found = maximized(empty.assigned(filled.x[seeds], np.eye(k)), empty, floor).model
+        return replace(found, covariance=_of_others(filled, seeds, floor)) if kind == "tied" else found
+    parts = POSTERIORS[method](filled, k, rng)
     statistics = functools.reduce(operator.add, (empty.assigned(x, posteriors) for x, posteriors in parts))
     if not floor.absolute and not statistics.counts.all():
         raise InvalidInput(ILL_DEFINED)
@@ -77,17 +82,16 @@ def _random(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
         yield x, drawn if weights is None else drawn * weights[:, None]
 
 
-def _random_from_data(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
+def _random_from_data(rows: Rows, k: int, rng: np.random.RandomState) -> Array:
     shares = None if rows.weights is None else rows.weights / rows.weights.sum()
-    yield rows.x[rng.choice(len(rows), size=k, replace=False, p=shares)], np.eye(k)
+    return rng.choice(len(rows), size=k, replace=False, p=shares)
 
 
-def _plusplus(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
+def _plusplus(rows: Rows, k: int, rng: np.random.RandomState) -> Array:
     from sklearn.cluster import kmeans_plusplus
 
-    x = rows.x - rows.mean if _far(rows) else rows.x
-    _, chosen = kmeans_plusplus(x, k, sample_weight=rows.weights, random_state=rng)
-    yield rows.x[chosen], np.eye(k)
+    seeds: Array = kmeans_plusplus(_near(rows), k, sample_weight=rows.weights, random_state=rng)[1]
+    return seeds
 
 
 def _split(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
@@ -100,14 +104,35 @@ def _split(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
         yield x, posteriors if weights is None else posteriors * weights[:, None]
 
 
-METHODS: dict[str, Callable[[Rows, int, np.random.RandomState], Parts]] = {
+POSTERIORS: dict[str, Callable[[Rows, int, np.random.RandomState], Parts]] = {
     "kmeans": _kmeans,
-    "k-means++": _plusplus,
     "random": _random,
-    "random_from_data": _random_from_data,
     "split": _split,
 }
 """Each gives rows and their posteriors, block by block."""
+SEEDS: dict[str, Callable[[Rows, int, np.random.RandomState], Array]] = {
+    "k-means++": _plusplus,
+    "random_from_data": _random_from_data,
+}
+"""Each gives the numbers of K rows, one for each component."""
+METHODS = (*POSTERIORS, *SEEDS)
+
+
+def _of_others(rows: Rows, seeds: Array, floor: Floor) -> Tied:
+    """Return the tied covariance that scikit-learn starts from where each component has one row.
+
+    It is the second moments of all other rows about zero, over the number of components.
+    """
+    second = np.zeros((rows.x.shape[1],) * 2)
+    near = Rows(_near(rows), rows.weights)
+    for i, (x, weights) in enumerate(near):
+        others = ~np.isin(np.arange(i * BLOCK, i * BLOCK + len(x)), seeds)
+        y = x[others].astype(np.float64)
+        second += y.T @ (y if weights is None else y * weights[others, None])
+    try:
+        return Tied(second / len(seeds) + floor.absolute * np.eye(len(second)))
+    except InvalidInput as error:
+        raise InvalidInput(ILL_DEFINED) from error
 
 
 def _filled(rows: Rows) -> Rows:
@@ -116,6 +141,7 @@ def _filled(rows: Rows) -> Rows:
     return Rows(np.where(missing, rows.mean, rows.x).astype(rows.x.dtype), rows.weights) if missing.any() else rows
 
 
-def _far(rows: Rows) -> bool:
-    """Whether the rows lie so far from zero that squared distances, expanded, would lose their digits."""
-    return bool((np.abs(rows.mean) > 1e4 * np.sqrt(rows.variance.max())).any())
+def _near(rows: Rows) -> Array:
+    """Return the rows, moved to zero where they lie so far off that their squares would lose the digits that differ."""
+    far = np.abs(rows.mean) > 1e4 * np.sqrt(rows.variance.max())
+    return rows.x - rows.mean if far.any() else rows.x
