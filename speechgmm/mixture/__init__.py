@@ -13,6 +13,7 @@ from speechgmm.mixture.initialize import initialize
 from speechgmm.mixture.matrices import Full, Tied
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.model import GMM, Sample
+from speechgmm.mixture.online import Online, blend, stepwise
 from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.mixture.train import fit_gmm
@@ -25,6 +26,7 @@ __all__ = [
     "Fit",
     "Floor",
     "Full",
+    "Online",
     "Sample",
     "Spherical",
     "Statistics",
@@ -33,10 +35,12 @@ __all__ = [
     "Update",
     "adapt",
     "adapt_iterated",
+    "blend",
     "fit",
     "fit_gmm",
     "initialize",
     "maximize",
     "sample_frames",
     "split",
+    "stepwise",
 ]

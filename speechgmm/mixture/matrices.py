@@ -86,9 +86,9 @@ class Full(Covariance):
             result[k] = z.T @ z
         return result
 
-    def imagined(self, offsets: Array) -> Array:
-        """Return matrix + offset offset', shape (K, D, D)."""
-        result: Array = self.matrices + offsets[:, :, None] * offsets[:, None, :]
+    def imagined(self, offsets: Array, counts: Array) -> Array:
+        """Return count * (matrix + offset offset'), shape (K, D, D)."""
+        result: Array = counts[:, None, None] * (self.matrices + offsets[:, :, None] * offsets[:, None, :])
         return result
 
     @classmethod
@@ -185,9 +185,9 @@ class Tied(Covariance):
         result: Array = (z.T @ z)[None]
         return result
 
-    def imagined(self, offsets: Array) -> Array:
-        """Return the sum over components of matrix + offset offset', shape (1, D, D)."""
-        result: Array = (len(offsets) * self.matrix + offsets.T @ offsets)[None]
+    def imagined(self, offsets: Array, counts: Array) -> Array:
+        """Return the sum over components of count * (matrix + offset offset'), shape (1, D, D)."""
+        result: Array = (counts.sum() * self.matrix + (offsets * counts[:, None]).T @ offsets)[None]
         return result
 
     @classmethod
@@ -280,10 +280,9 @@ def _clipped(matrices: Array, floor: Array) -> tuple[Array, int]:
         return matrices, 0
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(scaled)
-    low: Array = np.less(values, 1)
     raised = (vectors * np.maximum(values, 1)[:, None, :]) @ vectors.transpose(0, 2, 1)
     raised = raised * unit[:, :, None] * unit[:, None, :]
-    return np.where(low.any(axis=1, keepdims=True)[:, :, None], raised, matrices), int(low.sum())
+    return np.where(values[:, :1, None] < 1, raised, matrices), int(np.sum(values < 1))
 
 
 def _square_root(matrices: Array) -> Array:
