@@ -149,9 +149,8 @@ class MixtureBase(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _asked(self, X: ArrayLike) -> tuple[Any, Array]:
         """Return what answers, and the rows checked."""
         check_is_fitted(self)
-        x = validate_data(
-            self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", order="C"
-        )
+        rules = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan", "order": "C"}
+        x = validate_data(self, X, reset=False, **rules)
         return self._answering, x
 
     def _typed(self, answers: Array, x: Array) -> Array:

@@ -12,8 +12,9 @@ import numpy as np
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import Rows
 from speechgmm.mixture import GMM, Floor, Statistics, Stop, Update, fit, maximize
+from speechgmm.mixture.online import Online, stepwise
 
-__all__ = ["ILL_DEFINED", "Progress", "Run", "maximized", "run"]
+__all__ = ["ILL_DEFINED", "Progress", "Run", "learned", "maximized", "run"]
 
 ONCE = Stop(tolerance=0.0, max_iterations=1)
 SLACK = 10 * float(np.finfo(np.float64).eps)
@@ -77,6 +78,14 @@ def maximized(statistics: Statistics, model: GMM, floor: Floor) -> Update[GMM]:
     counts = np.where(statistics.counts > 0, statistics.counts + SLACK, 0.0)
     try:
         return maximize(replace(statistics, counts=counts), model, floor=floor)
+    except InvalidInput as error:
+        raise InvalidInput(ILL_DEFINED) from error
+
+
+def learned(state: Online, rows: Rows, floor: Floor, *, step: float | None) -> Online:
+    """Return stepwise EM's state after one more batch, or scikit-learn's error where a component has collapsed."""
+    try:
+        return stepwise(state, rows.x, sample_weight=rows.weights, step=step, floor=floor)
     except InvalidInput as error:
         raise InvalidInput(ILL_DEFINED) from error
 

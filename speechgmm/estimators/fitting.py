@@ -19,7 +19,7 @@ from sklearn.utils.validation import validate_data
 
 from speechgmm.estimators.density import MixtureBase
 from speechgmm.estimators.em import Progress, Run, run
-from speechgmm.estimators.rows import Rows, rows_of
+from speechgmm.estimators.rows import Rows, check_enough, rows_of
 from speechgmm.estimators.starts import METHODS
 from speechgmm.mixture.initialize import COVARIANCES
 
@@ -97,7 +97,8 @@ class MixtureFit(MixtureBase):
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
         self._validate_params()
         x = self._learned(X, reset=True)
-        rows = rows_of(x, sample_weight, self.n_components)
+        rows = rows_of(x, sample_weight)
+        check_enough(rows, self.n_components)
         self._check_parameters(rows)
         continued = self.warm_start and hasattr(self, "converged_")
         rng = check_random_state(self.random_state)
@@ -129,12 +130,10 @@ class MixtureFit(MixtureBase):
                 stacklevel=4,
             )
 
-    def _learned(self, X: ArrayLike, *, reset: bool) -> Array:
+    def _learned(self, X: ArrayLike, *, reset: bool, minimum: int = 2) -> Array:
         """Return rows to learn from, checked."""
-        kinds = [np.float64, np.float32]
-        x: Array = validate_data(
-            self, X, reset=reset, dtype=kinds, ensure_min_samples=2, ensure_all_finite="allow-nan", order="C"
-        )
+        rules = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan", "order": "C"}
+        x: Array = validate_data(self, X, reset=reset, ensure_min_samples=minimum, **rules)
         return x
 
     def _check_parameters(self, rows: Rows) -> None:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from speechgmm.estimators import kinds, starts
-from speechgmm.estimators.em import maximized
+from speechgmm.estimators.em import learned, maximized
 from speechgmm.estimators.fitting import MixtureFit
-from speechgmm.estimators.rows import Rows
+from speechgmm.estimators.rows import Rows, check_enough, rows_of
 from speechgmm.mixture import GMM, Floor, Update
+from speechgmm.mixture.online import Online
 
 Array = NDArray[Any]
 
@@ -134,6 +136,48 @@ class GaussianMixture(MixtureFit):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
+    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn from one more batch by stepwise EM (Cappe and Moulines 2009).
+
+        The first batch gives the start, and one step of EM on it; batch t = 2, 3, ... counts (t + 1)**-0.7 beside
+        what has been learned before. After a `fit`, batches go on from what it found. See `speechgmm.mixture.stepwise`.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            The first batch must hold as many rows as there are components, and two; batches should be of one size.
+        y : ignored
+        sample_weight : array-like of shape (N,), optional
+
+        Returns
+        -------
+        self : the estimator
+            With ``n_iter_`` batches so far, ``lower_bound_`` the running mean of the log-likelihood, and ``converged_``
+            False.
+        """
+        self._validate_params()
+        first = not hasattr(self, "means_")
+        x = self._learned(X, reset=first, minimum=2 if first else 1)
+        rows = rows_of(x, sample_weight)
+        if first:
+            check_enough(rows, self.n_components)
+            state = Online(self._start(rows, check_random_state(self.random_state)))
+        else:
+            state = self._state()
+        state = learned(state, rows, self._floor, step=1.0 if first else None)
+        self._publish(state.model, x.dtype)
+        self._online = state
+        self.converged_ = False
+        self.n_iter_ = state.updates
+        self.lower_bound_ = state.running.mean_log_likelihood
+        self.lower_bounds_ = [self.lower_bound_]
+        return self
+
+    def _state(self) -> Online:
+        """Return where stepwise EM stands: after the last batch, or at a mixture that came from elsewhere."""
+        state: Online | None = getattr(self, "_online", None)
+        return state if state is not None and state.model is self.mixture_ else Online(self.mixture_)
+
     @property
     def mixture_(self) -> GMM:
         """The fitted mixture as a `speechgmm.GMM`, in float64."""
@@ -194,7 +238,7 @@ class GaussianMixture(MixtureFit):
         return Floor(absolute=self.reg_covar, relative=0.0, occupancy=0.0, reseed=False, add=True)
 
     def _publish(self, model: GMM, dtype: Any) -> None:
-        self._gmm = model
+        self._gmm, self._online = model, None
         attributes = kinds.attributes_of(model, dtype)
         for field in fields(attributes):
             setattr(self, f"{field.name}_", getattr(attributes, field.name))

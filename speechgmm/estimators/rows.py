@@ -15,10 +15,11 @@ from speechgmm.parallel import Mapper, available_cores, single_threaded, threads
 
 Array = NDArray[Any]
 
-__all__ = ["Rows", "rows_of"]
+__all__ = ["Rows", "check_enough", "rows_of"]
 
 FARTHEST = 1e151
 """The largest entry, and one over the smallest spread of a feature: their squares still fit double precision."""
+ADVICE = "Choose another unit for them."
 BLOCK = 8192
 """Rows of a block, whatever the number of threads."""
 
@@ -95,47 +96,48 @@ def _allowed() -> int:
     return max((pool["num_threads"] for pool in threadpool_info()), default=1)
 
 
-def rows_of(x: Array, sample_weight: ArrayLike | None, n_components: int) -> Rows:
-    """Return the rows of `x` (N, D) that count, or say why nothing can be learned from them.
+def rows_of(x: Array, sample_weight: ArrayLike | None) -> Rows:
+    """Return the rows of `x` (N, D) that count.
 
     Raises
     ------
     InvalidInput
-        If weights are negative, not finite, of another shape or all zero; if fewer rows count than there are
-        components; if a feature is missing everywhere, or too large or too little spread to be squared.
+        If weights are negative, not finite, of another shape or all zero; or if entries are too large to be squared.
     """
-    weights = None
-    if sample_weight is not None:
-        weights = sample_weights(sample_weight, len(x))
-        counted = weights > 0
-        if not counted.any():
-            refuse("sample weights", "be above 0 for some row", "zeros alone")
-        if not counted.all():
-            x, weights = x[counted], weights[counted]
-        weights = weights / weights.max()
-        weights = weights / weights.mean()
-    if len(x) < n_components:
-        found = f"n_components = {n_components}, n_samples = {len(x)}"
+    largest = float(np.nanmax(np.abs(x), initial=0.0))
+    if largest > FARTHEST:
+        refuse("features", f"be at most {FARTHEST:g} in size", f"{largest:g}", ADVICE)
+    if sample_weight is None:
+        return Rows(x)
+    weights = sample_weights(sample_weight, len(x))
+    counted = weights > 0
+    if not counted.any():
+        refuse("sample weights", "be above 0 for some row", "zeros alone")
+    if not counted.all():
+        x, weights = x[counted], weights[counted]
+    weights = weights / weights.max()
+    return Rows(x, weights / weights.mean())
+
+
+def check_enough(rows: Rows, n_components: int) -> None:
+    """Say why rows are not enough to start from.
+
+    Raises
+    ------
+    InvalidInput
+        If there are fewer rows than components; if a feature is missing in all of them, or spread too little for
+        its squares to be told from zero.
+    """
+    if len(rows) < n_components:
+        found = f"n_components = {n_components}, n_samples = {len(rows)}"
         raise InvalidInput(f"Expected n_samples >= n_components but got {found}")
-    _within_reach(x)
-    return Rows(np.ascontiguousarray(x), weights)
-
-
-def _within_reach(x: Array) -> None:
-    """Refuse features that are missing everywhere, or whose squares do not fit double precision."""
-    there = ~np.isnan(x)
-    if not there.any(axis=0).all():
-        feature = int(np.flatnonzero(~there.any(axis=0))[0])
-        refuse("every feature", "be there in some row", f"feature {feature} missing in all {len(x)} rows", "Remove it.")
-    low, high = np.nanmin(x, axis=0).astype(np.float64), np.nanmax(x, axis=0).astype(np.float64)
-    largest = np.maximum(np.abs(low), np.abs(high))
-    advice = "Choose another unit for it."
-    if largest.max() > FARTHEST:
-        feature = int(largest.argmax())
-        refuse("features", f"be at most {FARTHEST:g} in size", f"{largest[feature]:g} in feature {feature}", advice)
-    spread = high - low
+    empty = np.isnan(rows.x).all(axis=0)
+    if empty.any():
+        feature = int(empty.argmax())
+        refuse("every feature", "be there in some row", f"feature {feature} missing in all {len(rows)}", "Remove it.")
+    spread = np.nanmax(rows.x, axis=0).astype(np.float64) - np.nanmin(rows.x, axis=0)
     narrow = (spread > 0) & (spread < 1 / FARTHEST)
     if narrow.any():
-        feature = int(np.flatnonzero(narrow)[0])
+        feature = int(narrow.argmax())
         rule = f"be constant, or spread over at least {1 / FARTHEST:g}"
-        refuse("features", rule, f"a spread of {spread[feature]:g} in feature {feature}", advice)
+        refuse("features", rule, f"a spread of {spread[feature]:g} in feature {feature}", ADVICE)
