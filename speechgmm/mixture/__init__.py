@@ -12,6 +12,7 @@ from speechgmm.mixture.em import Fit, Stop, Update, fit
 from speechgmm.mixture.initialize import initialize
 from speechgmm.mixture.matrices import Full, Tied
 from speechgmm.mixture.maximize import Floor, maximize, split
+from speechgmm.mixture.missing import Incomplete, impute
 from speechgmm.mixture.model import GMM, Sample
 from speechgmm.mixture.online import Online, blend, stepwise
 from speechgmm.mixture.spherical import Spherical
@@ -26,6 +27,7 @@ __all__ = [
     "Fit",
     "Floor",
     "Full",
+    "Incomplete",
     "Online",
     "Sample",
     "Spherical",
@@ -38,6 +40,7 @@ __all__ = [
     "blend",
     "fit",
     "fit_gmm",
+    "impute",
     "initialize",
     "maximize",
     "sample_frames",

@@ -118,7 +118,7 @@ class Full(Covariance):
 
     def shift(self) -> Array:
         """Return the symmetric square root times a vector of ones: within reach also where features are correlated."""
-        result: Array = _square_root(self.matrices).sum(axis=2)
+        result: Array = square_root(self.matrices).sum(axis=2)
         return result
 
     def colored(self, normal: Array, components: Array) -> Array:
@@ -216,7 +216,7 @@ class Tied(Covariance):
 
     def shift(self) -> Array:
         """Return the symmetric square root times a vector of ones, shape (1, D)."""
-        result: Array = _square_root(self.matrix[None]).sum(axis=2)
+        result: Array = square_root(self.matrix[None]).sum(axis=2)
         return result
 
     def colored(self, normal: Array, components: Array) -> Array:
@@ -285,7 +285,7 @@ def _clipped(matrices: Array, floor: Array) -> tuple[Array, int]:
     return np.where(values[:, :1, None] < 1, raised, matrices), int(np.sum(values < 1))
 
 
-def _square_root(matrices: Array) -> Array:
+def square_root(matrices: Array) -> Array:
     """Return the symmetric square roots of matrices (K, D, D)."""
     values, vectors = np.linalg.eigh(matrices)
     result: Array = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]) @ vectors.transpose(0, 2, 1)
