@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -12,7 +14,8 @@ import numpy as np
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import Rows
 from speechgmm.mixture import GMM, Floor, Statistics, Stop, Update, fit, maximize
-from speechgmm.mixture.online import Online, stepwise
+from speechgmm.mixture.missing import Incomplete
+from speechgmm.mixture.online import EXPONENT, Online, blend
 
 __all__ = ["ILL_DEFINED", "Progress", "Run", "learned", "maximized", "run"]
 
@@ -82,12 +85,14 @@ def maximized(statistics: Statistics, model: GMM, floor: Floor) -> Update[GMM]:
         raise InvalidInput(ILL_DEFINED) from error
 
 
-def learned(state: Online, rows: Rows, floor: Floor, *, step: float | None) -> Online:
-    """Return stepwise EM's state after one more batch, or scikit-learn's error where a component has collapsed."""
-    try:
-        return stepwise(state, rows.x, sample_weight=rows.weights, step=step, floor=floor)
-    except InvalidInput as error:
-        raise InvalidInput(ILL_DEFINED) from error
+def learned(state: Online, rows: Rows, floor: Floor, *, step: float | None = None) -> Online:
+    """Return the state of stepwise EM after one more batch; `speechgmm.mixture.stepwise` has the rule and the step."""
+    taken = (state.updates + 2) ** -EXPONENT if step is None else step
+    reader = Incomplete(state.model) if rows.incomplete else state.model
+    new = functools.reduce(operator.add, rows.map(reader.statistics, rows))
+    running = blend(state.running, new, taken)
+    update = maximized((new.frames / taken) * running, state.model, floor)
+    return Online(update.model, running, state.updates + 1)
 
 
 def run(
@@ -110,6 +115,8 @@ def run(
     """
     bounds: list[float] = []
     converged = False
+    if rows.incomplete:
+        model, m_step = Incomplete(model), _through_incomplete(m_step)
     while len(bounds) < max_iter and not converged:
         step = fit(model, rows, m_step, stop=ONCE, mapper=rows.map)
         model, bound = step.model, step.objective[0]
@@ -119,4 +126,14 @@ def run(
         progress.step(len(bounds), change)
     if max_iter:
         progress.end(before, converged)
-    return Run(model, tuple(bounds), converged)
+    return Run(model.model if rows.incomplete else model, tuple(bounds), converged)
+
+
+def _through_incomplete(m_step: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an M-step of models that read NaN as missing."""
+
+    def wrapped(statistics: Any, model: Incomplete) -> Update[Incomplete]:
+        update = m_step(statistics, model.model)
+        return Update(Incomplete(update.model), update.notes)
+
+    return wrapped

@@ -103,6 +103,8 @@ class GaussianMixture(MixtureFit):
         "precisions_init": ["array-like", None],
     }
 
+    _online: Online | None
+
     def __init__(
         self,
         n_components: int = 1,
@@ -238,7 +240,8 @@ class GaussianMixture(MixtureFit):
         return Floor(absolute=self.reg_covar, relative=0.0, occupancy=0.0, reseed=False, add=True)
 
     def _publish(self, model: GMM, dtype: Any) -> None:
-        self._gmm, self._online = model, None
+        self._gmm = model
+        self._online = None
         attributes = kinds.attributes_of(model, dtype)
         for field in fields(attributes):
             setattr(self, f"{field.name}_", getattr(attributes, field.name))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import refuse, sample_weights
+from speechgmm.checks import LARGEST, SMALLEST, refuse, sample_weights
 from speechgmm.errors import InvalidInput
 from speechgmm.parallel import Mapper, available_cores, single_threaded, threads
 
@@ -17,8 +18,6 @@ Array = NDArray[Any]
 
 __all__ = ["Rows", "check_enough", "rows_of"]
 
-FARTHEST = 1e151
-"""The largest entry, and one over the smallest spread of a feature: their squares still fit double precision."""
 ADVICE = "Choose another unit for them."
 BLOCK = 8192
 """Rows of a block, whatever the number of threads."""
@@ -48,6 +47,11 @@ class Rows:
     def __len__(self) -> int:
         """N."""
         return len(self.x)
+
+    @cached_property
+    def incomplete(self) -> bool:
+        """Whether any value is missing."""
+        return bool(np.isnan(self.x).any())
 
     @property
     def mean(self) -> Array:
@@ -97,7 +101,7 @@ def _allowed() -> int:
 
 
 def rows_of(x: Array, sample_weight: ArrayLike | None) -> Rows:
-    """Return the rows of `x` (N, D) that count.
+    """Return the rows of `x` (N, D) that count: of a weight above 0, with some value that is not missing.
 
     Raises
     ------
@@ -105,16 +109,18 @@ def rows_of(x: Array, sample_weight: ArrayLike | None) -> Rows:
         If weights are negative, not finite, of another shape or all zero; or if entries are too large to be squared.
     """
     largest = float(np.nanmax(np.abs(x), initial=0.0))
-    if largest > FARTHEST:
-        refuse("features", f"be at most {FARTHEST:g} in size", f"{largest:g}", ADVICE)
-    if sample_weight is None:
-        return Rows(x)
-    weights = sample_weights(sample_weight, len(x))
-    counted = weights > 0
+    if largest > LARGEST:
+        refuse("features", f"be at most {LARGEST:g} in size", f"{largest:g}", ADVICE)
+    counted = ~np.isnan(x).all(axis=1)
+    weights = None if sample_weight is None else sample_weights(sample_weight, len(x))
+    if weights is not None:
+        counted &= weights > 0
     if not counted.any():
-        refuse("sample weights", "be above 0 for some row", "zeros alone")
+        refuse("some row", "have a value, and a weight that is not zero", "none")
     if not counted.all():
-        x, weights = x[counted], weights[counted]
+        x, weights = x[counted], None if weights is None else weights[counted]
+    if weights is None:
+        return Rows(x)
     weights = weights / weights.max()
     return Rows(x, weights / weights.mean())
 
@@ -136,8 +142,8 @@ def check_enough(rows: Rows, n_components: int) -> None:
         feature = int(empty.argmax())
         refuse("every feature", "be there in some row", f"feature {feature} missing in all {len(rows)}", "Remove it.")
     spread = np.nanmax(rows.x, axis=0).astype(np.float64) - np.nanmin(rows.x, axis=0)
-    narrow = (spread > 0) & (spread < 1 / FARTHEST)
+    narrow = (spread > 0) & (spread < SMALLEST)
     if narrow.any():
         feature = int(narrow.argmax())
-        rule = f"be constant, or spread over at least {1 / FARTHEST:g}"
+        rule = f"be constant, or spread over at least {SMALLEST:g}"
         refuse("features", rule, f"a spread of {spread[feature]:g} in feature {feature}", ADVICE)
