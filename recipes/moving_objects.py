@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
-__all__ = ["Video", "video"]
+from speechgmm.mixture import Tracked
+
+__all__ = ["HEIGHT", "WIDTH", "Video", "identities_kept", "video"]
 
 WIDTH, HEIGHT, PILLAR = 320, 240, (150, 172)
 """Pixels; the pillar covers these columns."""
@@ -61,3 +65,21 @@ def _ellipse(x: NDArray, y: NDArray, center: NDArray, axes: NDArray, angle: floa
     v = (y - center[1]) * np.cos(angle) - (x - center[0]) * np.sin(angle)
     result: NDArray[np.bool_] = (u / axes[0]) ** 2 + (v / axes[1]) ** 2 <= 1
     return result
+
+
+def identities_kept(video: Video, tracked: Sequence[Tracked], *, reach: float = 15.0) -> float:
+    """Return the share of frames in which every object in view has the identity that it had when it was first found.
+
+    An object is in view where at least half of it is, and is found by the nearest component within `reach` pixels.
+    """
+    first: dict[int, int] = {}
+    right = []
+    for centers, visible, result in zip(video.centers, video.visible, tracked, strict=True):
+        there = np.flatnonzero(visible >= 0.5)
+        means = np.zeros((0, 2)) if result.mixture is None else result.mixture.means[:, :2]
+        distance = np.linalg.norm(centers[there, None] - means, axis=2)
+        pairs = zip(*linear_sum_assignment(np.where(distance > reach, 1e6, distance)), strict=True)
+        found = {int(there[i]): int(result.identities[j]) for i, j in pairs if distance[i, j] <= reach}
+        first = found | first
+        right.append(all(found.get(int(k)) == first.get(int(k), -1) for k in there))
+    return float(np.mean(right))

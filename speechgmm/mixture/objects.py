@@ -16,7 +16,7 @@ from speechgmm.mixture.model import GMM
 
 Array = NDArray[Any]
 
-__all__ = ["Background", "Objects", "blend", "explain", "objects_of"]
+__all__ = ["Background", "Objects", "explain", "learn", "objects_of"]
 
 THINNEST = 0.1
 """The least deviation of an object, as a share of that of a new one."""
@@ -124,7 +124,7 @@ def explain(objects: Objects, y: Array, background: Background) -> Array:
     return result
 
 
-def blend(expected: Objects, y: Array, posteriors: Array, weights: Array, steps: Array) -> tuple[Objects, Array]:
+def learn(expected: Objects, y: Array, posteriors: Array, weights: Array, steps: Array) -> tuple[Objects, Array]:
     """Return the objects after S = (1 - step) * S + step * new and the M-step, and the share of the new in each.
 
     Parameters

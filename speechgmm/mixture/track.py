@@ -22,7 +22,7 @@ from speechgmm.checks import finite, integer, matrix, number, numeric, refuse
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.groups import find_groups, pair
 from speechgmm.mixture.model import GMM
-from speechgmm.mixture.objects import Background, Objects, blend, explain, objects_of
+from speechgmm.mixture.objects import Background, Objects, explain, learn, objects_of
 from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
@@ -240,7 +240,7 @@ def _advance(state: _State, x: Points, settings: _Settings) -> tuple[_State, Tra
     steps, now = np.maximum(settings.step, 1 / (before.ages + 2)), expected
     posteriors = explain(now, y, state.background)
     for _ in range(settings.iterations - 1):
-        now, _ = blend(expected, y, posteriors, x.weights, steps)
+        now, _ = learn(expected, y, posteriors, x.weights, steps)
         posteriors = explain(now, y, state.background)
     free = x.weights * (1 - posteriors.sum(axis=1))
     loose = np.flatnonzero(free > 0.5 * x.weights)
@@ -286,7 +286,7 @@ def _learned(
     steps, seen = rule
     away = before.missed + 1
     late = seen & (before.missed > 0)
-    now, alpha = blend(expected, y, posteriors, weights, np.where(late, np.maximum(steps, away / (away + 1)), steps))
+    now, alpha = learn(expected, y, posteriors, weights, np.where(late, np.maximum(steps, away / (away + 1)), steps))
     young = np.where(before.ages > 0, 6 / ((before.ages + 1) * (before.ages + 2)), 0.0)
     beta = np.where(late, 1 / away, np.maximum(alpha / (2 - alpha), young))  # of what alpha moved the mean by
     beta[(before.ages == 0) | ~seen] = 0.0

@@ -1,0 +1,107 @@
+"""Tracking: five objects that cross, hide behind a pillar, come and go, in a video that is generated here.
+
+The pixels that differ from the backdrop, as points of position and brightness, are tracked by a mixture of one
+component an object; a picture of the paths and an animation are saved. A folder of images is tracked the same way:
+
+    python recipes/track_objects.py [--out FOLDER] [--images FOLDER] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from moving_objects import identities_kept, video
+from numpy.typing import NDArray
+
+from speechgmm.mixture import Full, Tracked, track
+
+NEW = np.diag([5.0, 5.0, 2.0]) ** 2
+"""What a new object looks like: 5 pixels of deviation right and up, 2 hundredths of brightness."""
+
+
+def run(out: Path, *, images: Path | None = None, seed: int = 0) -> dict[str, float]:
+    """Track, print, save the pictures, and return what was measured."""
+    truth = None if images else video(seed=seed)
+    frames = read(images) if images else truth.images
+    points = foreground(frames)
+    corner = [frames.shape[2], frames.shape[1], 100.0]
+    start = time.process_time()
+    tracked = list(track(Full(NEW[None]), points, region=[[0.0, 0.0, 0.0], corner]))
+    speed = len(frames) / (time.process_time() - start)
+    found = {"objects": float(len({i for t in tracked for i in t.identities.tolist()})), "frames_per_second": speed}
+    print(f"{found['objects']:.0f} objects in {len(frames)} frames, {speed:.0f} frames a second of one core.")
+    if truth:
+        found["identities_kept"] = identities_kept(truth, tracked)
+        print(f"In {found['identities_kept']:.1%} of the frames every object in view has its own identity.")
+    out.mkdir(parents=True, exist_ok=True)
+    draw(frames, tracked, out)
+    print(f"Pictures: {out / 'track_objects.png'}, {out / 'track_objects.gif'}")
+    return found
+
+
+def read(folder: Path) -> NDArray[np.float32]:
+    """Return the images of a folder in the order of their names, as brightness of 0 to 1, shape (T, height, width)."""
+    from PIL import Image
+
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in Image.registered_extensions())
+    if not files:
+        raise SystemExit(f"{folder} holds no images.")
+    images = [np.asarray(Image.open(file).convert("L"), dtype=np.float32) / 255 for file in files]
+    if len({image.shape for image in images}) > 1:
+        raise SystemExit(f"The images of {folder} must have one size.")
+    return np.array(images)
+
+
+def foreground(frames: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+    """Return x, y and brightness (in hundredths) of the pixels that are not like the median of their place."""
+    backdrop = np.median(frames[:: max(1, len(frames) // 60)], axis=0)
+    places = [np.nonzero(np.abs(frame - backdrop) > 0.15) for frame in frames]
+    return [
+        np.stack([x, y, 100 * frame[y, x]], axis=1).astype(float) for frame, (y, x) in zip(frames, places, strict=True)
+    ]
+
+
+def draw(frames: NDArray[np.float32], tracked: list[Tracked], out: Path) -> None:
+    """Save the paths, and an animation of every third frame."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.animation import FuncAnimation, PillowWriter
+
+    from speechgmm.plot import plot_mixture, plot_tracks
+
+    size = (frames.shape[2], frames.shape[1])
+
+    def scene(i: int, ax: plt.Axes) -> None:
+        ax.clear()
+        ax.imshow(frames[i], cmap="gray", vmin=0, vmax=1)
+        if tracked[i].mixture is not None:
+            plot_mixture(tracked[i].mixture, identities=tracked[i].identities, deviations=[2.0], ax=ax)
+        ax.set(xlim=(0, size[0]), ylim=(size[1], 0), xticks=[], yticks=[])
+
+    figure, axes = plt.subplots(1, 2, figsize=(13, 5.2), layout="constrained")
+    middle = len(frames) // 2
+    scene(middle, axes[0])
+    axes[0].set_title(f"Frame {middle}, ellipses of two deviations")
+    plot_tracks(tracked, ax=axes[1])
+    axes[1].set(xlim=(0, size[0]), ylim=(size[1], 0), aspect="equal", title="Paths (dotted: hidden)")
+    figure.savefig(out / "track_objects.png", dpi=110)
+    plt.close(figure)
+    figure, ax = plt.subplots(figsize=(4, 4 * size[1] / size[0]))
+    figure.subplots_adjust(0, 0, 1, 1)
+    animation = FuncAnimation(figure, lambda i: scene(i, ax), frames=range(0, len(frames), 3))
+    animation.save(out / "track_objects.gif", writer=PillowWriter(fps=10), dpi=80)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder for the pictures (default: results)")
+    parser.add_argument("--images", type=Path, help="a folder of images of one size, in the order of their names")
+    parser.add_argument("--seed", type=int, default=0, help="another video (default: 0)")
+    given = parser.parse_args()
+    run(given.out, images=given.images, seed=given.seed)
