@@ -34,8 +34,8 @@ def run(out: Path) -> dict[str, float]:
         print(f"{name:16s}{best.n_components} components, {best.covariance:10s}{best.value(name):10.3f}")
     best = choice.best.model
     many = next(c.model for c in choice.candidates if (c.covariance, c.n_components) == ("full", 8))
-    merged = reduce(many, limit=0.06)
-    print(f"8 full components with the like merged (at most 0.06 nats each): {merged.model.n_components} are left.")
+    merged = reduce(many, limit=0.2)
+    print(f"8 full components with the like merged (at most 0.2 nats each): {merged.model.n_components} are left.")
     found = {name: float(choice.ranked(name)[0].n_components) for name in CRITERIA}
     found["rand_index"] = float(adjusted_rand_score(data.components, best.posteriors(data.frames).argmax(axis=1)))
     found["merged"] = float(merged.model.n_components)

@@ -1,8 +1,8 @@
 """Density estimation: the probability density of data with several modes, and new data drawn from it.
 
 The truth, two moons and a cloud, is known, so that the estimate can be measured: by the Kullback-Leibler divergence
-from it, next to one Gaussian and scikit-learn's kernel density at its best bandwidth. A picture of the data, the density
-and new data is saved:
+from it, next to one Gaussian and scikit-learn's kernel density at its best bandwidth. A picture of the data, the
+density and new data is saved:
 
     python recipes/density.py [--out FOLDER]
 """

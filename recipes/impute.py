@@ -21,7 +21,7 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
 import speechgmm
-from speechgmm.mixture import Fit, Floor, fit_gmm, impute
+from speechgmm.mixture import Floor, fit_gmm, impute
 
 Array = NDArray[np.float64]
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -42,27 +42,22 @@ def read() -> dict[str, Array]:
 def run(out: Path) -> dict[str, dict[str, float]]:
     """Fill in, print, save the picture, and return the errors by data and method."""
     errors: dict[str, dict[str, float]] = {}
-    fits: dict[str, Fit] = {}
     shown: list[tuple[str, Array]] = []
     for name, x in read().items():
         hole = np.random.default_rng(1).random(x.shape) < 0.3
         given = np.where(hole, np.nan, x)
-        settings = {"covariance": "full", "missing": True, "floor": Floor(relative=0.01)}
-        fits[name] = fit_gmm(given, COMPONENTS[name], **settings)
+        fit = fit_gmm(given, COMPONENTS[name], covariance="full", missing=True, floor=Floor(relative=0.01))
         filled = {
             "mean": SimpleImputer().fit_transform(given),
             "KNNImputer": KNNImputer().fit_transform(given),
             "IterativeImputer": IterativeImputer(max_iter=50, tol=0.01, random_state=0).fit_transform(given),
-            "mixture": impute(fits[name].model, given),
+            "mixture": impute(fit.model, given),
         }
         errors[name] = {method: float(np.sqrt(np.mean((y - x)[hole] ** 2))) for method, y in filled.items()}
-        rises = min(np.diff(fits[name].objective))
-        print(
-            f"{name}: the log-likelihood rises in all {len(fits[name].objective)} iterations, by at least {rises:.1g}."
-        )
-        errors[name]["least_rise"] = float(rises)
-        if name == "iris":
-            shown = [("complete", x), ("mean", filled["mean"]), ("mixture", filled["mixture"])]
+        rises = np.diff(fit.objective)
+        print(f"{name}: the log-likelihood changes by at least {rises.min():+.1g} nats in {len(rises)} iterations.")
+        errors[name]["least_rise"] = float(rises.min())
+        shown = shown or [("complete", x), ("mean", filled["mean"]), ("mixture", filled["mixture"])]
     table = Table(title="Error where 30 % are missing", title_justify="left")
     for column in ("data", *filled):
         table.add_column(column, justify="left" if column == "data" else "right")
@@ -89,9 +84,8 @@ def draw(shown: list[tuple[str, Array]], errors: dict[str, dict[str, float]], pi
         ax.scatter(*x[changed][:, [0, 2]].T, s=14, color="#c8553d", alpha=0.7, linewidths=0)
         ax.set(title=f"Iris, {title}", xlabel="sepal length", ylabel="petal length", xlim=(-2.2, 2.7), ylim=(-2, 2.2))
     methods = [m for m in errors["iris"] if m != "least_rise"]
-    for i, (name, row) in enumerate(errors.items()):
-        color = ("#0b6e99", "#e69f00")[i]
-        axes[3].barh(np.arange(4) + 0.2 - 0.4 * i, [row[m] for m in methods], 0.38, color=color, label=name)
+    for (name, row), color, side in zip(errors.items(), ("#0b6e99", "#e69f00"), (-0.2, 0.2), strict=True):
+        axes[3].barh(np.arange(4) + side, [row[m] for m in methods], 0.38, color=color, label=name)
     axes[3].set_yticks(range(4), methods)
     axes[3].set(title="Error of what was filled in (deviations)", xlim=(0, 1.25))
     axes[3].invert_yaxis()

@@ -47,11 +47,9 @@ def read(folder: Path) -> NDArray[np.float32]:
     from PIL import Image
 
     files = sorted(f for f in folder.iterdir() if f.suffix.lower() in Image.registered_extensions())
-    if not files:
-        raise SystemExit(f"{folder} holds no images.")
     images = [np.asarray(Image.open(file).convert("L"), dtype=np.float32) / 255 for file in files]
-    if len({image.shape for image in images}) > 1:
-        raise SystemExit(f"The images of {folder} must have one size.")
+    if len({image.shape for image in images}) != 1:
+        raise SystemExit(f"{folder} must hold images of one size; got {len(images)} images.")
     return np.array(images)
 
 
@@ -59,9 +57,8 @@ def foreground(frames: NDArray[np.float32]) -> list[NDArray[np.float64]]:
     """Return x, y and brightness (in hundredths) of the pixels that are not like the median of their place."""
     backdrop = np.median(frames[:: max(1, len(frames) // 60)], axis=0)
     places = [np.nonzero(np.abs(frame - backdrop) > 0.15) for frame in frames]
-    return [
-        np.stack([x, y, 100 * frame[y, x]], axis=1).astype(float) for frame, (y, x) in zip(frames, places, strict=True)
-    ]
+    pairs = zip(frames, places, strict=True)
+    return [np.stack([x, y, 100 * frame[y, x]], axis=1).astype(float) for frame, (y, x) in pairs]
 
 
 def draw(frames: NDArray[np.float32], tracked: list[Tracked], out: Path) -> None:
@@ -74,24 +71,23 @@ def draw(frames: NDArray[np.float32], tracked: list[Tracked], out: Path) -> None
 
     from speechgmm.plot import plot_mixture, plot_tracks
 
-    size = (frames.shape[2], frames.shape[1])
+    height, width = frames.shape[1:]
 
     def scene(i: int, ax: plt.Axes) -> None:
         ax.clear()
         ax.imshow(frames[i], cmap="gray", vmin=0, vmax=1)
         if tracked[i].mixture is not None:
             plot_mixture(tracked[i].mixture, identities=tracked[i].identities, deviations=[2.0], ax=ax)
-        ax.set(xlim=(0, size[0]), ylim=(size[1], 0), xticks=[], yticks=[])
+        ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
 
     figure, axes = plt.subplots(1, 2, figsize=(13, 5.2), layout="constrained")
-    middle = len(frames) // 2
-    scene(middle, axes[0])
-    axes[0].set_title(f"Frame {middle}, ellipses of two deviations")
+    scene(len(frames) // 2, axes[0])
+    axes[0].set_title(f"Frame {len(frames) // 2}, ellipses of two deviations")
     plot_tracks(tracked, ax=axes[1])
-    axes[1].set(xlim=(0, size[0]), ylim=(size[1], 0), aspect="equal", title="Paths (dotted: hidden)")
+    axes[1].set(xlim=(0, width), ylim=(height, 0), aspect="equal", title="Paths (dotted: hidden)")
     figure.savefig(out / "track_objects.png", dpi=110)
     plt.close(figure)
-    figure, ax = plt.subplots(figsize=(4, 4 * size[1] / size[0]))
+    figure, ax = plt.subplots(figsize=(4, 4 * height / width))
     figure.subplots_adjust(0, 0, 1, 1)
     animation = FuncAnimation(figure, lambda i: scene(i, ax), frames=range(0, len(frames), 3))
     animation.save(out / "track_objects.gif", writer=PillowWriter(fps=10), dpi=80)

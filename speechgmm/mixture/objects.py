@@ -99,7 +99,10 @@ def objects_of(model: GMM | Covariance, d: int) -> Objects:
         size = np.log(np.broadcast_to(model.covariance.deviations(), model.means.shape)).sum(axis=1)
         typical = int(np.argsort(size, kind="stable")[len(size) // 2])
         pool = model.covariance.take(np.concatenate([[typical], np.arange(len(size))]))
-        means, counts = model.means, np.maximum(model.weights, 1e-3 / len(size))  # weight 0 would never find a point
+        means, counts = (
+            model.means,
+            np.maximum(model.weights, 1e-3 / len(size)),
+        )  # none is 0: what is imagined of it counts
     else:
         pool, means, counts = model.take(np.array([0])), np.zeros((0, d)), np.zeros(0)
     k = len(means)
@@ -108,17 +111,18 @@ def objects_of(model: GMM | Covariance, d: int) -> Objects:
     return Objects(pool, means, counts, np.zeros((k, d)), none, none, np.arange(k), scale)
 
 
-def explain(objects: Objects, y: Array, background: Background) -> Array:
+def explain(objects: Objects, y: Array, background: Background, least: float) -> Array:
     """Return the posterior of each visible object for each point of `y` (n, D), shape (n, K): the E-step.
 
-    Hidden objects explain nothing; what is missing to 1 is the background's.
+    Hidden objects explain nothing; what is missing to 1 is the background's. An object is expected to have `least`
+    points at least, lest one that has lost its points leave them to the background for good.
     """
     result = np.zeros((len(y), len(objects.means)))
     visible = np.flatnonzero(objects.missed == 0)
     if visible.size and len(y):
         joint = np.empty((len(y), len(visible) + 1))
         joint[:, :-1] = objects.pool.take(visible + 1).log_components(y, objects.means[visible])
-        joint[:, :-1] += np.log(objects.counts[visible])
+        joint[:, :-1] += np.log(np.maximum(objects.counts[visible], least))
         joint[:, -1] = np.log(background.count) + background.log_density(objects.scale)
         result[:, visible] = log_sum(joint)[1][:, :-1]
     return result
@@ -143,6 +147,8 @@ def learn(expected: Objects, y: Array, posteriors: Array, weights: Array, steps:
     Objects
     ndarray, shape (K,)
     """
+    if not len(expected.means):
+        return expected, np.zeros(0)
     new = posteriors * weights[:, None]
     counts = new.sum(axis=0)
     sure = (new * posteriors).sum(axis=0) / np.where(counts > 0, counts, 1.0)

@@ -234,14 +234,15 @@ def _advance(state: _State, x: Points, settings: _Settings) -> tuple[_State, Tra
     """Return the state after one frame, and what is told of it."""
     state = _ready(state, x, settings)
     # moments are taken about the middle of the region, so that a large offset of the positions costs no precision
-    origin = np.where(np.isfinite(state.background.low), (state.background.low + state.background.high) / 2, 0.0)
+    corners = np.array([state.background.low, state.background.high])
+    origin = corners.mean(axis=0) if np.isfinite(corners).all() else np.zeros(corners.shape[1])
     before, y = state.objects, x.positions - origin
     expected = replace(before, means=before.means + before.velocities - origin)
     steps, now = np.maximum(settings.step, 1 / (before.ages + 2)), expected
-    posteriors = explain(now, y, state.background)
+    posteriors = explain(now, y, state.background, settings.least)
     for _ in range(settings.iterations - 1):
         now, _ = learn(expected, y, posteriors, x.weights, steps)
-        posteriors = explain(now, y, state.background)
+        posteriors = explain(now, y, state.background, settings.least)
     free = x.weights * (1 - posteriors.sum(axis=1))
     loose = np.flatnonzero(free > 0.5 * x.weights)
     groups = [loose[g] for g in find_groups(y[loose], x.weights[loose], before.scale, settings.least)]
@@ -305,7 +306,7 @@ def _turned(state: _State, middles: Array, masses: Array, noise: float, settings
     deaths = np.delete(objects.identities, alive)
     old = state.middles if settings.births else state.middles[:0]
     pairs = pair(old / objects.scale, middles / objects.scale, np.full(len(old), settings.reach))
-    i, j = np.array(pairs, dtype=int).reshape(-1, 2).T
+    i, j = np.array(sorted(pairs, key=lambda found: found[1]), dtype=int).reshape(-1, 2).T
     births = np.arange(state.next, state.next + len(pairs))
     objects = objects.take(alive).with_born(middles[j], masses[j], middles[j] - old[i], births)
     result = Tracked(
