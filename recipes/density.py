@@ -43,7 +43,7 @@ def run(out: Path) -> dict[str, float]:
     """Fit, print, save the picture, and return what was measured."""
     true = truth()
     x, test = true.sample(1500, seed=1).frames, true.sample(20_000, seed=2).frames
-    choice = choose(x, range(4, 19, 2), covariances=["full"], starts=2)
+    choice = choose(x, range(6, 15, 2), covariances=["full"], starts=2)
     best = choice.best.model
     new = best.sample(1500, seed=3).frames
     limit = np.quantile(true.log_density(test), 0.05)

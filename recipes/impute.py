@@ -80,8 +80,7 @@ def draw(shown: list[tuple[str, Array]], errors: dict[str, dict[str, float]], pi
     complete = shown[0][1]
     for ax, (title, x) in zip(axes, shown, strict=False):
         changed = (x[:, [0, 2]] != complete[:, [0, 2]]).any(axis=1)
-        ax.scatter(*x[~changed][:, [0, 2]].T, s=14, color="#0b6e99", alpha=0.7, linewidths=0)
-        ax.scatter(*x[changed][:, [0, 2]].T, s=14, color="#c8553d", alpha=0.7, linewidths=0)
+        ax.scatter(*x[:, [0, 2]].T, s=14, c=np.where(changed, "#c8553d", "#0b6e99"), alpha=0.7, linewidths=0)
         ax.set(title=f"Iris, {title}", xlabel="sepal length", ylabel="petal length", xlim=(-2.2, 2.7), ylim=(-2, 2.2))
     methods = [m for m in errors["iris"] if m != "least_rise"]
     for (name, row), color, side in zip(errors.items(), ("#0b6e99", "#e69f00"), (-0.2, 0.2), strict=True):

@@ -27,9 +27,9 @@ def run(out: Path, *, images: Path | None = None, seed: int = 0) -> dict[str, fl
     truth = None if images else video(seed=seed)
     frames = read(images) if images else truth.images
     points = foreground(frames)
-    corner = [frames.shape[2], frames.shape[1], 100.0]
+    region = [[0.0, 0.0, 0.0], [frames.shape[2], frames.shape[1], 100.0]]
     start = time.process_time()
-    tracked = list(track(Full(NEW[None]), points, region=[[0.0, 0.0, 0.0], corner]))
+    tracked = list(track(Full(NEW[None]), points, region=region))
     speed = len(frames) / (time.process_time() - start)
     found = {"objects": float(len({i for t in tracked for i in t.identities.tolist()})), "frames_per_second": speed}
     print(f"{found['objects']:.0f} objects in {len(frames)} frames, {speed:.0f} frames a second of one core.")
@@ -86,12 +86,11 @@ def draw(frames: NDArray[np.float32], tracked: list[Tracked], out: Path) -> None
     plot_tracks(tracked, ax=axes[1])
     axes[1].set(xlim=(0, width), ylim=(height, 0), aspect="equal", title="Paths (dotted: hidden)")
     figure.savefig(out / "track_objects.png", dpi=110)
-    plt.close(figure)
     figure, ax = plt.subplots(figsize=(4, 4 * height / width))
     figure.subplots_adjust(0, 0, 1, 1)
     animation = FuncAnimation(figure, lambda i: scene(i, ax), frames=range(0, len(frames), 3))
     animation.save(out / "track_objects.gif", writer=PillowWriter(fps=10), dpi=80)
-    plt.close(figure)
+    plt.close("all")
 
 
 if __name__ == "__main__":
@@ -99,5 +98,4 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder for the pictures (default: results)")
     parser.add_argument("--images", type=Path, help="a folder of images of one size, in the order of their names")
     parser.add_argument("--seed", type=int, default=0, help="another video (default: 0)")
-    given = parser.parse_args()
-    run(given.out, images=given.images, seed=given.seed)
+    run(**vars(parser.parse_args()))
