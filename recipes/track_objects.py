@@ -27,9 +27,8 @@ def run(out: Path, *, images: Path | None = None, seed: int = 0) -> dict[str, fl
     truth = None if images else video(seed=seed)
     frames = read(images) if images else truth.images
     points = foreground(frames)
-    region = [[0.0, 0.0, 0.0], [frames.shape[2], frames.shape[1], 100.0]]
-    start = time.process_time()
-    tracked = list(track(Full(NEW[None]), points, region=region))
+    start, corner = time.process_time(), [frames.shape[2], frames.shape[1], 100.0]
+    tracked = list(track(Full(NEW[None]), points, region=[[0.0, 0.0, 0.0], corner]))
     speed = len(frames) / (time.process_time() - start)
     found = {"objects": float(len({i for t in tracked for i in t.identities.tolist()})), "frames_per_second": speed}
     print(f"{found['objects']:.0f} objects in {len(frames)} frames, {speed:.0f} frames a second of one core.")
