@@ -22,6 +22,7 @@ from speechgmm.estimators.em import Progress, Run, run
 from speechgmm.estimators.rows import Rows, check_enough, rows_of
 from speechgmm.estimators.starts import METHODS
 from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
@@ -100,20 +101,22 @@ class MixtureFit(MixtureBase):
         rows = rows_of(x, sample_weight)
         check_enough(rows, self.n_components)
         self._check_parameters(rows)
+        self._keep(self._best(rows), x.dtype)
+
+    @one_thread
+    def _best(self, rows: Rows) -> Run:
+        """Return the best of all starts."""
         continued = self.warm_start and hasattr(self, "converged_")
         rng = check_random_state(self.random_state)
         progress = Progress(int(self.verbose), self.verbose_interval)
-        best: Run | None = None
+        before = self.lower_bound_ if continued else -np.inf
+        runs = []
         for number in range(1 if continued else self.n_init):
             progress.begin(number)
             model = self._again(rows) if continued else self._start(rows, rng)
-            before = self.lower_bound_ if continued else -np.inf
             limits = {"tol": self.tol, "max_iter": self.max_iter, "before": before}
-            found = run(model, rows, self._m_step, progress=progress, **limits)
-            if best is None or found.lower_bound > best.lower_bound:
-                best = found
-        assert best is not None
-        self._keep(best, x.dtype)
+            runs.append(run(model, rows, self._m_step, progress=progress, **limits))
+        return max(runs, key=lambda r: r.lower_bound)
 
     def _keep(self, best: Run, dtype: Any) -> None:
         """Set the fitted attributes, and warn where EM has not settled."""

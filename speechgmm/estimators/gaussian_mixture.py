@@ -20,6 +20,7 @@ from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import Rows, check_enough, rows_of
 from speechgmm.mixture import GMM, Floor, Update
 from speechgmm.mixture.online import Online
+from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
@@ -103,7 +104,7 @@ class GaussianMixture(MixtureFit):
         "precisions_init": ["array-like", None],
     }
 
-    _online: Online | None
+    _online: Online | None = None
 
     def __init__(
         self,
@@ -163,10 +164,7 @@ class GaussianMixture(MixtureFit):
         rows = rows_of(x, sample_weight)
         if first:
             check_enough(rows, self.n_components)
-            state = Online(self._start(rows, check_random_state(self.random_state)))
-        else:
-            state = self._state()
-        state = learned(state, rows, self._floor, step=1.0 if first else None)
+        state = self._after(rows, first=first)
         self._publish(state.model, x.dtype)
         self._online = state
         self.converged_ = False
@@ -175,10 +173,16 @@ class GaussianMixture(MixtureFit):
         self.lower_bounds_ = [self.lower_bound_]
         return self
 
-    def _state(self) -> Online:
-        """Return where stepwise EM stands: after the last batch, or at a mixture that came from elsewhere."""
-        state: Online | None = getattr(self, "_online", None)
-        return state if state is not None and state.model is self.mixture_ else Online(self.mixture_)
+    @one_thread
+    def _after(self, rows: Rows, *, first: bool) -> Online:
+        """Return the state of stepwise EM after these rows."""
+        if first:
+            start = Online(self._start(rows, check_random_state(self.random_state)))
+            return learned(start, rows, self._floor, step=1.0)
+        state = self._online
+        if state is None or state.model is not self.mixture_:  # a fit, or attributes set by hand
+            state = Online(self.mixture_)
+        return learned(state, rows, self._floor)
 
     @property
     def mixture_(self) -> GMM:

@@ -16,7 +16,6 @@ from speechgmm.estimators.em import ILL_DEFINED, maximized
 from speechgmm.estimators.rows import BLOCK, Rows
 from speechgmm.mixture import GMM, Floor, Tied, initialize
 from speechgmm.mixture.initialize import COVARIANCES
-from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 Parts = Iterator[tuple[Array, Array]]
@@ -24,7 +23,6 @@ Parts = Iterator[tuple[Array, Array]]
 __all__ = ["METHODS", "start"]
 
 
-@one_thread
 def start(rows: Rows, k: int, *, method: str, kind: str, floor: Floor, rng: np.random.RandomState) -> GMM:
     """Return the mixture that one M-step makes of the posteriors of a method.
 
