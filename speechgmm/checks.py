@@ -80,10 +80,10 @@ def _in_range(a: Array, what: str, *, missing: bool) -> Array:
     """Return `a` if its entries are finite and their scale is one whose squares can be held."""
     if not a.size:
         return a
-    top = max(-a.min(), a.max())
+    top = max(-float(a.min()), float(a.max()))
     if not np.isfinite(top):
         known = np.where(np.isnan(a), a.dtype.type(0), a) if missing else a
-        top = np.abs(finite(known, what)).max()
+        top = float(np.abs(finite(known, what)).max())
     if top > LARGEST or 0 < top < SMALLEST:
         rule = f"have a largest magnitude from {SMALLEST:g} to {LARGEST:g}"
         refuse(what, rule, f"{top:g}", "Give the features in another unit.")
