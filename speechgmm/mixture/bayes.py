@@ -28,8 +28,8 @@ from speechgmm.mixture.initialize import initialize
 from speechgmm.mixture.matrices import Tied
 from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import GMM
-from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.priors import Prior
+from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import threads
 
