@@ -31,7 +31,7 @@ from speechgmm.mixture.model import GMM
 from speechgmm.mixture.priors import Prior
 from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.statistics import Statistics
-from speechgmm.parallel import threads
+from speechgmm.parallel import one_thread, threads
 
 Array = NDArray[Any]
 
@@ -73,6 +73,7 @@ class Variational:
     model: GMM
     counts: Array
 
+    @one_thread
     def statistics(self, x: ArrayLike) -> Evidence:
         """Return the statistics of the frames of `x` (N, D) under expected log densities (eq. 10.46)."""
         model, scale = self.e_step
@@ -173,6 +174,7 @@ def fit_bayes(
     return fit(first, data, posterior, stop=stop, mapper=mapper, on_iteration=on_iteration)
 
 
+@one_thread
 def _posterior(prior: Prior, statistics: Statistics, model: GMM) -> Variational:
     """Return the posterior of statistics taken against a mixture: its M-step on them and the prior's (eq. 10.58 on)."""
     check_against(statistics, model, "model")

@@ -271,8 +271,9 @@ def _clipped(matrices: Array, floor: Array) -> tuple[Array, int]:
     This is the maximum of the expected log-likelihood under the bound that C - diag(floor) is positive semidefinite.
     A floor counts for at least what double precision can tell from zero beside the matrix's own diagonal.
     """
-    d = matrices.shape[1]
-    own = 16 * d * np.finfo(np.float64).eps * np.diagonal(matrices, axis1=1, axis2=2)
+    d, eps = matrices.shape[1], float(np.finfo(np.float64).eps)
+    own = np.diagonal(matrices, axis1=1, axis2=2)
+    own = 16 * d * eps * np.where(own > 0, own, eps * own.max(axis=1, keepdims=True))
     unit = np.sqrt(np.maximum(np.maximum(floor, own), np.finfo(np.float64).tiny))
     scaled = matrices / unit[:, :, None] / unit[:, None, :]
     try:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from speechgmm.checks import finite, integer, matrix, numeric, refuse, sample_weights
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.statistics import Statistics
+from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
@@ -148,6 +149,7 @@ class GMM:
         w = self.weights[i]
         return replace(self, weights=w / w.sum(), means=self.means[i], covariance=self.covariance.take(i))
 
+    @one_thread
     def sample(self, n: int, seed: int | np.random.Generator = 0) -> Sample:
         """Draw `n` frames.
 

@@ -73,7 +73,7 @@ class Prior:
 
     def sticks(self, counts: Array) -> tuple[Array, Array]:
         """Return the parameters of the Beta distribution of each stick: 1 + n_k, and gamma + the counts after k."""
-        later: Array = np.cumsum(counts[::-1])[::-1] - counts
+        later = np.append(np.cumsum(counts[:0:-1])[::-1], 0.0)
         return 1.0 + counts, self.concentration + later
 
     def weights(self, counts: Array) -> Array:
