@@ -17,8 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.em import learned, maximized
 from speechgmm.estimators.fitting import MixtureFit
-from speechgmm.estimators.rows import Rows, check_enough, rows_of
+from speechgmm.estimators.rows import Rows, check_enough, each, rows_of
 from speechgmm.mixture import GMM, Floor, Update
+from speechgmm.mixture.missing import impute
 from speechgmm.mixture.online import Online
 from speechgmm.parallel import one_thread
 
@@ -160,8 +161,8 @@ class GaussianMixture(MixtureFit):
         """
         self._validate_params()
         first = not hasattr(self, "means_")
-        x = self._learned(X, reset=first, minimum=2 if first else 1)
-        rows = rows_of(x, sample_weight)
+        x = self._checked(X, reset=first, ensure_min_samples=2 if first else 1)
+        rows = self._counted(x, sample_weight)
         if first:
             check_enough(rows, self.n_components)
         state = self._after(rows, first=first)
@@ -194,6 +195,31 @@ class GaussianMixture(MixtureFit):
         weights, means = (np.asarray(a, dtype=np.float64) for a in (self.weights_, self.means_))
         return GMM(weights / weights.sum(), means, self._set_covariance())
 
+    def impute(self, X: ArrayLike, *, draw: bool = False, random_state: Any = None) -> Array:
+        """Return the rows with each missing value replaced by what the mixture expects there.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            NaN where a value is missing.
+        draw : bool
+            Draw from the conditional distribution instead of taking its mean, which has the least squared error:
+            draws keep the spread of the data, and several show how sure the mixture is.
+        random_state : int, RandomState instance or None
+            For draws; None takes the estimator's own.
+
+        Returns
+        -------
+        X : ndarray, shape (N, D)
+            float64. A row without any value becomes the mean of the mixture, or a draw from it.
+        """
+        gmm = self.mixture_
+        x = self._checked(X, reset=False)
+        if not draw:
+            return each(lambda rows: impute(gmm, rows), x)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        return impute(gmm, x, seed=int(rng.randint(2**31)))
+
     def aic(self, X: ArrayLike) -> float:
         """Return the Akaike information criterion on rows `X` (N, D): the lower, the better."""
         return -2 * self._total(X) + 2 * self._n_parameters()
@@ -208,6 +234,9 @@ class GaussianMixture(MixtureFit):
     def _n_parameters(self) -> int:
         """Return how many numbers the mixture was free to choose."""
         return kinds.free_numbers(self.covariance_type, *np.shape(self.means_))
+
+    def _counted(self, x: Array, sample_weight: ArrayLike | None) -> Rows:
+        return rows_of(x, sample_weight).relative()
 
     def _check_parameters(self, rows: Rows) -> None:
         self._given(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,7 +32,7 @@ class Rows:
     x : ndarray, shape (N, D)
         float32 or float64; NaN where a value is missing.
     weights : ndarray, shape (N,), optional
-        How much each row counts beside the others: above 0, with mean 1; None where all count the same.
+        How often each row counts, above 0; None where all count once.
     threads : int
         How many may share the blocks; it changes the time and nothing else.
     """
@@ -55,6 +55,18 @@ class Rows:
     def incomplete(self) -> bool:
         """Whether any value is missing."""
         return bool(np.isnan(self.x).any())
+
+    @property
+    def total(self) -> float:
+        """How many rows count."""
+        return float(len(self.x) if self.weights is None else self.weights.sum())
+
+    def relative(self) -> Rows:
+        """Return the rows with weights of mean 1, for what depends on nothing but their ratios."""
+        if self.weights is None:
+            return self
+        shares = self.weights / self.weights.max()
+        return replace(self, weights=shares / shares.mean())
 
     @property
     def mean(self) -> Array:
@@ -113,9 +125,6 @@ def rows_of(x: Array, sample_weight: ArrayLike | None) -> Rows:
         refuse("some row", "have a value, and a weight that is not zero", "none")
     if not counted.all():
         x, weights = x[counted], None if weights is None else weights[counted]
-    if weights is not None:
-        weights = weights / weights.max()
-        weights = weights / weights.mean()
     return Rows(x, weights, workers(len(x)))
 
 
