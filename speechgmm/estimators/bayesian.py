@@ -16,7 +16,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators import kinds, starts
-from speechgmm.estimators.em import ILL_DEFINED
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import Rows
 from speechgmm.mixture import GMM, Statistics, Tied, Update
@@ -50,8 +49,8 @@ class Expected:
 class BayesianGaussianMixture(MixtureFit):
     """A mixture whose superfluous components vanish: a posterior by variational Bayes, with scikit-learn's interface.
 
-    Full covariances are scikit-learn's to rounding. For the others its formulas are not those of any prior (see
-    `speechgmm.mixture.bayes`), and the fits here differ. NaN is refused.
+    With full covariances every iteration is scikit-learn's, to rounding. For the others its formulas are not those of
+    any prior (see `speechgmm.mixture.bayes`), and the fits here differ. NaN is refused.
 
     Parameters
     ----------
@@ -93,7 +92,8 @@ class BayesianGaussianMixture(MixtureFit):
         All of it as a `speechgmm.mixture.bayes.Variational`.
     converged_, n_iter_, n_features_in_, feature_names_in_
     lower_bound_ : float
-        Of the log evidence of all rows, in nats; scikit-learn leaves constants out.
+        Of the log evidence of all rows at the last iteration, before its M-step, in nats. scikit-learn leaves constants
+        out and takes it after the M-step, so that fits may end an iteration or more apart.
     lower_bounds_ : list of float
 
     Examples
@@ -209,10 +209,7 @@ class BayesianGaussianMixture(MixtureFit):
         if self.reg_covar:
             added = COVARIANCES[self.covariance_type].of(np.full(shape, float(self.reg_covar)))
             s = replace(s, second=s.second + added.imagined(np.zeros(shape), s.counts))
-        try:
-            return posterior(replace(evidence, statistics=s), variational)
-        except InvalidInput as error:
-            raise InvalidInput(ILL_DEFINED) from error
+        return posterior(replace(evidence, statistics=s), variational)
 
     def _unit(self, rows: Rows) -> float:
         return rows.total
