@@ -17,7 +17,7 @@ from speechgmm.errors import InvalidInput
 from speechgmm.estimators.kinds import marginal, matrices
 from speechgmm.estimators.rows import each
 from speechgmm.mixture import GMM, Full, Tied
-from speechgmm.mixture.missing import Incomplete, impute
+from speechgmm.mixture.missing import Incomplete
 
 Array = NDArray[Any]
 
@@ -42,6 +42,9 @@ class DensityGrid:
 
 class MixtureBase(DensityMixin, BaseEstimator):  # type: ignore[misc]
     """Questions to a fitted mixture; a subclass gives ``mixture_`` and ``_answering``."""
+
+    _missing = True
+    """Whether NaN is read as a missing value."""
 
     @property
     def mixture_(self) -> GMM:
@@ -90,31 +93,6 @@ class MixtureBase(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """Return the density of each row, shape (N,)."""
         result: Array = np.exp(self.score_samples(X))
         return result
-
-    def impute(self, X: ArrayLike, *, draw: bool = False, random_state: Any = None) -> Array:
-        """Return the rows with each missing value replaced by what the mixture expects there.
-
-        Parameters
-        ----------
-        X : array-like of shape (N, D)
-            NaN where a value is missing.
-        draw : bool
-            Draw from the conditional distribution instead of taking its mean, which has the least squared error:
-            draws keep the spread of the data, and several show how sure the mixture is.
-        random_state : int, RandomState instance or None
-            For draws; None takes the estimator's own.
-
-        Returns
-        -------
-        X : ndarray, shape (N, D)
-            float64. A row without any value becomes the mean of the mixture, or a draw from it.
-        """
-        gmm = self.mixture_
-        _, x = self._asked(X)
-        if not draw:
-            return each(lambda rows: impute(gmm, rows), x)
-        rng = check_random_state(self.random_state if random_state is None else random_state)
-        return impute(gmm, x, seed=int(rng.randint(2**31)))
 
     def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
         """Draw rows from the mixture, component after component; the same ``random_state`` gives scikit-learn's rows.
@@ -175,17 +153,23 @@ class MixtureBase(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _asked(self, X: ArrayLike) -> tuple[Any, Array]:
         """Return what answers, and the rows checked."""
         check_is_fitted(self)
-        rules = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan", "order": "C"}
-        x = validate_data(self, X, reset=False, **rules)
+        x = self._checked(X, reset=False)
         model = self._answering
         return Incomplete(model) if np.isnan(x).any() else model, x
+
+    def _checked(self, X: ArrayLike, **rules: Any) -> Array:
+        """Return rows as float32 or float64, row after row in memory."""
+        finite = "allow-nan" if self._missing else True
+        types = [np.float64, np.float32]
+        x: Array = validate_data(self, X, dtype=types, ensure_all_finite=finite, order="C", **rules)
+        return x
 
     def _typed(self, answers: Array, x: Array) -> Array:
         """Return answers in float32 where both the rows and the data of the fit are."""
         return answers.astype(np.result_type(x, self.means_), copy=False)
 
     def __sklearn_tags__(self) -> Any:
-        """Say that missing values are understood."""
+        """Say whether missing values are understood."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = self._missing
         return tags

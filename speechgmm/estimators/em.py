@@ -96,7 +96,15 @@ def learned(state: Online, rows: Rows, floor: Floor, *, step: float | None = Non
 
 
 def run(
-    model: Any, rows: Rows, m_step: Callable[..., Any], *, tol: float, max_iter: int, before: float, progress: Progress
+    model: Any,
+    rows: Rows,
+    m_step: Callable[..., Any],
+    *,
+    tol: float,
+    max_iter: int,
+    before: float,
+    unit: float,
+    progress: Progress,
 ) -> Run:
     """Run EM until the lower bound changes by less than `tol`, or for `max_iter` iterations.
 
@@ -107,10 +115,11 @@ def run(
     m_step : callable
         As for `speechgmm.mixture.fit`.
     tol : float
-        Nats a row.
     max_iter : int
     before : float
         The lower bound of an earlier run that is continued; minus infinity for a new one.
+    unit : float
+        What lower bounds are multiplied by: 1 for nats a row, the number of rows for nats.
     progress : Progress
     """
     bounds: list[float] = []
@@ -119,7 +128,7 @@ def run(
         model, m_step = Incomplete(model), _through_incomplete(m_step)
     while len(bounds) < max_iter and not converged:
         step = fit(model, rows, m_step, stop=ONCE, mapper=rows.map)
-        model, bound = step.model, step.objective[0]
+        model, bound = step.model, unit * step.objective[0]
         change = bound - before
         before, converged = bound, abs(change) < tol
         bounds.append(bound)

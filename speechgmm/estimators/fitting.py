@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from speechgmm.estimators.density import MixtureBase
 from speechgmm.estimators.em import Progress, Run, run
 from speechgmm.estimators.rows import Rows, check_enough, rows_of
 from speechgmm.estimators.starts import METHODS
 from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
@@ -56,6 +56,10 @@ class MixtureFit(MixtureBase):
     @abstractmethod
     def _m_step(self, statistics: Any, model: Any) -> Any:
         """Return the update that statistics make of a model."""
+
+    def _unit(self, rows: Rows) -> float:
+        """Return what lower bounds a row are multiplied by."""
+        return 1.0
 
     @abstractmethod
     def _publish(self, model: Any, dtype: Any) -> None:
@@ -96,24 +100,26 @@ class MixtureFit(MixtureBase):
 
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
         self._validate_params()
-        x = self._learned(X, reset=True)
-        rows = rows_of(x, sample_weight)
+        x = self._checked(X, reset=True, ensure_min_samples=2)
+        rows = self._counted(x, sample_weight)
         check_enough(rows, self.n_components)
         self._check_parameters(rows)
+        self._keep(self._best(rows), x.dtype)
+
+    @one_thread
+    def _best(self, rows: Rows) -> Run:
+        """Return the best of all starts."""
         continued = self.warm_start and hasattr(self, "converged_")
         rng = check_random_state(self.random_state)
         progress = Progress(int(self.verbose), self.verbose_interval)
-        best: Run | None = None
+        before = self.lower_bound_ if continued else -np.inf
+        runs = []
         for number in range(1 if continued else self.n_init):
             progress.begin(number)
             model = self._again(rows) if continued else self._start(rows, rng)
-            before = self.lower_bound_ if continued else -np.inf
-            limits = {"tol": self.tol, "max_iter": self.max_iter, "before": before}
-            found = run(model, rows, self._m_step, progress=progress, **limits)
-            if best is None or found.lower_bound > best.lower_bound:
-                best = found
-        assert best is not None
-        self._keep(best, x.dtype)
+            limits = {"tol": self.tol, "max_iter": self.max_iter, "before": before, "unit": self._unit(rows)}
+            runs.append(run(model, rows, self._m_step, progress=progress, **limits))
+        return max(runs, key=lambda r: r.lower_bound)
 
     def _keep(self, best: Run, dtype: Any) -> None:
         """Set the fitted attributes, and warn where EM has not settled."""
@@ -130,11 +136,9 @@ class MixtureFit(MixtureBase):
                 stacklevel=4,
             )
 
-    def _learned(self, X: ArrayLike, *, reset: bool, minimum: int = 2) -> Array:
-        """Return rows to learn from, checked."""
-        rules = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan", "order": "C"}
-        x: Array = validate_data(self, X, reset=reset, ensure_min_samples=minimum, **rules)
-        return x
+    def _counted(self, x: Array, sample_weight: ArrayLike | None) -> Rows:
+        """Return the rows that count."""
+        return rows_of(x, sample_weight)
 
     def _check_parameters(self, rows: Rows) -> None:
         """Check what `_validate_params` cannot, before anything is computed."""

@@ -17,9 +17,11 @@ from sklearn.utils.validation import check_is_fitted
 from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.em import learned, maximized
 from speechgmm.estimators.fitting import MixtureFit
-from speechgmm.estimators.rows import Rows, check_enough, rows_of
+from speechgmm.estimators.rows import Rows, check_enough, each, rows_of
 from speechgmm.mixture import GMM, Floor, Update
+from speechgmm.mixture.missing import impute
 from speechgmm.mixture.online import Online
+from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
@@ -103,7 +105,7 @@ class GaussianMixture(MixtureFit):
         "precisions_init": ["array-like", None],
     }
 
-    _online: Online | None
+    _online: Online | None = None
 
     def __init__(
         self,
@@ -159,14 +161,11 @@ class GaussianMixture(MixtureFit):
         """
         self._validate_params()
         first = not hasattr(self, "means_")
-        x = self._learned(X, reset=first, minimum=2 if first else 1)
-        rows = rows_of(x, sample_weight)
+        x = self._checked(X, reset=first, ensure_min_samples=2 if first else 1)
+        rows = self._counted(x, sample_weight)
         if first:
             check_enough(rows, self.n_components)
-            state = Online(self._start(rows, check_random_state(self.random_state)))
-        else:
-            state = self._state()
-        state = learned(state, rows, self._floor, step=1.0 if first else None)
+        state = self._after(rows, first=first)
         self._publish(state.model, x.dtype)
         self._online = state
         self.converged_ = False
@@ -175,10 +174,16 @@ class GaussianMixture(MixtureFit):
         self.lower_bounds_ = [self.lower_bound_]
         return self
 
-    def _state(self) -> Online:
-        """Return where stepwise EM stands: after the last batch, or at a mixture that came from elsewhere."""
-        state: Online | None = getattr(self, "_online", None)
-        return state if state is not None and state.model is self.mixture_ else Online(self.mixture_)
+    @one_thread
+    def _after(self, rows: Rows, *, first: bool) -> Online:
+        """Return the state of stepwise EM after these rows."""
+        if first:
+            start = Online(self._start(rows, check_random_state(self.random_state)))
+            return learned(start, rows, self._floor, step=1.0)
+        state = self._online
+        if state is None or state.model is not self.mixture_:  # a fit, or attributes set by hand
+            state = Online(self.mixture_)
+        return learned(state, rows, self._floor)
 
     @property
     def mixture_(self) -> GMM:
@@ -189,6 +194,31 @@ class GaussianMixture(MixtureFit):
             return held
         weights, means = (np.asarray(a, dtype=np.float64) for a in (self.weights_, self.means_))
         return GMM(weights / weights.sum(), means, self._set_covariance())
+
+    def impute(self, X: ArrayLike, *, draw: bool = False, random_state: Any = None) -> Array:
+        """Return the rows with each missing value replaced by what the mixture expects there.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            NaN where a value is missing.
+        draw : bool
+            Draw from the conditional distribution instead of taking its mean, which has the least squared error:
+            draws keep the spread of the data, and several show how sure the mixture is.
+        random_state : int, RandomState instance or None
+            For draws; None takes the estimator's own.
+
+        Returns
+        -------
+        X : ndarray, shape (N, D)
+            float64. A row without any value becomes the mean of the mixture, or a draw from it.
+        """
+        gmm = self.mixture_
+        x = self._checked(X, reset=False)
+        if not draw:
+            return each(lambda rows: impute(gmm, rows), x)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        return impute(gmm, x, seed=int(rng.randint(2**31)))
 
     def aic(self, X: ArrayLike) -> float:
         """Return the Akaike information criterion on rows `X` (N, D): the lower, the better."""
@@ -204,6 +234,9 @@ class GaussianMixture(MixtureFit):
     def _n_parameters(self) -> int:
         """Return how many numbers the mixture was free to choose."""
         return kinds.free_numbers(self.covariance_type, *np.shape(self.means_))
+
+    def _counted(self, x: Array, sample_weight: ArrayLike | None) -> Rows:
+        return rows_of(x, sample_weight).relative()
 
     def _check_parameters(self, rows: Rows) -> None:
         self._given(rows)

@@ -100,7 +100,7 @@ def free_numbers(kind: str, k: int, d: int) -> int:
 
 def check_weights(given: ArrayLike, k: int) -> Array:
     """Return starting weights (K,): from 0 to 1, with sum 1."""
-    weights = _shaped(given, "weights", (k,))
+    weights = shaped(given, "weights", (k,))
     if weights.min() < 0 or weights.max() > 1:
         found = f"max value {weights.min():.5f}, min value {weights.max():.5f}"  # changed about there, too
         raise InvalidInput(f"The parameter 'weights' should be in the range [0, 1], but got {found}")
@@ -113,21 +113,35 @@ def check_weights(given: ArrayLike, k: int) -> Array:
 
 def check_means(given: ArrayLike, k: int, d: int) -> Array:
     """Return starting means (K, D)."""
-    return _shaped(given, "means", (k, d))
+    return shaped(given, "means", (k, d))
 
 
 def check_precisions(given: ArrayLike, kind: str, k: int, d: int) -> Covariance:
     """Return the covariance of starting precisions: positive, and symmetric where they are matrices."""
-    precisions = _shaped(given, f"{kind} precision", COVARIANCES[kind].shape(k, d))
+    precisions = shaped(given, f"{kind} precision", COVARIANCES[kind].shape(k, d))
+    _check_positive(precisions, kind)
+    return from_precisions(kind, precisions)
+
+
+def check_covariance_prior(given: ArrayLike, kind: str, d: int) -> Covariance:
+    """Return the prior covariance of one component: a matrix (D, D), variances (D,), or one number."""
+    form = COVARIANCES[kind].shape(1, d)
+    prior = shaped(given, f"{kind} covariance_prior", form if kind == "tied" else form[1:])
+    _check_positive(prior, kind)
+    return covariance(kind, prior.reshape(form))
+
+
+def _check_positive(precisions: Array, kind: str) -> None:
+    """Refuse what is not positive, or, of matrices, not symmetric and positive definite."""
     if not issubclass(COVARIANCES[kind], MATRICES):
         if precisions.min() <= 0:
             raise InvalidInput(f"'{kind} precision' should be positive")
     elif not np.allclose(precisions, np.swapaxes(precisions, -1, -2)) or np.linalg.eigvalsh(precisions).min() <= 0:
         raise InvalidInput(f"'{kind} precision' should be symmetric, positive-definite")
-    return from_precisions(kind, precisions)
 
 
-def _shaped(given: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+def shaped(given: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+    """Return finite numbers of a shape."""
     a = finite(numeric(given, name), name).astype(np.float64)
     if a.shape != shape:
         raise InvalidInput(f"The parameter '{name}' should have the shape of {shape}, but got {a.shape}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import LARGEST, SMALLEST, refuse, sample_weights
 from speechgmm.errors import InvalidInput
-from speechgmm.parallel import Mapper, available_cores, single_threaded, threads
+from speechgmm.parallel import available_cores, threads
 
 Array = NDArray[Any]
 
@@ -32,11 +32,14 @@ class Rows:
     x : ndarray, shape (N, D)
         float32 or float64; NaN where a value is missing.
     weights : ndarray, shape (N,), optional
-        How much each row counts beside the others: above 0, with mean 1; None where all count the same.
+        How often each row counts, above 0; None where all count once.
+    threads : int
+        How many may share the blocks; it changes the time and nothing else.
     """
 
     x: Array
     weights: Array | None = None
+    threads: int = 1
 
     def __iter__(self) -> Iterator[tuple[Array, Array | None]]:
         """Yield the rows of each block, and their weights."""
@@ -52,6 +55,18 @@ class Rows:
     def incomplete(self) -> bool:
         """Whether any value is missing."""
         return bool(np.isnan(self.x).any())
+
+    @property
+    def total(self) -> float:
+        """How many rows count."""
+        return float(len(self.x) if self.weights is None else self.weights.sum())
+
+    def relative(self) -> Rows:
+        """Return the rows with weights of mean 1, for what depends on nothing but their ratios."""
+        if self.weights is None:
+            return self
+        shares = self.weights / self.weights.max()
+        return replace(self, weights=shares / shares.mean())
 
     @property
     def mean(self) -> Array:
@@ -72,32 +87,23 @@ class Rows:
         return squares.mean
 
     def map(self, function: Callable[..., Any], blocks: Iterable[Any]) -> Iterator[Any]:
-        """Call ``function(x, sample_weight=weights)`` for each block, by threads where there are several blocks."""
-        yield from mapper(len(self))(lambda block: function(block[0], sample_weight=block[1]), blocks)
+        """Call ``function(x, sample_weight=weights)`` for each block: a `map` for EM."""
+        return threads(self.threads)(lambda block: function(block[0], sample_weight=block[1]), blocks)
 
 
 def each(function: Callable[[Array], Array], x: Array) -> Array:
     """Return what a function of rows gives for all blocks of `x` (N, D), one after the other."""
-    return np.concatenate(list(mapper(len(x))(lambda block: function(block[0]), Rows(x))))
+    return np.concatenate(list(threads(workers(len(x)))(lambda block: function(block[0]), Rows(x))))
 
 
-def mapper(n: int) -> Mapper:
-    """Return a `map` for the blocks of `n` rows, on as many threads as the libraries under numpy may use."""
+def workers(n: int) -> int:
+    """Return how many threads may share `n` rows: what environment, joblib or threadpoolctl allow BLAS and OpenMP."""
     if n <= BLOCK:
-        return _in_turn
-    return threads(min(available_cores(), _allowed()))
-
-
-def _in_turn(function: Callable[[Any], Any], items: Iterable[Any], /) -> Iterator[Any]:
-    with single_threaded():
-        yield from map(function, items)
-
-
-def _allowed() -> int:
-    """Return what environment, joblib or threadpoolctl allow BLAS and OpenMP."""
+        return 1
     from threadpoolctl import threadpool_info
 
-    return max((pool["num_threads"] for pool in threadpool_info()), default=1)
+    allowed = max((pool["num_threads"] for pool in threadpool_info()), default=1)
+    return min(available_cores(), allowed, -(-n // BLOCK))
 
 
 def rows_of(x: Array, sample_weight: ArrayLike | None) -> Rows:
@@ -119,10 +125,7 @@ def rows_of(x: Array, sample_weight: ArrayLike | None) -> Rows:
         refuse("some row", "have a value, and a weight that is not zero", "none")
     if not counted.all():
         x, weights = x[counted], None if weights is None else weights[counted]
-    if weights is None:
-        return Rows(x)
-    weights = weights / weights.max()
-    return Rows(x, weights / weights.mean())
+    return Rows(x, weights, workers(len(x)))
 
 
 def check_enough(rows: Rows, n_components: int) -> None:

@@ -14,19 +14,31 @@ from numpy.typing import NDArray
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.em import ILL_DEFINED, maximized
 from speechgmm.estimators.rows import BLOCK, Rows
-from speechgmm.mixture import GMM, Floor, Tied, initialize
+from speechgmm.mixture import GMM, Floor, Statistics, Tied, initialize
 from speechgmm.mixture.initialize import COVARIANCES
-from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 Parts = Iterator[tuple[Array, Array]]
 
-__all__ = ["METHODS", "start"]
+__all__ = ["METHODS", "first", "start"]
 
 
-@one_thread
 def start(rows: Rows, k: int, *, method: str, kind: str, floor: Floor, rng: np.random.RandomState) -> GMM:
-    """Return the mixture that one M-step makes of the posteriors of a method.
+    """Return the mixture that one M-step makes of the statistics of a method; see `first`.
+
+    Raises
+    ------
+    InvalidInput
+        If components collapse, or have no rows, and the floor adds nothing.
+    """
+    statistics, empty = first(rows, k, method=method, kind=kind, rng=rng)
+    if not floor.absolute and not statistics.counts.all():
+        raise InvalidInput(ILL_DEFINED)
+    return maximized(statistics, empty, floor).model
+
+
+def first(rows: Rows, k: int, *, method: str, kind: str, rng: np.random.RandomState) -> tuple[Statistics, GMM]:
+    """Return the statistics that a method begins with, and the mixture against which they are taken.
 
     Parameters
     ----------
@@ -38,18 +50,12 @@ def start(rows: Rows, k: int, *, method: str, kind: str, floor: Floor, rng: np.r
         "random": posteriors drawn at random. "split": the heaviest components are split in two until there are K.
     kind : str
         A `covariance_type`.
-    floor : Floor
     rng : numpy.random.RandomState
         Read as scikit-learn reads it, so that the same state gives the same start; "split" is not one of theirs.
 
     Notes
     -----
     Where values are missing, the start is that of the rows filled with the means of their features.
-
-    Raises
-    ------
-    InvalidInput
-        If components collapse, or have no rows, and the floor adds nothing.
     """
     filled = _filled(rows)
     mean, variance = filled.mean, filled.variance
@@ -57,13 +63,12 @@ def start(rows: Rows, k: int, *, method: str, kind: str, floor: Floor, rng: np.r
     empty = GMM(np.full(k, 1 / k), np.tile(mean, (k, 1)), COVARIANCES[kind].of(np.tile(variance, (k, 1))), mean)
     if method in SEEDS:
         seeds = SEEDS[method](filled, k, rng)
-        found = maximized(empty.assigned(filled.x[seeds], np.eye(k)), empty, floor).model
-        return replace(found, covariance=_of_others(filled, seeds, floor)) if kind == "tied" else found
+        statistics = empty.assigned(filled.x[seeds], np.eye(k))
+        if isinstance(empty.covariance, Tied):
+            statistics = replace(statistics, second=statistics.second + _of_others(filled, seeds))
+        return statistics, empty
     parts = POSTERIORS[method](filled, k, rng)
-    statistics = functools.reduce(operator.add, (empty.assigned(x, posteriors) for x, posteriors in parts))
-    if not floor.absolute and not statistics.counts.all():
-        raise InvalidInput(ILL_DEFINED)
-    return maximized(statistics, empty, floor).model
+    return functools.reduce(operator.add, (empty.assigned(x, posteriors) for x, posteriors in parts)), empty
 
 
 def _kmeans(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
@@ -118,27 +123,25 @@ SEEDS: dict[str, Callable[[Rows, int, np.random.RandomState], Array]] = {
 METHODS = (*POSTERIORS, *SEEDS)
 
 
-def _of_others(rows: Rows, seeds: Array, floor: Floor) -> Tied:
-    """Return the tied covariance that scikit-learn starts from where each component has one row.
+def _of_others(rows: Rows, seeds: Array) -> Array:
+    """Return the second moments about zero of all rows but the seeds, shape (1, D, D).
 
-    It is the second moments of all other rows about zero, over the number of components.
+    scikit-learn counts them in the tied covariance that it starts from where each component has one row.
     """
-    second = np.zeros((rows.x.shape[1],) * 2)
-    near = Rows(_near(rows), rows.weights)
-    for i, (x, weights) in enumerate(near):
+    second = np.zeros((1, rows.x.shape[1], rows.x.shape[1]))
+    for i, (x, weights) in enumerate(replace(rows, x=_near(rows))):
         others = ~np.isin(np.arange(i * BLOCK, i * BLOCK + len(x)), seeds)
         y = x[others].astype(np.float64)
         second += y.T @ (y if weights is None else y * weights[others, None])
-    try:
-        return Tied(second / len(seeds) + floor.absolute * np.eye(len(second)))
-    except InvalidInput as error:
-        raise InvalidInput(ILL_DEFINED) from error
+    return second
 
 
 def _filled(rows: Rows) -> Rows:
-    """Return rows in which means stand for missing values."""
-    missing = np.isnan(rows.x)
-    return Rows(np.where(missing, rows.mean, rows.x).astype(rows.x.dtype), rows.weights) if missing.any() else rows
+    """Return rows in which means stand for missing values, in float64 where float32 cannot hold their squares."""
+    x = np.where(np.isnan(rows.x), rows.mean, rows.x).astype(rows.x.dtype) if rows.incomplete else rows.x
+    largest, spread = np.abs(x).max(), np.sqrt(rows.variance.max())
+    held = x.dtype == np.float64 or (largest < 1e15 and not 0 < spread < 1e-15)
+    return replace(rows, x=x if held else x.astype(np.float64))
 
 
 def _near(rows: Rows) -> Array:

@@ -211,15 +211,17 @@ def _run(
             state = _start(model, x.positions.shape[1], settings, corners)
         d = len(state.objects.scale)
         if x.positions.shape[1] != d:
-            refuse(
-                f"frame {i}", f"have points of {d} dimensions, as the model or the first frame has", x.positions.shape
-            )
+            rule = f"have points of {d} dimensions, as the model or the first frame has"
+            refuse(f"frame {i}", rule, f"shape {x.positions.shape}")
         state, result = _advance(state, x, settings)
         yield result
 
 
 def _start(model: GMM | Covariance, d: int, settings: _Settings, corners: Array | None) -> _State:
-    d = model.n_dimensions if isinstance(model, GMM) else max(d, model.deviations().shape[1])
+    if isinstance(model, GMM):
+        d = model.n_dimensions
+    elif model.take(np.array([0])).parameters.shape != model.shape(1, d):
+        refuse("frame 0", "have points of as many dimensions as the covariance of new objects", f"{d} dimensions")
     if corners is None:
         corners = np.array([np.full(d, np.inf), np.full(d, -np.inf)])
     elif corners.shape[1] != d:

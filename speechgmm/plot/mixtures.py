@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import integer, matrix, number, refuse
-from speechgmm.mixture import GMM
+from speechgmm.mixture import GMM, Full, Tied
 from speechgmm.plot.axes import axes
 
 __all__ = ["COLORS", "plot_mixture"]
@@ -78,13 +78,12 @@ def plot_mixture(
 
 def marginal(gmm: GMM, features: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the means (K, d) and covariance matrices (K, d, d) of d of the mixture's features."""
-    i = list(features)
-    held = gmm.covariance
-    dense = getattr(held, "matrices", getattr(held, "matrix", None))
-    if dense is None:
-        dense = np.einsum("kd,de->kde", held.deviations() ** 2, np.eye(gmm.n_dimensions))
-    dense = np.broadcast_to(dense, (gmm.n_components, *dense.shape[-2:]))
-    return gmm.means[:, i], dense[:, i][:, :, i]
+    i, held, means = list(features), gmm.covariance, gmm.means
+    if isinstance(held, (Full, Tied)):
+        matrices = np.broadcast_to(held.parameters, (*means.shape, means.shape[1]))
+    else:
+        matrices = np.broadcast_to(held.deviations() ** 2, means.shape)[:, :, None] * np.eye(means.shape[1])
+    return means[:, i], matrices[:, i][:, :, i]
 
 
 def _points(ax: Any, xy: NDArray[Any], labels: NDArray[Any], names: Sequence[str] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 from typing import Any
 
@@ -154,14 +155,14 @@ def test_incomplete_rows_teach_what_complete_rows_teach(kind: str) -> None:
 
 
 def test_imputation_beats_the_mean_and_draws_keep_the_spread() -> None:
-    x = holed(X, 0.3)
+    x = holed(X, 0.3, seed=1)
     gone = np.isnan(x)
     fitted = GaussianMixture(3, random_state=0, max_iter=200).fit(x)
     filled = fitted.impute(x)
     np.testing.assert_array_equal(filled[~gone], X[~gone])
     means = np.where(gone, np.nanmean(x, axis=0), x)
     error = np.sqrt(np.mean((filled - X)[gone] ** 2))
-    assert error < 0.6 * np.sqrt(np.mean((means - X)[gone] ** 2))
+    assert error < 0.5 * np.sqrt(np.mean((means - X)[gone] ** 2))
     drawn = fitted.impute(x, draw=True, random_state=1)
     np.testing.assert_array_equal(drawn, fitted.impute(x, draw=True, random_state=1))
     assert error < np.sqrt(np.mean((drawn - X)[gone] ** 2)) < 2 * error
@@ -240,8 +241,7 @@ def test_bits_do_not_depend_on_threads(kind: str, holes: float, monkeypatch: pyt
     x = holed(rng.normal(size=(3 * rows.BLOCK + 5, 3)) + 4 * rng.integers(0, 3, (3 * rows.BLOCK + 5, 1)), holes)
     results = []
     for n in (1, 2, 5):
-        monkeypatch.setattr(rows, "_allowed", lambda n=n: n)
-        monkeypatch.setattr(rows, "available_cores", lambda n=n: n)
+        monkeypatch.setattr(rows, "workers", lambda size, n=n: n)
         fitted = GaussianMixture(3, covariance_type=kind, max_iter=4, tol=10.0, random_state=0).fit(x)
         fitted.partial_fit(x)
         answers = (fitted.means_, fitted.covariances_, fitted.score_samples(x), fitted.predict(x), fitted.impute(x))
@@ -249,16 +249,14 @@ def test_bits_do_not_depend_on_threads(kind: str, holes: float, monkeypatch: pyt
     assert results[0] == results[1] == results[2]
 
 
-def test_memory_does_not_grow_with_rows_times_components() -> None:
-    import tracemalloc
-
-    x = np.random.default_rng(0).normal(size=(60_000, 2))
-    fit = GaussianMixture(
-        64, covariance_type="full", init_params="random_from_data", max_iter=2, tol=1e9, random_state=0
-    )
+@pytest.mark.parametrize("kind", ["full", "diag"])
+def test_memory_does_not_grow_with_rows_times_components(kind: str) -> None:
+    x = np.random.default_rng(0).normal(size=(100_000, 2))
+    settings: dict[str, Any] = {"init_params": "random_from_data", "max_iter": 2, "tol": 1e9, "random_state": 0}
+    fit = GaussianMixture(64, covariance_type=kind, **settings)
     fit.fit(x[:100])
     tracemalloc.start()
-    fit.fit(x).predict(x)
+    fit.fit_predict(x)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 0.5 * len(x) * 64 * 8, "an (N, K) array of doubles is twice this"
+    assert peak < 0.4 * len(x) * 64 * 8, "one (N, K) array of doubles is more than twice this"

@@ -219,7 +219,7 @@ def test_bad_settings_are_refused_before_the_first_frame(changes: dict, message:
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
-        ([np.zeros((5, 3))], r"frame 0 must have points of 2 dimensions.*; got \(5, 3\)"),
+        ([np.zeros((5, 3))], r"frame 0 must have points of 2 dimensions.*; got shape \(5, 3\)"),
         ([cloud(), np.zeros(4)], r"frame 1 must be a matrix of shape"),
         ([cloud(), [[np.nan, 0.0]]], r"frame 1 must be finite; got 1 NaN"),
         ([np.array([["a", "b"]])], r"frame 0 must hold real numbers"),
@@ -238,5 +238,9 @@ def test_bad_points_and_regions_of_other_dimensions_are_refused() -> None:
         Points(np.zeros((1, 2)), [-1.0])
     with pytest.raises(InvalidInput, match=r"the weights of points must be finite"):
         Points(np.zeros((1, 2)), [np.inf])
+    for kind in KINDS:
+        if not isinstance(kind, Spherical):  # one variance is good for any number of dimensions
+            with pytest.raises(InvalidInput, match=r"frame 0 must have points of as many dimensions as the cov.*got 3"):
+                list(track(kind, [np.zeros((5, 3))]))
     with pytest.raises(InvalidInput, match=r"region must have corners of 2 dimensions"):
         list(track(standing((0, 0)), [cloud()], region=[[0.0], [1.0]]))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import GMM, Diagonal
+from speechgmm.mixture import GMM, Diagonal, Full, Spherical, Tied
 from speechgmm.plot import plot_mixture
 from speechgmm.plot.mixtures import COLORS
-
-matplotlib.use("Agg")
 
 PAIR = GMM([0.5, 0.5], [[0.0, 9.0, 1.0], [5.0, 9.0, -1.0]], Diagonal([[4.0, 9.0, 1.0], [1.0, 9.0, 0.25]]))
 
@@ -24,6 +21,20 @@ def test_ellipses_have_the_axes_of_the_covariances() -> None:
     for patch, (right, up) in zip(outlines, [(2.0, 1.0), (1.0, 0.5)], strict=True):
         corners = patch.get_patch_transform().transform([[1, 0], [-1, 0], [0, 1], [0, -1]]) - patch.center
         np.testing.assert_allclose(np.abs(corners).max(axis=0), [2 * right, 2 * up], atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [Diagonal, Spherical, Tied, Full])
+def test_every_kind_of_covariance_is_drawn(kind: type) -> None:
+    gmm = GMM(PAIR.weights, PAIR.means, kind.of(np.full((2, 3), 4.0)))
+    ax = plot_mixture(gmm, deviations=[1.5])
+    assert [(round(p.width, 9), round(p.height, 9)) for p in ax.patches] == [(6.0, 6.0)] * 4
+
+
+def test_an_ellipse_leans_as_its_features_correlate() -> None:
+    gmm = GMM([1.0], [[0.0, 0.0]], Full([[[2.0, 1.0], [1.0, 2.0]]]))
+    outline = plot_mixture(gmm, deviations=[1.0]).patches[1]
+    assert outline.angle % 180 == pytest.approx(45)
+    assert (outline.width, outline.height) == pytest.approx((2 * 3**0.5, 2.0))
 
 
 def test_points_and_components_wear_the_color_of_their_number() -> None:
