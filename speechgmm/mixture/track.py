@@ -168,7 +168,8 @@ def track(
     Raises
     ------
     InvalidInput
-        If a setting is out of range, the region is empty, or a frame is no matrix of D finite columns.
+        If a setting is out of range, the region is empty, or (when it is reached) a frame is no matrix of D finite
+        columns.
 
     Examples
     --------
@@ -181,6 +182,8 @@ def track(
     """
     if not isinstance(model, (GMM, Covariance)):
         refuse("model", "be a GMM, or a Covariance that a new object has", type(model).__name__)
+    if not isinstance(frames, Iterable):
+        refuse("frames", "be iterable, one matrix of points a video frame", type(frames).__name__)
     settings = _Settings(
         number(step, "step", minimum=0.0, maximum=1.0, above=True),
         integer(iterations, "iterations", minimum=1),

@@ -134,6 +134,24 @@ def test_one_frame_is_the_m_step_on_statistics_that_fade() -> None:
     np.testing.assert_allclose(result.covariance.parameters, expected.covariance.parameters, rtol=1e-3)
 
 
+def test_a_step_of_one_forgets_the_past() -> None:
+    paths = (lambda t: (np.sin(t), 0.5 * t), lambda t: (30.0, -0.3 * t))
+    results = track(standing((0, 0), (30, 0)), moving(*paths, frames=12), step=1.0, region=BOX)
+    for t, result in enumerate(results):
+        if t:  # the first frame counts for half
+            np.testing.assert_allclose(result.mixture.means, [p(t) for p in paths], atol=0.02)
+            np.testing.assert_allclose(result.mixture.weights, 0.5, atol=0.01)
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_objects_that_jump_farther_than_expected_are_followed(iterations: int) -> None:
+    frames = moving(lambda t: (2.0 * (t >= 5), 0.0), lambda t: (0.0, 12.0), frames=12)
+    results = list(track(standing((0, 0), (0, 12)), frames, iterations=iterations, region=BOX))
+    assert {i for r in results for i in r.identities.tolist()} == {0, 1}
+    np.testing.assert_allclose(places(results[-1])[0], [2.0, 0.0], atol=0.4)
+    np.testing.assert_allclose(places(results[-1])[1], [0.0, 12.0], atol=0.1)
+
+
 def test_weights_count_points_several_times() -> None:
     frames = moving(lambda t: (0.3 * t, 0.0), lambda t: (0.0, 9.0), frames=6)
     doubled = [np.concatenate([f, f[:60]]) for f in frames]
@@ -214,6 +232,8 @@ def test_bad_settings_are_refused_before_the_first_frame(changes: dict, message:
         track(standing((0, 0)), [], **changes)
     with pytest.raises(InvalidInput, match=r"model must be a GMM, or a Covariance that a new object has; got list"):
         track([0.0], [])
+    with pytest.raises(InvalidInput, match=r"frames must be iterable, one matrix of points a video frame; got int"):
+        track(standing((0, 0)), 5)
 
 
 @pytest.mark.parametrize(
