@@ -20,7 +20,7 @@ REACH = 2.5
 
 
 def find_groups(points: Array, weights: Array, scale: Array, least: float) -> list[Array]:
-    """Return the indices of points that lie together, group by group.
+    """Return the indices of points that lie together, group by group, the densest (by their number) first.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ def find_groups(points: Array, weights: Array, scale: Array, least: float) -> li
     scale : ndarray, shape (D,)
         The standard deviations of a usual group.
     least : float
-        The least weight of a group.
+        The least weight of a group; the search ends with the first that has less.
     """
     from scipy.spatial import KDTree
 
     groups: list[Array] = []
-    z, rest = points / scale, np.arange(len(points))
+    z, rest = points / scale, np.flatnonzero(weights > 0)
     while weights[rest].sum() >= least:
         tree = KDTree(z[rest])
         crowd = tree.query_ball_point(z[rest], 1.0, return_length=True)

@@ -134,6 +134,20 @@ def test_one_frame_is_the_m_step_on_statistics_that_fade() -> None:
     np.testing.assert_allclose(result.covariance.parameters, expected.covariance.parameters, rtol=1e-3)
 
 
+def test_points_of_weight_zero_are_as_if_not_there() -> None:
+    frames = moving(lambda t: (0.3 * t, 0.0), frames=6)
+    more = [Points(np.concatenate([f, cloud() + 20.0]), np.repeat([1.0, 0.0], 60)) for f in frames]
+    plain, padded = (list(track(Diagonal([[1.0, 1.0]]), given, region=BOX)) for given in (frames, more))
+    assert plain[-1].identities.tolist() == [0]
+    for a, b in zip(plain, padded, strict=True):
+        assert a.identities.tolist() == b.identities.tolist()
+        assert a.births == b.births
+        if a.mixture is not None:
+            np.testing.assert_allclose(a.mixture.means, b.mixture.means, atol=1e-9)
+    blank = [Points(cloud(), np.zeros(60))] * 3
+    assert [r.mixture for r in track(Diagonal([[1.0, 1.0]]), blank)] == [None] * 3
+
+
 def test_a_step_of_one_forgets_the_past() -> None:
     paths = (lambda t: (np.sin(t), 0.5 * t), lambda t: (30.0, -0.3 * t))
     results = track(standing((0, 0), (30, 0)), moving(*paths, frames=12), step=1.0, region=BOX)
