@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from speechgmm.errors import SpeechGMMError
+    from speechgmm.estimators import GaussianMixture
     from speechgmm.evaluation import Evaluation, evaluate
     from speechgmm.features import MFCC, read_corpus
     from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "SpeechGMMError": "errors",
+    "GaussianMixture": "estimators",
     "Evaluation": "evaluation",
     "evaluate": "evaluation",
     "MFCC": "features",
@@ -65,6 +67,7 @@ __all__ = [
     "MFCC",
     "Diagonal",
     "Evaluation",
+    "GaussianMixture",
     "SpeakerStore",
     "SpeechGMMError",
     "System",

@@ -8,6 +8,7 @@ and `fit_gmm` does the usual thing in one call.
 from speechgmm.mixture.adapt import adapt, adapt_iterated
 from speechgmm.mixture.bayes import Variational, fit_bayes
 from speechgmm.mixture.blocks import ArrayBlocks, sample_frames
+from speechgmm.mixture.choose import Candidate, Choice, choose, n_parameters
 from speechgmm.mixture.covariance import Covariance, Diagonal
 from speechgmm.mixture.em import Fit, Stop, Update, fit
 from speechgmm.mixture.initialize import initialize
@@ -17,13 +18,17 @@ from speechgmm.mixture.missing import Incomplete, impute
 from speechgmm.mixture.model import GMM, Sample
 from speechgmm.mixture.online import Online, blend, stepwise
 from speechgmm.mixture.priors import Prior
+from speechgmm.mixture.reduce import Reduction, merge, prune, reduce
 from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.statistics import Statistics
+from speechgmm.mixture.track import Points, Tracked, track
 from speechgmm.mixture.train import Selection, fit_gmm
 
 __all__ = [
     "GMM",
     "ArrayBlocks",
+    "Candidate",
+    "Choice",
     "Covariance",
     "Diagonal",
     "Fit",
@@ -31,25 +36,34 @@ __all__ = [
     "Full",
     "Incomplete",
     "Online",
+    "Points",
     "Prior",
+    "Reduction",
     "Sample",
     "Selection",
     "Spherical",
     "Statistics",
     "Stop",
     "Tied",
+    "Tracked",
     "Update",
     "Variational",
     "adapt",
     "adapt_iterated",
     "blend",
+    "choose",
     "fit",
     "fit_bayes",
     "fit_gmm",
     "impute",
     "initialize",
     "maximize",
+    "merge",
+    "n_parameters",
+    "prune",
+    "reduce",
     "sample_frames",
     "split",
     "stepwise",
+    "track",
 ]

@@ -74,10 +74,10 @@ class Variational:
     counts: Array
 
     @one_thread
-    def statistics(self, x: ArrayLike) -> Evidence:
+    def statistics(self, x: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Evidence:
         """Return the statistics of the frames of `x` (N, D) under expected log densities (eq. 10.46)."""
         model, scale = self.e_step
-        s = model.statistics(x)
+        s = model.statistics(x, sample_weight=sample_weight)
         return Evidence(replace(s, log_likelihood=s.log_likelihood + scale * s.frames), self.divergence())
 
     @property

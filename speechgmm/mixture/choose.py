@@ -1,0 +1,216 @@
+"""How many components, and which kind of covariance: information criteria and cross-validated likelihood.
+
+With L the log-likelihood of N frames, p free parameters and t the posteriors:
+AIC = -2 L + 2 p (Akaike 1974), BIC = -2 L + p log N (Schwarz 1978), and ICL = BIC - 2 sum_n log max_k t_nk
+(C. Biernacki, G. Celeux and G. Govaert 2000, with the most probable labels), which also asks that components be apart.
+Symbols: N frames, K components, D dimensions.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import choice, integer, matrix, refuse
+from speechgmm.mixture.blocks import ArrayBlocks
+from speechgmm.mixture.covariance import Covariance, Diagonal
+from speechgmm.mixture.em import Stop
+from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.matrices import Full, Tied
+from speechgmm.mixture.maximize import Floor
+from speechgmm.mixture.model import GMM
+from speechgmm.mixture.spherical import Spherical
+from speechgmm.mixture.train import fit_gmm
+from speechgmm.parallel import threads
+
+Array = NDArray[Any]
+
+__all__ = ["Candidate", "Choice", "choose", "n_parameters"]
+
+CRITERIA = {"bic": 1.0, "aic": 1.0, "icl": 1.0, "cross_validated": -1.0}
+"""The criteria, and the sign that makes less better."""
+_SHAPES: dict[type[Covariance], Callable[[int, int], int]] = {
+    Diagonal: lambda k, d: k * d,
+    Spherical: lambda k, d: k,
+    Tied: lambda k, d: d * (d + 1) // 2,
+    Full: lambda k, d: k * d * (d + 1) // 2,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A mixture of one kind and number of components, trained on all frames, and what speaks for it.
+
+    Parameters
+    ----------
+    covariance : str
+        "diag", "spherical", "tied" or "full".
+    n_components, n_parameters : int
+    model : GMM
+    log_likelihood : float
+        Nats a frame, on the training frames.
+    bic, aic, icl : float
+        Less is better.
+    cross_validated : float
+        Nats a frame, on frames held out; more is better. NaN without folds.
+    standard_error : float
+        Of `cross_validated`, over the folds.
+    """
+
+    covariance: str
+    n_components: int
+    n_parameters: int
+    model: GMM
+    log_likelihood: float
+    bic: float
+    aic: float
+    icl: float
+    cross_validated: float = math.nan
+    standard_error: float = math.nan
+
+    def value(self, criterion: str) -> float:
+        """Return one of "bic", "aic", "icl", "cross_validated"."""
+        result: float = getattr(self, choice(criterion, "criterion", CRITERIA))
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """All candidates, in the order of covariances and then of counts, and the criterion that was asked for."""
+
+    candidates: tuple[Candidate, ...]
+    criterion: str
+
+    def ranked(self, criterion: str | None = None) -> tuple[Candidate, ...]:
+        """Return the candidates from the best to the worst; among equals, those of fewer parameters come first."""
+        name = criterion or self.criterion
+        sign = CRITERIA[choice(name, "criterion", CRITERIA)]
+        if any(math.isnan(c.value(name)) for c in self.candidates):
+            refuse("the criterion", "have been measured", name, "Choose with folds=5 for cross-validation.")
+        return tuple(sorted(self.candidates, key=lambda c: (sign * c.value(name), c.n_parameters)))
+
+    @property
+    def best(self) -> Candidate:
+        """The best candidate by the criterion that was asked for."""
+        return self.ranked()[0]
+
+
+def n_parameters(model: GMM) -> int:
+    """Return how many numbers a mixture is free to choose: K - 1 weights, K D means, and those of its covariances.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> n_parameters(GMM([0.5, 0.5], np.zeros((2, 3)), Full([np.eye(3)] * 2)))
+    19
+    """
+    k, d = model.means.shape
+    of_covariance = _SHAPES[type(model.covariance)](k, d)
+    return int(k - 1 + k * d + of_covariance)
+
+
+def choose(
+    x: ArrayLike,
+    n_components: Iterable[int] = range(1, 11),
+    *,
+    covariances: Sequence[str] = tuple(COVARIANCES),
+    criterion: str = "bic",
+    folds: int = 0,
+    starts: int = 3,
+    seed: int = 0,
+    stop: Stop = Stop(1e-5, 500),  # noqa: B008  (a frozen value)
+    floor: Floor = Floor(),  # noqa: B008  (a frozen value)
+    n_threads: int | None = None,
+) -> Choice:
+    """Train a mixture of each kind and number of components, and compare them.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, D)
+    n_components : iterable of int
+        The counts K to try.
+    covariances : sequence of str
+        Any of "diag", "spherical", "tied" and "full".
+    criterion : str
+        "bic" finds the true mixture where there is one and frames are many; "icl" the number of separate clusters;
+        "aic" and "cross_validated" the density that predicts new frames best.
+    folds : int
+        Into how many parts the frames are cut, at random, for cross-validation; 0 for none, which takes a folds-th of
+        the time. "cross_validated" asks for at least 2.
+    starts : int
+        Each mixture is the best of so many k-means starts: one start ends too often on a poorer maximum.
+    seed : int
+    stop, floor
+        As in `fit_gmm`; EM ends later by default, for differences of a criterion are N times those of a frame.
+    n_threads : int, optional
+        Default: the cores of this process. It changes the time and nothing else.
+
+    Raises
+    ------
+    InvalidInput
+        If a setting is out of range, or there are fewer frames (in training folds too) than components.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal([[0.0], [10.0]], 1.0, size=(2, 100)).reshape(-1, 1)
+    >>> choose(x, [1, 2, 3], covariances=["diag"]).best.n_components
+    2
+    """
+    frames, counts = matrix(x), [integer(k, "each of n_components", minimum=1) for k in n_components]
+    kinds = [choice(c, "each of covariances", COVARIANCES) for c in covariances]
+    if not counts or not kinds:
+        refuse("n_components and covariances", "name at least one each", "none")
+    folds, starts = integer(folds, "folds", minimum=0), integer(starts, "starts", minimum=1)
+    choice(criterion, "criterion", CRITERIA)
+    if folds == 1 or (criterion == "cross_validated" and not folds):
+        refuse("folds", "be at least 2 for cross-validation, or 0 for none", folds)
+    least = len(frames) - (-(-len(frames) // folds) if folds else 0)
+    if max(counts) > least:
+        refuse("n_components", f"be at most the {least} frames that each mixture is trained on", max(counts))
+    order = np.random.default_rng(seed).permutation(len(frames))
+    held = [np.sort(order[f::folds]) for f in range(folds)]
+    train = functools.partial(_train, starts=starts, seed=seed, stop=stop, floor=floor)
+
+    def work(job: tuple[str, int, int]) -> Any:
+        kind, k, fold = job
+        if fold < 0:
+            return _candidate(train(frames, kind, k), kind, frames)
+        model = train(np.delete(frames, held[fold], axis=0), kind, k)
+        return float(model.log_density(frames[held[fold]]).mean())
+
+    jobs = [(kind, k, fold) for kind in kinds for k in counts for fold in range(-1, folds)]
+    results = list(threads(n_threads)(work, jobs))
+    each = [results[i : i + folds + 1] for i in range(0, len(results), folds + 1)]
+    return Choice(tuple(_with_folds(candidate, scores) for candidate, *scores in each), criterion)
+
+
+def _train(x: Array, kind: str, k: int, *, starts: int, seed: int, stop: Stop, floor: Floor) -> GMM:
+    """Return the best of several fits."""
+    settings: Any = {"covariance": kind, "stop": stop, "floor": floor, "n_threads": 1}
+    models = [
+        fit_gmm(x, k, seed=np.random.default_rng([seed, s]), **settings).model for s in range(starts if k > 1 else 1)
+    ]
+    return max(models, key=lambda model: float(model.log_density(x).sum()))
+
+
+def _candidate(model: GMM, kind: str, x: Array) -> Candidate:
+    """Return the criteria of a mixture on the frames that it was trained on."""
+    total, n, p = float(model.log_density(x).sum()), len(x), n_parameters(model)
+    bic = -2 * total + p * math.log(n)
+    doubt = -sum(float(np.log(model.posteriors(block).max(axis=1)).sum()) for block in ArrayBlocks(x))
+    return Candidate(kind, model.n_components, p, model, total / n, bic, -2 * total + 2 * p, bic + 2 * doubt)
+
+
+def _with_folds(c: Candidate, scores: list[float]) -> Candidate:
+    """Return a candidate with the mean and standard error over folds."""
+    if not scores:
+        return c
+    error = float(np.std(scores, ddof=1) / math.sqrt(len(scores)))
+    return replace(c, cross_validated=float(np.mean(scores)), standard_error=error)

@@ -1,0 +1,167 @@
+"""What tracking knows of the objects from one video frame to the next, and one step of EM on it.
+
+Symbols: n points, K objects, D dimensions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.mixture.covariance import Covariance, log_sum
+from speechgmm.mixture.model import GMM
+
+Array = NDArray[Any]
+
+__all__ = ["Background", "Objects", "explain", "learn", "objects_of"]
+
+THINNEST = 0.1
+"""The least deviation of an object, as a share of that of a new one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """K objects, a row each.
+
+    Parameters
+    ----------
+    pool : Covariance of K + 1 components
+        The first is what a new object looks like; it never learns.
+    means : ndarray, shape (K, D)
+    counts : ndarray, shape (K,)
+        Points a frame, with fading memory.
+    velocities : ndarray, shape (K, D)
+        In units a frame.
+    ages, missed : ndarray of int, shape (K,)
+        In how many frames it was seen; for how many it is hidden now.
+    identities : ndarray of int, shape (K,)
+    scale : ndarray, shape (D,)
+        The deviations of a new object.
+    """
+
+    pool: Covariance
+    means: Array
+    counts: Array
+    velocities: Array
+    ages: Array
+    missed: Array
+    identities: Array
+    scale: Array
+
+    def take(self, indices: Array) -> Objects:
+        """Return the objects with these indices."""
+        rows = ("means", "counts", "velocities", "ages", "missed", "identities")
+        pool = self.pool.take(np.concatenate([[0], indices + 1]))
+        return replace(self, pool=pool, **{name: getattr(self, name)[indices] for name in rows})
+
+    def with_born(self, means: Array, counts: Array, velocities: Array, identities: Array) -> Objects:
+        """Return these objects and new ones, of which two frames are known."""
+        k, n = len(self.means), len(means)
+        return replace(
+            self,
+            pool=self.pool.take(np.concatenate([np.arange(k + 1), np.zeros(n, dtype=int)])),
+            means=np.concatenate([self.means, means]),
+            counts=np.concatenate([self.counts, counts]),
+            velocities=np.concatenate([self.velocities, velocities]),
+            ages=np.concatenate([self.ages, np.full(n, 2)]),
+            missed=np.concatenate([self.missed, np.zeros(n, dtype=int)]),
+            identities=np.concatenate([self.identities, identities]),
+        )
+
+    @property
+    def mixture(self) -> GMM | None:
+        """The objects as a mixture, a component each; None where there are none."""
+        if not len(self.means):
+            return None
+        covariance = self.pool.take(np.arange(1, len(self.means) + 1))
+        return GMM(self.counts / self.counts.sum(), self.means, covariance)
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """Points that belong to no object: `count` a frame, anywhere between the corners `low` and `high` (D,)."""
+
+    count: float
+    low: Array
+    high: Array
+
+    def log_density(self, scale: Array) -> float:
+        """Return the log of the uniform density; no side of the region counts as less than four deviations."""
+        return -float(np.log(np.maximum(self.high - self.low, 4 * scale)).sum())
+
+
+def objects_of(model: GMM | Covariance, d: int) -> Objects:
+    """Return the components of a mixture as objects that stand still, or no objects, but their looks."""
+    if isinstance(model, GMM):
+        size = np.log(np.broadcast_to(model.covariance.deviations(), model.means.shape)).sum(axis=1)
+        typical = int(np.argsort(size, kind="stable")[len(size) // 2])
+        pool = model.covariance.take(np.concatenate([[typical], np.arange(len(size))]))
+        means, counts = (
+            model.means,
+            np.maximum(model.weights, 1e-3 / len(size)),
+        )  # none is 0: what is imagined of it counts
+    else:
+        pool, means, counts = model.take(np.array([0])), np.zeros((0, d)), np.zeros(0)
+    k = len(means)
+    scale = np.broadcast_to(pool.deviations()[:1], (1, d))[0]
+    none = np.zeros(k, dtype=int)
+    return Objects(pool, means, counts, np.zeros((k, d)), none, none, np.arange(k), scale)
+
+
+def explain(objects: Objects, y: Array, background: Background, least: float) -> Array:
+    """Return the posterior of each visible object for each point of `y` (n, D), shape (n, K): the E-step.
+
+    Hidden objects explain nothing; what is missing to 1 is the background's. An object is expected to have `least`
+    points at least, lest one that has lost its points leave them to the background for good.
+    """
+    result = np.zeros((len(y), len(objects.means)))
+    visible = np.flatnonzero(objects.missed == 0)
+    if visible.size and len(y):
+        joint = np.empty((len(y), len(visible) + 1))
+        joint[:, :-1] = objects.pool.take(visible + 1).log_components(y, objects.means[visible])
+        joint[:, :-1] += np.log(np.maximum(objects.counts[visible], least))
+        joint[:, -1] = np.log(background.count) + background.log_density(objects.scale)
+        result[:, visible] = log_sum(joint)[1][:, :-1]
+    return result
+
+
+def learn(expected: Objects, y: Array, posteriors: Array, weights: Array, steps: Array) -> tuple[Objects, Array]:
+    """Return the objects after S = (1 - step) * S + step * new and the M-step, and the share of the new in each.
+
+    Parameters
+    ----------
+    expected : Objects
+        Moved on to this frame: their imagined statistics are the S of the past.
+    y : ndarray, shape (n, D)
+    posteriors : ndarray, shape (n, K)
+    weights : ndarray, shape (n,)
+    steps : ndarray, shape (K,)
+        Each object's step is reduced to the share of its points that are surely its own, the sum of squared
+        posteriors over the sum of posteriors: where two objects cross, both rather move on as before.
+
+    Returns
+    -------
+    Objects
+    ndarray, shape (K,)
+    """
+    if not len(expected.means):
+        return expected, np.zeros(0)
+    new = posteriors * weights[:, None]
+    counts = new.sum(axis=0)
+    sure = (new * posteriors).sum(axis=0) / np.where(counts > 0, counts, 1.0)
+    steps = steps * sure
+    past, counts = (1 - steps) * expected.counts, steps * counts
+    total = past + counts
+    first = past[:, None] * expected.means + (new * steps).T @ y
+    means = first / total[:, None]
+    none, origin = np.zeros(1), np.zeros((1, y.shape[1]))
+    shares = np.concatenate([np.zeros((len(y), 1)), new * steps], axis=1)
+    second = expected.pool.imagined(np.concatenate([origin, expected.means]), np.concatenate([none, past]))
+    second = second + expected.pool.second_moments(y, shares)
+    rows = np.concatenate([none, total])
+    values = expected.pool.estimate(second, np.concatenate([origin, first]), rows, np.concatenate([origin, means]))
+    pool, _ = expected.pool.replaced(values, rows == 0, (THINNEST * expected.scale) ** 2)
+    return replace(expected, pool=pool, means=means, counts=total), counts / total
