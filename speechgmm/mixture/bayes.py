@@ -168,7 +168,7 @@ def fit_bayes(
     if prior is None:
         kind = type(start.covariance)
         one = GMM(np.ones(1), start.origin[None], kind.of(np.ones((1, start.n_dimensions))), start.origin)
-        whole = total(mapper(one.statistics, data))
+        whole = total(mapper(lambda block: one.assigned(block, np.ones((len(block), 1))), data))
         prior = Prior.of(whole, kind, n_components, process=process)
     first = _posterior(prior, total(mapper(start.statistics, data)), start)
     return fit(first, data, posterior, stop=stop, mapper=mapper, on_iteration=on_iteration)
