@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -14,6 +12,7 @@ import numpy as np
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import Rows
 from speechgmm.mixture import GMM, Floor, Statistics, Stop, Update, fit, maximize
+from speechgmm.mixture.em import total
 from speechgmm.mixture.missing import Incomplete
 from speechgmm.mixture.online import EXPONENT, Online, blend
 
@@ -89,7 +88,7 @@ def learned(state: Online, rows: Rows, floor: Floor, *, step: float | None = Non
     """Return the state of stepwise EM after one more batch; `speechgmm.mixture.stepwise` has the rule and the step."""
     taken = (state.updates + 2) ** -EXPONENT if step is None else step
     reader = Incomplete(state.model) if rows.incomplete else state.model
-    new = functools.reduce(operator.add, rows.map(reader.statistics, rows))
+    new: Statistics = total(rows.map(reader.statistics, rows))
     running = blend(state.running, new, taken)
     update = maximized((new.frames / taken) * running, state.model, floor)
     return Online(update.model, running, state.updates + 1)

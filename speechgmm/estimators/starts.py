@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,6 +13,7 @@ from speechgmm.errors import InvalidInput
 from speechgmm.estimators.em import ILL_DEFINED, maximized
 from speechgmm.estimators.rows import BLOCK, Rows
 from speechgmm.mixture import GMM, Floor, Statistics, Tied, initialize
+from speechgmm.mixture.em import total
 from speechgmm.mixture.initialize import COVARIANCES
 
 Array = NDArray[Any]
@@ -68,7 +67,7 @@ def first(rows: Rows, k: int, *, method: str, kind: str, rng: np.random.RandomSt
             statistics = replace(statistics, second=statistics.second + _of_others(filled, seeds))
         return statistics, empty
     parts = POSTERIORS[method](filled, k, rng)
-    return functools.reduce(operator.add, (empty.assigned(x, posteriors) for x, posteriors in parts)), empty
+    return total(empty.assigned(x, posteriors) for x, posteriors in parts), empty
 
 
 def _kmeans(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:

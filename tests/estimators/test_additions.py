@@ -19,6 +19,7 @@ from speechgmm import GaussianMixture
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators import rows
 from speechgmm.mixture.missing import Incomplete
+from speechgmm.parallel import available_cores, single_threaded
 
 KINDS = ("full", "tied", "diag", "spherical")
 IRIS = load_iris()
@@ -247,6 +248,13 @@ def test_bits_do_not_depend_on_threads(kind: str, holes: float, monkeypatch: pyt
         answers = (fitted.means_, fitted.covariances_, fitted.score_samples(x), fitted.predict(x), fitted.impute(x))
         results.append([a.tobytes() for a in answers])
     assert results[0] == results[1] == results[2]
+
+
+def test_threads_are_those_that_the_libraries_may_use() -> None:
+    with single_threaded():
+        assert rows.workers(10**6) == 1
+    assert rows.workers(rows.BLOCK) == 1
+    assert 1 <= rows.workers(10**6) <= available_cores()
 
 
 @pytest.mark.parametrize("kind", ["full", "diag"])
