@@ -6,6 +6,7 @@ labeled scores into error rates, detection costs and information losses. Nothing
 the scores of any other system are evaluated in the same way.
 """
 
+from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.metrics import (
     Evaluation,
     Hull,
@@ -31,6 +32,7 @@ from speechgmm.evaluation.trials import (
 )
 
 __all__ = [
+    "ConfusionMatrix",
     "Evaluation",
     "Hull",
     "Roc",
@@ -38,6 +40,7 @@ __all__ = [
     "Trials",
     "actual_dcf",
     "cllr",
+    "confusion_matrix",
     "eer",
     "evaluate",
     "identification_rate",
