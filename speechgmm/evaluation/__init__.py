@@ -8,7 +8,9 @@ of sound or of mixtures: the scores of any other system are evaluated in the sam
 """
 
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
+from speechgmm.evaluation.duration import DurationBin, error_by_duration
 from speechgmm.evaluation.files import read_scores, read_trials, write_scores, write_trials
+from speechgmm.evaluation.fuse import Fusion, fit_fusion
 from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, identification_rate, open_set_rate
 from speechgmm.evaluation.intervals import Interval, bootstrap
 from speechgmm.evaluation.metrics import NIST, Application, actual_dcf, cllr, eer, min_cllr, min_dcf
@@ -20,7 +22,9 @@ __all__ = [
     "NIST",
     "Application",
     "ConfusionMatrix",
+    "DurationBin",
     "Evaluation",
+    "Fusion",
     "Hull",
     "Interval",
     "OpenSet",
@@ -35,7 +39,9 @@ __all__ = [
     "confusion_matrix",
     "det_points",
     "eer",
+    "error_by_duration",
     "evaluate",
+    "fit_fusion",
     "identification_rate",
     "join",
     "min_cllr",

@@ -11,18 +11,25 @@ import io
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import checks
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation import text
+from speechgmm.evaluation.names import index_names, repeated
+from speechgmm.evaluation.table import read_table
 from speechgmm.evaluation.text import PathLike
 from speechgmm.evaluation.trials import Scores, Trials, columns
 
 __all__ = ["read_scores", "read_trials", "write_scores", "write_trials"]
+
+_ROWS = 100_000
+"""Rows that are turned into text together."""
 
 
 def read_trials(path: PathLike) -> Trials:
@@ -51,7 +58,7 @@ def read_trials(path: PathLike) -> Trials:
         text.refuse_line(path, numbers[first], rule, repr(" ".join(rows[first])))
     start = 0 if style == "kaldi" else 1
     speaker, test = ([row[i] for row in rows] for i in (start, start + 1))
-    _refuse_repeated_line(path, numbers, speaker, test)
+    _refuse_repeated_line(path, numbers.__getitem__, speaker, test)
     return Trials(speaker=np.array(speaker), test=np.array(test), target=np.array(labels[style], dtype=np.int8))
 
 
@@ -97,19 +104,15 @@ def read_scores(path: PathLike) -> Scores:
     """
     if os.fspath(path).endswith(".npz"):
         return _read_arrays(path)
-    numbers, rows = text.rows(path, "a header and a row", "\t")
-    header, numbers, rows = rows[0], numbers[1:], rows[1:]
-    _check_columns(path, header)
-    if not rows:
+    table = read_table(path, lambda header: _check_columns(path, header))
+    if table.empty:
         checks.refuse(os.fspath(path), "hold at least one row below the header", "none")
-    for number, row in zip(numbers, rows, strict=True):
-        if len(row) != len(header):
-            text.refuse_line(path, number, f"hold {len(header)} fields divided by tabs, as the header does", len(row))
-    columns = {}
-    for name, texts in zip(header, zip(*rows, strict=True), strict=True):
-        columns[name] = text.parse(path, numbers, name, texts)
-    _refuse_repeated_line(path, numbers, columns["speaker"], columns["test"])
-    return Scores(**{name: np.array(column) for name, column in columns.items()})
+    held = {name: table.take(name) for name in table.header}
+    try:
+        return Scores(**held)
+    except InvalidInput:
+        _refuse_repeated_line(path, table.line, held["speaker"], held["test"])
+        raise
 
 
 def write_scores(scores: Scores, path: PathLike) -> None:
@@ -131,9 +134,15 @@ def write_scores(scores: Scores, path: PathLike) -> None:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **held)  # type: ignore[arg-type]  # text, integers and floats: nothing that would be pickled
         return text.replace(buffer.getvalue(), path)
-    texts = [text.render(name, column.tolist()) for name, column in held.items()]
-    lines = ["\t".join(row) + "\n" for row in (tuple(held), *zip(*texts, strict=True))]
-    return text.write(lines, path)
+    return text.write(_lines(held), path)
+
+
+def _lines(held: dict[str, NDArray[Any]]) -> Iterator[str]:
+    """Yield the lines of a table in text, some at a time."""
+    yield "\t".join(held) + "\n"
+    for start in range(0, len(held["score"]), _ROWS):
+        texts = [text.render(name, column[start : start + _ROWS].tolist()) for name, column in held.items()]
+        yield "".join("\t".join(row) + "\n" for row in zip(*texts, strict=True))
 
 
 def _check_columns(path: PathLike, header: Sequence[str]) -> None:
@@ -158,39 +167,28 @@ def _read_arrays(path: PathLike) -> Scores:
         if not content.startswith(b"PK"):  # NumPy would take it for a pickle, and say so
             raise zipfile.BadZipFile("File is not a zip file")
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            columns = {name: file[name] for name in file.files}
+            held = {name: _frozen(file[name]) for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         checks.refuse(os.fspath(path), "be a readable .npz file of plain arrays", f"this: {error}")
-    _check_columns(path, list(columns))
+    _check_columns(path, list(held))
     try:
-        return Scores(**columns)
+        return Scores(**held)
     except InvalidInput as error:
         raise InvalidInput(f"{os.fspath(path)}: {error}") from None
 
 
-# Pairs of names
+def _frozen(column: NDArray[Any]) -> NDArray[Any]:
+    """Return a column that nobody else can change, so that `Scores` need not copy it."""
+    column.setflags(write=False)
+    return column
 
 
-def _pairs(speaker: Sequence[str], test: Sequence[str]) -> Iterable[tuple[str, str]]:
-    """Return the (speaker, test) pairs as Python strings, which hash faster than NumPy's."""
-    return zip(np.asarray(speaker).tolist(), np.asarray(test).tolist(), strict=True)
-
-
-def _repeat(pairs: Iterable[tuple[str, str]]) -> tuple[int, int] | None:
-    """Return the rows of the first pair that occurs again, and of its second occurrence."""
-    place: dict[tuple[str, str], int] = {}
-    for i, pair in enumerate(pairs):
-        if place.setdefault(pair, i) != i:
-            return place[pair], i
-    return None
-
-
-def _pair(pair: tuple[str, str]) -> str:
-    return f"speaker '{pair[0]}' with test '{pair[1]}'"
-
-
-def _refuse_repeated_line(path: PathLike, numbers: Sequence[int], speaker: list[str], test: list[str]) -> None:
-    again = _repeat(zip(speaker, test, strict=True))
+def _refuse_repeated_line(path: PathLike, line: Callable[[int], int], speaker: ArrayLike, test: ArrayLike) -> None:
+    """Refuse the first line whose pair of names an earlier line holds."""
+    speakers, tests = np.asarray(speaker), np.asarray(test)
+    again = repeated(index_names(speakers), index_names(tests))
     if again:
-        found = f"{_pair((speaker[again[1]], test[again[1]]))}, which line {numbers[again[0]]} holds too"
-        text.refuse_line(path, numbers[again[1]], "hold a pair of speaker and test that no other line holds", found)
+        pair = f"speaker '{speakers[again[1]]}' with test '{tests[again[1]]}'"
+        found = f"{pair}, which line {line(again[0])} holds too"
+        rule = "hold a pair of speaker and test that no other line holds"
+        text.refuse_line(path, line(again[1]), rule, found)

@@ -151,11 +151,7 @@ def evaluate(
     found = _searches(scores, left_out)
     resampling = _Resampling(replicates, level, seed)
     return Evaluation(
-        trials=len(scores),
-        targets=len(targets),
-        nontargets=len(nontargets),
-        tests=len(scores.tests.names),
-        speakers=len(scores.speakers.names),
+        **_counts(scores),
         eer=hull.eer(),
         eer_threshold=hull.eer_threshold(),
         min_dcf=own.min_dcf,
@@ -174,6 +170,18 @@ def evaluate(
         cost_fa=float(cost_fa),
         left_out=tuple(left_out),
     )
+
+
+def _counts(scores: Scores) -> dict[str, Any]:
+    """Return how many there are of each."""
+    targets = int((scores.target == 1).sum())
+    return {
+        "trials": len(scores),
+        "targets": targets,
+        "nontargets": len(scores) - targets,
+        "tests": len(scores.tests.names),
+        "speakers": len(scores.speakers.names),
+    }
 
 
 @dataclass(frozen=True)
@@ -253,9 +261,7 @@ def _intervals(
         return {}
     people = len(np.unique(scores.speakers.codes[scores.target == 1]))
     if people < _LEAST:
-        left_out += [
-            f"intervals: {people} speakers have target trials; fewer than {_LEAST} are too few to draw from"
-        ]
+        left_out += [f"intervals: {people} speakers have target trials; fewer than {_LEAST} are too few to draw from"]
         return {}
     if scores.test_speaker is None:
         left_out += [

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from speechgmm import checks
 from speechgmm.evaluation.names import Index, index_names, repeated
 
-__all__ = ["Scores", "Trials", "check_labels", "columns", "join", "name_pair"]
+__all__ = ["Scores", "Trials", "check_labels", "columns", "join", "name_pair", "rows_of"]
 
 Names = NDArray[np.str_]
 Labels = NDArray[np.int8]
@@ -138,20 +138,25 @@ def join(scores: Scores, trials: Trials) -> Scores:
     >>> join(scores, Trials(["bob"], ["a.wav"], [0])).target
     array([0], dtype=int8)
     """
+    rows = rows_of(scores, trials, "scores", "hold every trial")
+    taken = {name: column[rows] for name, column in columns(scores).items()}
+    return Scores(**{**taken, "target": trials.target})
+
+
+def rows_of(scores: Scores, trials: Trials | Scores, what: str, rule: str) -> NDArray[np.int64]:
+    """Return the rows of a table that score these trials; refuse `what` must `rule` if one is missing."""
     speaker, test = (_places(*pair) for pair in ((trials.speakers, scores.speakers), (trials.tests, scores.tests)))
     size = len(scores.tests.names)
     keys = scores.speakers.codes.astype(np.int64) * size + scores.tests.codes
     wanted = np.where((speaker >= 0) & (test >= 0), speaker * size + test, -1)
     order = np.argsort(keys)
-    rows = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    rows: NDArray[np.int64] = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
     missing = np.flatnonzero(keys[rows] != wanted)
     if len(missing):
-        found = (
-            f"{len(missing)} of {len(trials)} trials without a score, the first {name_pair(trials, int(missing[0]))}"
-        )
-        checks.refuse("scores", "hold every trial", found, "Score these trials too, or take them off the list.")
-    taken = {name: column[rows] for name, column in columns(scores).items()}
-    return Scores(**{**taken, "target": trials.target})
+        first = name_pair(trials, int(missing[0]))
+        found = f"{len(missing)} of {len(trials)} trials without a score, the first {first}"
+        checks.refuse(what, rule, found, "Score these trials too, or take them off the list.")
+    return rows
 
 
 def columns(scores: Scores) -> dict[str, NDArray[Any]]:
