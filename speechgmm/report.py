@@ -111,7 +111,9 @@ def _rates(e: Evaluation) -> list[str]:
         rows.append(("Tests whose own speaker scores highest", *identified))
     level = next((f"{100 * i.level:g} %" for i in e.intervals.values()), "")
     interval = f"{level} interval" if level else "interval"
-    note = "Actual cost and Cllr take the scores for calibrated log-likelihood ratios; the others know only their order."
+    note = (
+        "Actual cost and Cllr take the scores for calibrated log-likelihood ratios; the others know only their order."
+    )
     if level:
         note += " Intervals come from drawing the speakers anew: they say what other speakers of the kind would change."
     return [
