@@ -7,11 +7,11 @@ aloud. Whatever comes from files is escaped.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from typing import Any
 
-import speechgmm
-from speechgmm import plot
+from speechgmm import __version__, plot
 from speechgmm.evaluation import NIST, Application, Evaluation, Interval, Scores
 from speechgmm.evaluation.text import replace
 from speechgmm.plot.svg import svg
@@ -26,10 +26,10 @@ _STYLE = """
 :root { color-scheme: light dark; --paper: #fdfdfc; --ink: #1a1b1c; --faint: #5c6166; --rule: #d5d8da;
   --target: #0b6e99; --impostor: #b8472f; --grid: #777c80; }
 @media (prefers-color-scheme: dark) { :root { --paper: #16181a; --ink: #e9eaea; --faint: #a6abb0; --rule: #3b4044;
-  --target: #55b4dd; --impostor: #f08a72; --grid: #959b9f; } }
+  --target: #55b4dd; --impostor: #f08a72; --grid: #959b9f; } svg image { filter: brightness(1.5); } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1rem; max-width: 66rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0.5rem 0; }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 0.5rem; border-top: 1px solid var(--rule); padding-top: 0.8rem; }
 p { margin: 0.4rem 0; max-width: 46rem; }
@@ -43,6 +43,7 @@ table { border-collapse: collapse; margin: 0.6rem 0; font-variant-numeric: tabul
 caption { text-align: left; padding-bottom: 0.3rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.2rem 0.9rem 0.2rem 0; border-bottom: 1px solid var(--rule); }
 th { font-weight: 600; } tbody th { font-weight: 400; } .number { text-align: right; white-space: nowrap; }
+@media (max-width: 30rem) { table { font-size: 0.85rem; } th, td { padding-right: 0.6rem; } }
 """
 
 
@@ -75,7 +76,7 @@ def render_report(scores: Scores, evaluation: Evaluation, *, title: str = "") ->
     heading = "Evaluation" + (f" of {title}" if title else "")
     parts = [
         f"<h1>{escape(heading)}</h1>",
-        f'<p class="faint">Made by speechgmm {escape(speechgmm.__version__)}.</p>',
+        f'<p class="faint">Made by speechgmm {escape(__version__)}.</p>',
         *_rates(e),
         *_pictures(scores, e),
         *_searches(e),
@@ -112,7 +113,7 @@ def _rates(e: Evaluation) -> list[str]:
     level = next((f"{100 * i.level:g} %" for i in e.intervals.values()), "")
     interval = f"{level} interval" if level else "interval"
     note = (
-        "Actual cost and Cllr take the scores for calibrated log-likelihood ratios; the others know only their order."
+        "Actual cost and Cllr take the scores for calibrated log-likelihood ratios; the others know their order only."
     )
     if level:
         note += " Intervals come from drawing the speakers anew: they say what other speakers of the kind would change."
@@ -185,14 +186,7 @@ def _durations(e: Evaluation) -> list[str]:
     if not e.durations:
         return []
     rows = (
-        (
-            f"{d.low:.1f} to {d.high:.1f}",
-            str(d.tests),
-            _percent(d.eer),
-            _ends(d.interval),
-            _percent(d.p_miss),
-            _percent(d.p_fa),
-        )
+        (f"{d.low:.1f} to {d.high:.1f}", str(d.tests), *map(_percent, (d.eer, d.p_miss, d.p_fa)), _ends(d.interval))
         for d in e.durations
     )
     header = ("speech, s", ">tests", ">equal error rate", ">misses", ">false alarms", ">interval of the EER")
@@ -226,8 +220,8 @@ def _left_out(e: Evaluation) -> list[str]:
     return ["<h2>What was left out</h2>", f"<ul>{items}</ul>"]
 
 
-def _figure(draw: object, name: str, description: str, caption: str) -> str:
-    picture = svg(draw, name=name, description=description)  # type: ignore[arg-type]
+def _figure(draw: Callable[[Any], object], name: str, description: str, caption: str) -> str:
+    picture = svg(draw, name=name, description=description)
     return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
 
 

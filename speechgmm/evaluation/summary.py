@@ -215,12 +215,12 @@ def _searches(scores: Scores, left_out: list[str]) -> _Found:
     found = searches(scores)
     known, strangers, total = int(found.known.sum()), int(found.strangers.sum()), len(found.tests)
     speakers = len(scores.speakers.names)
-    partial = int((found.trials < speakers).sum())
+    partial, other = (int((found.trials[kind] < speakers).sum()) for kind in (found.known, found.strangers))
     reason = ""
     if not known:
         reason = "no test has exactly one target trial"
     elif partial:
-        reason = f"{partial} of {total} tests are not scored against all {speakers} speakers"
+        reason = f"{partial} of {known} tests are not scored against all {speakers} speakers"
     elif speakers == 1:
         reason = "there is one speaker only"
     if reason:
@@ -232,11 +232,13 @@ def _searches(scores: Scores, left_out: list[str]) -> _Found:
             left_out += [f"identification_rate: {count} of {total} tests not counted, with {why}"]
     if not strangers:
         left_out += ["open_set: no test is of a stranger (without a target trial)"]
+    elif other:
+        left_out += [f"open_set: {other} of {strangers} tests of strangers are not scored against all speakers"]
     rates = cmc(scores, min(_RANKS, speakers))
     return _Found(
         tuple(float(rate) for rate in rates),
         closed_set_confusion(scores),
-        open_set_rate(scores, _FALSE_ALARMS) if strangers else None,
+        open_set_rate(scores, _FALSE_ALARMS) if strangers and not other else None,
     )
 
 
@@ -272,9 +274,7 @@ def _intervals(
         left_out += [f"intervals: {people} speakers have target trials; fewer than {_LEAST} are too few to draw from"]
         return {}
     if "test_speaker" not in columns(scores):
-        left_out += [
-            "intervals: without the column test_speaker each test of a stranger counts as a stranger of its own"
-        ]
+        left_out += ["intervals: without the column test_speaker each test of a stranger counts as another stranger"]
     points = {"": (application,)} | {f" {name}": points for name, points in NIST.items()}
     rates = detection_intervals(resampling.sampler, points, replicates=replicates, level=level, seed=seed)
     if found.cmc:
