@@ -331,7 +331,6 @@ def test_wrong_usage(using, made, tmp_path):
     run("score", *using, "--manifest", MANIFEST, "--trials", "t", "--by", "file", *out).misused("--by")
     run("score", *using, "--manifest", MANIFEST, "--by", "day", *out).misused("--by")
     run("score", *using, "--manifest", MANIFEST).misused("-o")
-    run("evaluate", made.scores, "--report").misused("--report")
     run("train", MANIFEST, *out, "--where", "split").misused("COLUMN=VALUE", "'split'")
     run("train", MANIFEST, *out, "--where", "=ubm").misused("COLUMN=VALUE")
     run("train", MANIFEST, *out, "--components", 0).misused("--components")
