@@ -1,0 +1,123 @@
+"""Error against the amount of speech: short tests are harder, and one threshold does not suit them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm import checks
+from speechgmm.evaluation.intervals import Interval
+from speechgmm.evaluation.resampling import Resampler, detection_intervals, resampler
+from speechgmm.evaluation.roc import roc_hull
+from speechgmm.evaluation.trials import Scores, check_labels
+
+__all__ = ["DurationBin", "error_by_duration"]
+
+_KEPT = 2000
+"""Fewer trials than elsewhere stand for all: each bin has its own replicates."""
+_SPEAKERS = 5
+"""With fewer speakers who have target trials a bin has no interval."""
+
+
+@dataclass(frozen=True)
+class DurationBin:
+    """The tests of `low` to `high` seconds of speech (these included), as `error_by_duration` finds them.
+
+    Parameters
+    ----------
+    low, high : float
+        Seconds: the shortest and the longest of these tests.
+    tests, targets, nontargets : int
+        How many tests and trials there are.
+    eer : float
+        Equal error rate of these trials, at a threshold of their own.
+    p_miss, p_fa : float
+        Error rates at the one threshold given for all.
+    interval : Interval or None
+        Of `eer`; None where it was not asked for or there are too few speakers.
+    """
+
+    low: float
+    high: float
+    tests: int
+    targets: int
+    nontargets: int
+    eer: float
+    p_miss: float
+    p_fa: float
+    interval: Interval | None
+
+
+def error_by_duration(
+    scores: Scores,
+    threshold: float,
+    *,
+    bins: int = 6,
+    replicates: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
+    sampler: Resampler | None = None,
+) -> tuple[DurationBin, ...]:
+    """Return error rates by the amount of speech in the test, in bins of about equally many tests.
+
+    Parameters
+    ----------
+    scores : Scores
+        With all labels known and `test_seconds`; tests of unknown length are left out.
+    threshold : float
+        For `p_miss` and `p_fa`.
+    bins : int
+        At most so many, and no more than a tenth of the tests; bins without a target or nontarget are left out.
+    replicates, level, seed
+        Of the intervals, as in `bootstrap`; 0 replicates for none.
+    sampler : Resampler, optional
+        Of these scores, if there is one already.
+
+    Raises
+    ------
+    InvalidInput
+        For unlabeled trials, or where no length is known.
+    """
+    check_labels(scores)
+    checks.integer(bins, "bins", minimum=1)
+    if scores.test_seconds is None or np.isnan(scores.test_seconds).all():
+        checks.refuse("scores", "hold the column test_seconds", "none", "The command score writes it.")
+    seconds = np.full(len(scores.tests.names), np.nan)
+    seconds[scores.tests.codes] = scores.test_seconds
+    of_test = _bins(seconds, bins)
+    of_trial = of_test[scores.tests.codes]
+    if replicates and sampler is None:
+        sampler = resampler(scores)
+    found = []
+    for i in range(of_test.max() + 1):
+        rows = of_trial == i
+        rates = _rates(scores, rows, threshold)
+        if rates is None:
+            continue
+        interval = None
+        if sampler and len(np.unique(scores.speakers.codes[rows & (scores.target == 1)])) >= _SPEAKERS:
+            interval = detection_intervals(
+                sampler, {}, rows=rows, kept=_KEPT, replicates=replicates, level=level, seed=seed
+            )["eer"]
+        inside = seconds[of_test == i]
+        found.append(DurationBin(float(inside.min()), float(inside.max()), len(inside), *rates, interval))
+    return tuple(found)
+
+
+def _rates(scores: Scores, rows: NDArray[np.bool_], threshold: float) -> tuple[int, int, float, float, float] | None:
+    """Return the fields targets to p_fa of a bin, None without trials of both kinds."""
+    targets, nontargets = (scores.score[rows & (scores.target == label)] for label in (1, 0))
+    if not (len(targets) and len(nontargets)):
+        return None
+    p_miss, p_fa = float(np.mean(targets < threshold)), float(np.mean(nontargets >= threshold))
+    return len(targets), len(nontargets), roc_hull(targets, nontargets).eer(), p_miss, p_fa
+
+
+def _bins(seconds: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    """Return the bin of each test, from 0, or -1 where its length is not known; tests of one length stay together."""
+    lengths = np.sort(seconds[~np.isnan(seconds)])
+    count = max(1, min(bins, len(lengths) // 10))
+    starts = np.unique(lengths[(np.arange(count) * len(lengths)) // count])
+    return np.where(np.isnan(seconds), -1, np.searchsorted(starts, seconds, side="right") - 1)
