@@ -10,8 +10,10 @@ from speechgmm.mixture.blocks import ArrayBlocks, sample_frames
 from speechgmm.mixture.covariance import Covariance, Diagonal
 from speechgmm.mixture.em import Fit, Stop, Update, fit
 from speechgmm.mixture.initialize import initialize
+from speechgmm.mixture.matrices import Full, Tied
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.model import GMM, Sample
+from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.mixture.train import fit_gmm
 
@@ -22,9 +24,12 @@ __all__ = [
     "Diagonal",
     "Fit",
     "Floor",
+    "Full",
     "Sample",
+    "Spherical",
     "Statistics",
     "Stop",
+    "Tied",
     "Update",
     "adapt",
     "adapt_iterated",

@@ -1,4 +1,4 @@
-"""Covariances: one protocol, so far one value, `Diagonal`.
+"""Covariances: one protocol, and `Diagonal`; `spherical.py` and `matrices.py` hold the other kinds.
 
 A covariance knows how frames spread around the means of K components; it carries the E-step whole, in blocks of
 fixed size, so that no (N, K) array leaves it. Frames are centered at the model's origin before anything else, in
@@ -8,8 +8,8 @@ float64. Symbols: N frames, K components, D dimensions; y = x - origin; offsets 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -23,13 +23,31 @@ Array = NDArray[Any]
 
 __all__ = ["Covariance", "Diagonal"]
 
-BLOCK = 2048
+BLOCK = 1024
 """Frames handled at once: fixed, so that sums come in one order whatever shares the work."""
+ROUNDING = float(np.finfo(np.float64).eps) / 4
+"""Posteriors below this are left out of sums: they are less than the rounding of the others."""
 
 
 @dataclass(frozen=True, eq=False)
 class Covariance(ABC):
     """The protocol. A new kind of covariance answers the abstract methods; the E-step below is shared."""
+
+    @property
+    def parameters(self) -> Array:
+        """The one array that a kind of covariance holds."""
+        result: Array = getattr(self, fields(self)[0].name)
+        return result
+
+    @staticmethod
+    @abstractmethod
+    def shape(k: int, d: int) -> tuple[int, ...]:
+        """Return the shape of the parameters of K components in D dimensions."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, variances: Array) -> Self:
+        """Return the covariance of this kind that is nearest to independent features of variances (K, D)."""
 
     @abstractmethod
     def log_components(self, y: Array, offsets: Array) -> Array:
@@ -46,11 +64,14 @@ class Covariance(ABC):
     @classmethod
     @abstractmethod
     def estimate(cls, second: Array, first: Array, counts: Array, offsets: Array) -> Array:
-        """Return raw covariance parameters about the given offsets; components without counts give NaN."""
+        """Return raw covariance parameters about the given offsets; components without counts may give NaN."""
 
     @abstractmethod
-    def replaced(self, values: Array, keep: Array, minimum: Array) -> tuple[Self, int]:
-        """Return this covariance with new values where not `keep`, at least `minimum`, and how many were raised."""
+    def replaced(self, values: Array, keep: Array, floor: Array, *, add: bool = False) -> tuple[Self, int]:
+        """Return this covariance with new values where not `keep`, and how many of them were clipped.
+
+        `floor`, broadcastable to (K, D), is the least variance; with `add` it is added to the new values instead.
+        """
 
     @abstractmethod
     def take(self, indices: Array) -> Self:
@@ -58,11 +79,15 @@ class Covariance(ABC):
 
     @abstractmethod
     def deviations(self) -> Array:
-        """Return the standard deviation of each component in each dimension, shape (K, D)."""
+        """Return the standard deviations of each component in each dimension, broadcastable to (K, D)."""
+
+    def shift(self) -> Array:
+        """Return one step of a deviation in all directions at once, broadcastable to (K, D), for splitting."""
+        return self.deviations()
 
     @abstractmethod
-    def draw(self, components: Array, rng: np.random.Generator) -> Array:
-        """Return one draw around zero, shape (n, D), for each of n component indices."""
+    def colored(self, normal: Array, components: Array) -> Array:
+        """Turn standard normal draws (n, D) into draws around zero from the components (n,) named."""
 
     def log_joint(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Iterator[tuple[Array, Array]]:
         """Yield, block by block, the centered frames (n, D) and log(weight_k * density_k) (n, K)."""
@@ -87,18 +112,44 @@ class Covariance(ABC):
         return np.concatenate(blocks) if blocks else np.zeros((0, len(weights)))
 
     @one_thread
-    def statistics(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Statistics:
-        """Return the sufficient statistics of frames (N, D): the E-step, whole."""
-        k = len(weights)
-        counts, first, total = np.zeros(k), np.zeros((k, len(origin))), 0.0
+    def statistics(
+        self, x: Array, weights: Array, offsets: Array, origin: Array, *, sample_weight: Array | None = None
+    ) -> Statistics:
+        """Return the sufficient statistics of frames (N, D), each counted `sample_weight` (N,) times: the E-step."""
+        shares = np.ones(len(x)) if sample_weight is None else sample_weight
+
+        def parts() -> Iterator[tuple[Array, Array, float]]:
+            for i, (y, joint) in enumerate(self.log_joint(x, weights, offsets, origin)):
+                log_likelihood, posteriors = log_sum(joint)
+                share = shares[i * BLOCK : i * BLOCK + len(y)]
+                posteriors[posteriors < ROUNDING] = 0.0
+                yield y, posteriors * share[:, None], float(log_likelihood @ share)
+
+        return self._summed(parts(), offsets, origin, float(shares.sum()))
+
+    @one_thread
+    def assigned(self, x: Array, posteriors: Array, offsets: Array, origin: Array) -> Statistics:
+        """Return the statistics of frames (N, D) whose posteriors (N, K) are given."""
+
+        def parts() -> Iterator[tuple[Array, Array, float]]:
+            for start in range(0, len(x), BLOCK):
+                y = np.asarray(x[start : start + BLOCK], dtype=np.float64) - origin
+                yield y, np.asarray(posteriors[start : start + BLOCK], dtype=np.float64), 0.0
+
+        return self._summed(parts(), offsets, origin, float(posteriors.sum(dtype=np.float64)))
+
+    def _summed(
+        self, parts: Iterable[tuple[Array, Array, float]], offsets: Array, origin: Array, frames: float
+    ) -> Statistics:
+        """Sum centered frames (n, D) by their posteriors (n, K), and log-likelihoods, in the order of the blocks."""
+        counts, first, total = np.zeros(len(offsets)), np.zeros(offsets.shape), 0.0
         second = np.zeros_like(self.imagined(offsets))
-        for y, joint in self.log_joint(x, weights, offsets, origin):
-            log_likelihood, posteriors = log_sum(joint)
+        for y, posteriors, log_likelihood in parts:
             counts += posteriors.sum(axis=0)
             first += posteriors.T @ y
             second += self.second_moments(y, posteriors)
-            total += float(log_likelihood.sum())
-        return Statistics(origin, counts, first, second, total, float(len(x)))
+            total += log_likelihood
+        return Statistics(origin, counts, first, second, total, frames)
 
 
 def log_sum(joint: Array) -> tuple[Array, Array]:
@@ -143,6 +194,16 @@ class Diagonal(Covariance):
         v.setflags(write=False)
         object.__setattr__(self, "variances", v)
 
+    @staticmethod
+    def shape(k: int, d: int) -> tuple[int, ...]:
+        """Return (K, D)."""
+        return k, d
+
+    @classmethod
+    def of(cls, variances: Array) -> Self:
+        """Return the covariance with these variances (K, D)."""
+        return cls(variances)
+
     @one_thread
     def log_density(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Array:
         """Return the log density of each frame, shape (N,), in nats, by the compiled kernels."""
@@ -151,8 +212,12 @@ class Diagonal(Covariance):
         return kernels.log_density(x, kernels.terms((weights, offsets, self.variances), origin, x.dtype))
 
     @one_thread
-    def statistics(self, x: Array, weights: Array, offsets: Array, origin: Array) -> Statistics:
-        """Return the sufficient statistics of frames (N, D), by the compiled kernels."""
+    def statistics(
+        self, x: Array, weights: Array, offsets: Array, origin: Array, *, sample_weight: Array | None = None
+    ) -> Statistics:
+        """Return the sufficient statistics of frames (N, D), by the compiled kernels where all count the same."""
+        if sample_weight is not None:
+            return super().statistics(x, weights, offsets, origin, sample_weight=sample_weight)
         from speechgmm.mixture import kernels
 
         terms = kernels.terms((weights, offsets, self.variances), origin, x.dtype)
@@ -183,16 +248,16 @@ class Diagonal(Covariance):
     @classmethod
     def estimate(cls, second: Array, first: Array, counts: Array, offsets: Array) -> Array:
         """Return E[(y - offset)**2] = E[y**2] - 2 offset E[y] + offset**2, shape (K, D)."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             n = counts[:, None]
             result: Array = second / n - 2 * offsets * (first / n) + offsets**2
         return result
 
-    def replaced(self, values: Array, keep: Array, minimum: Array) -> tuple[Self, int]:
-        """Take new variances where not `keep` (K,), raised to `minimum` (broadcast to (K, D))."""
-        chosen = np.where(keep[:, None], self.variances, values)
-        low = chosen < minimum
-        return type(self)(np.where(low, minimum, chosen)), int(low.sum())
+    def replaced(self, values: Array, keep: Array, floor: Array, *, add: bool = False) -> tuple[Self, int]:
+        """Take new variances where not `keep` (K,), raised to the floor or with it added."""
+        chosen = np.where(keep[:, None], self.variances, values + floor if add else values)
+        low = chosen < (0.0 if add else floor)
+        return type(self)(np.where(low, floor, chosen)), int(low.sum())
 
     def take(self, indices: Array) -> Self:
         """Return the variances of these components."""
@@ -203,8 +268,7 @@ class Diagonal(Covariance):
         result: Array = np.sqrt(self.variances)
         return result
 
-    def draw(self, components: Array, rng: np.random.Generator) -> Array:
-        """Return normal draws scaled by each component's deviations."""
-        d = self.deviations()[components]
-        result: Array = rng.standard_normal(d.shape) * d
+    def colored(self, normal: Array, components: Array) -> Array:
+        """Scale by each component's deviations."""
+        result: Array = normal * self.deviations()[components]
         return result

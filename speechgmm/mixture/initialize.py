@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import choice, integer, refuse
 from speechgmm.mixture.blocks import as_blocks, sample_frames
-from speechgmm.mixture.covariance import Diagonal
+from speechgmm.mixture.covariance import Covariance, Diagonal
 from speechgmm.mixture.em import Stop, fit
+from speechgmm.mixture.matrices import Full, Tied
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.model import GMM
+from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import single_threaded
 
 Array = NDArray[Any]
 
-__all__ = ["initialize"]
+__all__ = ["COVARIANCES", "initialize"]
 
 METHODS = ("kmeans", "random", "split")
+COVARIANCES: dict[str, type[Covariance]] = {"diag": Diagonal, "spherical": Spherical, "tied": Tied, "full": Full}
+"""The names of the kinds of covariances: the one place where text chooses between them."""
 
 
 def initialize(
@@ -34,11 +39,12 @@ def initialize(
     n_components: int,
     *,
     method: str = "kmeans",
+    covariance: str = "diag",
     seed: int | np.random.Generator = 0,
     sample_size: int | None = None,
     floor: Floor = Floor(),  # noqa: B008  (a frozen value)
 ) -> GMM:
-    """Return a diagonal-covariance start for EM.
+    """Return a start for EM.
 
     Parameters
     ----------
@@ -49,6 +55,8 @@ def initialize(
         "kmeans": scikit-learn's k-means++ and Lloyd's algorithm, single-threaded. "random": the means are frames drawn
         without replacement, the covariance that of all frames. "split": from one component, the heaviest are split
         in two with four EM steps between, until there are exactly K.
+    covariance : str
+        "diag", "spherical", "tied" or "full".
     seed : int or numpy.random.Generator
     sample_size : int, optional
         How many frames to work on; default 100 a component, at least 20 000: more did not change error rates.
@@ -61,6 +69,7 @@ def initialize(
     """
     k = integer(n_components, "n_components", minimum=1)
     choice(method, "method", METHODS)
+    kind = COVARIANCES[choice(covariance, "covariance", COVARIANCES)]
     if np.ndim(floor.absolute) > 1:
         refuse("the absolute floor", "be one number or one a dimension here", f"shape {np.shape(floor.absolute)}")
     rng = np.random.default_rng(seed)
@@ -68,7 +77,7 @@ def initialize(
     x = sample_frames(as_blocks(blocks), size, rng).astype(np.float64)
     if len(x) < k:
         refuse("n_components", f"be at most the {len(x)} frames it is trained on", k, "Use fewer, or more data.")
-    whole = _whole(x, floor)
+    whole = _whole(x, kind, floor)
     if method == "kmeans":
         return _kmeans(x, k, rng, whole, floor)
     if method == "random":
@@ -76,26 +85,25 @@ def initialize(
     return _split(x, k, whole, floor)
 
 
-def _whole(x: Array, floor: Floor) -> GMM:
+def _whole(x: Array, kind: type[Covariance], floor: Floor) -> GMM:
     """Return the single Gaussian of all frames: its mean is the origin of everything that grows from it."""
     origin = x.mean(axis=0)
-    variance = np.mean((x - origin) ** 2, axis=0)
-    lowest = np.maximum(floor.minimum(variance), np.finfo(float).tiny)
-    return GMM(np.ones(1), origin[None], Diagonal(np.maximum(variance, lowest)[None]), origin)
+    lowest = np.maximum(floor.absolute, np.finfo(float).tiny)
+    unit = GMM(np.ones(1), origin[None], kind.of(np.ones((1, x.shape[1]))), origin)
+    statistics = unit.assigned(x, np.ones((len(x), 1)))
+    return maximize(statistics, unit, update="c", floor=replace(floor, absolute=lowest, occupancy=0.0)).model
 
 
 def _random(x: Array, k: int, rng: np.random.Generator, whole: GMM) -> GMM:
     means = x[np.sort(rng.choice(len(x), size=k, replace=False))]
-    variances = np.repeat(whole.covariance.deviations() ** 2, k, axis=0)
-    return GMM(np.full(k, 1 / k), means, Diagonal(variances), whole.origin)
+    return GMM(np.full(k, 1 / k), means, whole.covariance.take(np.zeros(k, int)), whole.origin)
 
 
 def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor) -> GMM:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    y = x - whole.origin
-    scaled = np.ascontiguousarray(y / whole.covariance.deviations())
+    scaled = np.ascontiguousarray((x - whole.origin) / whole.covariance.deviations())
     kmeans = KMeans(k, n_init=1, max_iter=20, random_state=int(rng.integers(2**31)))
     with single_threaded(), warnings.catch_warnings():
         # fewer distinct frames than clusters: the empty ones are reseeded below
@@ -104,10 +112,7 @@ def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor
     hard = np.zeros((len(x), k))
     hard[np.arange(len(x)), labels] = 1.0
     start = _random(x, k, rng, whole)
-    with single_threaded():
-        first, second = hard.T @ y, hard.T @ (y * y)
-    statistics = Statistics(whole.origin, hard.sum(axis=0), first, second, 0.0, float(len(x)))
-    return maximize(statistics, start, floor=floor).model
+    return maximize(start.assigned(x, hard), start, floor=floor).model
 
 
 def _split(x: Array, k: int, whole: GMM, floor: Floor) -> GMM:

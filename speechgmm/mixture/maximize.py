@@ -27,12 +27,14 @@ SPLIT = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Floor:
-    """Lower bounds that keep a component from collapsing.
+    """What keeps a component from collapsing: least variances, or with `add` an amount added to every variance.
 
     Parameters
     ----------
     absolute : float or ndarray broadcastable to (K, D)
         The least variance, in squared units of the feature. The default only keeps constant features from zero.
+        A full or tied covariance is kept from falling below diag(floor), by its eigenvalues in units of the floor; a
+        spherical one has the mean over its dimensions.
     relative : float
         The least variance as a share of the variance of all counted frames in that dimension. The default lets a
         component be a hundredth as wide as the data; speech systems use 0.01.
@@ -40,12 +42,16 @@ class Floor:
         A component that counts fewer frames than this has lost them: it is reseeded (see `maximize`), or with
         `reseed` False keeps its mean and covariance.
     reseed : bool
+    add : bool
+        Add the amounts instead of clipping at them, as scikit-learn's `reg_covar` does. Clipping leaves variances
+        above the floor as they are and never lowers the objective; adding widens all of them, and may.
     """
 
     absolute: float | Array = 1e-10
     relative: float = 1e-4
     occupancy: float = 0.5
     reseed: bool = True
+    add: bool = False
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -56,7 +62,7 @@ class Floor:
         number(self.occupancy, "the occupancy floor", minimum=0.0, unit=" frames")
 
     def minimum(self, variance: Array) -> Array:
-        """Return the least variances, given the variance (D,) of all frames."""
+        """Return the least variances, or what is added to them, given the variance (D,) of all frames."""
         result: Array = np.maximum(self.absolute, self.relative * variance)
         return result
 
@@ -105,8 +111,8 @@ def maximize(
         offsets = np.where(lost[:, None], offsets, s.first / counts[:, None])
     covariance, floored = model.covariance, 0
     if "c" in update:
-        values = covariance.estimate(s.second, s.first, counts, offsets)
-        covariance, floored = covariance.replaced(values, lost, floor.minimum(s.variance))
+        values = covariance.estimate(s.second, s.first, s.counts, offsets)
+        covariance, floored = covariance.replaced(values, lost, floor.minimum(s.variance), add=floor.add)
     weights = s.counts / s.counts.sum() if "w" in update else model.weights
     means = np.where(lost[:, None], model.means, offsets + model.origin) if "m" in update else model.means
     result = replace(model, weights=weights, means=means, covariance=covariance)
@@ -122,13 +128,14 @@ def maximize(
 def split(model: GMM, n: int) -> GMM:
     """Return `model` with its `n` heaviest components split in two: K + n components.
 
-    The halves share weight and covariance and move apart by 0.2 standard deviations to each side.
+    The halves share weight and covariance and move apart by 0.2 standard deviations to each side in every dimension;
+    where features are correlated, by 0.2 times the symmetric square root of the covariance and a vector of ones.
     """
     integer(n, "n", minimum=0, maximum=model.n_components)
     heavy = np.sort(np.argsort(-model.weights, kind="stable")[:n])
     keep = np.arange(model.n_components)
     grown = model.take(np.concatenate([keep, heavy]))
-    shift = SPLIT * grown.covariance.deviations()
+    shift = SPLIT * grown.covariance.shift()
     sign = np.zeros(grown.n_components)
     sign[heavy], sign[len(keep) :] = -1.0, 1.0
     weights = np.array(grown.weights)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import finite, integer, matrix, numeric, refuse
+from speechgmm.checks import finite, integer, matrix, numeric, refuse, sample_weights
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.statistics import Statistics
 
@@ -35,7 +35,7 @@ class GMM:
         At least 0, with sum 1.
     means : array_like, shape (K, D)
     covariance : Covariance
-        For example ``Diagonal(variances)``.
+        `Diagonal`, `Spherical`, `Tied` or `Full`; for example ``Diagonal(variances)``.
     origin : array_like, shape (D,), optional
         The point about which statistics are taken; default: the mean of the mixture. It never changes the density;
         near the data it keeps large offsets from costing precision.
@@ -75,8 +75,9 @@ class GMM:
             )
         if not isinstance(self.covariance, Covariance):
             refuse("the covariance", "be a Covariance, such as Diagonal(variances)", type(self.covariance).__name__)
-        if self.covariance.deviations().shape != means.shape:
-            refuse("the covariance", f"fit means of shape {means.shape}", self.covariance.deviations().shape)
+        found = self.covariance.parameters.shape
+        if found != self.covariance.shape(*means.shape):
+            refuse("the covariance", f"fit means of shape {means.shape}", found)
         origin = weights @ means if self.origin is None else np.array(numeric(self.origin, "origin"), dtype=np.float64)
         if origin.shape != means.shape[1:]:
             refuse("origin", f"have shape ({means.shape[1]},)", origin.shape)
@@ -108,9 +109,26 @@ class GMM:
         """Return the posterior probability of each component for each frame of `x` (N, D), shape (N, K)."""
         return self.covariance.posteriors(self._check(x), self.weights, self.offsets, self.origin)
 
-    def statistics(self, x: ArrayLike) -> Statistics:
-        """Return the sufficient statistics of the frames of `x` (N, D): the E-step."""
-        return self.covariance.statistics(self._check(x), self.weights, self.offsets, self.origin)
+    def statistics(self, x: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Statistics:
+        """Return the sufficient statistics of the frames of `x` (N, D): the E-step.
+
+        With `sample_weight` (N,), finite and at least 0, each frame counts so many times. This takes the plain path
+        in float64.
+        """
+        frames = self._check(x)
+        shares = None if sample_weight is None else sample_weights(sample_weight, len(frames))
+        return self.covariance.statistics(frames, self.weights, self.offsets, self.origin, sample_weight=shares)
+
+    def assigned(self, x: ArrayLike, posteriors: ArrayLike) -> Statistics:
+        """Return the statistics of frames `x` (N, D) whose posteriors (N, K) are given, such as labels of clusters.
+
+        The log-likelihood is 0: nothing was asked of this mixture but its kind of covariance and its origin.
+        """
+        frames, p = self._check(x), matrix(posteriors, "posteriors", dimensions=self.n_components, minimum=0)
+        if len(p) != len(frames) or p.min(initial=0.0) < 0:
+            rule = f"be at least 0, one row for each of {len(frames)} frames"
+            refuse("posteriors", rule, f"shape {p.shape}, minimum {p.min(initial=0.0):g}")
+        return self.covariance.assigned(frames, p, self.offsets, self.origin)
 
     def imagined(self) -> Statistics:
         """Return the statistics of one frame imagined in each component: what a MAP prior is made of."""
@@ -142,7 +160,8 @@ class GMM:
         rng = np.random.default_rng(seed)
         size = integer(n, "n", minimum=1)
         components = rng.choice(self.n_components, size=size, p=self.weights / self.weights.sum())
-        return Sample(self.means[components] + self.covariance.draw(components, rng), components)
+        normal = rng.standard_normal((size, self.n_dimensions))
+        return Sample(self.means[components] + self.covariance.colored(normal, components), components)
 
     def _check(self, x: ArrayLike) -> Array:
         return matrix(x, dimensions=self.n_dimensions, minimum=0)

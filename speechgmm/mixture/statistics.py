@@ -35,7 +35,9 @@ class Statistics:
     first : ndarray, shape (K, D)
         Sum over frames of posterior * (x - origin).
     second : ndarray
-        Sum over frames of posterior * (x - origin)**2; shape (K, D) for diagonal covariances.
+        Sum over frames of posterior * (x - origin)**2, shape (K, D), for diagonal and spherical covariances; of
+        posterior * (x - origin)(x - origin)', shape (K, D, D), for full ones; of all components together, shape
+        (1, D, D), for tied ones.
     log_likelihood : float
         Sum over frames of the log density, in nats.
     frames : float
@@ -109,5 +111,6 @@ class Statistics:
         if total <= 0:
             return np.zeros(self.origin.size)
         mean = self.first.sum(axis=0) / total
-        result: Array = np.maximum(self.second.sum(axis=0) / total - mean**2, 0.0)
+        square = self.second.sum(axis=0)
+        result: Array = np.maximum((np.diagonal(square) if square.ndim == 2 else square) / total - mean**2, 0.0)
         return result

@@ -24,13 +24,14 @@ def fit_gmm(
     n_components: int,
     *,
     init: str | GMM = "kmeans",
+    covariance: str = "diag",
     seed: int | np.random.Generator = 0,
     stop: Stop = Stop(),  # noqa: B008  (a frozen value)
     floor: Floor = Floor(),  # noqa: B008  (a frozen value)
     n_threads: int | None = None,
     on_iteration: Callable[[int, float, Mapping[str, int]], None] | None = None,
 ) -> Fit[GMM]:
-    """Train a diagonal-covariance mixture of `n_components` on frames.
+    """Train a mixture of `n_components` on frames.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ def fit_gmm(
         K.
     init : str or GMM
         A method of `initialize`, or the start itself.
+    covariance : str
+        "diag", "spherical", "tied" or "full"; a start that is given has its own.
     seed : int or numpy.random.Generator
     stop, floor
         When EM ends, and what keeps components from collapsing.
@@ -57,6 +60,9 @@ def fit_gmm(
     data = as_blocks(blocks)
     if isinstance(init, GMM) and init.n_components != n_components:
         refuse("n_components", f"be {init.n_components}, as init has", n_components)
-    start = init if isinstance(init, GMM) else initialize(data, n_components, method=init, seed=seed, floor=floor)
+    if isinstance(init, GMM):
+        start = init
+    else:
+        start = initialize(data, n_components, method=init, covariance=covariance, seed=seed, floor=floor)
     m_step = functools.partial(maximize, floor=floor)
     return fit(start, data, m_step, stop=stop, mapper=threads(n_threads), on_iteration=on_iteration)
