@@ -7,6 +7,7 @@ changes rounding and nothing else. Symbols: N frames, K components, D dimensions
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import integer, number, refuse
-from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Fit, Floor, Statistics, Stop, Update, adapt, fit
-from speechgmm.mixture import maximize, split
+from speechgmm.mixture import (
+    GMM,
+    ArrayBlocks,
+    Diagonal,
+    Fit,
+    Floor,
+    Statistics,
+    Stop,
+    Update,
+    adapt,
+    fit,
+    maximize,
+    split,
+)
 from speechgmm.parallel import Mapper
 
 Array = NDArray[Any]
@@ -84,18 +97,17 @@ class ClassMixtures:
     iterations: int
 
 
+_Block = tuple[Array, Array | None]
+
+
 @dataclass(frozen=True)
-class _Scaled:
-    """A mixture whose E-step takes blocks (weight, frames): weighted statistics are sums of scaled statistics."""
+class _Weighing:
+    """A mixture whose E-step takes blocks (frames, weights or None)."""
 
     model: GMM
 
-    def statistics(self, block: tuple[float, Array]) -> Statistics:
-        weight, x = block
-        return weight * self.model.statistics(x)
-
-
-_Blocks = list[tuple[float, Array]]
+    def statistics(self, block: _Block) -> Statistics:
+        return self.model.statistics(block[0], sample_weight=block[1])
 
 
 def train_mixtures(
@@ -113,7 +125,7 @@ def train_mixtures(
         The frames of each class.
     settings : MixtureSettings
     weights : sequence of ndarray (N,), optional
-        How often each frame counts: above 0. Each distinct weight costs an E-step of its own.
+        How often each frame counts: above 0.
     mapper : callable
         Shaped like the builtin `map`: classes are shared by its workers. It changes the time and nothing else.
     """
@@ -136,44 +148,49 @@ def log_densities(mixtures: Sequence[GMM], x: Array, *, mapper: Mapper = map) ->
     return np.stack(list(mapper(lambda m: m.log_density(x), mixtures)), axis=1)
 
 
-def _blocks(x: Array, weights: Array | None) -> _Blocks:
+def _blocks(x: Array, weights: Array | None) -> list[_Block]:
     if weights is None:
-        return [(1.0, b) for b in ArrayBlocks(x)]
-    return [(float(w), x[weights == w]) for w in np.unique(weights)]
+        return [(b, None) for b in ArrayBlocks(x)]
+    return list(zip(ArrayBlocks(x), ArrayBlocks(weights), strict=True))
 
 
-def _gaussian(blocks: _Blocks, floor: Floor) -> GMM:
+def _total(blocks: list[_Block]) -> float:
+    """Return how many frames there are, weighted."""
+    return float(sum(len(x) if w is None else w.sum() for x, w in blocks))
+
+
+def _gaussian(blocks: list[_Block], floor: Floor) -> GMM:
     """Return the single Gaussian of all frames, about their mean."""
-    total = sum(w * len(x) for w, x in blocks)
-    mean = sum((w * x.sum(axis=0, dtype=np.float64) for w, x in blocks), np.zeros(blocks[0][1].shape[1])) / total
-    start = GMM(np.ones(1), mean[None], Diagonal(np.ones((1, len(mean)))), mean)
-    statistics = [_Scaled(start).statistics(b) for b in blocks]
-    return maximize(sum(statistics[1:], statistics[0]), start, floor=floor).model
+    ones = np.ones(blocks[0][0].shape[1])
+    sums = (np.float64(x).sum(axis=0) if w is None else w @ np.float64(x) for x, w in blocks)
+    mean = sum(sums, 0 * ones) / _total(blocks)
+    start = _Weighing(GMM(np.ones(1), mean[None], Diagonal(ones[None]), mean))
+    statistics = functools.reduce(operator.add, map(start.statistics, blocks))
+    return maximize(statistics, start.model, floor=floor).model
 
 
-def _grow(blocks: _Blocks, *, settings: MixtureSettings, floor: Floor, mapper: Mapper = map) -> Fit[_Scaled]:
+def _grow(blocks: list[_Block], *, settings: MixtureSettings, floor: Floor, mapper: Mapper = map) -> Fit[_Weighing]:
     """Split the heaviest components in two until there are K, with EM between, and then run EM to its end."""
 
-    def m_step(statistics: Statistics, scaled: _Scaled) -> Update[_Scaled]:
+    def m_step(statistics: Statistics, scaled: _Weighing) -> Update[_Weighing]:
         update = maximize(statistics, scaled.model, floor=floor)
-        return Update(_Scaled(update.model), update.notes)
+        return Update(_Weighing(update.model), update.notes)
 
-    total = sum(w * len(x) for w, x in blocks)
-    k = min(settings.n_components, max(1, int(total / _ROWS)))
+    k = min(settings.n_components, max(1, int(_total(blocks) / _ROWS)))
     model = _gaussian(blocks, floor)
     while model.n_components < k:
         model = split(model, min(model.n_components, k - model.n_components))
         if model.n_components < k:
-            model = fit(_Scaled(model), blocks, m_step, stop=Stop(0.0, _GROWING), mapper=mapper).model.model
+            model = fit(_Weighing(model), blocks, m_step, stop=Stop(0.0, _GROWING), mapper=mapper).model.model
     stop = Stop(settings.tolerance, settings.max_iterations)
-    return fit(_Scaled(model), blocks, m_step, stop=stop, mapper=mapper)
+    return fit(_Weighing(model), blocks, m_step, stop=stop, mapper=mapper)
 
 
-def _adapt(background: GMM, settings: MixtureSettings, blocks: _Blocks) -> Fit[_Scaled]:
+def _adapt(background: GMM, settings: MixtureSettings, blocks: list[_Block]) -> Fit[_Weighing]:
     """Adapt again and again, each time with posteriors from the model before; the prior is always the background."""
     relevance = 0.0 if settings.relevance is None else settings.relevance
 
-    def m_step(statistics: Statistics, _: _Scaled) -> Update[_Scaled]:
-        return Update(_Scaled(adapt(background, statistics, relevance=relevance, update=settings.update)))
+    def m_step(statistics: Statistics, _: _Weighing) -> Update[_Weighing]:
+        return Update(_Weighing(adapt(background, statistics, relevance=relevance, update=settings.update)))
 
-    return fit(_Scaled(background), blocks, m_step, stop=Stop(settings.tolerance, settings.max_iterations))
+    return fit(_Weighing(background), blocks, m_step, stop=Stop(settings.tolerance, settings.max_iterations))

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
-from speechgmm.checks import finite, numeric, refuse
+from speechgmm.checks import choice, finite, numeric, refuse
 from speechgmm.estimators.class_mixtures import MixtureSettings, log_densities, train_mixtures
 from speechgmm.estimators.utterances import joined, summed
 from speechgmm.parallel import Mapper, threads
@@ -138,7 +138,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def decision_function(self, X: Any, *, lengths: ArrayLike | None = None) -> Array:
-        """Return log(prior * likelihood) of each class, shape (N or U, C); for two classes the second's lead, (N or U,)."""
+        """Return log(prior * likelihood), shape (N or U, C); of two classes the lead of the second, shape (N or U,)."""
         joint = self._log_joint(X, lengths)
         if len(self.classes_) == 2:
             result: Array = joint[:, 1] - joint[:, 0]
@@ -212,17 +212,16 @@ def _weights(given: ArrayLike | None, n: int) -> Array:
 
 
 def _log_priors(given: Any, shares: Array) -> Array:
-    if given is None:
-        result: Array = np.log(shares / shares.sum())
-        return result
-    if isinstance(given, str) and given == "equal":
-        return np.full(len(shares), -np.log(len(shares)))
     advice = "Give 'equal', None for the shares in the data, or a number for each class in sorted order."
-    if isinstance(given, str):
-        refuse("priors", "be 'equal', None or numbers", repr(given), advice)
-    p = numeric(given, "priors")
+    if given is None:
+        p = shares / shares.sum()
+    elif isinstance(given, str):
+        choice(given, "priors", ["equal"])
+        p = np.full(len(shares), 1 / len(shares))
+    else:
+        p = numeric(given, "priors")
     if p.shape != shares.shape or p.min() <= 0 or abs(p.sum() - 1) > 1e-6:
         found = f"shape {p.shape}, minimum {p.min(initial=0.0):g}, sum {p.sum():g}"
         refuse("priors", f"be {len(shares)} numbers above 0 with sum 1", found, advice)
-    result = np.log(p)
+    result: Array = np.log(p)
     return result
