@@ -125,7 +125,8 @@ def features(
 
 def _frontend(corpus: Corpus, model: str | None, preset: Preset | None) -> MFCC:
     """Return the front end of the model, or the one of this name at the lowest rate of the files."""
-    from speechgmm.features import MFCC, common_rate
+    from speechgmm.features import common_rate
+    from speechgmm.features import preset as named
 
     if model and preset:
         usage("give --model or --preset, not both")
@@ -133,8 +134,7 @@ def _frontend(corpus: Corpus, model: str | None, preset: Preset | None) -> MFCC:
         if model is None:
             refuse("--model or --preset", "be given, as this version brings no model", "neither", "Add --preset speech")
         return load_model(model).frontend
-    rate = common_rate(corpus)
-    return MFCC.sound(rate) if preset is Preset.sound else MFCC(sample_rate=rate)
+    return named(preset.value, min(common_rate(corpus), 48000))
 
 
 def _is_store(location: str) -> bool:
