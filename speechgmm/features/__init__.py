@@ -1,7 +1,7 @@
 """Sound -> matrices of (frames, dimensions). It knows nothing of speakers as models, only as names in a corpus.
 
-`MFCC` is the front end, `preset` gives one by name, `read` reads sound, `read_corpus` lists recordings, `extract_all` and `training_frames` turn
-many of them into features.
+`MFCC` is the front end, `preset` gives one by name, `read` reads sound, `read_corpus` lists recordings, `extract_all`
+and `training_frames` turn many of them into features.
 """
 
 from speechgmm.features.audio import Signal, read, sample_rate

@@ -218,7 +218,7 @@ class MFCC:
             )
 
     def _static(self, samples: Array) -> tuple[Array, Array]:
-        """Return cepstra (N, n_mfcc) or mel bands (N, n_mels), and the level of each frame (N,) in dB relative to full scale."""
+        """Return cepstra or mel bands (N, .) and the level of each frame (N,) in dB relative to full scale."""
         import librosa
 
         size, window, hop = self._window
