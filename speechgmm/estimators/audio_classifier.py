@@ -136,8 +136,35 @@ class AudioClassifier:
             If there are no sounds, or `far` is given and the classifier cannot reject.
         """
         least = None if far is None else self._rejecting().threshold(far)
-        answer = functools.partial(self._answer, least=least)
+        answer = functools.partial(self.answer, least=least)
         return tuple(map_sounds(answer, self.frontend, listed(sounds), mapper=mapper, on_progress=on_progress))
+
+    def answer(self, sound: Features, *, least: float | None = None) -> Classified:
+        """Return the answer for features that are there already, or for the error in their place.
+
+        Parameters
+        ----------
+        sound : Features
+        least : float, optional
+            What ``rejection.values`` must reach, see `Rejection.threshold`.
+        """
+        if sound.frames is None:
+            status = "too_little_speech" if isinstance(sound.error, TooLittleSpeech) else "error"
+            return Classified(sound.name, status, None, (), error=str(sound.error))
+        scores = self.scores(sound.frames)
+        posteriors: list[float | None] = [None] * len(self.labels)
+        ranking = scores.classes[0]
+        if self.calibration:
+            ranking = self.calibration.log_posteriors(scores.classes)[0]
+            posteriors = list(np.exp(ranking).tolist())
+        candidates = tuple(
+            Candidate(self.labels[i], posteriors[i], float(scores.classes[0, i]))
+            for i in np.argsort(-ranking, kind="stable")
+        )
+        known = least is None or float(self._rejecting().values(scores.evidence)[0]) >= least
+        status = "unknown" if not known else "accepted" if self.calibration else "ranked"
+        seconds = len(sound.frames) * self.frontend.hop_length
+        return Classified(sound.name, status, candidates[0].label if known else None, candidates, seconds)
 
     def predict(self, sounds: Iterable[Sound], *, far: float | None = None) -> tuple[str | None, ...]:
         """Return the label of each sound, None for one that is rejected; the first bad sound is an error.
@@ -193,29 +220,13 @@ class AudioClassifier:
 
     def _good(self, sounds: Iterable[Sound], far: float | None) -> tuple[Classified, ...]:
         least = None if far is None else self._rejecting().threshold(far)
-        answer = functools.partial(self._answer, least=least, strict=True)
-        return tuple(map_sounds(answer, self.frontend, listed(sounds)))
 
-    def _answer(self, sound: Features, *, least: float | None, strict: bool = False) -> Classified:
-        if sound.frames is None:
-            if strict and sound.error:
+        def answer(sound: Features) -> Classified:
+            if sound.error:
                 raise sound.error
-            status = "too_little_speech" if isinstance(sound.error, TooLittleSpeech) else "error"
-            return Classified(sound.name, status, None, (), error=str(sound.error))
-        scores = self.scores(sound.frames)
-        posteriors: list[float | None] = [None] * len(self.labels)
-        ranking = scores.classes[0]
-        if self.calibration:
-            ranking = self.calibration.log_posteriors(scores.classes)[0]
-            posteriors = list(np.exp(ranking).tolist())
-        candidates = tuple(
-            Candidate(self.labels[i], posteriors[i], float(scores.classes[0, i]))
-            for i in np.argsort(-ranking, kind="stable")
-        )
-        known = least is None or float(self._rejecting().values(scores.evidence)[0]) >= least
-        status = "unknown" if not known else "accepted" if self.calibration else "ranked"
-        seconds = len(sound.frames) * self.frontend.hop_length
-        return Classified(sound.name, status, candidates[0].label if known else None, candidates, seconds)
+            return self.answer(sound, least=least)
+
+        return tuple(map_sounds(answer, self.frontend, listed(sounds)))
 
 
 def load_classifier(path: str | os.PathLike[str]) -> AudioClassifier:

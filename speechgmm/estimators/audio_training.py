@@ -28,8 +28,8 @@ Array = NDArray[Any]
 
 __all__ = ["SETTINGS", "ClassifierTraining", "Labeled", "extract_labeled", "train_classifier", "train_on_features"]
 
-SETTINGS = MixtureSettings(n_components=64, relevance=4.0)
-"""64 to 128 components adapted from a background of all classes measured best on spoken words."""
+SETTINGS = MixtureSettings(n_components=64, relevance=4.0, max_iterations=2)
+"""64 to 128 components adapted in two steps from a background of all classes measured best on spoken words."""
 
 Report = Callable[[str, int, int], None]
 
@@ -45,9 +45,13 @@ class ClassifierTraining:
 
 @dataclass(frozen=True, eq=False)
 class Labeled:
-    """The features (N, D) of sounds that could be used, what is known of each, and what was left out."""
+    """The features (N, D) of the sounds that could be used, what is known of each, and what was left out.
+
+    `kept` holds their places in the list that was given.
+    """
 
     frontend: MFCC
+    kept: tuple[int, ...]
     frames: tuple[Array, ...]
     names: tuple[str, ...]
     labels: tuple[str, ...]
@@ -59,6 +63,7 @@ class Labeled:
         i = chosen.tolist()
         return replace(
             self,
+            kept=tuple(self.kept[j] for j in i),
             frames=tuple(self.frames[j] for j in i),
             names=tuple(self.names[j] for j in i),
             labels=tuple(self.labels[j] for j in i),
@@ -141,7 +146,7 @@ def extract_labeled(
         frames.append(f.frames)
     _check_classes(labels, kept, skipped)
     known = (tuple(names), tuple(labels[i] for i in kept), tuple(groups[i] for i in kept))
-    return Labeled(front, tuple(frames), *known, tuple(skipped))
+    return Labeled(front, tuple(kept), tuple(frames), *known, tuple(skipped))
 
 
 def train_on_features(

@@ -126,8 +126,8 @@ def _scores(
     classes = range(int(codes.max()) + 1)
     members = [np.flatnonzero(trained & (codes == c)) for c in classes]
     mixtures = train_mixtures(
-        [np.concatenate([frames[i] for i in m]) for m in members], settings, mapper=mapper
+        [np.concatenate([frames[i] for i in m.tolist()]) for m in members], settings, mapper=mapper
     ).mixtures
     lengths = np.array([len(frames[i]) for i in test.tolist()])
-    tested = np.concatenate([frames[int(i)] for i in test])
+    tested = np.concatenate([frames[i] for i in test.tolist()])
     return file_scores(log_densities(mixtures, tested, mapper=mapper), lengths)
