@@ -12,9 +12,12 @@ components, `GMM`, trained on many people is a universal background model (UBM);
         speechgmm.enroll(system, store, corpus.where(split="enroll"))
         print(speechgmm.identify(system, store, ["who.wav"]))
 
+`GMMClassifier` and `AudioClassifier` tell other things apart in the same way: words, sounds, languages.
+
 The rooms, from the ground up: `speechgmm.mixture` is the mathematics, `speechgmm.evaluation` the metrics,
-`speechgmm.features` turns sound into features, `speechgmm.speakers` is everything about speakers, `speechgmm.plot`
-draws, `speechgmm.cli` is the command line. Names are loaded when first used, so importing this package is quick.
+`speechgmm.features` turns sound into features, `speechgmm.speakers` is everything about speakers,
+`speechgmm.estimators` classifies, `speechgmm.plot` draws, `speechgmm.cli` is the command line. Names are loaded when
+first used, so importing this package is quick.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from speechgmm.errors import SpeechGMMError
+    from speechgmm.estimators import AudioClassifier, GMMClassifier, MFCCTransformer, load_classifier, train_classifier
     from speechgmm.evaluation import Evaluation, evaluate
     from speechgmm.features import MFCC, read_corpus
     from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
@@ -42,6 +46,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "SpeechGMMError": "errors",
+    "AudioClassifier": "estimators",
+    "GMMClassifier": "estimators",
+    "MFCCTransformer": "estimators",
+    "load_classifier": "estimators",
+    "train_classifier": "estimators",
     "Evaluation": "evaluation",
     "evaluate": "evaluation",
     "MFCC": "features",
@@ -63,8 +72,11 @@ _HOME = {
 __all__ = [
     "GMM",
     "MFCC",
+    "AudioClassifier",
     "Diagonal",
     "Evaluation",
+    "GMMClassifier",
+    "MFCCTransformer",
     "SpeakerStore",
     "SpeechGMMError",
     "System",
@@ -73,9 +85,11 @@ __all__ = [
     "evaluate",
     "fit_gmm",
     "identify",
+    "load_classifier",
     "load_system",
     "read_corpus",
     "score_corpus",
+    "train_classifier",
     "train_system",
     "verify",
 ]

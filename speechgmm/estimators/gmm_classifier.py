@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
@@ -153,8 +152,9 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_log_proba(self, X: Any, *, lengths: ArrayLike | None = None) -> Array:
         """Return the log posterior of each class, shape (N or U, C)."""
-        joint = self._log_joint(X, lengths)
-        result: Array = joint - logsumexp(joint, axis=1, keepdims=True)
+        from scipy.special import log_softmax
+
+        result: Array = log_softmax(self._log_joint(X, lengths), axis=1)
         return result
 
     def predict_proba(self, X: Any, *, lengths: ArrayLike | None = None) -> Array:
