@@ -43,9 +43,9 @@ def show(recipe: Path, results: Mapping[str, Classification], picture: Path) -> 
     for column in ("", "files", "right %", "95 % interval", "expected"):
         table.add_column(column, justify="right" if column else "left")
     for name, result in results.items():
-        rate, band = result.accuracy, expected[name]["accuracy"]
+        rate, band = result.accuracy, expected[name].get("accuracy")
         interval = f"{100 * rate.low:.1f}-{100 * rate.high:.1f}"
-        cells = (f"{100 * rate.estimate:.1f}", interval, f"{100 * band[0]:g}-{100 * band[1]:g}")
+        cells = (f"{100 * rate.estimate:.1f}", interval, f"{100 * band[0]:g}-{100 * band[1]:g}" if band else "")
         table.add_row(name, str(len(result.truth)), *cells)
     Console().print(table)
     plot_confusion(next(iter(results.values())).confusion).figure.savefig(picture, dpi=150)

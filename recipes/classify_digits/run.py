@@ -35,7 +35,7 @@ def run(manifest: Path) -> Mapping[str, Classification]:
     corpus = speechgmm.read_corpus(manifest)
     known, test = corpus.where(split="enroll"), corpus.where(split="test")
     words = labels_of(known, "text")
-    made = speechgmm.train_classifier(known, words, frontend=FRONTEND, settings=SETTINGS, folds=2).classifier
+    made = speechgmm.train_classifier(known, words, frontend=FRONTEND, settings=SETTINGS, folds=0).classifier
     speakers = [r.speaker for r in corpus]
     left_out = cross_validate(
         corpus,
