@@ -161,7 +161,7 @@ def train_on_features(
     integer(folds, "folds", minimum=0)
     classes, codes = np.unique(np.array(data.labels), return_inverse=True)
     if len(classes) < 2:
-        refuse("labels", "name at least two classes", f"only {classes[0]!r}", "One class alone is never confused.")
+        refuse("labels", "name at least two classes", f"only {str(classes[0])!r}", "One class alone is never confused.")
     mapper = threads(n_threads)
     mixtures = train_mixtures(
         [np.concatenate([data.frames[i] for i in np.flatnonzero(codes == c)]) for c in range(len(classes))],
