@@ -154,10 +154,14 @@ def train_on_features(
     *,
     settings: MixtureSettings = SETTINGS,
     folds: int = 5,
+    rejects: bool = True,
     n_threads: int | None = None,
     on_progress: Report | None = None,
 ) -> ClassifierTraining:
-    """Train a classifier on features; arguments as for `train_classifier`."""
+    """Train a classifier on features; arguments as for `train_classifier`.
+
+    Without `rejects` the half of the work that rejection takes is left out, and the classifier knows none.
+    """
     integer(folds, "folds", minimum=0)
     classes, codes = np.unique(np.array(data.labels), return_inverse=True)
     if len(classes) < 2:
@@ -173,8 +177,10 @@ def train_on_features(
     if (fold >= 0).any() and len(np.unique(codes[fold >= 0])) > 1:
         scores, held = held_out_scores(data.frames, codes, fold, settings, mapper=mapper, on_progress=on_progress)
         calibration = fit_calibration(scores, codes[held])
-        evidence = left_out_evidence(data.frames, codes, fold, settings, mapper=mapper, on_progress=on_progress)
-        rejection = None if evidence is None else fit_rejection(*evidence)
+        if rejects and (
+            found := left_out_evidence(data.frames, codes, fold, settings, mapper=mapper, on_progress=on_progress)
+        ):
+            rejection = fit_rejection(*found)
     labels = tuple(str(c) for c in classes)
     info = _info(data, labels, settings, folds)
     classifier = AudioClassifier(data.frontend, labels, mixtures, calibration, rejection, info)

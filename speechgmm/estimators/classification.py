@@ -165,7 +165,9 @@ def cross_validate(
     names = sorted(set(part.tolist()))
     for done, fold in enumerate(names, 1):
         training = data.take(np.flatnonzero(part != fold))
-        made = train_on_features(training, settings=settings, folds=calibration_folds, n_threads=n_threads)
+        made = train_on_features(
+            training, settings=settings, folds=calibration_folds, rejects=False, n_threads=n_threads
+        )
         for i in np.flatnonzero(part == fold).tolist():
             answers[i] = made.classifier.answer(Features(data.names[i], data.frames[i]))
         if on_progress:

