@@ -126,6 +126,7 @@ def extract_labeled(
     """Return the features of labeled sounds; arguments as for `train_classifier`."""
     every = listed(sounds)
     names, kept, skipped = [], [], []
+    reasons: dict[str, str] = {}
     groups = [""] * len(every) if groups is None else list(groups)
     for what, column in (("labels", list(labels)), ("groups", groups)):
         if len(column) != len(every) or not all(isinstance(value, str) for value in column):
@@ -140,11 +141,14 @@ def extract_labeled(
     for i, f in enumerate(map_sounds(lambda f: f, front, every, mapper=threads(n_threads), on_progress=count)):
         if f.frames is None:
             skipped.append(Skipped(f.name, str(f.error)))
+            reasons.setdefault(labels[i], skipped[-1].reason)
             continue
         kept.append(i)
         names.append(f.name)
         frames.append(f.frames)
-    _check_classes(labels, kept, skipped)
+    if lost := sorted(set(reasons) - {labels[i] for i in kept}):
+        found = f"none for {lost[0]!r}; the first left out: {reasons[lost[0]]}"
+        refuse("every class", "have at least one usable sound", found)
     known = (tuple(names), tuple(labels[i] for i in kept), tuple(groups[i] for i in kept))
     return Labeled(front, tuple(kept), tuple(frames), *known, tuple(skipped))
 
@@ -185,13 +189,6 @@ def train_on_features(
     info = _info(data, labels, settings, folds)
     classifier = AudioClassifier(data.frontend, labels, mixtures, calibration, rejection, info)
     return ClassifierTraining(classifier, data.skipped, _doubts(data, classifier, settings, folds))
-
-
-def _check_classes(labels: Sequence[str], kept: Sequence[int], skipped: Sequence[Skipped]) -> None:
-    """Refuse classes that have no usable sound."""
-    if lost := sorted(set(labels) - {labels[i] for i in kept}):
-        found = f"none for {lost[0]!r}; the first left out: {skipped[0].reason}"
-        refuse("every class", "have at least one usable sound", found)
 
 
 def _info(data: Labeled, labels: tuple[str, ...], settings: MixtureSettings, folds: int) -> dict[str, Any]:

@@ -37,7 +37,7 @@ Array = NDArray[Any]
 __all__ = ["ClassMixtures", "MixtureSettings", "log_densities", "train_mixtures"]
 
 _GROWING = 3
-"""EM iterations between two splits: 4 and 6 gave the same accuracy on spoken digits."""
+"""EM iterations between two splits: 2, 3 and 4 found spoken digits of unknown voices alike, within noise."""
 _ROWS = 5.0
 """Frames that a component needs at least: a class of fewer gets fewer components."""
 
