@@ -27,7 +27,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from speechgmm.errors import SpeechGMMError
-    from speechgmm.estimators import AudioClassifier, GMMClassifier, MFCCTransformer, load_classifier, train_classifier
+    from speechgmm.estimators import (
+        AudioClassifier,
+        GaussianMixture,
+        GMMClassifier,
+        MFCCTransformer,
+        load_classifier,
+        train_classifier,
+    )
     from speechgmm.evaluation import Evaluation, evaluate
     from speechgmm.features import MFCC, read_corpus
     from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
@@ -51,6 +58,7 @@ _HOME = {
     "MFCCTransformer": "estimators",
     "load_classifier": "estimators",
     "train_classifier": "estimators",
+    "GaussianMixture": "estimators",
     "Evaluation": "evaluation",
     "evaluate": "evaluation",
     "MFCC": "features",
@@ -76,6 +84,7 @@ __all__ = [
     "Diagonal",
     "Evaluation",
     "GMMClassifier",
+    "GaussianMixture",
     "MFCCTransformer",
     "SpeakerStore",
     "SpeechGMMError",

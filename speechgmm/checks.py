@@ -29,7 +29,18 @@ def refuse(what: str, rule: str, found: object, advice: str = "", *, error: type
     raise error(f"{what} must {rule}; got {found}." + (f" {advice}" if advice else ""))
 
 
-def matrix(x: ArrayLike, what: str = "frames", *, dimensions: int | None = None, minimum: int = 1) -> Array:
+SMALLEST, LARGEST = 1e-151, 1e151
+"""Where the largest entry of a matrix must lie, if it is not 0: beyond, squares leave double precision."""
+
+
+def matrix(
+    x: ArrayLike,
+    what: str = "frames",
+    *,
+    dimensions: int | None = None,
+    minimum: int = 1,
+    missing: bool = False,
+) -> Array:
     """Return `x` as a finite float matrix (N, D), float32 kept and all else turned to float64.
 
     Parameters
@@ -41,11 +52,14 @@ def matrix(x: ArrayLike, what: str = "frames", *, dimensions: int | None = None,
         The D that is required.
     minimum : int
         The least N that is accepted.
+    missing : bool
+        Let NaN pass, as what was not observed. Infinities are refused all the same.
 
     Raises
     ------
     InvalidInput
-        For anything that is not a two-dimensional array of finite real numbers of the right shape.
+        For anything that is not a two-dimensional array of finite real numbers of the right shape, or of a scale whose
+        squares double precision cannot hold.
     """
     a = numeric(x, what)
     if a.ndim != 2:
@@ -59,7 +73,21 @@ def matrix(x: ArrayLike, what: str = "frames", *, dimensions: int | None = None,
         refuse(what, f"have {dimensions} features per frame, as the model has", f"shape {a.shape}")
     if a.shape[0] < minimum or a.shape[1] < 1:
         refuse(what, f"hold at least {minimum} frame(s) of at least one feature", f"shape {a.shape}")
-    return finite(a, what)
+    return _in_range(a, what, missing=missing)
+
+
+def _in_range(a: Array, what: str, *, missing: bool) -> Array:
+    """Return `a` if its entries are finite and their scale is one whose squares can be held."""
+    if not a.size:
+        return a
+    top = max(-float(a.min()), float(a.max()))
+    if not np.isfinite(top):
+        known = np.where(np.isnan(a), a.dtype.type(0), a) if missing else a
+        top = float(np.abs(finite(known, what)).max())
+    if top > LARGEST or 0 < top < SMALLEST:
+        rule = f"have a largest magnitude from {SMALLEST:g} to {LARGEST:g}"
+        refuse(what, rule, f"{top:g}", "Give the features in another unit.")
+    return a
 
 
 def numeric(x: ArrayLike, what: str) -> Array:

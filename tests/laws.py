@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from numpy.typing import NDArray
 
-from speechgmm.mixture import GMM, Diagonal, Fit, Statistics
+from speechgmm.mixture import GMM, Diagonal, Fit, Full, Spherical, Statistics, Tied
+from speechgmm.mixture.initialize import COVARIANCES
 from tests import oracle
 
 Array = NDArray[Any]
@@ -98,3 +99,41 @@ def never_falls(result: Fit[Any], *, slack: float = 1e-9) -> None:
     assert checked, "every step reseeded: nothing was tested"
     for before, after in checked:
         assert after >= before - slack * (1 + abs(before)), result.objective
+
+
+FAMILY = [(kind, k, d) for kind in COVARIANCES for k in (1, 4) for d in (1, 5)]
+"""Every kind of covariance at the sizes where laws are tested."""
+
+
+def family_gmm(kind: str, k: int, d: int, seed: int = 0) -> GMM:
+    """One mixture of a kind of covariance, its features correlated where the kind allows it."""
+    rng = np.random.default_rng(seed)
+    root = rng.normal(0, 0.5, (k, d, d)) + np.eye(d)
+    c = root @ root.transpose(0, 2, 1) + 0.3 * np.eye(d)
+    v = rng.uniform(0.3, 2.0, (k, d))
+    kinds = {"diag": Diagonal(v), "spherical": Spherical(v[:, 0]), "tied": Tied(c[0]), "full": Full(c)}
+    shares = rng.uniform(0.5, 2.0, k)
+    return GMM(shares / shares.sum(), rng.normal(0, 3, (k, d)), kinds[kind])
+
+
+def matrices(gmm: GMM) -> Array:
+    """The covariance matrices (K, D, D) of any mixture."""
+    c = gmm.covariance
+    if isinstance(c, Full):
+        return c.matrices
+    if isinstance(c, Tied):
+        return np.repeat(c.matrix[None], gmm.n_components, axis=0)
+    variances = np.broadcast_to(c.deviations() ** 2, gmm.means.shape)
+    return variances[:, :, None] * np.eye(gmm.n_dimensions)
+
+
+def gaussians(gmm: GMM) -> oracle.Gaussians:
+    """The same mixture for the oracle."""
+    return oracle.Gaussians(gmm.weights.tolist(), gmm.means.tolist(), matrices(gmm).tolist())
+
+
+def same_mixture(actual: GMM, expected: GMM | oracle.Gaussians, *, rtol: float = 1e-8, atol: float = 1e-8) -> None:
+    """Assert that two mixtures of any kind are equal up to rounding."""
+    b = gaussians(expected) if isinstance(expected, GMM) else expected
+    for x, y, name in zip((actual.weights, actual.means, matrices(actual)), b, b._fields, strict=True):
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=atol, err_msg=name)

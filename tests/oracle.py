@@ -155,3 +155,104 @@ def variance(frames: Matrix) -> Row:
 def columns(frames: Matrix) -> list[Row]:
     """The transpose."""
     return [list(c) for c in zip(*frames, strict=True)]
+
+
+class Gaussians(NamedTuple):
+    """Weights (K), means (K, D) and covariance matrices (K, D, D): every kind of covariance as matrices."""
+
+    weights: Row
+    means: Matrix
+    covariances: list[Matrix]
+
+
+def inverse(a: Matrix) -> tuple[Matrix, float]:
+    """The inverse and log |det| of a matrix, by Gauss-Jordan elimination with pivoting."""
+    n = len(a)
+    work = [[*row, *(float(i == j) for j in range(n))] for i, row in enumerate(a)]
+    log_determinant = 0.0
+    for i in range(n):
+        best = max(range(i, n), key=lambda r: abs(work[r][i]))
+        work[i], work[best] = work[best], work[i]
+        pivot = work[i][i]
+        log_determinant += math.log(abs(pivot))
+        work[i] = [v / pivot for v in work[i]]
+        for r in range(n):
+            if r != i:
+                factor = work[r][i]
+                work[r] = [v - factor * w for v, w in zip(work[r], work[i], strict=True)]
+    return [row[n:] for row in work], log_determinant
+
+
+def conditional(x: Row, mean: Row, covariance: Matrix) -> tuple[float, Row, Matrix]:
+    """The log density of the entries of `x` that are not NaN, `x` with the others expected, and their covariance."""
+    seen = [i for i, v in enumerate(x) if not math.isnan(v)]
+    inner, log_determinant = inverse([[covariance[i][j] for j in seen] for i in seen])
+    difference = [x[i] - mean[i] for i in seen]
+    solved = [math.fsum(a * b for a, b in zip(row, difference, strict=True)) for row in inner]
+    square = math.fsum(a * b for a, b in zip(difference, solved, strict=True))
+    log_density_ = -0.5 * (len(seen) * math.log(2 * math.pi) + log_determinant + square)
+    d = len(x)
+    filled = [
+        x[i] if i in seen else mean[i] + math.fsum(covariance[i][j] * s for j, s in zip(seen, solved, strict=True))
+        for i in range(d)
+    ]
+    rest = [[0.0] * d for _ in range(d)]
+    for i in range(d):
+        for j in range(d):
+            if i not in seen and j not in seen:
+                explained = math.fsum(
+                    covariance[i][a] * inner[p][q] * covariance[b][j]
+                    for p, a in enumerate(seen)
+                    for q, b in enumerate(seen)
+                )
+                rest[i][j] = covariance[i][j] - explained
+    return log_density_, filled, rest
+
+
+def gaussian_posteriors(x: Row, mixture: Gaussians) -> tuple[Row, float]:
+    """Posteriors and log density of one frame, NaN entries left out."""
+    joint = [math.log(w) + conditional(x, m, c)[0] for w, m, c in zip(*mixture, strict=True)]
+    top = max(joint)
+    total = top + math.log(math.fsum(math.exp(j - top) for j in joint))
+    return [math.exp(j - total) for j in joint], total
+
+
+def gaussian_step(frames: Matrix, mixture: Gaussians, kind: str, shares: Row | None = None) -> Gaussians:
+    """One step of EM for "full", "tied", "diag" or "spherical"; NaN entries are expected, frames count `shares`."""
+    d, ks = len(mixture.means[0]), range(len(mixture.weights))
+    shares = [1.0] * len(frames) if shares is None else shares
+    gamma = [[s * p for p in gaussian_posteriors(x, mixture)[0]] for x, s in zip(frames, shares, strict=True)]
+    counts = [math.fsum(g[k] for g in gamma) for k in ks]
+    means, matrices = [], []
+    for k in ks:
+        parts = [conditional(x, mixture.means[k], mixture.covariances[k]) for x in frames]
+        pairs = [(g[k], filled, rest) for g, (_, filled, rest) in zip(gamma, parts, strict=True)]
+        mean = [math.fsum(g * f[i] for g, f, _ in pairs) / counts[k] for i in range(d)]
+        means.append(mean)
+        matrices.append(
+            [
+                [
+                    math.fsum(g * ((f[i] - mean[i]) * (f[j] - mean[j]) + r[i][j]) for g, f, r in pairs) / counts[k]
+                    for j in range(d)
+                ]
+                for i in range(d)
+            ]
+        )
+    return Gaussians([n / math.fsum(counts) for n in counts], means, _restricted(matrices, counts, kind))
+
+
+def _restricted(matrices: list[Matrix], counts: Row, kind: str) -> list[Matrix]:
+    """What a kind of covariance keeps of full matrices."""
+    d, total = len(matrices[0]), math.fsum(counts)
+    if kind == "tied":
+        shared = [
+            [math.fsum(n * m[i][j] for n, m in zip(counts, matrices, strict=True)) / total for j in range(d)]
+            for i in range(d)
+        ]
+        return [shared for _ in matrices]
+    if kind == "full":
+        return matrices
+    diagonals = [[m[i][i] for i in range(d)] for m in matrices]
+    if kind == "spherical":
+        diagonals = [[math.fsum(v) / d] * d for v in diagonals]
+    return [[[v[i] if i == j else 0.0 for j in range(d)] for i in range(d)] for v in diagonals]

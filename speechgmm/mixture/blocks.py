@@ -45,22 +45,25 @@ class ArrayBlocks:
         return -(-len(self.frames) // self.size)
 
 
-def as_blocks(x: ArrayLike | Iterable[ArrayLike]) -> Iterable[Any]:
-    """Return `x` as re-iterable blocks: an array is cut, a list of matrices or other blocks are used as they are."""
+def as_blocks(x: ArrayLike | Iterable[ArrayLike], *, missing: bool = False) -> Iterable[Any]:
+    """Return `x` as re-iterable blocks: an array is cut, a list of matrices or other blocks are used as they are.
+
+    With `missing`, an array may hold NaN.
+    """
     if isinstance(x, np.ndarray) or (isinstance(x, (list, tuple)) and x and np.ndim(x[0]) < 2):
-        return ArrayBlocks(matrix(x))
+        return ArrayBlocks(matrix(x, missing=missing))
     reiterable(x)  # type: ignore[arg-type]
     return x  # type: ignore[return-value]
 
 
-def sample_frames(blocks: Iterable[ArrayLike], size: int, rng: np.random.Generator) -> Array:
+def sample_frames(blocks: Iterable[ArrayLike], size: int, rng: np.random.Generator, *, missing: bool = False) -> Array:
     """Return `size` frames drawn without replacement, in their own order; all of them where there are fewer.
 
     Passes over the blocks twice: once to count, once to collect.
     """
     lengths, dimensions = [], set()
     for block in blocks:
-        b = matrix(block, minimum=0)
+        b = matrix(block, minimum=0, missing=missing)
         lengths.append(len(b))
         dimensions.add(b.shape[1])
     if len(dimensions) > 1:

@@ -58,8 +58,8 @@ class Covariance(ABC):
         """Return the sum over frames of posterior * y y', as much of it as this kind keeps."""
 
     @abstractmethod
-    def imagined(self, offsets: Array) -> Array:
-        """Return the second moments about the origin of one frame from each component."""
+    def imagined(self, offsets: Array, counts: Array) -> Array:
+        """Return the second moments about the origin of so many frames (K,) imagined in each component."""
 
     @classmethod
     @abstractmethod
@@ -143,7 +143,7 @@ class Covariance(ABC):
     ) -> Statistics:
         """Sum centered frames (n, D) by their posteriors (n, K), and log-likelihoods, in the order of the blocks."""
         counts, first, total = np.zeros(len(offsets)), np.zeros(offsets.shape), 0.0
-        second = np.zeros_like(self.imagined(offsets))
+        second = np.zeros_like(self.imagined(offsets, counts))
         for y, posteriors, log_likelihood in parts:
             counts += posteriors.sum(axis=0)
             first += posteriors.T @ y
@@ -240,9 +240,9 @@ class Diagonal(Covariance):
         result: Array = posteriors.T @ (y * y)
         return result
 
-    def imagined(self, offsets: Array) -> Array:
-        """Return variance + offset**2, shape (K, D)."""
-        result: Array = self.variances + offsets**2
+    def imagined(self, offsets: Array, counts: Array) -> Array:
+        """Return count * (variance + offset**2), shape (K, D)."""
+        result: Array = counts[:, None] * (self.variances + offsets**2)
         return result
 
     @classmethod

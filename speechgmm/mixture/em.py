@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from speechgmm.checks import integer, number, refuse
 from speechgmm.parallel import Mapper
 
-__all__ = ["Fit", "Stop", "Update", "fit", "reiterable"]
+__all__ = ["Fit", "Stop", "Update", "fit", "reiterable", "total"]
 
 
 class Summable(Protocol):
@@ -120,7 +120,7 @@ def fit(
     objective: list[float] = []
     notes: list[Mapping[str, int]] = []
     for iteration in range(1, stop.max_iterations + 1):
-        statistics = _total(mapper(model.statistics, blocks))
+        statistics = total(mapper(model.statistics, blocks))
         update = m_step(statistics, model)
         model = update.model
         objective.append(statistics.mean_log_likelihood)
@@ -144,7 +144,8 @@ def reiterable(blocks: Iterable[Any]) -> None:
         )
 
 
-def _total(parts: Iterable[Any]) -> Any:
+def total(parts: Iterable[Any]) -> Any:
+    """Return the sum of statistics in their own order."""
     rest = iter(parts)
     for first in rest:
         return functools.reduce(operator.add, rest, first)

@@ -86,9 +86,9 @@ class Full(Covariance):
             result[k] = z.T @ z
         return result
 
-    def imagined(self, offsets: Array) -> Array:
-        """Return matrix + offset offset', shape (K, D, D)."""
-        result: Array = self.matrices + offsets[:, :, None] * offsets[:, None, :]
+    def imagined(self, offsets: Array, counts: Array) -> Array:
+        """Return count * (matrix + offset offset'), shape (K, D, D)."""
+        result: Array = counts[:, None, None] * (self.matrices + offsets[:, :, None] * offsets[:, None, :])
         return result
 
     @classmethod
@@ -118,7 +118,7 @@ class Full(Covariance):
 
     def shift(self) -> Array:
         """Return the symmetric square root times a vector of ones: within reach also where features are correlated."""
-        result: Array = _square_root(self.matrices).sum(axis=2)
+        result: Array = square_root(self.matrices).sum(axis=2)
         return result
 
     def colored(self, normal: Array, components: Array) -> Array:
@@ -185,9 +185,9 @@ class Tied(Covariance):
         result: Array = (z.T @ z)[None]
         return result
 
-    def imagined(self, offsets: Array) -> Array:
-        """Return the sum over components of matrix + offset offset', shape (1, D, D)."""
-        result: Array = (len(offsets) * self.matrix + offsets.T @ offsets)[None]
+    def imagined(self, offsets: Array, counts: Array) -> Array:
+        """Return the sum over components of count * (matrix + offset offset'), shape (1, D, D)."""
+        result: Array = (counts.sum() * self.matrix + (offsets * counts[:, None]).T @ offsets)[None]
         return result
 
     @classmethod
@@ -216,7 +216,7 @@ class Tied(Covariance):
 
     def shift(self) -> Array:
         """Return the symmetric square root times a vector of ones, shape (1, D)."""
-        result: Array = _square_root(self.matrix[None]).sum(axis=2)
+        result: Array = square_root(self.matrix[None]).sum(axis=2)
         return result
 
     def colored(self, normal: Array, components: Array) -> Array:
@@ -271,8 +271,9 @@ def _clipped(matrices: Array, floor: Array) -> tuple[Array, int]:
     This is the maximum of the expected log-likelihood under the bound that C - diag(floor) is positive semidefinite.
     A floor counts for at least what double precision can tell from zero beside the matrix's own diagonal.
     """
-    d = matrices.shape[1]
-    own = 16 * d * np.finfo(np.float64).eps * np.diagonal(matrices, axis1=1, axis2=2)
+    d, eps = matrices.shape[1], float(np.finfo(np.float64).eps)
+    own = np.diagonal(matrices, axis1=1, axis2=2)
+    own = 16 * d * eps * np.where(own > 0, own, eps * own.max(axis=1, keepdims=True))
     unit = np.sqrt(np.maximum(np.maximum(floor, own), np.finfo(np.float64).tiny))
     scaled = matrices / unit[:, :, None] / unit[:, None, :]
     try:
@@ -285,7 +286,7 @@ def _clipped(matrices: Array, floor: Array) -> tuple[Array, int]:
     return np.where(values[:, :1, None] < 1, raised, matrices), int(np.sum(values < 1))
 
 
-def _square_root(matrices: Array) -> Array:
+def square_root(matrices: Array) -> Array:
     """Return the symmetric square roots of matrices (K, D, D)."""
     values, vectors = np.linalg.eigh(matrices)
     result: Array = (vectors * np.sqrt(np.maximum(values, 0))[:, None, :]) @ vectors.transpose(0, 2, 1)

@@ -16,6 +16,7 @@ from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture.em import Update
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
+from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
@@ -67,6 +68,7 @@ class Floor:
         return result
 
 
+@one_thread
 def maximize(
     statistics: Statistics,
     model: GMM,
@@ -125,6 +127,7 @@ def maximize(
     return Update(result, {name: n for name, n in notes.items() if n})
 
 
+@one_thread
 def split(model: GMM, n: int) -> GMM:
     """Return `model` with its `n` heaviest components split in two: K + n components.
 
@@ -154,6 +157,11 @@ def check_against(statistics: Statistics, model: GMM, name: str) -> None:
             f"Use {name.lower()}.statistics(frames).",
             error=IncompatibleModel,
         )
+    moments = model.covariance.imagined(model.offsets, np.zeros(model.n_components)).shape
+    if statistics.second.shape != moments:
+        found = f"second moments of shape {statistics.second.shape}"
+        kind = type(model.covariance).__name__
+        refuse("statistics", f"be taken against this {name} of {kind} covariances", found, error=IncompatibleModel)
 
 
 def _reseed(model: GMM, component: int) -> GMM:

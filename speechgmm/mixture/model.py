@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from speechgmm.checks import finite, integer, matrix, numeric, refuse, sample_weights
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.statistics import Statistics
+from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
@@ -130,13 +131,14 @@ class GMM:
             refuse("posteriors", rule, f"shape {p.shape}, minimum {p.min(initial=0.0):g}")
         return self.covariance.assigned(frames, p, self.offsets, self.origin)
 
-    def imagined(self) -> Statistics:
-        """Return the statistics of one frame imagined in each component: what a MAP prior is made of."""
+    def imagined(self, counts: ArrayLike | None = None) -> Statistics:
+        """Return the statistics of frames imagined in each component, one or `counts` (K,): what a prior is made of."""
+        n = np.ones(self.n_components) if counts is None else np.asarray(counts, dtype=np.float64)
         return Statistics(
             origin=self.origin,
-            counts=np.ones(self.n_components),
-            first=self.offsets,
-            second=self.covariance.imagined(self.offsets),
+            counts=n,
+            first=n[:, None] * self.offsets,
+            second=self.covariance.imagined(self.offsets, n),
             log_likelihood=0.0,
             frames=0.0,
         )
@@ -147,6 +149,7 @@ class GMM:
         w = self.weights[i]
         return replace(self, weights=w / w.sum(), means=self.means[i], covariance=self.covariance.take(i))
 
+    @one_thread
     def sample(self, n: int, seed: int | np.random.Generator = 0) -> Sample:
         """Draw `n` frames.
 

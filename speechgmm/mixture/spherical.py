@@ -77,9 +77,9 @@ class Spherical(Covariance):
         result: Array = posteriors.T @ (y * y)
         return result
 
-    def imagined(self, offsets: Array) -> Array:
-        """Return variance + offset**2, shape (K, D)."""
-        result: Array = self.variances[:, None] + offsets**2
+    def imagined(self, offsets: Array, counts: Array) -> Array:
+        """Return count * (variance + offset**2), shape (K, D)."""
+        result: Array = counts[:, None] * (self.variances[:, None] + offsets**2)
         return result
 
     @classmethod

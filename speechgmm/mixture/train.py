@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import refuse
-from speechgmm.mixture.blocks import as_blocks
-from speechgmm.mixture.em import Fit, Stop, fit
-from speechgmm.mixture.initialize import initialize
+from speechgmm.checks import choice, refuse
+from speechgmm.mixture.blocks import as_blocks, sample_frames
+from speechgmm.mixture.em import Fit, Stop, Update, fit
+from speechgmm.mixture.initialize import COVARIANCES, initialize
 from speechgmm.mixture.maximize import Floor, maximize
+from speechgmm.mixture.missing import Incomplete, impute
 from speechgmm.mixture.model import GMM
+from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import threads
+
+Array = NDArray[Any]
 
 __all__ = ["fit_gmm"]
 
@@ -28,6 +33,7 @@ def fit_gmm(
     seed: int | np.random.Generator = 0,
     stop: Stop = Stop(),  # noqa: B008  (a frozen value)
     floor: Floor = Floor(),  # noqa: B008  (a frozen value)
+    missing: bool = False,
     n_threads: int | None = None,
     on_iteration: Callable[[int, float, Mapping[str, int]], None] | None = None,
 ) -> Fit[GMM]:
@@ -45,6 +51,9 @@ def fit_gmm(
     seed : int or numpy.random.Generator
     stop, floor
         When EM ends, and what keeps components from collapsing.
+    missing : bool
+        Take NaN for values that were not observed (see `Incomplete`) instead of refusing it. Every feature must be
+        observed somewhere; rows without any value are left out.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
@@ -57,12 +66,42 @@ def fit_gmm(
     >>> fit_gmm(x, 2).model.means.round(0).ravel() + 0.0
     array([ 0., 10.])
     """
-    data = as_blocks(blocks)
+    data = as_blocks(blocks, missing=missing)
     if isinstance(init, GMM) and init.n_components != n_components:
         refuse("n_components", f"be {init.n_components}, as init has", n_components)
     if isinstance(init, GMM):
         start = init
     else:
-        start = initialize(data, n_components, method=init, covariance=covariance, seed=seed, floor=floor)
-    m_step = functools.partial(maximize, floor=floor)
-    return fit(start, data, m_step, stop=stop, mapper=threads(n_threads), on_iteration=on_iteration)
+        rng = np.random.default_rng(seed)
+        sample = _imputed(data, n_components, covariance, rng, floor) if missing else data
+        start = initialize(sample, n_components, method=init, covariance=covariance, seed=rng, floor=floor)
+    mapper = threads(n_threads)
+    if not missing:
+        m_step = functools.partial(maximize, floor=floor)
+        return fit(start, data, m_step, stop=stop, mapper=mapper, on_iteration=on_iteration)
+    step = functools.partial(_maximize_incomplete, floor=floor)
+    found = fit(Incomplete(start), data, step, stop=stop, mapper=mapper, on_iteration=on_iteration)
+    return Fit(found.model.model, found.objective, found.notes, found.converged, found.reason)
+
+
+def _maximize_incomplete(statistics: Statistics, incomplete: Incomplete, *, floor: Floor) -> Update[Incomplete]:
+    """Return the M-step behind the door for missing values: it is the same."""
+    update = maximize(statistics, incomplete.model, floor=floor)
+    return Update(Incomplete(update.model), update.notes)
+
+
+def _imputed(data: Iterable[ArrayLike], k: int, covariance: str, rng: np.random.Generator, floor: Floor) -> Array:
+    """Return complete frames for a start: drawn, given what was observed, from one Gaussian of all frames."""
+    size = max(100 * k, 20_000)
+    x = sample_frames(data, size, rng, missing=True).astype(np.float64)
+    observed = ~np.isnan(x)
+    if not observed.any(axis=0).all():
+        rule = "have every feature observed in some of the frames"
+        refuse("frames", rule, f"none of feature {int(observed.any(axis=0).argmin())}", "Leave that feature out.")
+    x = x[observed.any(axis=1)]
+    kind = COVARIANCES[choice(covariance, "covariance", COVARIANCES)]
+    variance = np.maximum(np.nanvar(x, axis=0), floor.minimum(np.nanvar(x, axis=0)))
+    gaussian = GMM(np.ones(1), np.nanmean(x, axis=0)[None], kind.of(np.maximum(variance, np.finfo(float).tiny)[None]))
+    m_step = functools.partial(_maximize_incomplete, floor=floor)
+    learned = fit(Incomplete(gaussian), [x[:2000]], m_step, stop=Stop(0.0, 8)).model.model
+    return impute(learned, x, seed=rng)

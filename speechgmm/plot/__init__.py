@@ -7,6 +7,7 @@ from speechgmm.plot.confusion import plot_confusion
 from speechgmm.plot.distributions import plot_calibration, plot_histograms
 from speechgmm.plot.errors import plot_det, plot_durations
 from speechgmm.plot.features import plot_features
+from speechgmm.plot.mixtures import plot_mixture
 from speechgmm.plot.scores import plot_scores
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "plot_durations",
     "plot_features",
     "plot_histograms",
+    "plot_mixture",
     "plot_scores",
 ]

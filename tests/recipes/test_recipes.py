@@ -36,6 +36,16 @@ def test_quickstart_identifies_every_voice_and_draws_it(
     assert "Identified 100% of 30 tests" in capsys.readouterr().out
 
 
+def test_iris_finds_the_species_and_draws_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = script(RECIPES / "iris.py", monkeypatch).run(tmp_path)
+    assert result["adjusted_rand"] >= 0.90
+    assert result["astray"] == 5
+    assert (tmp_path / "iris.png").stat().st_size > 20_000
+    assert "Adjusted Rand index 0.904; 5 of 150 flowers" in capsys.readouterr().out
+
+
 @pytest.mark.corpora
 @pytest.mark.parametrize(
     ("recipe", "corpus"),

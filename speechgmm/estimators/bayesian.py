@@ -1,0 +1,237 @@
+"""`BayesianGaussianMixture`: scikit-learn's estimator of this name over the variational fit of this package.
+
+Symbols: N rows, K components, D features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from numbers import Real
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from speechgmm.errors import InvalidInput
+from speechgmm.estimators import kinds, starts
+from speechgmm.estimators.fitting import MixtureFit
+from speechgmm.estimators.rows import Rows
+from speechgmm.mixture import GMM, Statistics, Tied, Update
+from speechgmm.mixture.bayes import Evidence, Variational, posterior
+from speechgmm.mixture.em import total
+from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.priors import Prior
+
+Array = NDArray[Any]
+Positive = Interval(Real, 0.0, None, closed="neither")
+
+__all__ = ["BayesianGaussianMixture"]
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """The mixture whose posteriors are the responsibilities; its log density misses a constant."""
+
+    model: GMM
+    constant: float
+
+    def posteriors(self, x: Array) -> Array:
+        """Return the responsibilities, shape (N, K)."""
+        return self.model.posteriors(x)
+
+    def log_density(self, x: Array) -> Array:
+        """Return the expected log density of each row, shape (N,), as scikit-learn's `score_samples` has it."""
+        return self.model.log_density(x) + self.constant
+
+
+class BayesianGaussianMixture(MixtureFit):
+    """A mixture whose superfluous components vanish: a posterior by variational Bayes, with scikit-learn's interface.
+
+    With full covariances every iteration is scikit-learn's, to rounding. For the others its formulas are not those of
+    any prior (see `speechgmm.mixture.bayes`), and the fits here differ. NaN is refused.
+
+    Parameters
+    ----------
+    n_components : int
+        K, an upper bound.
+    covariance_type : {"full", "tied", "diag", "spherical"}
+    tol : float
+        The fit ends when the lower bound changes by less, in nats.
+    reg_covar : float
+        Added to the variances of the data.
+    max_iter, n_init, init_params, random_state, warm_start, verbose, verbose_interval
+        As in `GaussianMixture`.
+    weight_concentration_prior_type : {"dirichlet_process", "dirichlet_distribution"}
+    weight_concentration_prior : float, optional
+        Small values leave superfluous components empty. Default: 1 / K.
+    mean_precision_prior : float, optional
+        How many rows the prior mean counts for. Default: 1.
+    mean_prior : array-like of shape (D,), optional
+        Default: the mean of the rows.
+    degrees_of_freedom_prior : float, optional
+        Above D - 1. Default: D.
+    covariance_prior : float or array-like, optional
+        Of shape (D, D) full and tied, (D,) diag, a number spherical. Default: the covariance of the rows.
+
+    Attributes
+    ----------
+    weights_, means_, covariances_, precisions_, precisions_cholesky_ : ndarray
+        Expectations under the posterior; shapes as in `GaussianMixture`.
+    mixture_ : GMM
+        These in float64, as a `speechgmm.GMM`.
+    weight_concentration_ : tuple of two ndarray, or ndarray, of shape (K,)
+        Of the sticks of a Dirichlet process, or of the Dirichlet distribution.
+    mean_precision_ : ndarray of shape (K,)
+    degrees_of_freedom_ : ndarray of shape (K,), or float
+        One number where the covariance is tied.
+    weight_concentration_prior_, mean_precision_prior_, mean_prior_, degrees_of_freedom_prior_, covariance_prior_
+        The prior.
+    posterior_ : Variational
+        All of it as a `speechgmm.mixture.bayes.Variational`.
+    converged_, n_iter_, n_features_in_, feature_names_in_
+    lower_bound_ : float
+        Of the log evidence of all rows at the last iteration, before its M-step, in nats. scikit-learn leaves constants
+        out and takes it after the M-step, so that fits may end an iteration or more apart.
+    lower_bounds_ : list of float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.estimators import BayesianGaussianMixture
+    >>> X = np.random.default_rng(0).normal([[0.0], [20.0]], 1.0, size=(2, 300)).reshape(-1, 1)
+    >>> model = BayesianGaussianMixture(n_components=5, random_state=0, max_iter=500).fit(X)
+    >>> int((model.weights_ > 0.02).sum())
+    2
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **MixtureFit._parameter_constraints,
+        "weight_concentration_prior_type": [StrOptions({"dirichlet_process", "dirichlet_distribution"})],
+        "weight_concentration_prior": [None, Positive],
+        "mean_precision_prior": [None, Positive],
+        "mean_prior": [None, "array-like"],
+        "degrees_of_freedom_prior": [None, Positive],
+        "covariance_prior": [None, "array-like", Positive],
+    }
+    _missing = False
+
+    def __init__(
+        self,
+        *,
+        n_components: int = 1,
+        covariance_type: Literal["full", "tied", "diag", "spherical"] = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans",
+        weight_concentration_prior_type: Literal["dirichlet_process", "dirichlet_distribution"] = "dirichlet_process",
+        weight_concentration_prior: float | None = None,
+        mean_precision_prior: float | None = None,
+        mean_prior: ArrayLike | None = None,
+        degrees_of_freedom_prior: float | None = None,
+        covariance_prior: float | ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weight_concentration_prior_type = weight_concentration_prior_type
+        self.weight_concentration_prior = weight_concentration_prior
+        self.mean_precision_prior = mean_precision_prior
+        self.mean_prior = mean_prior
+        self.degrees_of_freedom_prior = degrees_of_freedom_prior
+        self.covariance_prior = covariance_prior
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    @property
+    def mixture_(self) -> GMM:
+        """The expected mixture as a `speechgmm.GMM`, in float64."""
+        check_is_fitted(self)
+        model: GMM = self.posterior_.model
+        return model
+
+    @property
+    def _answering(self) -> Expected:
+        return Expected(*self.posterior_.e_step)
+
+    def _check_parameters(self, rows: Rows) -> None:
+        self._prior = self._believed(rows)
+
+    def _believed(self, rows: Rows) -> Prior:
+        """Return the prior that the parameters and the rows say."""
+        d, kind = rows.x.shape[1], COVARIANCES[self.covariance_type]
+        one = GMM(np.ones(1), rows.mean[None], kind.of(np.ones((1, d))), rows.mean)
+        process = self.weight_concentration_prior_type == "dirichlet_process"
+        prior = Prior.of(sum_of(rows, one), kind, self.n_components, process=process)
+        given: dict[str, Any] = {
+            "concentration": self.weight_concentration_prior,
+            "mean_precision": self.mean_precision_prior,
+            "degrees": self.degrees_of_freedom_prior,
+            "mean": None if self.mean_prior is None else kinds.shaped(self.mean_prior, "means", (d,)),
+            "covariance": self._believed_covariance(d),
+        }
+        if given["degrees"] is not None and given["degrees"] <= d - 1:
+            found = f"greater than {d - 1}, but got {given['degrees']:.3f}."
+            raise InvalidInput(f"The parameter 'degrees_of_freedom_prior' should be {found}")
+        return replace(prior, **{name: value for name, value in given.items() if value is not None})
+
+    def _believed_covariance(self, d: int) -> Any:
+        """Return the prior covariance that is given, checked; None where it is left to the rows."""
+        if self.covariance_prior is None:
+            return None
+        return kinds.check_covariance_prior(self.covariance_prior, self.covariance_type, d)
+
+    def _start(self, rows: Rows, rng: np.random.RandomState) -> Variational:
+        kind, k = self.covariance_type, self.n_components
+        statistics, empty = starts.first(rows, k, method=self.init_params, kind=kind, rng=rng)
+        before = Variational(self._prior, empty, statistics.counts)
+        return self._m_step(Evidence(statistics, 0.0), before).model
+
+    def _again(self, rows: Rows) -> Variational:
+        model = replace(self.posterior_.model, origin=rows.mean)
+        return replace(self.posterior_, prior=self._prior, model=model)
+
+    def _m_step(self, evidence: Evidence, variational: Variational) -> Update[Variational]:
+        s, shape = evidence.statistics, variational.model.means.shape
+        if self.reg_covar:
+            added = COVARIANCES[self.covariance_type].of(np.full(shape, float(self.reg_covar)))
+            s = replace(s, second=s.second + added.imagined(np.zeros(shape), s.counts))
+        return posterior(replace(evidence, statistics=s), variational)
+
+    def _unit(self, rows: Rows) -> float:
+        return rows.total
+
+    def _publish(self, model: Variational, dtype: Any) -> None:
+        self.posterior_, prior = model, model.prior
+        attributes = kinds.attributes_of(model.model, dtype)
+        for field in fields(attributes):
+            setattr(self, f"{field.name}_", getattr(attributes, field.name))
+        sticks = prior.sticks(model.counts)
+        self.weight_concentration_ = sticks if prior.process else prior.concentration + model.counts
+        self.mean_precision_ = model.precisions
+        tied = isinstance(prior.covariance, Tied)
+        self.degrees_of_freedom_ = float(model.degrees[0]) if tied else model.degrees
+        self.weight_concentration_prior_ = prior.concentration
+        self.mean_precision_prior_ = prior.mean_precision
+        self.mean_prior_ = prior.mean
+        self.degrees_of_freedom_prior_ = prior.degrees
+        self.covariance_prior_ = prior.covariance.parameters if tied else prior.covariance.parameters[0]
+
+
+def sum_of(rows: Rows, model: GMM) -> Statistics:
+    """Return the statistics of all rows."""
+    result: Statistics = total(rows.map(model.statistics, rows))
+    return result

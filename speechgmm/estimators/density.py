@@ -1,0 +1,175 @@
+"""What every fitted mixture can be asked, whatever fitted it. Symbols: N rows, K components, D features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from speechgmm.checks import integer, number, refuse
+from speechgmm.errors import InvalidInput
+from speechgmm.estimators.kinds import marginal, matrices
+from speechgmm.estimators.rows import each
+from speechgmm.mixture import GMM, Full, Tied
+from speechgmm.mixture.missing import Incomplete
+
+Array = NDArray[Any]
+
+__all__ = ["DensityGrid", "MixtureBase"]
+
+
+@dataclass(frozen=True, eq=False)
+class DensityGrid:
+    """A density on a grid, as ``ax.contour(*grid.axes, grid.density)`` or ``ax.plot(*grid.axes, grid.density)`` wants.
+
+    Parameters
+    ----------
+    axes : tuple of ndarray, each of shape (P,)
+        Where the grid lies along one feature or two.
+    density : ndarray, shape (P,) or (P, P)
+        Rows go with the second axis.
+    """
+
+    axes: tuple[Array, ...]
+    density: Array
+
+
+class MixtureBase(DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """Questions to a fitted mixture; a subclass gives ``mixture_`` and ``_answering``."""
+
+    _missing = True
+    """Whether NaN is read as a missing value."""
+
+    @property
+    def mixture_(self) -> GMM:
+        """The fitted mixture as a `speechgmm.GMM`, in float64."""
+        raise NotImplementedError
+
+    @property
+    def _answering(self) -> Any:
+        """What gives log densities and posteriors."""
+        return self.mixture_
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Return the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            NaN where a value is missing.
+
+        Returns
+        -------
+        labels : ndarray of int, shape (N,)
+        """
+        model, x = self._asked(X)
+        return each(lambda rows: model.posteriors(rows).argmax(axis=1), x)
+
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Return the posterior probability of each component for each row, shape (N, K)."""
+        model, x = self._asked(X)
+        return self._typed(each(model.posteriors, x), x)
+
+    def score_samples(self, X: ArrayLike) -> Array:
+        """Return the log density of each row, shape (N,), in nats."""
+        model, x = self._asked(X)
+        return self._typed(each(model.log_density, x), x)
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Return the mean log density of the rows, in nats; `y` is ignored."""
+        return float(np.mean(self.score_samples(X)))
+
+    def log_pdf(self, X: ArrayLike) -> Array:
+        """Return the log density of each row, shape (N,), in nats: `score_samples` by its name in statistics."""
+        return self.score_samples(X)
+
+    def pdf(self, X: ArrayLike) -> Array:
+        """Return the density of each row, shape (N,)."""
+        result: Array = np.exp(self.score_samples(X))
+        return result
+
+    def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
+        """Draw rows from the mixture, component after component; the same ``random_state`` gives scikit-learn's rows.
+
+        Parameters
+        ----------
+        n_samples : int
+
+        Returns
+        -------
+        X : ndarray, shape (n_samples, D)
+        y : ndarray of int, shape (n_samples,)
+            The component of each row.
+        """
+        gmm = self.mixture_
+        if n_samples < 1:
+            raise InvalidInput(
+                f"Invalid value for 'n_samples': {n_samples}. The sampling requires at least one sample."
+            )
+        rng = check_random_state(self.random_state)
+        counts = rng.multinomial(n_samples, gmm.weights / gmm.weights.sum())
+        dense = matrices(gmm) if isinstance(gmm.covariance, (Full, Tied)) else None
+        if dense is not None:
+            drawn = [rng.multivariate_normal(m, c, int(n)) for m, c, n in zip(gmm.means, dense, counts, strict=True)]
+        else:
+            spread = np.broadcast_to(gmm.covariance.deviations(), gmm.means.shape)
+            shapes = [(int(n), gmm.n_dimensions) for n in counts]
+            drawn = [m + rng.standard_normal(s) * d for m, s, d in zip(gmm.means, shapes, spread, strict=True)]
+        return np.concatenate(drawn), np.repeat(np.arange(len(counts)), counts)
+
+    def density_grid(
+        self, points: int = 100, *, features: Sequence[int] | None = None, margin: float = 3.0
+    ) -> DensityGrid:
+        """Return the density of one feature or of two on a grid, for plotting; other features are integrated out.
+
+        Parameters
+        ----------
+        points : int
+            Along each axis.
+        features : sequence of one or two int, optional
+            Default: the first two, or the only one.
+        margin : float
+            How far the grid reaches beyond the outermost means, in standard deviations of each component.
+        """
+        gmm = self.mixture_
+        chosen = list(range(min(2, gmm.n_dimensions))) if features is None else list(features)
+        if not 1 <= len(chosen) <= 2 or len(set(chosen)) < len(chosen):
+            refuse("features", "be one number or two different ones", chosen)
+        chosen = [integer(f, "each of features", minimum=0, maximum=gmm.n_dimensions - 1) for f in chosen]
+        size = integer(points, "points", minimum=2)
+        reach = number(margin, "margin", minimum=0.0, above=True) * gmm.covariance.deviations()
+        low, high = (gmm.means - reach).min(axis=0)[chosen], (gmm.means + reach).max(axis=0)[chosen]
+        axes = tuple(np.linspace(a, b, size) for a, b in zip(low, high, strict=True))
+        grid = np.stack([a.ravel() for a in np.meshgrid(*axes)], axis=1)
+        density = np.exp(each(marginal(gmm, chosen).log_density, grid))
+        return DensityGrid(axes, density.reshape((size,) * len(chosen)))
+
+    def _asked(self, X: ArrayLike) -> tuple[Any, Array]:
+        """Return what answers, and the rows checked."""
+        check_is_fitted(self)
+        x = self._checked(X, reset=False)
+        model = self._answering
+        return Incomplete(model) if np.isnan(x).any() else model, x
+
+    def _checked(self, X: ArrayLike, **rules: Any) -> Array:
+        """Return rows as float32 or float64, row after row in memory."""
+        finite = "allow-nan" if self._missing else True
+        types = [np.float64, np.float32]
+        x: Array = validate_data(self, X, dtype=types, ensure_all_finite=finite, order="C", **rules)
+        return x
+
+    def _typed(self, answers: Array, x: Array) -> Array:
+        """Return answers in float32 where both the rows and the data of the fit are."""
+        return answers.astype(np.result_type(x, self.means_), copy=False)
+
+    def __sklearn_tags__(self) -> Any:
+        """Say whether missing values are understood."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._missing
+        return tags

@@ -1,0 +1,292 @@
+"""`GaussianMixture`: scikit-learn's estimator of this name over the engine of this package.
+
+Symbols: N rows, K components, D features.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from speechgmm.estimators import kinds, starts
+from speechgmm.estimators.em import learned, maximized
+from speechgmm.estimators.fitting import MixtureFit
+from speechgmm.estimators.rows import Rows, check_enough, each, rows_of
+from speechgmm.mixture import GMM, Floor, Update
+from speechgmm.mixture.missing import impute
+from speechgmm.mixture.online import Online
+from speechgmm.parallel import one_thread
+
+Array = NDArray[Any]
+
+__all__ = ["GaussianMixture"]
+
+
+class GaussianMixture(MixtureFit):
+    """A Gaussian mixture fitted by EM: scikit-learn's class with one import changed, and more.
+
+    Beyond `sklearn.mixture.GaussianMixture` it takes ``sample_weight``, learns from incomplete rows (NaN) and from
+    batches (`partial_fit`), has `impute`, `pdf`, `log_pdf`, `density_grid` and ``init_params="split"``, never holds an
+    (N, K) array while fitting, keeps its precision in float32 and with features far from zero, and gives the same bits
+    whatever the number of threads.
+
+    Parameters
+    ----------
+    n_components : int
+        K.
+    covariance_type : {"full", "tied", "diag", "spherical"}
+    tol : float
+        EM ends when the mean log-likelihood changes by less, in nats a row.
+    reg_covar : float
+        Added to variances.
+    max_iter : int
+    n_init : int
+        How many starts; the best is kept.
+    init_params : {"kmeans", "k-means++", "random", "random_from_data", "split"}
+        "split" grows the mixture from one component by splitting the heaviest in two, with EM between; it ignores
+        weights of rows. The others use scikit-learn's random numbers, so that they start where it starts.
+    weights_init : array-like of shape (K,), optional
+    means_init : array-like of shape (K, D), optional
+    precisions_init : array-like, optional
+        Inverse covariances, of the shape of ``covariances_``.
+    random_state : int, RandomState instance or None
+    warm_start : bool
+        Begin each fit where the last one ended.
+    verbose : int
+        1 prints iterations, 2 times and changes as well.
+    verbose_interval : int
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (K,)
+    means_ : ndarray of shape (K, D)
+    covariances_, precisions_, precisions_cholesky_ : ndarray
+        Of shape (K, D, D) full, (D, D) tied, (K, D) diag, (K,) spherical. Attributes are float32 where the data are.
+    mixture_ : GMM
+        The same in float64, as a `speechgmm.GMM`; made anew where attributes have been set by hand.
+    converged_ : bool
+    n_iter_ : int
+    lower_bound_ : float
+        The mean log-likelihood of the last iteration, before its M-step, in nats a row.
+    lower_bounds_ : list of float
+        That of every iteration. With one row a component ("k-means++", "random_from_data") scikit-learn starts from
+        weights that do not sum to 1, so that its first entry is lower by log(N / K); the others are the same.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only where columns have names.
+
+    Notes
+    -----
+    A row in which every value is missing says nothing: its density is 1, its posteriors are the weights, and fits
+    leave it out. A feature that is missing in every row is refused.
+
+    Examples
+    --------
+    >>> from speechgmm import GaussianMixture
+    >>> X = [[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]
+    >>> gm = GaussianMixture(2, random_state=0).fit(X)
+    >>> gm.means_
+    array([[10.,  2.],
+           [ 1.,  2.]])
+    >>> gm.predict([[0, 0], [12, 3]])
+    array([1, 0])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **MixtureFit._parameter_constraints,
+        "weights_init": ["array-like", None],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+    }
+
+    _online: Online | None = None
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: Literal["full", "tied", "diag", "spherical"] = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn from one more batch by stepwise EM (Cappe and Moulines 2009).
+
+        The first batch gives the start, and one step of EM on it; batch t = 2, 3, ... counts (t + 1)**-0.7 beside
+        what has been learned before. After a `fit`, batches go on from what it found. See `speechgmm.mixture.stepwise`.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            The first batch must hold as many rows as there are components, and two; batches should be of one size.
+        y : ignored
+        sample_weight : array-like of shape (N,), optional
+
+        Returns
+        -------
+        self : the estimator
+            With ``n_iter_`` batches so far, ``lower_bound_`` the running mean of the log-likelihood, and ``converged_``
+            False.
+        """
+        self._validate_params()
+        first = not hasattr(self, "means_")
+        x = self._checked(X, reset=first, ensure_min_samples=2 if first else 1)
+        rows = self._counted(x, sample_weight)
+        if first:
+            check_enough(rows, self.n_components)
+        state = self._after(rows, first=first)
+        self._publish(state.model, x.dtype)
+        self._online = state
+        self.converged_ = False
+        self.n_iter_ = state.updates
+        self.lower_bound_ = state.running.mean_log_likelihood
+        self.lower_bounds_ = [self.lower_bound_]
+        return self
+
+    @one_thread
+    def _after(self, rows: Rows, *, first: bool) -> Online:
+        """Return the state of stepwise EM after these rows."""
+        if first:
+            start = Online(self._start(rows, check_random_state(self.random_state)))
+            return learned(start, rows, self._floor, step=1.0)
+        state = self._online
+        if state is None or state.model is not self.mixture_:  # a fit, or attributes set by hand
+            state = Online(self.mixture_)
+        return learned(state, rows, self._floor)
+
+    @property
+    def mixture_(self) -> GMM:
+        """The fitted mixture as a `speechgmm.GMM`, in float64."""
+        check_is_fitted(self)
+        held: GMM | None = getattr(self, "_gmm", None)
+        if held is not None and self._holds(held):
+            return held
+        weights, means = (np.asarray(a, dtype=np.float64) for a in (self.weights_, self.means_))
+        return GMM(weights / weights.sum(), means, self._set_covariance())
+
+    def impute(self, X: ArrayLike, *, draw: bool = False, random_state: Any = None) -> Array:
+        """Return the rows with each missing value replaced by what the mixture expects there.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            NaN where a value is missing.
+        draw : bool
+            Draw from the conditional distribution instead of taking its mean, which has the least squared error:
+            draws keep the spread of the data, and several show how sure the mixture is.
+        random_state : int, RandomState instance or None
+            For draws; None takes the estimator's own.
+
+        Returns
+        -------
+        X : ndarray, shape (N, D)
+            float64. A row without any value becomes the mean of the mixture, or a draw from it.
+        """
+        gmm = self.mixture_
+        x = self._checked(X, reset=False)
+        if not draw:
+            return each(lambda rows: impute(gmm, rows), x)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        return impute(gmm, x, seed=int(rng.randint(2**31)))
+
+    def aic(self, X: ArrayLike) -> float:
+        """Return the Akaike information criterion on rows `X` (N, D): the lower, the better."""
+        return -2 * self._total(X) + 2 * self._n_parameters()
+
+    def bic(self, X: ArrayLike) -> float:
+        """Return the Bayesian information criterion on rows `X` (N, D): the lower, the better."""
+        return -2 * self._total(X) + self._n_parameters() * math.log(np.shape(X)[0])
+
+    def _total(self, X: ArrayLike) -> float:
+        return self.score(X) * int(np.shape(X)[0])
+
+    def _n_parameters(self) -> int:
+        """Return how many numbers the mixture was free to choose."""
+        return kinds.free_numbers(self.covariance_type, *np.shape(self.means_))
+
+    def _counted(self, x: Array, sample_weight: ArrayLike | None) -> Rows:
+        return rows_of(x, sample_weight).relative()
+
+    def _check_parameters(self, rows: Rows) -> None:
+        self._given(rows)
+
+    def _given(self, rows: Rows) -> dict[str, Any]:
+        """Return the starting values that the caller has set, checked."""
+        k, d = self.n_components, rows.x.shape[1]
+        given: dict[str, Any] = {}
+        if self.weights_init is not None:
+            given["weights"] = kinds.check_weights(self.weights_init, k)
+        if self.means_init is not None:
+            given["means"] = kinds.check_means(self.means_init, k, d)
+        if self.precisions_init is not None:
+            given["covariance"] = kinds.check_precisions(self.precisions_init, self.covariance_type, k, d)
+        return given
+
+    def _start(self, rows: Rows, rng: np.random.RandomState) -> GMM:
+        given = self._given(rows)
+        if len(given) == 3:
+            return GMM(**given, origin=rows.mean)
+        kind, k = self.covariance_type, self.n_components
+        found = starts.start(rows, k, method=self.init_params, kind=kind, floor=self._floor, rng=rng)
+        return replace(found, **given)
+
+    def _again(self, rows: Rows) -> GMM:
+        return replace(self.mixture_, origin=rows.mean)
+
+    def _m_step(self, statistics: Any, model: GMM) -> Update[GMM]:
+        return maximized(statistics, model, self._floor)
+
+    @property
+    def _floor(self) -> Floor:
+        """`reg_covar` as scikit-learn means it: added, with nothing clipped; lost components stay where they are."""
+        return Floor(absolute=self.reg_covar, relative=0.0, occupancy=0.0, reseed=False, add=True)
+
+    def _publish(self, model: GMM, dtype: Any) -> None:
+        self._gmm = model
+        self._online = None
+        attributes = kinds.attributes_of(model, dtype)
+        for field in fields(attributes):
+            setattr(self, f"{field.name}_", getattr(attributes, field.name))
+
+    def _holds(self, gmm: GMM) -> bool:
+        """Whether the attributes still say what the fitted mixture says."""
+        arrays = {"weights": gmm.weights, "means": gmm.means, "covariances": gmm.covariance.parameters}
+        found = {name: np.asarray(getattr(self, f"{name}_", None)) for name in arrays}
+        return all(np.array_equal(found[name], a.astype(found[name].dtype)) for name, a in arrays.items())
+
+    def _set_covariance(self) -> Any:
+        """Return the covariance that attributes set by hand mean: of `covariances_`, or of `precisions_cholesky_`."""
+        if hasattr(self, "covariances_"):
+            return kinds.covariance(self.covariance_type, np.asarray(self.covariances_, dtype=np.float64))
+        return kinds.from_cholesky(self.covariance_type, np.asarray(self.precisions_cholesky_, dtype=np.float64))

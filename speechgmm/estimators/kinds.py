@@ -1,0 +1,154 @@
+"""scikit-learn's names and arrays for covariances, and back.
+
+Messages about starting values are scikit-learn's, since code that catches them may look at the words.
+Symbols: K components, D features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import finite, numeric
+from speechgmm.errors import InvalidInput
+from speechgmm.mixture import GMM, Covariance, Full, Tied
+from speechgmm.mixture.initialize import COVARIANCES
+
+Array = NDArray[Any]
+
+__all__ = ["Attributes", "attributes_of", "check_means", "check_precisions", "check_weights", "free_numbers"]
+
+MATRICES = (Full, Tied)
+
+
+@dataclass(frozen=True, eq=False)
+class Attributes:
+    """A mixture as scikit-learn keeps it: the fitted attributes, without their underscores.
+
+    Covariances and both kinds of precisions are of shape (K, D, D) for full covariances, (D, D) for tied ones, (K, D)
+    for diagonal and (K,) for spherical ones. ``precisions_cholesky`` is the upper triangular U with precision = U U',
+    or the square root of the precisions.
+    """
+
+    weights: Array
+    means: Array
+    covariances: Array
+    precisions: Array
+    precisions_cholesky: Array
+
+
+def attributes_of(gmm: GMM, dtype: Any) -> Attributes:
+    """Return the attributes of a mixture in the type of the data it is fitted to, where that can hold them."""
+    held = gmm.covariance
+    upper = _upper(held.lower) if isinstance(held, MATRICES) else 1 / np.sqrt(held.parameters)
+    precisions = upper @ np.swapaxes(upper, -1, -2) if isinstance(held, MATRICES) else upper**2
+    arrays = (gmm.weights, gmm.means, held.parameters, precisions, upper)
+    return Attributes(*(cast(a, dtype) for a in arrays))
+
+
+def cast(a: Array, dtype: Any) -> Array:
+    """Return a copy in another type, unless numbers would become zero or infinite there."""
+    with np.errstate(over="ignore", under="ignore"):
+        small = a.astype(dtype)
+    return small if np.isfinite(small).all() and not ((small == 0) & (a != 0)).any() else a.copy()
+
+
+def covariance(kind: str, parameters: Array) -> Covariance:
+    """Return the covariance of a `covariance_type` with these parameters."""
+    return COVARIANCES[kind](parameters)  # type: ignore[call-arg]
+
+
+def from_precisions(kind: str, precisions: Array) -> Covariance:
+    """Return the covariance whose inverse is given."""
+    if not issubclass(COVARIANCES[kind], MATRICES):
+        return covariance(kind, 1 / precisions)
+    return from_cholesky(kind, np.linalg.cholesky(precisions))
+
+
+def from_cholesky(kind: str, factors: Array) -> Covariance:
+    """Return the covariance whose precisions are factor factor', of matrices, or factor**2."""
+    if not issubclass(COVARIANCES[kind], MATRICES):
+        return covariance(kind, 1 / factors**2)
+    inverse = np.linalg.inv(factors)
+    return covariance(kind, np.swapaxes(inverse, -1, -2) @ inverse)
+
+
+def matrices(gmm: GMM) -> Array:
+    """Return the covariance matrix of each component, shape (K, D, D), whatever the kind."""
+    held, shape = gmm.covariance, (gmm.n_components, gmm.n_dimensions, gmm.n_dimensions)
+    if isinstance(held, MATRICES):
+        return np.broadcast_to(held.parameters, shape)
+    variances = np.broadcast_to(held.deviations() ** 2, gmm.means.shape)
+    result: Array = variances[:, :, None] * np.eye(gmm.n_dimensions)
+    return result
+
+
+def marginal(gmm: GMM, features: list[int]) -> GMM:
+    """Return the mixture of some of the features."""
+    return GMM(gmm.weights, gmm.means[:, features], Full(matrices(gmm)[:, features][:, :, features]))
+
+
+def free_numbers(kind: str, k: int, d: int) -> int:
+    """Return how many numbers a mixture is free to choose: weights but one, means, covariances."""
+    shape = COVARIANCES[kind].shape(k, d)
+    one = d * (d + 1) // 2 if issubclass(COVARIANCES[kind], MATRICES) else int(np.prod(shape[1:], dtype=int))
+    return k - 1 + k * d + (one if kind == "tied" else k * one)
+
+
+def check_weights(given: ArrayLike, k: int) -> Array:
+    """Return starting weights (K,): from 0 to 1, with sum 1."""
+    weights = shaped(given, "weights", (k,))
+    if weights.min() < 0 or weights.max() > 1:
+        found = f"max value {weights.min():.5f}, min value {weights.max():.5f}"  # changed about there, too
+        raise InvalidInput(f"The parameter 'weights' should be in the range [0, 1], but got {found}")
+    single = getattr(given, "dtype", None) == np.float32
+    if abs(weights.sum() - 1) > (1e-6 if single else 1e-8):
+        raise InvalidInput(f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}")
+    result: Array = weights / weights.sum()
+    return result
+
+
+def check_means(given: ArrayLike, k: int, d: int) -> Array:
+    """Return starting means (K, D)."""
+    return shaped(given, "means", (k, d))
+
+
+def check_precisions(given: ArrayLike, kind: str, k: int, d: int) -> Covariance:
+    """Return the covariance of starting precisions: positive, and symmetric where they are matrices."""
+    precisions = shaped(given, f"{kind} precision", COVARIANCES[kind].shape(k, d))
+    _check_positive(precisions, kind)
+    return from_precisions(kind, precisions)
+
+
+def check_covariance_prior(given: ArrayLike, kind: str, d: int) -> Covariance:
+    """Return the prior covariance of one component: a matrix (D, D), variances (D,), or one number."""
+    form = COVARIANCES[kind].shape(1, d)
+    prior = shaped(given, f"{kind} covariance_prior", form if kind == "tied" else form[1:])
+    _check_positive(prior, kind)
+    return covariance(kind, prior.reshape(form))
+
+
+def _check_positive(precisions: Array, kind: str) -> None:
+    """Refuse what is not positive, or, of matrices, not symmetric and positive definite."""
+    if not issubclass(COVARIANCES[kind], MATRICES):
+        if precisions.min() <= 0:
+            raise InvalidInput(f"'{kind} precision' should be positive")
+    elif not np.allclose(precisions, np.swapaxes(precisions, -1, -2)) or np.linalg.eigvalsh(precisions).min() <= 0:
+        raise InvalidInput(f"'{kind} precision' should be symmetric, positive-definite")
+
+
+def shaped(given: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+    """Return finite numbers of a shape."""
+    a = finite(numeric(given, name), name).astype(np.float64)
+    if a.shape != shape:
+        raise InvalidInput(f"The parameter '{name}' should have the shape of {shape}, but got {a.shape}")
+    return a
+
+
+def _upper(lower: Array) -> Array:
+    """Return inv(L)' of Cholesky factors L."""
+    result: Array = np.triu(np.swapaxes(np.linalg.inv(lower), -1, -2))
+    return result

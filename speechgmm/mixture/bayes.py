@@ -1,0 +1,239 @@
+"""Variational Bayes: a fit whose superfluous components vanish, on the same statistics.
+
+C. M. Bishop, "Pattern Recognition and Machine Learning" (2006), section 10.2, for the Dirichlet and Normal-Wishart
+posteriors; D. M. Blei and M. I. Jordan, "Variational inference for Dirichlet process mixtures" (2006), for weights by
+stick breaking. The posterior of means and precisions is the M-step on statistics + the prior's imagined statistics;
+what differs from EM is the E-step, whose weights carry the uncertainty (eq. 10.46), and the bound of the evidence.
+
+Precisions have a Wishart prior: of matrices for full and tied covariances, of one dimension (a Gamma prior) for each
+variance of a diagonal one and, with D times the degrees of freedom, for each spherical variance. (scikit-learn takes
+the expected log determinant of a D-dimensional Wishart variable for all four, and counts N / K frames for tied ones.)
+Symbols: N frames, K components, D dimensions; n counts, beta = beta0 + n, nu = nu0 + n (nu0 + N if tied).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import refuse
+from speechgmm.mixture.blocks import as_blocks
+from speechgmm.mixture.covariance import Covariance, Diagonal
+from speechgmm.mixture.em import Fit, Stop, Update, fit, total
+from speechgmm.mixture.initialize import initialize
+from speechgmm.mixture.matrices import Tied
+from speechgmm.mixture.maximize import check_against
+from speechgmm.mixture.model import GMM
+from speechgmm.mixture.priors import Prior
+from speechgmm.mixture.spherical import Spherical
+from speechgmm.mixture.statistics import Statistics
+from speechgmm.parallel import one_thread, threads
+
+Array = NDArray[Any]
+
+__all__ = ["Evidence", "Variational", "fit_bayes", "posterior"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a variational E-step returns: statistics, and how far the posterior is from the prior."""
+
+    statistics: Statistics
+    divergence: float
+
+    def __add__(self, other: Evidence) -> Evidence:
+        """Return the evidence of both sets of frames under the same posterior."""
+        return Evidence(self.statistics + other.statistics, self.divergence)
+
+    @property
+    def mean_log_likelihood(self) -> float:
+        """The lower bound of the log evidence, in nats a frame (eq. 10.70): it never falls."""
+        s = self.statistics
+        return (s.log_likelihood - self.divergence) / s.frames if s.frames > 0 else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Variational:
+    """The posterior of a mixture: everything follows from the prior, the expected mixture and its counts.
+
+    Parameters
+    ----------
+    prior : Prior
+    model : GMM
+        The posterior means of weights and means, and the inverse of the expected precisions.
+    counts : ndarray, shape (K,)
+        How many frames each component counts.
+    """
+
+    prior: Prior
+    model: GMM
+    counts: Array
+
+    @one_thread
+    def statistics(self, x: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Evidence:
+        """Return the statistics of the frames of `x` (N, D) under expected log densities (eq. 10.46)."""
+        model, scale = self.e_step
+        s = model.statistics(x, sample_weight=sample_weight)
+        return Evidence(replace(s, log_likelihood=s.log_likelihood + scale * s.frames), self.divergence())
+
+    @property
+    def e_step(self) -> tuple[GMM, float]:
+        """The mixture whose posteriors are the responsibilities, and the log of the scale its density misses."""
+        d = self.model.n_dimensions
+        logs = self.prior.log_weights(self.counts)
+        logs = logs + 0.5 * (_log_determinants(self.model.covariance, self.degrees, d) - d / self.precisions)
+        scale = float(logs.max() + np.log(np.exp(logs - logs.max()).sum()))
+        weights = np.exp(logs - scale)
+        return replace(self.model, weights=weights / weights.sum()), scale
+
+    @property
+    def precisions(self) -> Array:
+        """The beta of eq. 10.60, shape (K,)."""
+        return self.prior.mean_precision + self.counts
+
+    @property
+    def degrees(self) -> Array:
+        """The nu of eq. 10.63, shape (K,), or (1,) if tied."""
+        tied = isinstance(self.model.covariance, Tied)
+        return self.prior.degrees + (self.counts.sum(keepdims=True) if tied else self.counts)
+
+    def divergence(self) -> float:
+        """Return the Kullback-Leibler divergence of the posterior from the prior, in nats."""
+        prior, model, d = self.prior, self.model, self.model.n_dimensions
+        ratio = prior.mean_precision / self.precisions
+        offsets, c = model.offsets, model.covariance
+        at_prior = c.log_components((prior.mean - model.origin)[None], offsets)[0]
+        distance = 2 * (np.diagonal(c.log_components(offsets, offsets)) - at_prior)
+        means = 0.5 * (d * (ratio - np.log(ratio) - 1) + prior.mean_precision * distance)
+        return float(means.sum() + _wisharts(self) + prior.divergence(self.counts))
+
+    def without(self, minimum: float = 1.0) -> GMM:
+        """Return the mixture of the components that count at least `minimum` frames; the heaviest always stays."""
+        return self.model.take(np.flatnonzero(self.counts >= min(minimum, self.counts.max())))
+
+
+def posterior(evidence: Evidence, variational: Variational) -> Update[Variational]:
+    """Return the posterior given the statistics of an E-step (eq. 10.58 to 10.63)."""
+    return Update(_posterior(variational.prior, evidence.statistics, variational.model))
+
+
+def fit_bayes(
+    blocks: ArrayLike | Iterable[ArrayLike],
+    n_components: int,
+    *,
+    covariance: str = "full",
+    prior: Prior | None = None,
+    process: bool = True,
+    init: str | GMM = "kmeans",
+    seed: int | np.random.Generator = 0,
+    stop: Stop = Stop(),  # noqa: B008  (a frozen value)
+    n_threads: int | None = None,
+    on_iteration: Callable[[int, float, Mapping[str, int]], None] | None = None,
+) -> Fit[Variational]:
+    """Fit the posterior of a mixture of at most `n_components`; those that the data do not need vanish.
+
+    Parameters
+    ----------
+    blocks : array_like (N, D), or re-iterable blocks of these
+    n_components : int
+        K, an upper bound.
+    covariance : str
+        "diag", "spherical", "tied" or "full", where no start is given.
+    prior : Prior, optional
+        Default: `Prior.of` the data, with `process`.
+    process : bool
+    init, seed, stop, n_threads, on_iteration
+        As in `fit_gmm`; the objective is the lower bound of the log evidence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal([[0.0], [20.0]], 1.0, size=(2, 500)).reshape(-1, 1)
+    >>> result = fit_bayes(x, 6, stop=Stop(1e-6, 200))
+    >>> result.model.without(5.0).n_components
+    2
+    """
+    data = as_blocks(blocks)
+    if isinstance(init, GMM):
+        start = init
+    else:
+        start = initialize(data, n_components, method=init, covariance=covariance, seed=seed)
+    if start.n_components != n_components:
+        refuse("n_components", f"be {start.n_components}, as init has", n_components)
+    mapper = threads(n_threads)
+    if prior is None:
+        kind = type(start.covariance)
+        one = GMM(np.ones(1), start.origin[None], kind.of(np.ones((1, start.n_dimensions))), start.origin)
+        whole = total(mapper(one.statistics, data))
+        prior = Prior.of(whole, kind, n_components, process=process)
+    first = _posterior(prior, total(mapper(start.statistics, data)), start)
+    return fit(first, data, posterior, stop=stop, mapper=mapper, on_iteration=on_iteration)
+
+
+@one_thread
+def _posterior(prior: Prior, statistics: Statistics, model: GMM) -> Variational:
+    """Return the posterior of statistics taken against a mixture: its M-step on them and the prior's (eq. 10.58 on)."""
+    check_against(statistics, model, "model")
+    k, d = model.means.shape
+    if type(model.covariance) is not type(prior.covariance) or prior.mean.size != d:
+        found = f"{type(prior.covariance).__name__} in {prior.mean.size} dimensions"
+        refuse("the prior", f"be of a {type(model.covariance).__name__} covariance in {d} dimensions", found)
+    beta, center = prior.mean_precision, (prior.mean - model.origin)[None]
+    kind = prior.covariance.take(np.zeros(k, dtype=int))
+    share = 1 / k if isinstance(kind, Tied) else 1.0
+    second = kind.imagined(np.zeros((k, d)), np.full(k, share)) + kind.second_moments(center, np.full((1, k), beta))
+    first = np.repeat(beta * center, k, axis=0)
+    s = statistics + Statistics(model.origin, np.full(k, beta), first, second, 0.0, 0.0)
+    offsets = s.first / s.counts[:, None]
+    values = kind.estimate(s.second, s.first, s.counts, offsets)
+    before = Variational(prior, replace(model, covariance=kind), statistics.counts)
+    mass = s.counts.sum(keepdims=True) if isinstance(kind, Tied) else s.counts
+    values = values * (mass / before.degrees).reshape(-1, *[1] * (values.ndim - 1))
+    covariance, _ = kind.replaced(values, np.zeros(k, dtype=bool), np.zeros(d))
+    weights = prior.weights(statistics.counts)
+    return replace(before, model=replace(model, weights=weights, means=offsets + model.origin, covariance=covariance))
+
+
+def _wishart_parts(c: Covariance, degrees: Array, d: int) -> tuple[Array, Array, int]:
+    """Return a covariance as Wishart variables: matrices (G, B, P, P), degrees (G, 1), and how often each counts."""
+    if isinstance(c, Diagonal):
+        return c.variances[:, :, None, None], degrees[:, None], 1
+    if isinstance(c, Spherical):
+        return c.variances[:, None, None, None], d * degrees[:, None], d
+    return c.parameters.reshape(-1, 1, d, d), degrees[:, None], 1
+
+
+def _log_determinants(c: Covariance, degrees: Array, d: int) -> Array:
+    """Return E[log det precision] + log det c (eq. 10.65), shape (K,), or (1,) if tied."""
+    matrices, nu, times = _wishart_parts(c, degrees, d)
+    p = matrices.shape[2]
+    each = _digammas(nu, p) + p * (np.log(2) - np.log(nu))
+    result: Array = times * matrices.shape[1] * each[:, 0]
+    return result
+
+
+def _wisharts(v: Variational) -> float:
+    """Return the divergence of the precisions' posterior from their prior."""
+    from scipy.special import multigammaln
+
+    d = v.model.n_dimensions
+    matrices, nu, times = _wishart_parts(v.model.covariance, v.degrees, d)
+    scale, nu0, _ = _wishart_parts(v.prior.covariance, np.array([v.prior.degrees]), d)
+    scale, p = scale * times, matrices.shape[2]
+    trace = np.trace(np.linalg.solve(matrices, np.broadcast_to(scale, matrices.shape)), axis1=2, axis2=3)
+    logs = np.linalg.slogdet(matrices)[1] - np.linalg.slogdet(scale)[1] + p * np.log(nu)
+    gammas = multigammaln(nu0 / 2, p) - multigammaln(nu / 2, p)
+    expected = 0.5 * (nu - nu0) * (_digammas(nu, p))
+    return float((0.5 * (nu0 * logs + trace - p * nu) + gammas + expected).sum())
+
+
+def _digammas(nu: Array, p: int) -> Array:
+    """Return the sum over i < P of digamma((nu - i) / 2)."""
+    from scipy.special import digamma
+
+    result: Array = digamma(0.5 * (nu[..., None] - np.arange(p))).sum(axis=-1)
+    return result

@@ -1,0 +1,122 @@
+"""Pictures of Gaussian mixtures. Symbols: N points, K components, D features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import integer, matrix, number, refuse
+from speechgmm.mixture import GMM, Full, Tied
+from speechgmm.plot.axes import axes
+
+__all__ = ["COLORS", "plot_mixture"]
+
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#7f7f7f")
+"""Colors that stay apart for people who see colors differently (Okabe and Ito 2008; the last two are added)."""
+
+
+def plot_mixture(
+    gmm: GMM | None,
+    x: ArrayLike | None = None,
+    *,
+    labels: ArrayLike | None = None,
+    identities: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    features: tuple[int, int] = (0, 1),
+    deviations: Sequence[float] = (1.0, 2.0),
+    ax: Any = None,
+) -> Any:
+    """Draw points in the colors of their labels, and each component as ellipses of its covariance.
+
+    Parameters
+    ----------
+    gmm : GMM, optional
+        None draws points alone. A fitted estimator's is ``estimator.mixture_``.
+    x : array_like, shape (N, D), optional
+        None draws ellipses alone.
+    labels : array_like of int, shape (N,), optional
+        Which color each point takes: number i takes ``COLORS[i % 8]``. Default: the most probable component's
+        identity.
+    identities : array_like of int, shape (K,), optional
+        The number, and so the color, of each component; default: 0 to K - 1. A component that is followed from
+        picture to picture keeps its color by keeping its number.
+    names : sequence of str, optional
+        What the labels 0, 1, ... are called, for a legend.
+    features : tuple of int
+        The feature to the right and the one upward. Ellipses are those of the marginal mixture of the two.
+    deviations : sequence of float
+        At how many standard deviations ellipses are drawn; the default two hold 39 % and 86 % of a component.
+    ax : matplotlib.axes.Axes, optional
+        Default: a new figure's.
+
+    Raises
+    ------
+    InvalidInput
+        If neither a mixture nor points are given, or features, labels or identities do not fit them.
+    """
+    points = None if x is None else matrix(x, "points", dimensions=None if gmm is None else gmm.n_dimensions)
+    dimensions = gmm.n_dimensions if gmm is not None else 0 if points is None else points.shape[1]
+    if not dimensions:
+        refuse("plot_mixture", "have a mixture or points to draw", "neither")
+    pair = [integer(f, "each of features", minimum=0, maximum=dimensions - 1) for f in features]
+    ax = axes(ax)
+    numbers = np.zeros(0, dtype=int)
+    if gmm is not None:
+        given = np.arange(gmm.n_components) if identities is None else identities
+        numbers = _whole_numbers(given, "identities", gmm.n_components)
+        _ellipses(ax, gmm, pair, numbers, deviations)
+    if points is not None:
+        if labels is None:
+            labels = np.zeros(len(points), dtype=int) if gmm is None else numbers[gmm.posteriors(points).argmax(axis=1)]
+        _points(ax, points[:, pair], _whole_numbers(labels, "labels", len(points)), names)
+    ax.autoscale_view()
+    return ax
+
+
+def marginal(gmm: GMM, features: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the means (K, d) and covariance matrices (K, d, d) of d of the mixture's features."""
+    i, held, means = list(features), gmm.covariance, gmm.means
+    if isinstance(held, (Full, Tied)):
+        matrices = np.broadcast_to(held.parameters, (*means.shape, means.shape[1]))
+    else:
+        matrices = np.broadcast_to(held.deviations() ** 2, means.shape)[:, :, None] * np.eye(means.shape[1])
+    return means[:, i], matrices[:, i][:, :, i]
+
+
+def _points(ax: Any, xy: NDArray[Any], labels: NDArray[Any], names: Sequence[str] | None) -> None:
+    """Draw a dot for each point, and a legend where there are names."""
+    for label in np.unique(labels):
+        here = labels == label
+        name = names[label] if names is not None and label < len(names) else None
+        color = COLORS[label % len(COLORS)]
+        ax.scatter(*xy[here].T, s=22, color=color, edgecolors="white", linewidths=0.5, label=name, zorder=3)
+    if names is not None:
+        ax.legend(frameon=False)
+
+
+def _ellipses(ax: Any, gmm: GMM, pair: list[int], numbers: NDArray[Any], deviations: Sequence[float]) -> None:
+    """Draw each component's ellipses, filled so thinly that they can lie over each other, and a cross at its mean."""
+    from matplotlib.patches import Ellipse
+
+    sizes = [number(d, "each of deviations", minimum=0.0, above=True) for d in deviations]
+    for mean, covariance, i in zip(*marginal(gmm, pair), numbers, strict=True):
+        color = COLORS[i % len(COLORS)]
+        values, vectors = np.linalg.eigh(covariance)
+        angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
+        for size in sizes:
+            width, height = 2 * size * np.sqrt(np.maximum(values[::-1], 0.0))
+            shape = {"xy": mean, "width": width, "height": height, "angle": angle}
+            ax.add_patch(Ellipse(**shape, facecolor=color, alpha=0.14, linewidth=0, zorder=1))
+            ax.add_patch(Ellipse(**shape, fill=False, edgecolor=color, linewidth=1.2, zorder=2))
+        ax.plot(*mean, marker="+", color=color, markersize=9, markeredgewidth=2, zorder=4)
+
+
+def _whole_numbers(values: ArrayLike, what: str, size: int) -> NDArray[Any]:
+    """Return whole numbers of at least 0, as many as `size`."""
+    a = np.asarray(values)
+    if a.shape != (size,) or a.dtype.kind not in "iu" or (a < 0).any():
+        refuse(what, f"be {size} whole numbers of at least 0", f"an array of shape {a.shape} and type {a.dtype}")
+    return a
