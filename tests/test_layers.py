@@ -51,7 +51,7 @@ HOME = {
     "matplotlib": ("plot/",),
     "dask": ("parallel.py",),
     "distributed": ("parallel.py",),
-    "numba": ("mixture/vectors.py",),
+    "numba": ("mixture/vectors.py", "mixture/registers.py"),
     "sklearn": ("mixture/", "evaluation/", "features/", "speakers/", "estimators/"),
     "typer": ("cli",),
     "rich": ("cli",),
@@ -59,7 +59,13 @@ HOME = {
 """Where a library may be imported at all."""
 
 HEAVY = {"librosa", "soundfile", "numba", "sklearn", "scipy", "sqlalchemy", "matplotlib", "rich", "typer", "dask"}
-AT_THE_TOP = {("typer", "cli"), ("rich", "cli"), ("sklearn", "estimators"), ("numba", "mixture/vectors.py")}
+AT_THE_TOP = {
+    ("typer", "cli"),
+    ("rich", "cli"),
+    ("sklearn", "estimators"),
+    ("numba", "mixture/vectors.py"),
+    ("numba", "mixture/registers.py"),
+}
 """Exceptions, by room or file: what it cannot do without where it is itself imported only when needed."""
 
 

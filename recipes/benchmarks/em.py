@@ -1,45 +1,31 @@
-"""One EM iteration, timed beside scikit-learn and beside the bare matrix products that a dense E-step needs.
+"""EM beside scikit-learn, and beside the bare matrix products that a dense E-step needs.
 
 Everything runs in one process, in turns, and the medians and their ratios count: these ratios hold on machines whose
 speed drifts. Frames are made to look like normalized speech features, or read from a corpus with --manifest.
 
-    python recipes/benchmarks/em.py [--manifest CSV] [--components 16 64 512 2048] [--json]
+    python recipes/benchmarks/em.py [--manifest CSV] [--components 16 64 512 2048] [--json]   one iteration
+    python recipes/benchmarks/em.py --selection [--iterations 60]      Gaussian selection and exact EM, whole runs
+    python recipes/benchmarks/em.py --training                         whole training, initialization included
+    python recipes/benchmarks/em.py --memory                           memory of an iteration over 2 million frames
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+from side_by_side import frames_of, installed, measure, options, report
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from speechgmm.features import MFCC, extract_all, read_corpus
-from speechgmm.features.blocks import common_rate
-from speechgmm.mixture import GMM, ArrayBlocks, Floor, Stop, fit_gmm
+from speechgmm.mixture import GMM, ArrayBlocks, Floor, Selection, Stop, fit_gmm
 
 FLOOR = Floor(relative=0.01, occupancy=5.0)
-
-
-def frames_of(manifest: Path | None, n: int, seed: int = 0) -> np.ndarray:
-    """Return float32 frames (n, 60): of a corpus after the default front end, repeated if it is smaller, or made."""
-    if manifest is None:
-        rng = np.random.default_rng(seed)
-        means = rng.normal(0, 0.8, (64, 60))
-        return (means[rng.integers(64, size=n)] + rng.normal(0, 0.6, (n, 60))).astype(np.float32)
-    corpus = read_corpus(manifest)
-    found = [e.features for e in extract_all(MFCC(sample_rate=common_rate(corpus)), corpus) if e.features is not None]
-    x = np.concatenate(found)
-    return np.ascontiguousarray(np.resize(x, (n, x.shape[1])))
+OURS = "ours, float32"
 
 
 def ours(x: np.ndarray, start: GMM, n_threads: int | None) -> Callable[[], Any]:
@@ -77,59 +63,140 @@ def products(x: np.ndarray, start: GMM) -> Callable[[], Any]:
     return run
 
 
-def measure(jobs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each job, run in turns after one round that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(rounds + 1):
-        for name, job in jobs.items():
-            began = time.perf_counter()
-            job()
-            if turn:
-                seconds[name].append(time.perf_counter() - began)
-    return {name: statistics.median(s) for name, s in seconds.items()}
+def hmmlearn(x: np.ndarray, start: GMM) -> Callable[[], Any]:
+    """Return one iteration of hmmlearn's mixture with a single state."""
+    from hmmlearn.hmm import GMMHMM
+
+    model = GMMHMM(1, start.n_components, covariance_type="diag", n_iter=1, init_params="", params="mcw")
+    model.startprob_, model.transmat_, model.n_features = np.ones(1), np.ones((1, 1)), x.shape[1]
+    state = start.weights[None], start.means[None], start.covariance.deviations()[None] ** 2
+
+    def iteration() -> None:
+        model.weights_, model.means_, model.covars_ = (a.copy() for a in state)
+        model.fit(x)
+
+    return iteration
 
 
-def compare(x: np.ndarray, k: int, rounds: int) -> dict[str, Any]:
-    """Return seconds and ratios for K components."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        start = fit_gmm(x[:40_000], k, stop=Stop(0.0, 6), floor=FLOOR).model
+def one_iteration(x: np.ndarray, k: int, rounds: int) -> dict[str, Any]:
+    """Return seconds of one iteration with K components."""
+    start = fit_gmm(x[:40_000], k, stop=Stop(0.0, 6), floor=FLOOR).model
     double = x.astype(np.float64)
     jobs = {
-        "ours, float32": ours(x, start, None),
+        OURS: ours(x, start, None),
         "ours, float32, one thread": ours(x, start, 1),
         "ours, float64": ours(double, start, None),
         "two bare float32 products": products(x, start),
         "scikit-learn, float32": sklearn(x, start),
         "scikit-learn, float64": sklearn(double, start),
     }
-    seconds = measure(jobs, rounds)
-    base = seconds["ours, float32"]
-    ratios = {name: s / base for name, s in seconds.items() if name != "ours, float32"}
-    ratios["scikit-learn float64 / ours float64"] = seconds["scikit-learn, float64"] / seconds["ours, float64"]
-    return {"components": k, "frames": len(x), "seconds": seconds, "times ours, float32": ratios}
+    if installed("hmmlearn") and k == 16:  # it takes half a minute for all of them
+        jobs["hmmlearn, float64, a tenth of the frames"] = hmmlearn(double[::10], start)
+    return {"of": f"{k} components, {len(x)} frames", "seconds": measure(jobs, rounds)}
+
+
+def selection(x: np.ndarray, k: int, iterations: int) -> dict[str, Any]:
+    """Return seconds of whole runs with and without Gaussian selection, and what it cost at the end."""
+    start = fit_gmm(x[:40_000], k, stop=Stop(0.0, 6), floor=FLOOR).model
+    found, seconds, times = {}, {}, []
+    for name, chosen in {OURS: None, "ours, float32, selection": Selection()}.items():
+        fit_gmm(x[:9000], k, init=start, stop=Stop(0.0, 3), selection=chosen and Selection(settled=1e9))  # compiles
+        times, began = [time.perf_counter()], time.perf_counter()
+        found[name] = fit_gmm(
+            x, k, init=start, stop=Stop(0.0, iterations), floor=FLOOR, selection=chosen,
+            on_iteration=lambda *_: times.append(time.perf_counter()),  # noqa: B023  (called in this turn alone)
+        )  # fmt: skip
+        seconds[name] = time.perf_counter() - began
+    each = np.diff(times)
+    seconds["a selected iteration, times the number of iterations"] = float(np.quantile(each, 0.25)) * iterations
+    ends = [np.mean([f.model.log_density(b).mean() for b in ArrayBlocks(x, 10_000)]) for f in found.values()]
+    losses = [n["selection_loss"] for n in found["ours, float32, selection"].notes if "selection_loss" in n]
+    return {
+        "of": f"{k} components, {len(x)} frames, {iterations} iterations",
+        "seconds": seconds,
+        "log-likelihood of exact EM less that with selection, nats a frame": float(ends[0] - ends[1]),
+        "reported losses": ", ".join(f"{loss:.5f}" for loss in losses),
+    }
+
+
+def training(x: np.ndarray, k: int) -> dict[str, Any]:
+    """Return seconds of whole training, initialization included, each with its own defaults."""
+    double, seconds, ends = x.astype(np.float64), {}, {}
+    began = time.perf_counter()
+    model = fit_gmm(x, k).model
+    seconds[OURS] = time.perf_counter() - began
+    ends[OURS] = float(model.log_density(double).mean())
+    began = time.perf_counter()
+    peer = GaussianMixture(k, covariance_type="diag", random_state=0).fit(double)
+    seconds["scikit-learn, float64"] = time.perf_counter() - began
+    ends["scikit-learn, float64"] = float(peer.score(double))
+    return {
+        "of": f"{k} components, {len(x)} frames, whole training",
+        "seconds": seconds,
+        "iterations of scikit-learn": peer.n_iter_,
+        "log-likelihood of scikit-learn less ours, nats a frame": ends["scikit-learn, float64"] - ends[OURS],
+    }
+
+
+def memory(x: np.ndarray, k: int, n: int) -> dict[str, Any]:
+    """Return seconds of one iteration over n memory-mapped frames, and by how much anonymous memory grew."""
+    start = fit_gmm(x[:40_000], k, init="random", stop=Stop(0.0, 2), floor=FLOOR).model
+    with tempfile.TemporaryFile() as file:
+        frames = np.memmap(file, np.float32, "w+", shape=(n, x.shape[1]))
+        for a in range(0, n, len(x)):
+            frames[a : a + len(x)] = x[: n - a]
+        frames.flush()
+        once = Stop(0.0, 1)
+        fit_gmm(frames[:100_000], k, init=start, stop=once, floor=FLOOR)
+        before, highest = anonymous(), 0.0
+
+        def watched() -> Any:
+            nonlocal highest
+            for block in ArrayBlocks(frames):
+                highest = max(highest, anonymous())
+                yield block
+
+        class Watched:
+            def __iter__(self) -> Any:
+                return watched()
+
+        began = time.perf_counter()
+        fit_gmm(Watched(), k, init=start, stop=once, floor=FLOOR)
+        seconds = time.perf_counter() - began
+    return {
+        "of": f"{k} components, {n} frames in a memory map",
+        "seconds": {OURS: seconds},
+        "growth of anonymous memory, megabytes": max(highest, anonymous()) - before,
+    }
+
+
+def anonymous() -> float:
+    """Return the anonymous memory of this process in megabytes (Linux)."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1024
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--manifest", type=Path, help="a corpus; default: made frames")
-    parser.add_argument("--components", type=int, nargs="+", default=[16, 64, 512, 2048])
+    parser = options(__doc__)
+    parser.add_argument("--components", type=int, nargs="+", help="default: 16 64 512 2048, or what the question needs")
     parser.add_argument("--frames", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--selection", action="store_true")
+    parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--training", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     given = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
     x = frames_of(given.manifest, given.frames)
-    results = [compare(x, k, given.rounds) for k in given.components]
-    if given.json:
-        print(json.dumps({"results": results}))
-        return
-    table = Table("K", "what", "seconds", "times ours, float32")
-    for r in results:
-        for name, s in r["seconds"].items():
-            table.add_row(str(r["components"]), name, f"{s:.3f}", f"{s / r['seconds']['ours, float32']:.2f}")
-        table.add_section()
-    Console().print(table)
+    if given.selection:
+        results = [selection(x, k, given.iterations) for k in given.components or [2048]]
+    elif given.training:
+        results = [training(x, k) for k in given.components or [512]]
+    elif given.memory:
+        results = [memory(x, k, 2_000_000) for k in given.components or [1024]]
+    else:
+        results = [one_iteration(x, k, given.rounds) for k in given.components or [16, 64, 512, 2048]]
+    report(results, OURS, given.json)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 import warnings
 import zlib
@@ -239,7 +240,7 @@ class MFCC:
     def _dithered(self, samples: Array) -> Array:
         if not self.dither:
             return samples.copy()
-        rng = np.random.default_rng(zlib.crc32(samples.tobytes()))
+        rng = np.random.default_rng(zlib.crc32(np.ascontiguousarray(samples).data))
         noise = rng.standard_normal(len(samples), dtype=np.float32)
         result: Array = samples + noise * np.float32(self.dither / 32768)
         return result
@@ -247,9 +248,11 @@ class MFCC:
 
 def _levels(y: Array, window: int, hop: int) -> Array:
     """Return the level of each window of a signal without its offset, in dB relative to full scale, shape (N,)."""
-    energy = np.concatenate([[0.0], np.cumsum((y - y.mean(dtype=np.float64)) ** 2)])
-    starts = np.arange(0, len(y) - window + 1, hop)
-    level: Array = 10 * np.log10(np.maximum((energy[starts + window] - energy[starts]) / window, _FLOOR))
+    piece = math.gcd(window, hop)
+    pieces = (y - y.mean(dtype=np.float64))[: len(y) // piece * piece].reshape(-1, piece)
+    energy = np.concatenate([[0.0], np.cumsum(np.einsum("ij,ij->i", pieces, pieces))])
+    starts = np.arange(0, len(y) - window + 1, hop) // piece
+    level: Array = 10 * np.log10(np.maximum((energy[starts + window // piece] - energy[starts]) / window, _FLOOR))
     return level
 
 

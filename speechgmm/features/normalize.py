@@ -29,8 +29,8 @@ def normalize(x: Array, method: str) -> Array:
         return x
     centered = x - x.mean(axis=0, dtype=np.float64)
     if method == "mean_variance":
-        deviation = np.sqrt(np.mean(centered**2, axis=0))
-        tiny = 1e-6 * np.abs(x).max(axis=0)
-        centered = np.where(deviation > tiny, centered / np.where(deviation > tiny, deviation, 1.0), 0.0)
+        deviation = np.sqrt(np.einsum("nd,nd->d", centered, centered) / len(x))
+        varies = deviation > 1e-6 * np.abs(x).max(axis=0)
+        centered *= np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0)
     result: Array = centered.astype(x.dtype)
     return result

@@ -19,7 +19,7 @@ from speechgmm.mixture.online import Online, blend, stepwise
 from speechgmm.mixture.priors import Prior
 from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.statistics import Statistics
-from speechgmm.mixture.train import fit_gmm
+from speechgmm.mixture.train import Selection, fit_gmm
 
 __all__ = [
     "GMM",
@@ -33,6 +33,7 @@ __all__ = [
     "Online",
     "Prior",
     "Sample",
+    "Selection",
     "Spherical",
     "Statistics",
     "Stop",

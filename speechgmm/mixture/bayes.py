@@ -132,7 +132,7 @@ def fit_bayes(
     seed: int | np.random.Generator = 0,
     stop: Stop = Stop(),  # noqa: B008  (a frozen value)
     n_threads: int | None = None,
-    on_iteration: Callable[[int, float, Mapping[str, int]], None] | None = None,
+    on_iteration: Callable[[int, float, Mapping[str, float]], None] | None = None,
 ) -> Fit[Variational]:
     """Fit the posterior of a mixture of at most `n_components`; those that the data do not need vanish.
 
@@ -168,7 +168,7 @@ def fit_bayes(
     if prior is None:
         kind = type(start.covariance)
         one = GMM(np.ones(1), start.origin[None], kind.of(np.ones((1, start.n_dimensions))), start.origin)
-        whole = total(mapper(one.statistics, data))
+        whole = total(mapper(lambda block: one.assigned(block, np.ones((len(block), 1))), data))
         prior = Prior.of(whole, kind, n_components, process=process)
     first = _posterior(prior, total(mapper(start.statistics, data)), start)
     return fit(first, data, posterior, stop=stop, mapper=mapper, on_iteration=on_iteration)

@@ -209,7 +209,7 @@ class Diagonal(Covariance):
         """Return the log density of each frame, shape (N,), in nats, by the compiled kernels."""
         from speechgmm.mixture import kernels
 
-        return kernels.log_density(x, kernels.terms((weights, offsets, self.variances), origin, x.dtype))
+        return kernels.log_density(x, self.terms(x.dtype, weights, offsets, origin))
 
     @one_thread
     def statistics(
@@ -220,9 +220,20 @@ class Diagonal(Covariance):
             return super().statistics(x, weights, offsets, origin, sample_weight=sample_weight)
         from speechgmm.mixture import kernels
 
-        terms = kernels.terms((weights, offsets, self.variances), origin, x.dtype)
+        terms = self.terms(x.dtype, weights, offsets, origin)
         counts, first, second, total = kernels.statistics(x, terms, len(weights))
         return Statistics(origin, counts, first, second, total, float(len(x)))
+
+    def terms(self, dtype: Any, *mixture: Array) -> Any:
+        """Return weights, offsets and origin laid out for the kernels: kept, for each block asks for the same."""
+        from speechgmm.mixture import kernels
+
+        kept = self.__dict__.get("kept")
+        if kept is None or kept[0] != dtype or any(a is not b for a, b in zip(kept[1], mixture, strict=True)):
+            weights, offsets, origin = mixture
+            kept = dtype, mixture, kernels.terms((weights, offsets, self.variances), origin, dtype)
+            object.__setattr__(self, "kept", kept)
+        return kept[2]
 
     def log_components(self, y: Array, offsets: Array) -> Array:
         """Expand the square, so that two matrix products do the work."""

@@ -41,10 +41,14 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True)
 class Update(Generic[M]):
-    """What an M-step made: the new `model`, and `notes` that count what else happened ("floored", "reseeded")."""
+    """What an M-step made: the new `model`, and `notes` that count what else happened ("floored", "reseeded").
+
+    Where components were reseeded, `source` (K,) says from which one each has grown.
+    """
 
     model: M
-    notes: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, float] = field(default_factory=dict)
+    source: Any = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Fit(Generic[M]):
 
     model: M
     objective: tuple[float, ...]
-    notes: tuple[Mapping[str, int], ...]
+    notes: tuple[Mapping[str, float], ...]
     converged: bool
     reason: str
 
@@ -93,7 +97,7 @@ def fit(
     *,
     stop: Stop = Stop(),
     mapper: Mapper = map,
-    on_iteration: Callable[[int, float, Mapping[str, int]], None] | None = None,
+    on_iteration: Callable[[int, float, Mapping[str, float]], None] | None = None,
 ) -> Fit[M]:
     """Run expectation-maximization (Dempster, Laird and Rubin 1977).
 
@@ -118,7 +122,7 @@ def fit(
     """
     reiterable(blocks)
     objective: list[float] = []
-    notes: list[Mapping[str, int]] = []
+    notes: list[Mapping[str, float]] = []
     for iteration in range(1, stop.max_iterations + 1):
         statistics = total(mapper(model.statistics, blocks))
         update = m_step(statistics, model)

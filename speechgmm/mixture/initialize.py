@@ -6,6 +6,8 @@ for the same data and seed whatever the number of threads. Symbols: N frames, K 
 
 from __future__ import annotations
 
+import functools
+import operator
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import choice, integer, refuse
 from speechgmm.mixture.blocks import as_blocks, sample_frames
-from speechgmm.mixture.covariance import Covariance, Diagonal
+from speechgmm.mixture.covariance import BLOCK, Covariance, Diagonal
 from speechgmm.mixture.em import Stop, fit
 from speechgmm.mixture.matrices import Full, Tied
 from speechgmm.mixture.maximize import Floor, maximize, split
@@ -109,10 +111,11 @@ def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor
         # fewer distinct frames than clusters: the empty ones are reseeded below
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = kmeans.fit(scaled).labels_
-    hard = np.zeros((len(x), k))
-    hard[np.arange(len(x)), labels] = 1.0
     start = _random(x, k, rng, whole)
-    return maximize(start.assigned(x, hard), start, floor=floor).model
+    hard = np.eye(k)
+    parts = (start.assigned(x[a : a + BLOCK], hard[labels[a : a + BLOCK]]) for a in range(0, len(x), BLOCK))
+    statistics = functools.reduce(operator.add, parts)
+    return maximize(statistics, start, floor=floor).model
 
 
 def _split(x: Array, k: int, whole: GMM, floor: Floor) -> GMM:

@@ -2,16 +2,17 @@
 
 A block of frames goes through one matrix product for all log densities, one pass for log-sum-exp and posteriors, and
 one sum over the posteriors that matter: on speech a frame gives more than rounding to a few dozen of hundreds of
-components, so the second dense product of the textbook is saved. No (N, K) array exists; scratch is fixed by CELLS.
+components, so the second dense product of the textbook is saved, and the square of a frame is taken in registers.
+No (N, K) array exists; scratch is fixed by CELLS.
 
 Float32 frames are handled in float32 and summed in float64 every few blocks; where the expanded square would lose more
 than `TOLERANCE` nats to rounding, and for float64 frames, all is float64. Symbols: n frames of a block, K components
-(padded to whole vectors), D dimensions, z = [y**2, y, 1] with y = (x - origin) * scale, scale a power of two.
+(padded to whole vectors), D dimensions, P = D + 1 padded, y = (x - origin) * scale with scale a power of two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import refuse
+from speechgmm.mixture.registers import add_moments
 from speechgmm.mixture.vectors import above, compiled, exp, larger, lowest
 
 Array = NDArray[Any]
@@ -38,87 +40,95 @@ NEVER = -1e30
 
 
 @compiled
-def _prepare(x: Array, origin: Array, scale: Array, z: Array) -> float:
-    """Fill z (n, 2 D + 1) with y**2, y, 1; return the largest deviation."""
-    dimensions = x.shape[1]
-    far = 0.0
-    for i in range(len(x)):
-        for d in range(dimensions):
-            y = (np.float64(x[i, d]) - origin[d]) * scale[d]
-            far = max(far, abs(y))
-            z[i, dimensions + d] = y
-            z[i, d] = z[i, dimensions + d] * z[i, dimensions + d]
-        z[i, 2 * dimensions] = 1
-    return far
+def _prepare(z: Array, origin: Array, scale: Array, dimensions: int) -> float:
+    """Turn rows [x, ...] of z (n, 2 P) into [y, 1, 0, ... | y**2, 1, 0, ...]; return the largest deviation."""
+    half = len(origin)
+    far = z.dtype.type(0)
+    for i in range(len(z)):
+        row = z[i]
+        for d in range(half):
+            row[d] = (np.float64(row[d]) - origin[d]) * scale[d]
+        for d in range(half):
+            far = larger(far, abs(row[d]))
+        row[dimensions] = 1
+        for d in range(half):
+            row[half + d] = row[d] * row[d]
+    return far  # type: ignore[no-any-return]
 
 
 @compiled
-def _exponentials(joint: Array, highest: Array, total: Array) -> None:
-    """Replace joint (n, K) by exp(joint - row maximum); give the maxima and the sums of the rows."""
+def _log_sums(joint: Array, top: Array, total: Array) -> None:
+    """Give the maximum of each row of joint (n, K), and the sum of exp(row - maximum)."""
     n, k = joint.shape
     for i in range(n):
         row = joint[i]
-        top = row[0]
+        high = row[0]
         for c in range(k):
-            top = larger(top, row[c])
+            high = larger(high, row[c])
         s = joint.dtype.type(0)
         for c in range(k):
-            e = exp(row[c] - top)
+            s += exp(row[c] - high)
+        top[i], total[i] = high, s
+
+
+@compiled
+def _log_sums_of_columns(joint: Array, places: Array, top: Array, total: Array, result: Array) -> None:
+    """Add to the result (S,), for each list of rows of joint (P, S), log(sum(exp(row))); top and total are scratch."""
+    columns = joint.shape[1]
+    for i in range(len(places)):
+        for s in range(columns):
+            top[s] = joint[places[i, 0], s]
+            total[s] = 0
+        for place in places[i, 1:]:
+            for s in range(columns):
+                top[s] = larger(top[s], joint[place, s])
+        for place in places[i]:
+            for s in range(columns):
+                total[s] += exp(joint[place, s] - top[s])
+        for s in range(columns):
+            result[s] += np.float64(top[s]) + np.log(np.float64(total[s]))
+
+
+@compiled
+def _posteriors(joint: Array, lanes: int, lists: Any, top: Array, total: Array) -> None:
+    """As `_log_sums`, and list for each component its frames and posteriors, where these are above rounding.
+
+    joint is used up. lists: frame (K, room) and share (K, room), of which the first used (K,) count.
+    """
+    n, k = joint.shape
+    frame, share, used = lists
+    least = joint.dtype.type(np.finfo(joint.dtype).eps / 4)
+    used[:] = 0
+    for i in range(n):
+        row = joint[i]
+        high = row[0]
+        for c in range(k):
+            high = larger(high, row[c])
+        s = joint.dtype.type(0)
+        for c in range(k):
+            e = exp(row[c] - high)
             row[c] = e
             s += e
-        highest[i], total[i] = top, s
-
-
-@compiled
-def _select(joint: Array, total: Array, lanes: int, index: Array, starts: Array) -> None:
-    """List the components of each frame whose posteriors are above rounding; starts (n + 1,) are its places."""
-    n, k = joint.shape
-    least = joint.dtype.type(np.finfo(joint.dtype).eps / 4)
-    count = 0
-    for i in range(n):
-        starts[i] = count
-        row, floor = joint[i], total[i] * least
-        for start in range(0, k, lanes):
-            bits = above(row, start, floor)
+        top[i], total[i] = high, s
+        inverse = 1 / s
+        for start in range(0, k, 64):
+            bits = 0
+            for part in range(start, min(start + 64, k), lanes):
+                bits |= above(row, part, s * least) << (part - start)
             while bits:
-                index[count] = start + lowest(bits)
+                c = start + lowest(bits)
                 bits &= bits - 1
-                count += 1
-    starts[n] = count
+                place = used[c]
+                frame[c, place], share[c, place] = i, row[c] * inverse
+                used[c] = place + 1
 
 
 @compiled
-def _accumulate(z: Array, joint: Array, total: Array, lists: Any, order: Any, sums: Array) -> None:
-    """Add posterior * z to the sums (K, width) of the components listed, four frames of a component at a time."""
-    index, starts = lists
-    frame, share, places = order
-    k, width = sums.shape
-    places[:] = 0
-    for a in range(starts[len(z)]):
-        places[index[a] + 1] += 1
-    for c in range(k):
-        places[c + 1] += places[c]
-    for i in range(len(z)):
-        inverse = 1 / total[i]
-        for a in range(starts[i], starts[i + 1]):
-            c = index[a]
-            place = places[c]
-            frame[place], share[place] = i, joint[i, c] * inverse
-            places[c] = place + 1
-    a = 0
-    for c in range(k):
-        row, end = sums[c], places[c]
-        while a + 4 <= end:
-            z0, z1, z2, z3 = z[frame[a]], z[frame[a + 1]], z[frame[a + 2]], z[frame[a + 3]]
-            p0, p1, p2, p3 = share[a], share[a + 1], share[a + 2], share[a + 3]
-            for d in range(width):
-                row[d] += (p0 * z0[d] + p1 * z1[d]) + (p2 * z2[d] + p3 * z3[d])
-            a += 4
-        while a < end:
-            z0, p0 = z[frame[a]], share[a]
-            for d in range(width):
-                row[d] += p0 * z0[d]
-            a += 1
+def _accumulate(z: Array, lists: Any, sums: Array) -> None:
+    """Add posterior * [y, 1, 0, ... | y**2, 1, 0, ...] of the frames listed to the sums (K, 2 P)."""
+    frame, share, used = lists
+    for c in range(len(used)):
+        add_moments(sums, c, z, frame, share, c * frame.shape[1], used[c])
 
 
 @compiled
@@ -136,15 +146,28 @@ class Terms:
 
     Parameters
     ----------
-    matrix : ndarray, shape (2 D + 1, K padded to whole vectors)
-        Coefficients of log(weight * density) in [y**2, y, 1]; its type is that of the arithmetic.
-    origin, scale : ndarray, shape (D,)
-        y = (x - origin) * scale.
+    matrix : ndarray, shape (P + D, K padded to whole vectors)
+        Coefficients of log(weight * density) in [y, 1, 0, ... | y**2]; its type is that of the arithmetic.
+    origin, scale : ndarray, shape (P,)
+        y = (x - origin) * scale, taken in float64; P is D + 1 padded to whole vectors.
+    dimensions : int
+        D.
     """
 
     matrix: Array
     origin: Array
     scale: Array
+    dimensions: int
+
+    @property
+    def half(self) -> int:
+        """P."""
+        return len(self.origin)
+
+    @property
+    def kind(self) -> Any:
+        """The type of the arithmetic."""
+        return self.matrix.dtype
 
 
 def terms(parameters: tuple[Array, Array, Array], origin: Array, dtype: Any) -> Terms:
@@ -155,17 +178,22 @@ def terms(parameters: tuple[Array, Array, Array], origin: Array, dtype: Any) -> 
     weights, offsets, variances = parameters
     k, d = offsets.shape
     scale = np.exp2(-np.rint(0.5 * np.log2(weights @ (variances + offsets**2))))
+    kind = np.dtype(np.float32 if dtype == np.float32 and _single(offsets, variances) else np.float64)
     scaled, precisions = offsets * scale, 1.0 / (variances * scale**2)
-    square = (scaled**2 * precisions).sum(axis=1)
-    single = dtype == np.float32 and float(np.finfo(np.float32).eps) * square.max() <= TOLERANCE
-    kind = np.dtype(np.float32 if single else np.float64)
-    matrix = np.zeros((2 * d + 1, _padded(k, kind)))
-    matrix[:d, :k], matrix[d : 2 * d, :k] = -0.5 * precisions.T, (scaled * precisions).T
-    matrix[-1] = NEVER
+    half = _padded(d + 1, kind)
+    matrix = np.zeros((half + d, _padded(k, kind)))
+    matrix[:d, :k], matrix[half:, :k] = (scaled * precisions).T, -0.5 * precisions.T
+    matrix[d] = NEVER
     used = weights > 0
-    constant = -0.5 * (d * np.log(2 * np.pi) + np.log(variances).sum(axis=1) + square)
-    matrix[-1, :k][used] = np.log(weights[used]) + constant[used]
-    return Terms(matrix.astype(kind), origin, scale)
+    constant = -0.5 * (d * np.log(2 * np.pi) + np.log(variances).sum(axis=1) + (scaled**2 * precisions).sum(axis=1))
+    matrix[d, :k][used] = np.log(weights[used]) + constant[used]
+    padding = (0, half - d)
+    return Terms(matrix.astype(kind), np.pad(origin, padding), np.pad(scale, padding), d)
+
+
+def _single(offsets: Array, variances: Array) -> bool:
+    """Return whether float32 loses no more than TOLERANCE in the expanded square."""
+    return bool(np.finfo(np.float32).eps * (offsets**2 / variances).sum(axis=1).max() <= TOLERANCE)
 
 
 def _padded(n: int, kind: Any) -> int:
@@ -173,61 +201,107 @@ def _padded(n: int, kind: Any) -> int:
     return -(-n // LANES[kind]) * LANES[kind]
 
 
-def _block_size(t: Terms) -> int:
-    """Return how many frames are handled at once: fixed by the number of components alone."""
-    columns: int = t.matrix.shape[1]
-    return min(1024, max(256, CELLS // columns))
+def block_size(t: Terms) -> int:
+    """Return how many frames are handled at once, 256, 512 or 1024: fixed by the number of components alone."""
+    fitting = CELLS // t.matrix.shape[1]
+    return 1024 if fitting >= 1024 else 512 if fitting >= 512 else 256
 
 
-def _blocks(x: Array, t: Terms) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """Yield for each block z (n, width), exp(joint - top) (n, K), top (n,) and the sums over components (n,)."""
-    kind, columns = t.matrix.dtype, len(t.matrix)
-    width = _padded(columns, kind)
-    step = _block_size(t)
-    room = min(step, len(x))
-    z, joint = np.zeros((room, width), kind), np.empty((room, t.matrix.shape[1]), kind)
-    top, total = np.empty(room, kind), np.empty(room, kind)
+def _blocks(x: Array, t: Terms) -> Iterator[tuple[Array, Array]]:
+    """Yield for each block z (n, 2 P) and the log joint densities (n, K), both used again for the next."""
+    joint = np.empty((min(block_size(t), len(x)), t.matrix.shape[1]), t.kind)
+    for z in prepared(x, t, block_size(t)):
+        np.matmul(z[:, : len(t.matrix)], t.matrix, out=joint[: len(z)])
+        yield z, joint[: len(z)]
+
+
+def prepared(x: Array, t: Terms, step: int) -> Iterator[Array]:
+    """Yield z = [y, 1, 0, ... | y**2, 1, 0, ...] (n, 2 P) of `step` frames at a time, used again for the next."""
+    d = t.dimensions
+    z = np.zeros((min(step, len(x)), 2 * t.half), t.kind)
     for start in range(0, len(x), step):
         block = x[start : start + step]
         n = len(block)
-        if not _prepare(block, t.origin, t.scale, z) < REACH[kind]:
-            far = start + int(np.abs((block - t.origin) * t.scale).max(axis=1).argmax())
+        z[:n, :d] = block
+        if not _prepare(z[:n], t.origin, t.scale, d) < REACH[t.kind]:
+            far = start + int(np.abs((block - t.origin[:d]) * t.scale[:d]).max(axis=1).argmax())
             refuse("every frame", "be within reach of the model", f"frame {far} of a block, whose density is zero")
-        np.matmul(z[:n, :columns], t.matrix, out=joint[:n])
-        _exponentials(joint[:n], top, total)
-        yield z[:n], joint[:n], top[:n], total[:n]
+        yield z[:n]
 
 
 def log_sum(joint: Array) -> Array:
-    """Return log(sum(exp(row))) of each row of a float32 or float64 matrix, float64; the matrix is used up."""
+    """Return log(sum(exp(row))) of each row of a float32 or float64 matrix, float64."""
     top, total = np.empty(len(joint), joint.dtype), np.empty(len(joint), joint.dtype)
-    _exponentials(joint, top, total)
+    _log_sums(joint, top, total)
     result: Array = top + np.log(total.astype(np.float64))
+    return result
+
+
+def log_sum_columns(joint: Array, places: Array) -> Array:
+    """Return, for each column of joint (P, S), the sum over lists of rows `places` (n, C) of log(sum(exp(rows)))."""
+    top, total, result = (
+        np.empty(joint.shape[1], joint.dtype),
+        np.empty(joint.shape[1], joint.dtype),
+        np.zeros(joint.shape[1]),
+    )
+    _log_sums_of_columns(joint, places, top, total, result)
     return result
 
 
 def log_density(x: Array, t: Terms) -> Array:
     """Return the log density of frames (N, D), shape (N,), float64."""
-    parts = [top + np.log(total.astype(np.float64)) for _, _, top, total in _blocks(x, t)]
+    parts = [log_sum(joint) for _, joint in _blocks(x, t)]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def statistics(x: Array, t: Terms, k: int) -> tuple[Array, Array, Array, float]:
-    """Return counts (K,), first and second moments about the origin (K, D), and the summed log density."""
-    kind, d = t.matrix.dtype, len(t.scale)
-    padded = t.matrix.shape[1]
-    step = _block_size(t)
-    room = min(step, len(x)) * padded
-    lists = np.empty(room, np.int32), np.empty(step + 1, np.int64)
-    order = np.empty(room, np.int32), np.empty(room, kind), np.empty(padded + 1, np.int64)
-    width = _padded(len(t.matrix), kind)
-    sums, result = np.zeros((padded, width), kind), np.zeros((padded, width))
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """The moments that blocks have given so far: float32 sums, added in float64 every few blocks."""
+
+    sums: Array
+    result: Array
+
+    @classmethod
+    def of(cls, t: Terms) -> Sums:
+        """Return sums of nothing."""
+        shape = t.matrix.shape[1], 2 * t.half
+        return cls(np.zeros(shape, t.kind), np.zeros(shape))
+
+    def flush(self) -> None:
+        """Add the sums to the float64 result, and start them anew."""
+        _flush(self.sums, self.result)
+
+    def moments(self, t: Terms, k: int) -> tuple[Array, Array, Array]:
+        """Return counts (K,), first and second moments about the origin (K, D)."""
+        self.flush()
+        d, scale, total = t.dimensions, t.scale[: t.dimensions], self.result[:k]
+        return total[:, d], total[:, :d] / scale, total[:, t.half : t.half + d] / scale**2
+
+
+Listener = Callable[[tuple[Array, Array, Array], int], None]
+
+
+def statistics(x: Array, t: Terms, k: int, listen: Listener | None = None) -> tuple[Array, Array, Array, float]:
+    """Return counts (K,), first and second moments about the origin (K, D), and the summed log density.
+
+    `listen` is called after each block with its lists (see `_posteriors`) and how many frames it has.
+    """
+    padded, step = t.matrix.shape[1], block_size(t)
+    room = min(step, len(x)) + LANES[t.kind]  # rows a power of two apart would share few lines of the cache
+    lists = np.empty((padded, room), np.int32), np.empty((padded, room), t.kind), np.empty(padded, np.int64)
+    top, total, sums = np.empty(step, t.kind), np.empty(step, t.kind), Sums.of(t)
     log_likelihood = 0.0
-    for i, (z, joint, top, total) in enumerate(_blocks(x, t), 1):
-        log_likelihood += float(top.sum(dtype=np.float64) + np.log(total.astype(np.float64)).sum())
-        _select(joint, total, LANES[kind], *lists)
-        _accumulate(z, joint, total, lists, order, sums)
+    for i, (z, joint) in enumerate(_blocks(x, t), 1):
+        _posteriors(joint, LANES[t.kind], lists, top, total)
+        _accumulate(z, lists, sums.sums)
+        log_likelihood += summed_log(top[: len(z)], total[: len(z)])
+        if listen:
+            listen(lists, len(z))
         if i * step % FLUSH == 0:
-            _flush(sums, result)
-    _flush(sums, result)
-    return result[:k, 2 * d], result[:k, d : 2 * d] / t.scale, result[:k, :d] / t.scale**2, log_likelihood
+            sums.flush()
+    return *sums.moments(t, k), log_likelihood
+
+
+def summed_log(top: Array, total: Array) -> float:
+    """Return the sum of top + log(total) in float64."""
+    return float(top.sum(dtype=np.float64) + np.log(total.astype(np.float64)).sum())

@@ -118,13 +118,12 @@ def maximize(
     weights = s.counts / s.counts.sum() if "w" in update else model.weights
     means = np.where(lost[:, None], model.means, offsets + model.origin) if "m" in update else model.means
     result = replace(model, weights=weights, means=means, covariance=covariance)
-    reseeded = 0
-    if floor.reseed and {"m", "c"} <= set(update):
-        for component in np.flatnonzero(lost):
-            if component != result.weights.argmax():
-                result, reseeded = _reseed(result, int(component)), reseeded + 1
+    reseeded, source = 0, None
+    if floor.reseed and {"m", "c"} <= set(update) and lost.any():
+        result, source = _reseed(result, np.flatnonzero(lost))
+        reseeded = int((source != np.arange(len(source))).sum())
     notes = {"floored": floored, "reseeded": reseeded}
-    return Update(result, {name: n for name, n in notes.items() if n})
+    return Update(result, {name: n for name, n in notes.items() if n}, source)
 
 
 @one_thread
@@ -164,11 +163,16 @@ def check_against(statistics: Statistics, model: GMM, name: str) -> None:
         refuse("statistics", f"be taken against this {name} of {kind} covariances", found, error=IncompatibleModel)
 
 
-def _reseed(model: GMM, component: int) -> GMM:
-    """Return `model` in which `component` is one half of what was the heaviest."""
-    order = np.arange(model.n_components)
-    rest = np.delete(order, component)
-    halves = split(model.take(rest), 1)
-    place = np.empty_like(order)
-    place[rest], place[component] = np.arange(len(rest)), len(rest)
-    return halves.take(place)
+def _reseed(model: GMM, lost: Array) -> tuple[GMM, Array]:
+    """Return `model` in which each lost component is one half of the heaviest at its turn, and what each grew from."""
+    weights, source, steps = model.weights.copy(), np.arange(model.n_components), np.zeros(model.n_components)
+    for component in lost:
+        heavy = int(weights.argmax())
+        if component != heavy:
+            weights[heavy] /= 2
+            weights[component], source[component] = weights[heavy], source[heavy]
+            steps[component] = steps[heavy] + SPLIT
+            steps[heavy] -= SPLIT
+    halves = model.take(source)
+    means = halves.means + steps[:, None] * halves.covariance.shift()
+    return replace(halves, weights=weights / weights.sum(), means=means), source

@@ -234,7 +234,9 @@ def _parts(model: GMM, frames: Array, incomplete: Array) -> Iterator[tuple[Array
         for start in range(0, len(group), BLOCK):
             some = group[start : start + BLOCK]
             y = frames[some].astype(np.float64) - model.origin
-            yield some, (_Correlated if correlated else _Independent)(model, y)
+            with np.errstate(over="ignore", invalid="ignore"):  # `log_sum` refuses what is out of reach
+                part = _Correlated(model, y) if correlated else _Independent(model, y)
+            yield some, part
 
 
 def _log(weights: Array) -> Array:

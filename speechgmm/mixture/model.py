@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -96,10 +97,11 @@ class GMM:
         """D."""
         return int(self.means.shape[1])
 
-    @property
+    @functools.cached_property
     def offsets(self) -> Array:
         """The means relative to the origin, shape (K, D)."""
         result: Array = self.means - self.origin
+        result.setflags(write=False)
         return result
 
     def log_density(self, x: ArrayLike) -> Array:

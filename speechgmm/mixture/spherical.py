@@ -45,8 +45,12 @@ class Spherical(Covariance):
         object.__setattr__(self, "variances", v)
 
     def diagonal(self, d: int) -> Diagonal:
-        """Return the diagonal covariance that is equal in D dimensions."""
-        return Diagonal(np.repeat(self.variances[:, None], d, axis=1))
+        """Return the diagonal covariance that is equal in D dimensions; it is kept, with what it keeps itself."""
+        kept: Diagonal | None = self.__dict__.get("kept")
+        if kept is None or kept.variances.shape[1] != d:
+            kept = Diagonal(np.repeat(self.variances[:, None], d, axis=1))
+            object.__setattr__(self, "kept", kept)
+        return kept
 
     @staticmethod
     def shape(k: int, d: int) -> tuple[int, ...]:

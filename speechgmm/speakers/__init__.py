@@ -4,6 +4,7 @@
 `score_trials` give the scores that `speechgmm.evaluation` measures.
 """
 
+from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
 from speechgmm.speakers.enrollment import Enrollment, enroll, enroll_features
 from speechgmm.speakers.identification import Candidate, Identification, Verification, identify, verify
 from speechgmm.speakers.score import (
@@ -21,6 +22,7 @@ from speechgmm.speakers.trials import Scored, score_corpus, score_trials
 
 __all__ = [
     "Candidate",
+    "Deviation",
     "Enrollment",
     "Export",
     "Held",
@@ -33,15 +35,19 @@ __all__ = [
     "Training",
     "Verification",
     "adapted_model",
+    "deviation",
     "enroll",
     "enroll_features",
     "enrolled_models",
     "identify",
+    "linear_ratios",
+    "linear_ratios_of",
     "load_system",
     "log_likelihood_ratios",
     "score_corpus",
     "score_trials",
     "speaker_models",
+    "top_ratios",
     "train_system",
     "verify",
 ]

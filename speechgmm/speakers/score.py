@@ -26,8 +26,8 @@ Array = NDArray[Any]
 
 __all__ = ["SpeakerModels", "adapted_model", "enrolled_models", "log_likelihood_ratios", "speaker_models"]
 
-_CELLS = 1 << 18
-"""How many (frame, speaker, component) densities are held at once: a megabyte, which stays in the cache."""
+_CELLS = 1 << 17
+"""How many densities (frames by components) of a speaker are held at once: they stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +55,23 @@ class SpeakerModels:
     fingerprint: str
 
     def terms(self, dtype: Any) -> tuple[Array, Array]:
-        """Return the coefficients of log(weight * density) in [y, 1], (D + 1, (S + 1) K), and in y**2, (D, K).
+        """Return the coefficients of log(weight * density) in [y, 1], (S + 1, D + 1, K), and in y**2, (D, K).
 
-        The UBM comes first, then the speakers; those of float32 are kept.
+        y is relative to the UBM's origin. The UBM comes first, then the speakers; those of float32 are kept.
         """
         return self._single if dtype == np.float32 else self._terms(dtype)
+
+    def columns(self, dtype: Any) -> tuple[Array, Array]:
+        """Return the same by component: the coefficients in [y, 1] are (K, D + 1, S + 1); those of float32 are kept."""
+        return self._single_columns if dtype == np.float32 else self._columns(dtype)
+
+    @functools.cached_property
+    def _single_columns(self) -> tuple[Array, Array]:
+        return self._columns(np.float32)
+
+    def _columns(self, dtype: Any) -> tuple[Array, Array]:
+        linear, quadratic = self.terms(dtype)
+        return np.ascontiguousarray(linear.transpose(2, 1, 0)), quadratic
 
     @functools.cached_property
     def _single(self) -> tuple[Array, Array]:
@@ -69,14 +81,14 @@ class SpeakerModels:
         from speechgmm.mixture.kernels import NEVER
 
         precisions = 1.0 / self.ubm.covariance.deviations() ** 2
-        every = np.concatenate([self.ubm.offsets[None], self.offsets])
         weights = self.ubm.weights
         log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), NEVER)
         shared = log_weights - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
-        constant = shared - 0.5 * (every**2 * precisions).sum(axis=2)
-        linear = np.concatenate([every * precisions, constant[:, :, None]], axis=2)
-        columns = linear.reshape(-1, linear.shape[2]).T
-        return np.ascontiguousarray(columns, dtype=dtype), np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype)
+        linear = np.empty((len(self.names) + 1, precisions.shape[1] + 1, len(weights)), dtype)
+        for one, offsets in zip(linear, [self.ubm.offsets, *self.offsets], strict=True):
+            scaled = offsets * precisions
+            one[:-1], one[-1] = scaled.T, shared - 0.5 * (offsets * scaled).sum(axis=1)
+        return linear, np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype)
 
 
 def adapted_model(system: System, statistics: Statistics) -> GMM:
@@ -117,6 +129,13 @@ def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> Spea
     return store.cached((system.fingerprint, system.relevance, speakers), build)
 
 
+def check_test(system: System, models: SpeakerModels, features: ArrayLike) -> Array:
+    """Return the features of a test as a matrix, or refuse features or models of another system."""
+    if models.fingerprint != system.fingerprint:
+        refuse("speaker models", "be of this system", "models of another", error=IncompatibleModel)
+    return system.check_features(features)
+
+
 @one_thread
 def log_likelihood_ratios(system: System, models: SpeakerModels, features: ArrayLike) -> Array:
     """Return the mean log-likelihood ratio of a test against each speaker.
@@ -138,19 +157,27 @@ def log_likelihood_ratios(system: System, models: SpeakerModels, features: Array
     IncompatibleModel
         If features or models are not of this system.
     """
-    x = system.check_features(features)
-    if models.fingerprint != system.fingerprint:
-        refuse("speaker models", "be of this system", "models of another", error=IncompatibleModel)
     from speechgmm.mixture import kernels
 
+    x = check_test(system, models, features)
+
     linear, quadratic = models.terms(x.dtype)
-    s, k = len(models.names) + 1, system.ubm.n_components
-    total = np.zeros(s)
-    step = max(1, _CELLS // (s * k))
+    total = np.zeros(len(linear))
+    step = max(1, _CELLS // system.ubm.n_components)
     for start in range(0, len(x), step):
-        y = (x[start : start + step] - system.ubm.origin).astype(x.dtype)
-        joint = (np.concatenate([y, np.ones_like(y[:, :1])], axis=1) @ linear).reshape(len(y), s, k)
-        joint += ((y * y) @ quadratic)[:, None]
-        total += kernels.log_sum(joint.reshape(-1, k)).reshape(-1, s).sum(axis=0)
+        y = centered(x[start : start + step], system.ubm.origin)
+        square = (y[:, :-1] ** 2) @ quadratic
+        joint = np.empty_like(square)
+        for i, one in enumerate(linear):
+            np.matmul(y, one, out=joint)
+            joint += square
+            total[i] += kernels.log_sum(joint).sum()
     result: Array = (total[1:] - total[0]) / len(x)
     return result
+
+
+def centered(x: Array, origin: Array) -> Array:
+    """Return [x - origin, 1], (N, D + 1), in the type of x; the difference is taken in float64."""
+    y = np.ones((len(x), x.shape[1] + 1), x.dtype)
+    y[:, :-1] = x - origin
+    return y

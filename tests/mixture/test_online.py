@@ -1,0 +1,134 @@
+"""Stepwise EM: its limits, its memory, and what it learns."""
+
+import re
+
+import numpy as np
+import pytest
+
+from speechgmm import storage
+from speechgmm.errors import IncompatibleModel, InvalidInput
+from speechgmm.mixture import GMM, Diagonal, Floor, Online, Statistics, blend, maximize, stepwise
+from speechgmm.mixture.initialize import COVARIANCES
+from tests import laws
+
+KEEP = Floor(absolute=1e-9, relative=0.0, occupancy=0.0, reseed=False)
+family = pytest.mark.parametrize(("kind", "k", "d"), laws.FAMILY)
+
+
+def problem(kind, k, d, n=100):
+    gmm = laws.family_gmm(kind, k, d)
+    return gmm, 1.3 * gmm.sample(n, seed=2).frames + 0.3
+
+
+@family
+def test_a_step_of_one_is_a_step_of_em(kind, k, d):
+    gmm, x = problem(kind, k, d)
+    state = stepwise(Online(gmm), x, step=1.0, floor=KEEP)
+    laws.same_mixture(state.model, maximize(gmm.statistics(x), gmm, floor=KEEP).model)
+    assert state.updates == 1
+
+
+@family
+def test_without_news_the_mixture_stays(kind, k, d):
+    gmm, x = problem(kind, k, d)
+    laws.same_mixture(maximize(Online(gmm).running, gmm, floor=KEEP).model, gmm)
+    state = stepwise(Online(gmm), x, step=1e-9, floor=KEEP)
+    laws.same_mixture(state.model, gmm, rtol=1e-5, atol=1e-5)
+
+
+@family
+def test_steps_of_one_over_t_weigh_all_batches_the_same(kind, k, d):
+    gmm, x = problem(kind, k, d, n=120)
+    running = gmm.statistics(x[:40]) * (1 / 40)
+    for t, batch in enumerate((x[40:80], x[80:]), 2):
+        running = blend(running, gmm.statistics(batch), 1 / t)  # against one mixture: the mean of all frames
+    laws.same_statistics(120 * running, gmm.statistics(x), rtol=1e-8, atol=1e-8)
+
+
+@family
+def test_the_running_mean_is_of_one_frame_and_forgets_geometrically(kind, k, d):
+    gmm, x = problem(kind, k, d)
+    state = Online(gmm)
+    for _ in range(3):
+        state = stepwise(state, x, step=0.25, floor=KEEP)
+        laws.close(state.running.counts.sum(), 1.0)
+    new = gmm.statistics(x)
+    laws.close(blend(Online(gmm).running, new, 0.25).counts, 0.75 * gmm.weights + 0.25 * new.counts / len(x))
+    laws.close(state.running.frames, 1 - 0.75**3)  # what the start imagined is no frame
+
+
+@family
+def test_sample_weights_equal_repeated_frames(kind, k, d):
+    gmm, x = problem(kind, k, d)
+    times = np.random.default_rng(0).integers(0, 3, len(x))
+    weighted = stepwise(Online(gmm), x, sample_weight=times, floor=KEEP)
+    laws.same_mixture(weighted.model, stepwise(Online(gmm), np.repeat(x, times, axis=0), floor=KEEP).model)
+
+
+@pytest.mark.parametrize("kind", COVARIANCES)
+def test_batches_teach_what_all_frames_do(kind):
+    true = laws.family_gmm(kind, 3, 2, seed=5)
+    means = np.array([[-9.0, 0.0], [0.0, 9.0], [9.0, -9.0]])
+    true = GMM(true.weights, means, true.covariance)
+    x = true.sample(20_000, seed=1).frames
+    state = Online(GMM(np.full(3, 1 / 3), 0.7 * means + 1.0, COVARIANCES[kind].of(np.full((3, 2), 4.0))))
+    for batch in np.array_split(x, 100):
+        state = stepwise(state, batch)
+    assert state.updates == 100
+    laws.close(state.model.weights, true.weights, rtol=0, atol=0.03)
+    laws.close(state.model.means, true.means, rtol=0, atol=0.1)
+    laws.close(laws.matrices(state.model), laws.matrices(true), rtol=0.1, atol=0.15)
+    best = true.log_density(x).mean()
+    assert state.model.log_density(x).mean() > best - 0.01
+
+
+def test_a_constant_step_follows_what_moves():
+    state = Online(GMM([0.5, 0.5], [[0.0], [10.0]], Diagonal([[1.0], [1.0]])))
+    rng = np.random.default_rng(0)
+    for t in range(60):
+        batch = np.concatenate([rng.normal(0.1 * t, 1, (50, 1)), rng.normal(10 + 0.1 * t, 1, (50, 1))])
+        state = stepwise(state, batch, step=0.4)
+    laws.close(state.model.means[:, 0], [5.9, 15.9], rtol=0, atol=0.4)
+
+
+def test_a_lost_component_is_reseeded_and_the_memory_begins_anew():
+    gmm = GMM([0.5, 0.5], [[0.0], [500.0]], Diagonal([[1.0], [1.0]]))
+    x = np.random.default_rng(0).normal(0, 1, (200, 1))
+    state = Online(gmm)
+    while state.model.means[1, 0] > 100:
+        state = stepwise(state, x, step=0.5)
+        assert state.updates < 50
+    laws.close(state.running.counts, state.model.weights)
+    assert stepwise(Online(gmm), x, step=1.0, floor=Floor(reseed=False)).model.means[1, 0] == 500.0
+
+
+def test_the_state_comes_back_from_its_file():
+    gmm, x = problem("full", 4, 5)
+    state = stepwise(Online(gmm), x)
+    again = storage.loads(storage.dumps(state), Online, GMM, COVARIANCES["full"], Statistics)
+    a, b = stepwise(again, x), stepwise(state, x)
+    assert storage.dumps(a) == storage.dumps(b)
+
+
+GMM_ = laws.random_gmm(2, 1)
+STATE = Online(GMM_)
+REFUSED = {
+    "step 0": (lambda: stepwise(STATE, [[0.0]], step=0.0), "step must be above 0 and at most 1; got 0"),
+    "step 2": (lambda: stepwise(STATE, [[0.0]], step=2.0), "step must be above 0 and at most 1; got 2"),
+    "step NaN": (lambda: stepwise(STATE, [[0.0]], step=np.nan), "step must be above 0"),
+    "no frames": (lambda: stepwise(STATE, np.zeros((0, 1))), "statistics must count some frames; got none. Leave out"),
+    "no weight": (lambda: stepwise(STATE, [[0.0]], sample_weight=[0.0]), "statistics must count some frames"),
+    "updates": (lambda: Online(GMM_, None, -1), "updates must be at least 0"),
+    "letters": (lambda: stepwise(STATE, [[0.0]], update="x"), "update must be made of the letters"),
+}
+
+
+@pytest.mark.parametrize(("call", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_refusals(call, words):
+    with pytest.raises(InvalidInput, match=re.escape(words)):
+        call()
+
+
+def test_statistics_of_another_mixture_are_refused():
+    with pytest.raises(IncompatibleModel, match="statistics must be taken against this model"):
+        Online(GMM_, laws.random_gmm(3, 1).statistics([[0.0]]))
