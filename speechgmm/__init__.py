@@ -12,9 +12,11 @@ components, `GMM`, trained on many people is a universal background model (UBM);
         speechgmm.enroll(system, store, corpus.where(split="enroll"))
         print(speechgmm.identify(system, store, ["who.wav"]))
 
+`GMMClassifier` and `AudioClassifier` tell other things apart in the same way: words, sounds, languages.
+
 The rooms, from the ground up: `speechgmm.mixture` is the mathematics, `speechgmm.evaluation` the metrics,
 `speechgmm.features` turns sound into features, `speechgmm.speakers` is everything about speakers,
-`speechgmm.estimators` are mixtures for scikit-learn, such as `GaussianMixture`, `speechgmm.plot` draws,
+`speechgmm.estimators` are mixtures for scikit-learn, `GaussianMixture` and the classifiers, `speechgmm.plot` draws,
 `speechgmm.report` writes a page about scores, `speechgmm.cli` is the command line. Names are loaded when first used,
 so importing this package is quick.
 """
@@ -26,7 +28,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from speechgmm.errors import SpeechGMMError
-    from speechgmm.estimators import GaussianMixture
+    from speechgmm.estimators import (
+        AudioClassifier,
+        GaussianMixture,
+        GMMClassifier,
+        MFCCTransformer,
+        load_classifier,
+        train_classifier,
+    )
     from speechgmm.evaluation import Evaluation, evaluate
     from speechgmm.features import MFCC, read_corpus
     from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
@@ -45,6 +54,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "SpeechGMMError": "errors",
+    "AudioClassifier": "estimators",
+    "GMMClassifier": "estimators",
+    "MFCCTransformer": "estimators",
+    "load_classifier": "estimators",
+    "train_classifier": "estimators",
     "GaussianMixture": "estimators",
     "Evaluation": "evaluation",
     "evaluate": "evaluation",
@@ -67,9 +81,12 @@ _HOME = {
 __all__ = [
     "GMM",
     "MFCC",
+    "AudioClassifier",
     "Diagonal",
     "Evaluation",
+    "GMMClassifier",
     "GaussianMixture",
+    "MFCCTransformer",
     "SpeakerStore",
     "SpeechGMMError",
     "System",
@@ -78,9 +95,11 @@ __all__ = [
     "evaluate",
     "fit_gmm",
     "identify",
+    "load_classifier",
     "load_system",
     "read_corpus",
     "score_corpus",
+    "train_classifier",
     "train_system",
     "verify",
 ]

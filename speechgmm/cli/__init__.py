@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from speechgmm import __version__
-from speechgmm.cli import measuring, modeling, recognizing, speakers
+from speechgmm.cli import classify, measuring, modeling, recognizing, speakers
 from speechgmm.cli.terminal import Commands
 
 __all__ = ["app", "main"]
@@ -28,6 +28,7 @@ app.command()(measuring.evaluate)
 app.add_typer(speakers.app, name="speakers")
 app.command()(modeling.info)
 app.command()(modeling.features)
+app.add_typer(classify.app, name="classify")
 
 
 def main(args: Sequence[str] | None = None) -> None:

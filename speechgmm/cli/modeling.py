@@ -84,13 +84,19 @@ def train(
 
 def info(location: Location, as_json: JsonOption = False) -> None:
     """Show what a model or a store of speakers is, and how it was made."""
+    from speechgmm.cli.classify import classifier_facts
+    from speechgmm.estimators import load_classifier
     from speechgmm.speakers import SpeakerStore, load_system
+    from speechgmm.storage import read_header
 
     trace: list[Any] = []
     if _is_store(location):
         with SpeakerStore(location) as store:
             summary = store.summary()
         shown = {"type": "store of speakers"} | _store_facts(summary)
+    elif read_header(location)["$type"] == "AudioClassifier":
+        summary = load_classifier(location).summary()
+        shown = {"type": "classifier"} | classifier_facts(summary)
     else:
         summary = load_system(location).summary()
         shown = {"type": "model"} | _model_facts(summary)
@@ -125,7 +131,8 @@ def features(
 
 def _frontend(corpus: Corpus, model: str | None, preset: Preset | None) -> MFCC:
     """Return the front end of the model, or the one of this name at the lowest rate of the files."""
-    from speechgmm.features import MFCC, common_rate
+    from speechgmm.features import common_rate
+    from speechgmm.features import preset as named
 
     if model and preset:
         usage("give --model or --preset, not both")
@@ -133,8 +140,7 @@ def _frontend(corpus: Corpus, model: str | None, preset: Preset | None) -> MFCC:
         if model is None:
             refuse("--model or --preset", "be given, as this version brings no model", "neither", "Add --preset speech")
         return load_model(model).frontend
-    rate = common_rate(corpus)
-    return MFCC.sound(rate) if preset is Preset.sound else MFCC(sample_rate=rate)
+    return named(preset.value, min(common_rate(corpus), 48000))
 
 
 def _is_store(location: str) -> bool:
@@ -155,7 +161,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
         "calibrated": "yes" if summary["calibrated"] else "no: scores rank, they do not decide",
         "background": f"{summary['components']} components of {summary['dimensions']} features",
         "relevance": f"{summary['relevance']:g} frames",
-        "front end": _lines(f"{k}={v}" for k, v in summary["frontend"].items()),
+        "front end": lines(f"{k}={v}" for k, v in summary["frontend"].items()),
     }
     if data := made.get("data"):
         rows["trained on"] = (
@@ -168,7 +174,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     if "seed" in made:
         rows["seed"] = made["seed"]
     if versions := made.get("versions"):
-        rows["versions"] = _lines(f"{k} {v}" for k, v in versions.items())
+        rows["versions"] = lines(f"{k} {v}" for k, v in versions.items())
     return rows
 
 
@@ -182,7 +188,7 @@ def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def _lines(words: Iterable[str]) -> str:
+def lines(words: Iterable[str]) -> str:
     """Return words on lines that fit beside the names of `facts` in 80 columns."""
     return textwrap.fill(", ".join(words), 64, break_long_words=False, break_on_hyphens=False)
 

@@ -59,8 +59,8 @@ def load_model(path: str | None) -> System:
     return load_system(path)
 
 
-def load_corpus(source: str, where: list[str] | None) -> Corpus:
-    """Read a corpus and keep the rows asked for."""
+def load_corpus(source: str, where: list[str] | None, *, label: str = "speaker") -> Corpus:
+    """Read a corpus and keep the rows asked for; a CSV must have the column `label`."""
     conditions: dict[str, list[str]] = {}
     for condition in where or []:
         column, equals, value = condition.partition("=")
@@ -69,7 +69,7 @@ def load_corpus(source: str, where: list[str] | None) -> Corpus:
         conditions.setdefault(column, []).append(value)
     from speechgmm.features import read_corpus
 
-    return read_corpus(source).where(**{k: v[0] if len(v) == 1 else v for k, v in conditions.items()})
+    return read_corpus(source, label=label).where(**{k: v[0] if len(v) == 1 else v for k, v in conditions.items()})
 
 
 def check_output(path: str) -> str:

@@ -7,6 +7,7 @@ rates of searches, `intervals` says how far to trust these, and `evaluate` does 
 of sound or of mixtures: the scores of any other system are evaluated in the same way.
 """
 
+from speechgmm.evaluation.accuracy import accuracy, wilson
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
 from speechgmm.evaluation.files import read_scores, read_trials, write_scores, write_trials
@@ -31,6 +32,7 @@ __all__ = [
     "Roc",
     "Scores",
     "Trials",
+    "accuracy",
     "actual_dcf",
     "bootstrap",
     "cllr",
@@ -51,6 +53,7 @@ __all__ = [
     "read_trials",
     "roc_hull",
     "roc_points",
+    "wilson",
     "write_scores",
     "write_trials",
 ]

@@ -1,7 +1,7 @@
 """Sound -> matrices of (frames, dimensions). It knows nothing of speakers as models, only as names in a corpus.
 
-`MFCC` is the front end, `read` reads sound, `read_corpus` lists recordings, `extract_all` and `training_frames` turn
-many of them into features.
+`MFCC` is the front end, `preset` gives one by name, `read` reads sound, `read_corpus` lists recordings, `extract_all`
+and `training_frames` turn many of them into features.
 """
 
 from speechgmm.features.audio import Signal, read, sample_rate
@@ -16,10 +16,12 @@ from speechgmm.features.blocks import (
 )
 from speechgmm.features.corpus import Corpus, Recording, read_corpus
 from speechgmm.features.mfcc import MFCC
+from speechgmm.features.presets import PRESETS, preset
 from speechgmm.features.write import Written, write_features
 
 __all__ = [
     "MFCC",
+    "PRESETS",
     "Corpus",
     "Extracted",
     "Recording",
@@ -30,6 +32,7 @@ __all__ = [
     "common_rate",
     "extract",
     "extract_all",
+    "preset",
     "read",
     "read_corpus",
     "sample_rate",

@@ -128,7 +128,7 @@ class Corpus:
         return replace(self, recordings=kept)
 
 
-def read_corpus(path: str | os.PathLike[str]) -> Corpus:
+def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corpus:
     """Read a corpus.
 
     Parameters
@@ -137,6 +137,8 @@ def read_corpus(path: str | os.PathLike[str]) -> Corpus:
         A CSV (or TSV) with the columns ``path,speaker`` and, if wanted, ``session,start,end,channel`` and any others,
         its paths relative to itself; or a folder with one subfolder a speaker (folders inside that are sessions);
         or a Kaldi data directory (``wav.scp``, ``utt2spk`` and, if wanted, ``segments``).
+    label : str
+        The column of a CSV that must name what each recording is, instead of the speaker. Folders are "label", too.
 
     Raises
     ------
@@ -147,7 +149,7 @@ def read_corpus(path: str | os.PathLike[str]) -> Corpus:
     if not p.exists():
         refuse("a corpus", "exist", f"{p}, which does not", "Give a CSV, a folder of folders, or a Kaldi directory.")
     if p.is_file():
-        recordings = _read_csv(p)
+        recordings = _read_csv(p, label)
     elif (p / "wav.scp").exists():
         recordings = _read_kaldi(p)
     else:
@@ -173,16 +175,16 @@ def _part(r: Recording) -> str:
     return span + ("" if r.channel == "mix" else f"#{r.channel}")
 
 
-def _read_csv(path: Path) -> list[Recording]:
+def _read_csv(path: Path, label: str) -> list[Recording]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
             rows.fieldnames = [c.strip() for c in rows.fieldnames or []]
             columns = [c for c in rows.fieldnames if c]
-            if missing := [c for c in ("path", "speaker") if c not in columns]:
+            if missing := [c for c in ("path", label) if c not in columns]:
                 found = ", ".join(columns)[:200] or "an empty file"
                 refuse(f"the manifest {path}", f"have the column {' and '.join(missing)}", found)
-            recordings = [_from_row(row, path, rows.line_num) for row in rows]
+            recordings = [_from_row(row, path, rows.line_num, label) for row in rows]
     except (UnicodeDecodeError, csv.Error) as error:
         refuse(f"the manifest {path}", "be a CSV of text in UTF-8", str(error))
     if not recordings:
@@ -190,17 +192,17 @@ def _read_csv(path: Path) -> list[Recording]:
     return recordings
 
 
-def _from_row(row: Mapping[str, str | None], manifest: Path, line: int) -> Recording:
+def _from_row(row: Mapping[str, str | None], manifest: Path, line: int, label: str) -> Recording:
     where = f"line {line} of {manifest}"
     if None in row or any(v is None for v in row.values()):
         refuse(where, "have as many fields as the header", "another number")
     columns = {k: (v or "").strip() for k, v in row.items()}
-    if not columns["path"] or not columns["speaker"]:
-        refuse(where, "name a path and a speaker", f"path {columns['path']!r}, speaker {columns['speaker']!r}")
+    if not columns["path"] or not columns[label]:
+        refuse(where, f"name a path and a {label}", f"path {columns['path']!r}, {label} {columns[label]!r}")
     channel = columns.get("channel", "")
     return Recording(
         path=str(manifest.parent / columns["path"]),
-        speaker=columns["speaker"],
+        speaker=columns.get("speaker", ""),
         name=columns["path"],
         session=columns.get("session") or None,
         start=_seconds(columns.get("start"), f"the start in {where}") or 0.0,
@@ -226,7 +228,7 @@ def _read_folder(folder: Path) -> list[Recording]:
         if file.suffix.lower() not in AUDIO_ENDINGS or len(parts) < 2 or any(p.startswith(".") for p in parts):
             continue
         session = "/".join(parts[1:-1]) or None
-        columns = {"path": "/".join(parts), "speaker": parts[0], "session": session or ""}
+        columns = {"path": "/".join(parts), "speaker": parts[0], "label": parts[0], "session": session or ""}
         recordings.append(Recording(str(file), parts[0], "/".join(parts), session, columns=columns))
     if not recordings:
         refuse(

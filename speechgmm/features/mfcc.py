@@ -1,4 +1,4 @@
-"""The front end: mel-frequency cepstra through librosa, as one frozen, callable value.
+"""The front end: mel-frequency cepstra, or mel bands, through librosa, as one frozen, callable value.
 
 Seconds and hertz outside; axes are swapped to (frames, dimensions) here and nowhere else. Symbols: N frames,
 D dimensions.
@@ -45,6 +45,8 @@ class MFCC:
     ----------
     sample_rate : int
         Hz. Recordings of a higher rate are resampled, of a lower one refused.
+    kind : str
+        "mfcc": cepstra. "mel": the logarithms of the mel bands as they are; `n_mfcc` then does not matter.
     n_mfcc : int
         Cepstra, the zeroth (level) included. Keep it below `n_mels`: variance normalization blows up the noise of
         the last ones.
@@ -85,6 +87,7 @@ class MFCC:
     """
 
     sample_rate: int = 16000
+    kind: str = "mfcc"
     n_mfcc: int = 20
     n_mels: int | None = None
     fmin: float | None = None
@@ -108,6 +111,7 @@ class MFCC:
         for name, default in filled.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, default)
+        checks.choice(self.kind, "kind", ("mfcc", "mel"))
         checks.integer(self.n_mels, "n_mels", minimum=2)
         checks.integer(self.n_mfcc, "n_mfcc", minimum=1, maximum=self.n_mels, advice="It is at most n_mels.")
         checks.number(self.fmin, "fmin", minimum=0.0, unit=" Hz")
@@ -126,36 +130,10 @@ class MFCC:
             kind = {"i": int, "f": float, "s": str}[str(f.type)[0]]
             object.__setattr__(self, f.name, kind(getattr(self, f.name)))
 
-    @classmethod
-    def sound(cls, sample_rate: int = 16000) -> Self:
-        """Return a front end for sounds of any kind: every frame counts, silent ones too, and levels are kept.
-
-        40 mel bands from 20 Hz on, 20 cepstra with deltas and double deltas, no speech detection, no normalization.
-
-        Parameters
-        ----------
-        sample_rate : int
-            Hz, from 8000 on.
-
-        Examples
-        --------
-        >>> MFCC.sound(8000).speech
-        'none'
-        """
-        return cls(
-            sample_rate=sample_rate,
-            n_mfcc=20,
-            n_mels=40,
-            fmin=20.0,
-            speech="none",
-            silence=-200.0,
-            normalization="none",
-        )
-
     @property
     def n_dimensions(self) -> int:
-        """D: cepstra and their deltas."""
-        return self.n_mfcc * (self.deltas + 1)
+        """D: cepstra (or mel bands) and their deltas."""
+        return (self.n_mfcc if self.kind == "mfcc" else int(self.n_mels or 0)) * (self.deltas + 1)
 
     @property
     def fingerprint(self) -> str:
@@ -187,12 +165,12 @@ class MFCC:
         """
         samples = audio.check_signal(np.asarray(signal), what)
         self._enough(len(samples) / self.sample_rate, max(self.win_length, self.min_speech), what, "of sound")
-        cepstra, level = self._cepstra(samples)
+        static, level = self._static(samples)
         speech = activity.speech_frames(level, self.speech, silence=self.silence)
         found = f"of speech in {len(samples) / self.sample_rate:.2f} s of sound, its loudest frame at"
         least = max(self.hop_length, self.min_speech)  # one frame, whatever is asked for
         self._enough(speech.sum() * self.hop_length, least, what, f"{found} {level.max():.0f} dB")
-        return normalize.normalize(add_deltas(cepstra, self.deltas, self.delta_width)[speech], self.normalization)
+        return normalize.normalize(add_deltas(static, self.deltas, self.delta_width)[speech], self.normalization)
 
     def from_signal(self, signal: audio.Signal, *, what: str = "the signal") -> Array:
         """Return the features (N, D) of a signal of this rate or a higher one."""
@@ -240,8 +218,8 @@ class MFCC:
                 error=TooLittleSpeech,
             )
 
-    def _cepstra(self, samples: Array) -> tuple[Array, Array]:
-        """Return cepstra (N, n_mfcc) and the level of each frame (N,) in dB relative to full scale."""
+    def _static(self, samples: Array) -> tuple[Array, Array]:
+        """Return cepstra or mel bands (N, .) and the level of each frame (N,) in dB relative to full scale."""
         import librosa
 
         size, window, hop = self._window
@@ -255,8 +233,9 @@ class MFCC:
         )
         power = spectrum.real**2 + spectrum.imag**2
         mel = np.maximum(_mel_bands(self.sample_rate, size, self.n_mels, self.fmin, self.fmax) @ power, _FLOOR)
-        cepstra = librosa.feature.mfcc(S=np.log(mel), n_mfcc=self.n_mfcc)
-        return np.ascontiguousarray(cepstra.T, dtype=np.float32), _levels(y, window, hop)
+        bands = np.log(mel)
+        static = bands if self.kind == "mel" else librosa.feature.mfcc(S=bands, n_mfcc=self.n_mfcc)
+        return np.ascontiguousarray(static.T, dtype=np.float32), _levels(y, window, hop)
 
     def _dithered(self, samples: Array) -> Array:
         if not self.dither:

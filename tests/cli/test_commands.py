@@ -352,7 +352,9 @@ def test_features_of_a_model(made, tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "f.npz"]
 
 
-@pytest.mark.parametrize(("preset", "frontend"), [("speech", MFCC()), ("sound", MFCC.sound(16000))])
+@pytest.mark.parametrize(
+    ("preset", "frontend"), [("speech", MFCC()), ("sound", speechgmm.features.preset("sound", 16000))]
+)
 def test_features_of_a_preset(tmp_path, preset, frontend):
     shown = run("features", RMS, "--preset", preset, "-o", tmp_path / "f.npz")
     with np.load(tmp_path / "f.npz") as held:

@@ -1,14 +1,13 @@
 """Features written to a file, the front end for sounds of any kind, and lists of files."""
 
 import json
-from dataclasses import asdict
 
 import numpy as np
 import pytest
 import soundfile
 
 from speechgmm.errors import InvalidInput
-from speechgmm.features import MFCC, Corpus, common_rate, write_features
+from speechgmm.features import MFCC, Corpus, common_rate, preset, write_features
 from speechgmm.parallel import threads
 
 
@@ -22,7 +21,7 @@ def noises(tmp_path):
 
 
 def test_numpy_reads_what_was_written(noises, tmp_path):
-    frontend, done = MFCC.sound(8000), []
+    frontend, done = preset("sound", 8000), []
     corpus = Corpus.from_files(noises)
     written = write_features(frontend, corpus, tmp_path / "any name", mapper=threads(2), on_progress=done.append)
     assert done == [1, 2, 3]
@@ -55,27 +54,7 @@ def test_nothing_is_left_behind_by_a_refusal(tmp_path, names, words):
 
 def test_a_place_that_cannot_be_written_to(noises, tmp_path):
     with pytest.raises(InvalidInput, match="name a file that can be written"):
-        write_features(MFCC.sound(8000), Corpus.from_files(noises), tmp_path / "no" / "f.npz")
-
-
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000])
-def test_the_front_end_for_sounds_keeps_every_frame_and_the_level(rate):
-    frontend = MFCC.sound(rate)
-    assert asdict(frontend) == asdict(MFCC(sample_rate=rate)) | {
-        "n_mfcc": 20,
-        "n_mels": 40,
-        "fmin": 20.0,
-        "speech": "none",
-        "silence": -200.0,
-        "normalization": "none",
-    }
-    noise = 0.1 * np.random.default_rng(0).standard_normal(rate).astype(np.float32)
-    half_silent = np.concatenate([noise, np.zeros_like(noise)])
-    features = frontend(half_silent)
-    window, hop = (round(s * rate) for s in (frontend.win_length, frontend.hop_length))
-    assert features.shape == (1 + (len(half_silent) - window) // hop, 60)
-    assert features[:90, 0].mean() > features[-90:, 0].mean() + 10
-    assert frontend.fingerprint != MFCC(sample_rate=rate).fingerprint
+        write_features(preset("sound", 8000), Corpus.from_files(noises), tmp_path / "no" / "f.npz")
 
 
 def test_files_are_named_as_given():

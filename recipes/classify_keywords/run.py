@@ -1,0 +1,38 @@
+"""Five prompted words on the telephone, callers disjoint (WUW Corpus II).
+
+Every second caller, in order of name, trains; the others are tested.
+
+    python recipes/classify_keywords/run.py [--data DIR] [--picture OUT.png]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+RECIPE = Path(__file__).resolve().parent
+sys.path.insert(0, str(RECIPE.parent))
+
+import classifying  # noqa: E402
+
+import speechgmm  # noqa: E402
+from speechgmm.estimators import Classification, evaluate_classifier, labels_of  # noqa: E402
+
+WORDS = ["Onword", "Operator", "ThinkEngine", "Voyager", "Wildfire"]
+
+
+def run(manifest: Path) -> Mapping[str, Classification]:
+    """Return what was decided of the words of callers who were never heard before."""
+    corpus = speechgmm.read_corpus(manifest).where(text=WORDS)
+    train, test = corpus.where(speaker=corpus.speakers[::2]), corpus.where(speaker=corpus.speakers[1::2])
+    callers = [r.speaker for r in train]
+    made = speechgmm.train_classifier(train, labels_of(train, "text"), groups=callers, folds=2).classifier
+    result = evaluate_classifier(made, test, labels_of(test, "text"), groups=[r.speaker for r in test])
+    return {"unknown callers": result}
+
+
+if __name__ == "__main__":
+    given = classifying.arguments(__doc__)
+    manifest = classifying.manifest(RECIPE.parent / "verify_telephone", given, given.data)
+    classifying.show(RECIPE, run(manifest), given.picture)

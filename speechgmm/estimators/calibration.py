@@ -1,0 +1,156 @@
+"""Scores of classes -> posteriors that mean what they say, and the rejection of what belongs to no class.
+
+N. Brümmer and D. A. van Leeuwen, "On calibration of language recognition scores", Odyssey 2006, eq. 12: the log
+likelihood of class c is taken to be ``scale * score_c + offset_c``; one scale and C offsets are fitted to scores of
+recordings that the mixtures were not trained on. Symbols: N frames, U recordings, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.checks import number
+from speechgmm.estimators.utterances import summed
+
+Array = NDArray[Any]
+
+__all__ = ["Calibration", "FileScores", "Rejection", "file_scores", "fit_calibration", "fit_rejection"]
+
+
+@dataclass(frozen=True, eq=False)
+class FileScores:
+    """What the frames of recordings say together, in nats a frame.
+
+    Parameters
+    ----------
+    classes : ndarray, shape (U, C)
+        The mean log density under each class.
+    evidence : ndarray, shape (U, 3)
+        For the likeliest class: its mean log density, its lead over a mixture of all classes for every frame anew,
+        and its lead over the class that is best for each frame.
+    """
+
+    classes: Array
+    evidence: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Log posterior of class c = scale * score_c + offset_c + a constant, for equal priors."""
+
+    scale: float
+    offsets: Array
+
+    def log_posteriors(self, scores: Array) -> Array:
+        """Return the log posteriors (U, C) of mean log densities (U, C)."""
+        from scipy.special import log_softmax
+
+        result: Array = log_softmax(self.scale * scores + self.offsets, axis=1)
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Rejection:
+    """How much a recording looks like one of the classes at all: a line through its evidence.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (3,)
+    known, foreign : ndarray
+        The values, sorted, of held-out recordings of the classes, and of classes that were left out in turn.
+    """
+
+    weights: Array
+    known: Array
+    foreign: Array
+
+    def values(self, evidence: Array) -> Array:
+        """Return a number for each recording (U, 3): the higher, the less foreign."""
+        result: Array = evidence @ self.weights
+        return result
+
+    def threshold(self, far: float) -> float:
+        """Return the value that foreign sounds reach at the rate `far`.
+
+        Raises
+        ------
+        InvalidInput
+            If the rate is not between 0 and 1.
+        """
+        return float(np.quantile(self.foreign, 1 - number(far, "far", minimum=0.0, maximum=1.0)))
+
+    def kept(self, far: float) -> float:
+        """Return the share of held-out recordings of the classes that are kept at this rate."""
+        return float((self.known >= self.threshold(far)).mean())
+
+
+def file_scores(densities: Array, lengths: Array) -> FileScores:
+    """Return the scores of recordings.
+
+    Parameters
+    ----------
+    densities : ndarray, shape (N, C)
+        The log density of each frame under each class.
+    lengths : ndarray, shape (U,)
+        Frames of each recording.
+    """
+    from scipy.special import logsumexp
+
+    n = lengths[:, None]
+    classes = summed(densities, lengths) / n
+    any_class = logsumexp(densities, axis=1, keepdims=True) - np.log(densities.shape[1])
+    best = densities.max(axis=1, keepdims=True)
+    others = summed(np.concatenate([any_class, best], axis=1), lengths) / n
+    top = classes.max(axis=1, keepdims=True)
+    return FileScores(classes, np.concatenate([top, top - others], axis=1))
+
+
+def fit_calibration(scores: Array, labels: Array) -> Calibration:
+    """Fit scale and offsets by maximum likelihood, every class weighing the same.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (U, C)
+        Mean log densities of recordings that the mixtures were not trained on.
+    labels : ndarray of int, shape (U,)
+        The place of each one's class. A class that never occurs keeps the offset 0.
+
+    Notes
+    -----
+    Offsets and the logarithm of the scale have a weak prior, a Gaussian of deviation 3 about 0 that counts like one
+    recording, so that scores without a mistake have an answer too.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
+    c = scores.shape[1]
+    counts = np.bincount(labels, minlength=c)
+    weights = 1.0 / counts[labels]
+    truth = np.eye(c)[labels]
+
+    def objective(parameters: Array) -> tuple[float, Array]:
+        scale, offsets = np.exp(parameters[0]), parameters[1:]
+        log_p = log_softmax(scale * scores + offsets, axis=1)
+        error = weights[:, None] * (np.exp(log_p) - truth)
+        prior = parameters / 9 * c / len(labels)  # one recording of an average class
+        gradient = np.concatenate([[scale * (error * scores).sum()], error.sum(axis=0)]) + prior
+        return float(-(weights * log_p[np.arange(len(labels)), labels]).sum() + 0.5 * (prior @ parameters)), gradient
+
+    found = minimize(objective, np.zeros(1 + c), jac=True, method="BFGS", options={"gtol": 1e-7}).x
+    return Calibration(float(np.exp(found[0])), found[1:] - found[1:].mean())
+
+
+def fit_rejection(known: Array, foreign: Array) -> Rejection:
+    """Fit the line that tells recordings of the classes (U, 3) from others (V, 3), by logistic regression."""
+    from sklearn.linear_model import LogisticRegression
+
+    evidence = np.concatenate([known, foreign])
+    deviations = evidence.std(axis=0) + 1e-12
+    labels = np.repeat([1, 0], [len(known), len(foreign)])
+    line = LogisticRegression(class_weight="balanced").fit(evidence / deviations, labels)
+    weights = line.coef_[0] / deviations
+    return Rejection(weights, np.sort(known @ weights), np.sort(foreign @ weights))

@@ -1,0 +1,105 @@
+"""MFCCTransformer: sounds -> matrices of features, or one row of statistics a file, inside scikit-learn pipelines.
+
+Symbols: N frames, D dimensions, U sounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from speechgmm.checks import choice
+from speechgmm.estimators.sounds import Features, Sound, frontend_for, listed, map_sounds
+from speechgmm.features import MFCC
+from speechgmm.parallel import threads
+
+Array = NDArray[Any]
+
+__all__ = ["MFCCTransformer"]
+
+_OUTPUTS = ("matrices", "statistics")
+
+
+class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Features of sounds by an `MFCC` front end.
+
+    Parameters
+    ----------
+    frontend : MFCC or str
+        Or the name of a preset ("speech", "sound"), at the lowest rate of the sounds that it is fitted to. In a grid
+        search, give a list of front ends.
+    output : str
+        "matrices": a list of U matrices (N, D), for `GMMClassifier`. "statistics": one row a sound, the mean and the
+        deviation of each feature over its frames, shape (U, 2 D), for any model of scikit-learn.
+    n_threads : int, optional
+        Default: all cores. Results do not depend on it.
+
+    Attributes
+    ----------
+    frontend_ : MFCC
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.svm import SVC
+    >>> pipeline = make_pipeline(MFCCTransformer("sound", output="statistics"), SVC())
+    """
+
+    def __init__(
+        self, frontend: MFCC | str = "speech", *, output: str = "matrices", n_threads: int | None = None
+    ) -> None:
+        self.frontend = frontend
+        self.output = output
+        self.n_threads = n_threads
+
+    def fit(self, X: Sequence[Sound], y: Any = None) -> Self:
+        """Choose the front end's rate; nothing is learned.
+
+        Parameters
+        ----------
+        X : sequence of paths, signals or recordings
+        y : ignored
+
+        Raises
+        ------
+        InvalidInput
+            If a setting is out of range, or no sound can be opened.
+        """
+        choice(self.output, "output", _OUTPUTS)
+        sounds = listed(X)
+        self.frontend_ = frontend_for(sounds, self.frontend) if isinstance(self.frontend, str) else self.frontend
+        return self
+
+    def transform(self, X: Sequence[Sound]) -> list[Array] | Array:
+        """Return matrices, or rows of statistics; the first bad sound is an error.
+
+        Raises
+        ------
+        SpeechGMMError
+            What the front end refuses.
+        """
+        check_is_fitted(self)
+
+        def frames(f: Features) -> Array:
+            if f.frames is None:
+                raise f.error or ValueError(f.name)
+            return f.frames
+
+        matrices = list(map_sounds(frames, self.frontend_, listed(X), mapper=threads(self.n_threads)))
+        if self.output == "matrices":
+            return matrices
+        wide = (m.astype(np.float64) for m in matrices)
+        return np.stack([np.concatenate([m.mean(axis=0), m.std(axis=0)]) for m in wide])
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return names of the columns, of statistics or of the matrices."""
+        check_is_fitted(self)
+        names = [f"mfcc{i}" for i in range(self.frontend_.n_dimensions)]
+        if self.output == "statistics":
+            names = [f"{name}_{what}" for what in ("mean", "deviation") for name in names]
+        return np.array(names, dtype=object)

@@ -1,0 +1,66 @@
+"""Front ends by name: every setting of them is a field of the `MFCC` that comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+
+from speechgmm.checks import choice, integer
+from speechgmm.features.mfcc import MFCC
+
+__all__ = ["PRESETS", "preset"]
+
+
+def _speech(rate: int) -> MFCC:
+    return MFCC(sample_rate=rate)
+
+
+def _sound(rate: int) -> MFCC:
+    return MFCC(
+        sample_rate=rate,
+        n_mels=40,
+        fmin=20.0,
+        win_length=0.040,
+        hop_length=0.020,
+        preemphasis=0.0,
+        deltas=1,
+        speech="none",
+        silence=-200.0,
+        normalization="none",
+    )
+
+
+PRESETS = MappingProxyType[str, Callable[[int], MFCC]]({"speech": _speech, "sound": _sound})
+
+
+def preset(name: str, sample_rate: int = 16000) -> MFCC:
+    """Return the front end of this name.
+
+    Parameters
+    ----------
+    name : str
+        "speech": the defaults of `MFCC`. Frames without speech are left out, and the channel is normalized away.
+        "sound": for sounds of any kind. Every frame counts, silent ones too, for when a sound stops tells what it is;
+        levels and spectra are kept as they are; 40 mel bands from 20 Hz to 0.475 of the rate, windows of 40 ms every
+        20 ms, 20 cepstra with deltas.
+    sample_rate : int
+        Hz, from 8000 to 48000. The bands follow from it.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such preset, or the rate is out of range.
+
+    Examples
+    --------
+    >>> preset("sound", 44100).fmax
+    20947.5
+
+    A variant, with the logarithms of the mel bands instead of cepstra:
+
+    >>> import dataclasses
+    >>> dataclasses.replace(preset("sound"), kind="mel").n_dimensions
+    80
+    """
+    rate = integer(sample_rate, "sample_rate", minimum=8000, maximum=48000, advice="It is in Hz.")
+    return PRESETS[choice(name, "preset", PRESETS)](rate)

@@ -1,0 +1,121 @@
+"""classify train, predict and evaluate: tables, JSON, files, and what they refuse."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from speechgmm.estimators import load_classifier, train_classifier
+from speechgmm.estimators.audio_training import SETTINGS
+from speechgmm.features import preset, read_corpus
+from tests.cli.running import run
+from tests.estimators.conftest import KINDS, sound
+from tests.sounds import cut, write
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three kinds of eight sounds each, in a folder a kind, and a manifest with folds and sources."""
+    root = tmp_path_factory.mktemp("labeled")
+    rows = []
+    for kind in KINDS[1:]:
+        for i in range(8):
+            write(root / kind / f"{i}.wav", sound(kind, i), 8000)
+            rows.append({"path": f"{kind}/{i}.wav", "kind": kind, "fold": i % 2, "speaker": f"m{i % 4}"})
+    with (root / "m.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return root
+
+
+FAST = ("--components", 4, "--preset", "sound")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    path = folder / "m.sgmm"
+    assert run("classify", "train", folder, "-o", path, *FAST).status == 0
+    return path
+
+
+def test_train_tells_what_it_made(folder, tmp_path):
+    told = run("classify", "train", folder, "-o", tmp_path / "m", *FAST, "--json")
+    assert told.status == 0
+    document = told.document
+    assert (document["type"], document["labels"], document["calibrated"]) == ("AudioClassifier", list(KINDS[1:]), True)
+    assert document["frontend"]["speech"] == "none"
+    assert document["info"]["data"]["sounds"] == dict.fromkeys(KINDS[1:], 8)
+    corpus = read_corpus(folder)
+    settings = type(SETTINGS)(n_components=4, relevance=4.0, max_iterations=2)
+    labels = [r.speaker for r in corpus]
+    called = train_classifier(corpus, labels, frontend=preset("sound", 8000), settings=settings).classifier
+    assert called.fingerprint == document["fingerprint"] == load_classifier(tmp_path / "m").fingerprint
+    shown = run("info", tmp_path / "m")
+    assert "click (8), noise (8), tone (8)" in shown.out
+    assert run("info", tmp_path / "m", "--json").document["type"] == "AudioClassifier"
+    assert max(map(len, shown.out.splitlines())) <= 80
+
+
+def test_predict_gives_labels_and_posteriors(folder, model):
+    files = [folder / kind / "0.wav" for kind in KINDS[1:]]
+    told = run("classify", "predict", model, *files, "--top", 2, "--json").document
+    assert told["calibrated"] is True
+    assert [f["label"] for f in told["files"]] == list(KINDS[1:])
+    assert [f["file"] for f in told["files"]] == [str(f) for f in files]
+    assert [len(f["candidates"]) for f in told["files"]] == [2, 2, 2]
+    assert {"label", "posterior"} <= set(told["files"][0]["candidates"][0])
+    shown = run("classify", "predict", model, "--manifest", folder / "m.csv", "--where", "kind=tone")
+    assert [row[:2] for row in shown.rows] == [[f"tone/{i}.wav", "tone"] for i in range(8)]
+    strange = write(folder.parent / "chirp.wav", sound("chirp", 0), 8000)
+    told = run("classify", "predict", model, strange, "--far", 0, "--json").document
+    assert (told["files"][0]["status"], told["files"][0]["label"]) == ("unknown", None)
+    assert run("classify", "predict", model, strange, "--far", 0).rows[0][1] == "unknown"
+
+
+def test_evaluate_by_a_model_and_by_folds(folder, model, tmp_path):
+    by_model = run("classify", "evaluate", folder / "m.csv", "--label", "kind", "--model", model, "--json").document
+    assert (by_model["files"], by_model["accuracy"], by_model["groups"]) == (24, 1.0, 4)
+    assert np.array(by_model["confusion"]).tolist() == (8 * np.eye(3, dtype=int)).tolist()
+    picture = tmp_path / "c.png"
+    options = ("--label", "kind", "--folds", "fold", *FAST, "--picture", picture)
+    by_folds = run("classify", "evaluate", folder / "m.csv", *options)
+    assert by_folds.status == 0
+    assert "over speakers" in by_folds.out or "over files" in by_folds.out
+    assert [row[0] for row in by_folds.rows] == list(KINDS[1:])
+    assert picture.stat().st_size > 10_000
+    told = run(
+        "classify", "evaluate", folder / "m.csv", "--label", "kind", "--folds", "fold", *FAST, "--alone", "--json"
+    )
+    low, high = told.document["interval"]
+    assert 0.8 < low <= told.document["accuracy"] <= high
+
+
+def test_one_bad_file_is_reported_and_the_others_are_kept(folder, model, tmp_path):
+    bad = cut(write(tmp_path / "cut.flac", sound("tone", 0), 8000), 0.4)
+    told = run("classify", "predict", model, bad, folder / "tone" / "0.wav", "--json")
+    assert told.status == 1
+    assert [f["label"] for f in told.document["files"]] == [None, "tone"]
+    assert told.document["files"][0]["status"] == "error"
+    assert told.err.count("\n") == 1
+    assert "cut.flac" in told.err
+
+
+def test_what_is_refused(folder, model, tmp_path):
+    manifest, output = folder / "m.csv", tmp_path / "m"
+    run("classify", "train", manifest, "-o", output).refused("have the column label", "path, kind, fold, speaker")
+    run("classify", "train", manifest, "-o", output, "--label", "word").refused("have the column word")
+    run("classify", "train", folder, "-o", output, "--label", "word").refused("the label must name a column", "'word'")
+    where = ("--where", "kind=tone")
+    run("classify", "train", manifest, "-o", output, "--label", "kind", *where, *FAST).refused("at least two classes")
+    (tmp_path / "empty").mkdir()
+    run("classify", "train", tmp_path / "empty", "-o", output).refused("one subfolder")
+    run("classify", "evaluate", manifest, "--label", "fold", "--model", model).refused(
+        "'0'", "Choose rows with --where"
+    )
+    run("classify", "evaluate", manifest, "--label", "kind", "--folds", "part").refused("the column 'part'")
+    run("classify", "predict", manifest, folder / "tone" / "0.wav").refused("be a speechgmm file")
+    run("classify", "predict", model).misused("give files, or --manifest")
+    run("classify", "predict", model, "a.wav", "--where", "a=b").misused("give files, or --manifest")
+    run("classify", "evaluate", manifest, "--label", "kind").misused("give --model")
+    run("classify", "evaluate", manifest, "--folds", "fold", "--model", model).misused("give --model")

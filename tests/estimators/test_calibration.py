@@ -1,0 +1,80 @@
+"""Calibration and folds by themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from speechgmm.estimators.calibration import file_scores, fit_calibration, fit_rejection
+from speechgmm.estimators.holdout import assign_folds
+
+
+def test_calibration_finds_the_scale_and_offsets_that_made_the_scores() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(4, size=8000)
+    x = rng.normal(size=(8000, 4))
+    x[np.arange(8000), truth] += 1.0  # unit-variance Gaussians: the log-likelihood ratio of class c is x_c
+    offsets = np.array([0.5, -0.5, 1.0, -1.0])
+    found = fit_calibration((x - offsets) / 3, truth)
+    assert found.scale == pytest.approx(3.0, rel=0.06)
+    np.testing.assert_allclose(found.offsets, offsets, atol=0.12)
+    np.testing.assert_allclose(np.exp(found.log_posteriors(x)).sum(axis=1), 1.0)
+
+
+def test_calibration_has_an_answer_without_mistakes_and_for_classes_that_never_occur() -> None:
+    scores = np.array([[1.0, 0.0, 0.2], [0.9, 0.1, 0.0], [0.0, 1.0, 0.1], [0.2, 1.0, 0.0]])
+    found = fit_calibration(scores, np.array([0, 0, 1, 1]))
+    assert 1 < found.scale < 1e6
+    assert np.isfinite(found.offsets).all()
+    assert (found.log_posteriors(scores)[:, :2].argmax(axis=1) == [0, 0, 1, 1]).all()
+
+
+def test_classes_weigh_the_same_however_many_recordings_they_have() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.integers(3, size=300)
+    scores = rng.normal(size=(300, 3)) + np.eye(3)[truth]
+    more = np.concatenate([np.arange(300), *[np.flatnonzero(truth == 1)] * 4])
+    one, other = fit_calibration(scores, truth), fit_calibration(scores[more], truth[more])
+    assert other.scale == pytest.approx(one.scale, rel=0.01)
+    np.testing.assert_allclose(other.offsets, one.offsets, atol=0.01)
+
+
+def test_evidence_by_its_definition() -> None:
+    rng = np.random.default_rng(2)
+    densities, lengths = rng.normal(size=(9, 3)), np.array([4, 5])
+    found = file_scores(densities, lengths)
+    for i, part in enumerate((densities[:4], densities[4:])):
+        means = part.mean(axis=0)
+        np.testing.assert_allclose(found.classes[i], means)
+        mixed = np.log(np.exp(part).mean(axis=1)).mean()
+        expected = [means.max(), means.max() - mixed, means.max() - part.max(axis=1).mean()]
+        np.testing.assert_allclose(found.evidence[i], expected)
+
+
+def test_rejection_tells_apart_what_differs_in_any_unit() -> None:
+    rng = np.random.default_rng(3)
+    known, foreign = rng.normal([2.0, 0.0, 0.0], size=(400, 3)), rng.normal(size=(400, 3))
+    scale = np.array([1.0, 1e-3, 1e3])
+    found = fit_rejection(known * scale, foreign * scale)
+    assert found.kept(0.1) == pytest.approx(0.76, abs=0.05)  # 1 - Phi(1.28 - 2)
+    assert (found.values(foreign * scale) >= found.threshold(0.1)).mean() == pytest.approx(0.1, abs=0.005)
+
+
+def test_folds_hold_whole_groups_out_and_do_not_depend_on_order() -> None:
+    names = [f"f{i:02}" for i in range(24)]
+    codes = np.arange(24) % 2
+    groups = [f"g{i // 4}" for i in range(24)]
+    fold = assign_folds(names, codes, groups, 3)
+    assert {len({fold[i] for i in range(24) if groups[i] == g}) for g in groups} == {1}
+    assert np.bincount(fold).tolist() == [8, 8, 8]
+    order = np.random.default_rng(0).permutation(24)
+    again = assign_folds([names[i] for i in order], codes[order], [groups[i] for i in order], 3)
+    np.testing.assert_array_equal(again, fold[order])
+    assert (assign_folds(names, codes, groups, 0) == -1).all()
+
+
+def test_a_class_with_one_group_is_always_trained_on() -> None:
+    codes = np.array([0, 0, 0, 1, 1, 1])
+    fold = assign_folds(list("abcdef"), codes, ["x", "y", "z", "s", "s", "s"], 2)
+    assert (fold[codes == 1] == -1).all()
+    assert sorted(fold[codes == 0]) == [0, 0, 1]
