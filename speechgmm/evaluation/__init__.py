@@ -1,49 +1,52 @@
 """How good a system is: lists of trials, their scores, and the numbers that sum them up.
 
 A *trial* asks whether a test recording is spoken by an enrolled speaker; its label is 1 (target), 0 (nontarget) or
--1 (not known). `trials` reads and writes lists of trials and tables of scores, and joins the two. `metrics` turns
-labeled scores into error rates, detection costs and information losses. Nothing here knows of sound or of mixtures:
-the scores of any other system are evaluated in the same way.
+-1 (not known). `trials` holds lists of trials and tables of scores and joins the two, `files` reads and writes
+them. `metrics` turns labeled scores into error rates, detection costs and information losses, `identification` into
+rates of searches, `intervals` says how far to trust these, and `evaluate` does all of it. Nothing here knows
+of sound or of mixtures: the scores of any other system are evaluated in the same way.
 """
 
-from speechgmm.evaluation.metrics import (
-    Evaluation,
-    Hull,
-    Roc,
-    actual_dcf,
-    cllr,
-    eer,
-    evaluate,
-    identification_rate,
-    min_cllr,
-    min_dcf,
-    roc_hull,
-    roc_points,
-)
-from speechgmm.evaluation.trials import (
-    Scores,
-    Trials,
-    join,
-    read_scores,
-    read_trials,
-    write_scores,
-    write_trials,
-)
+from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
+from speechgmm.evaluation.duration import DurationBin, error_by_duration
+from speechgmm.evaluation.files import read_scores, read_trials, write_scores, write_trials
+from speechgmm.evaluation.fuse import Fusion, fit_fusion
+from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, identification_rate, open_set_rate
+from speechgmm.evaluation.intervals import Interval, bootstrap
+from speechgmm.evaluation.metrics import NIST, Application, actual_dcf, cllr, eer, min_cllr, min_dcf
+from speechgmm.evaluation.roc import Hull, Roc, det_points, roc_hull, roc_points
+from speechgmm.evaluation.summary import Evaluation, evaluate
+from speechgmm.evaluation.trials import Scores, Trials, join
 
 __all__ = [
+    "NIST",
+    "Application",
+    "ConfusionMatrix",
+    "DurationBin",
     "Evaluation",
+    "Fusion",
     "Hull",
+    "Interval",
+    "OpenSet",
     "Roc",
     "Scores",
     "Trials",
     "actual_dcf",
+    "bootstrap",
     "cllr",
+    "closed_set_confusion",
+    "cmc",
+    "confusion_matrix",
+    "det_points",
     "eer",
+    "error_by_duration",
     "evaluate",
+    "fit_fusion",
     "identification_rate",
     "join",
     "min_cllr",
     "min_dcf",
+    "open_set_rate",
     "read_scores",
     "read_trials",
     "roc_hull",

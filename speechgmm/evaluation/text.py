@@ -6,6 +6,7 @@ Lines are counted from 1. Files are UTF-8, written beside their place and rename
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import uuid
@@ -13,9 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from speechgmm import checks
 
 PathLike = str | os.PathLike[str]
+
+TYPES = {"score": np.float64, "target": np.int8, "enroll_seconds": np.float64, "test_seconds": np.float64}
+"""The columns of a table of scores that hold numbers."""
 
 
 def rows(path: PathLike, what: str, separator: str | None) -> tuple[list[int], list[list[str]]]:
@@ -36,19 +42,14 @@ def refuse_line(path: PathLike, number: int, rule: str, found: object) -> NoRetu
     checks.refuse(f"{os.fspath(path)}, line {number},", rule, found)
 
 
+def is_text(name: str) -> bool:
+    """Whether a column of a table of scores holds text."""
+    return name not in TYPES
+
+
 def parse(path: PathLike, numbers: Sequence[int], name: str, fields: Sequence[str]) -> list[Any]:
     """Return the values of the column `name`, or refuse the first line that holds none."""
-    convert: Callable[[str], Any]
-    if name == "target":
-        convert, rule = {"1": 1, "0": 0, "": -1}.__getitem__, "be 1, 0 or empty"
-    elif name == "score":
-        convert, rule = _number, "be a finite number"
-    elif name.endswith("_seconds"):
-        convert, rule = _seconds, "be a finite number of seconds, at least 0, or empty"
-    elif name in ("speaker", "test"):
-        convert, rule = _name, "not be empty"
-    else:
-        return list(fields)
+    convert, rule = _COLUMNS.get(name, (str, ""))
     values = []
     for number, field in zip(numbers, fields, strict=True):
         try:
@@ -56,6 +57,12 @@ def parse(path: PathLike, numbers: Sequence[int], name: str, fields: Sequence[st
         except (ValueError, KeyError):
             checks.refuse(f"{os.fspath(path)}, line {number}: {name}", rule, repr(field))
     return values
+
+
+def values_of(name: str, fields: Sequence[str]) -> list[Any]:
+    """Return the values of the column `name`; ValueError or KeyError if a field holds none."""
+    convert, _ = _COLUMNS.get(name, (str, ""))
+    return [convert(field) for field in fields]
 
 
 def render(name: str, values: list[Any]) -> list[str]:
@@ -81,14 +88,16 @@ def read(path: PathLike) -> bytes:
 
 def write(lines: Iterable[str], path: PathLike) -> None:
     """Write lines, which bring their line ends with them."""
+    content = io.BytesIO()
     try:
-        content = "".join(lines).encode("utf-8")
+        for line in lines:
+            content.write(line.encode("utf-8"))
     except UnicodeEncodeError as error:
         checks.refuse("names in a text file", "be valid Unicode", f"this: {error}")
-    replace(content, path)
+    replace(content.getbuffer(), path)
 
 
-def replace(content: bytes, path: PathLike) -> None:
+def replace(content: bytes | memoryview, path: PathLike) -> None:
     """Write beside `path`, then rename."""
     beside = Path(path).parent / f".{uuid.uuid4().hex}.tmp"
     try:
@@ -119,3 +128,16 @@ def _name(field: str) -> str:
     if not field:
         raise ValueError(field)
     return field
+
+
+_LABELS = {"1": 1, "0": 0, "": -1}
+_LENGTH = "be a finite number of seconds, at least 0, or empty"
+_COLUMNS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "speaker": (_name, "not be empty"),
+    "test": (_name, "not be empty"),
+    "score": (_number, "be a finite number"),
+    "target": (_LABELS.__getitem__, "be 1, 0 or empty"),
+    "enroll_seconds": (_seconds, _LENGTH),
+    "test_seconds": (_seconds, _LENGTH),
+}
+"""How a field of each column becomes a value, and the rule that it obeys; the fields of other columns are text."""

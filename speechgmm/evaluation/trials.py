@@ -1,30 +1,22 @@
-"""Trials and scores as tables: read, write, join, validate.
+"""Trials and scores as tables: validate, join.
 
 A trial is a pair (speaker, test): is the test spoken by the enrolled speaker? Its label, `target`, is 1 for yes,
 0 for no, -1 where nobody knows. T stands for the number of rows of a table; each pair occurs once in it.
-
-Two text formats of trials are in common use: `label enroll test` with the label 1 or 0 (VoxCeleb, Nagrani et al.
-2017) and `enroll test target|nontarget` (Kaldi, Povey et al. 2011). Scores are tab-separated with a header, or the
-same columns as arrays in a `.npz` file.
 """
 
 from __future__ import annotations
 
-import io
-import os
-import zipfile
-import zlib
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from speechgmm import checks
-from speechgmm.errors import InvalidInput
-from speechgmm.evaluation import text
-from speechgmm.evaluation.text import PathLike
+from speechgmm.evaluation.names import Index, index_names, repeated
+
+__all__ = ["Scores", "Trials", "check_labels", "columns", "join", "name_pair", "rows_of"]
 
 Names = NDArray[np.str_]
 Labels = NDArray[np.int8]
@@ -59,6 +51,16 @@ class Trials:
 
     def __post_init__(self) -> None:
         _freeze(self, "trials")
+
+    @cached_property
+    def speakers(self) -> Index:
+        """The different enrolled speakers, and which one each row is about."""
+        return index_names(self.speaker)
+
+    @cached_property
+    def tests(self) -> Index:
+        """The different tests, and which one each row is about."""
+        return index_names(self.test)
 
     def __len__(self) -> int:
         """Return the number of trials, T."""
@@ -107,120 +109,19 @@ class Scores:
     def __post_init__(self) -> None:
         _freeze(self, "scores")
 
+    @cached_property
+    def speakers(self) -> Index:
+        """The different enrolled speakers, and which one each row is about."""
+        return index_names(self.speaker)
+
+    @cached_property
+    def tests(self) -> Index:
+        """The different tests, and which one each row is about."""
+        return index_names(self.test)
+
     def __len__(self) -> int:
         """Return the number of scored trials, T."""
         return len(self.speaker)
-
-
-def read_trials(path: PathLike) -> Trials:
-    """Read a list of trials, in the style of VoxCeleb or of Kaldi, whichever fits the whole file.
-
-    Blank lines are ignored. Where both styles fit every line, the file is taken to be Kaldi's.
-
-    Raises
-    ------
-    InvalidInput
-        For a file that cannot be read or is empty, and with the line number for a line of neither style, a line of the
-        other style, or a repeated trial.
-    """
-    numbers, rows = text.rows(path, "a trial", None)
-    for number, row in zip(numbers, rows, strict=True):
-        if len(row) != 3:
-            text.refuse_line(path, number, "hold three fields", f"{len(row)} in {' '.join(row)!r}")
-    labels = {
-        "kaldi": [{"target": 1, "nontarget": 0}.get(row[2]) for row in rows],
-        "voxceleb": [{"1": 1, "0": 0}.get(row[0]) for row in rows],
-    }
-    style = min(labels, key=lambda s: (labels[s].count(None), labels[s][0] is None))
-    if None in labels[style]:
-        first = labels[style].index(None)
-        rule = "read '1|0 enroll test' or 'enroll test target|nontarget', in one style throughout the file"
-        text.refuse_line(path, numbers[first], rule, repr(" ".join(rows[first])))
-    start = 0 if style == "kaldi" else 1
-    speaker, test = ([row[i] for row in rows] for i in (start, start + 1))
-    _refuse_repeated_line(path, numbers, speaker, test)
-    return Trials(speaker=np.array(speaker), test=np.array(test), target=np.array(labels[style], dtype=np.int8))
-
-
-def write_trials(trials: Trials, path: PathLike, *, style: str = "voxceleb") -> None:
-    """Write a list of labeled trials; the file appears whole or not at all.
-
-    Parameters
-    ----------
-    trials : Trials
-    path : path-like
-    style : {"voxceleb", "kaldi"}
-        `label enroll test` or `enroll test target|nontarget`.
-
-    Raises
-    ------
-    InvalidInput
-        For trials without a label, names with spaces, or a place that cannot be written to.
-    """
-    checks.choice(style, "style", ("voxceleb", "kaldi"))
-    unknown = int((trials.target == -1).sum())
-    if unknown:
-        checks.refuse("target", "be 1 or 0 in a file of trials", f"{unknown} of {len(trials)} trials without a label")
-    lines = []
-    for s, t, y in zip(trials.speaker.tolist(), trials.test.tolist(), trials.target.tolist(), strict=True):
-        for name in (s, t):
-            if name.split() != [name]:
-                checks.refuse("names in a file of trials", "be free of spaces and line ends", repr(name))
-        lines.append(f"{y} {s} {t}\n" if style == "voxceleb" else f"{s} {t} {'target' if y else 'nontarget'}\n")
-    text.write(lines, path)
-
-
-def read_scores(path: PathLike) -> Scores:
-    """Read a table of scores: tab-separated text with a header, or arrays where the name ends in `.npz`.
-
-    The columns `speaker test score target` are required, `test_speaker session enroll_seconds test_seconds` optional,
-    in any order; an empty target or length is one that is not known. Blank lines are ignored.
-
-    Raises
-    ------
-    InvalidInput
-        For a file that cannot be read, missing or unknown columns, no rows, and with the line number for a row of the
-        wrong length, a field that is not what its column holds, or a repeated pair.
-    """
-    if os.fspath(path).endswith(".npz"):
-        return _read_arrays(path)
-    numbers, rows = text.rows(path, "a header and a row", "\t")
-    header, numbers, rows = rows[0], numbers[1:], rows[1:]
-    _check_columns(path, header)
-    if not rows:
-        checks.refuse(os.fspath(path), "hold at least one row below the header", "none")
-    for number, row in zip(numbers, rows, strict=True):
-        if len(row) != len(header):
-            text.refuse_line(path, number, f"hold {len(header)} fields divided by tabs, as the header does", len(row))
-    columns = {}
-    for name, texts in zip(header, zip(*rows, strict=True), strict=True):
-        columns[name] = text.parse(path, numbers, name, texts)
-    _refuse_repeated_line(path, numbers, columns["speaker"], columns["test"])
-    return Scores(**{name: np.array(column) for name, column in columns.items()})
-
-
-def write_scores(scores: Scores, path: PathLike) -> None:
-    """Write a table of scores that `read_scores` gives back exactly; the file appears whole or not at all.
-
-    Parameters
-    ----------
-    scores : Scores
-    path : path-like
-        A name ending in `.npz` makes a file of arrays (no pickle); any other name tab-separated text.
-
-    Raises
-    ------
-    InvalidInput
-        For names with tabs or line ends (in text), or a place that cannot be written to.
-    """
-    columns = _columns(scores)
-    if os.fspath(path).endswith(".npz"):
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **columns)  # type: ignore[arg-type]  # text, integers and floats: nothing that would be pickled
-        return text.replace(buffer.getvalue(), path)
-    texts = [text.render(name, column.tolist()) for name, column in columns.items()]
-    lines = ["\t".join(row) + "\n" for row in (tuple(columns), *zip(*texts, strict=True))]
-    return text.write(lines, path)
 
 
 def join(scores: Scores, trials: Trials) -> Scores:
@@ -237,15 +138,45 @@ def join(scores: Scores, trials: Trials) -> Scores:
     >>> join(scores, Trials(["bob"], ["a.wav"], [0])).target
     array([0], dtype=int8)
     """
-    place = {pair: i for i, pair in enumerate(_pairs(scores.speaker, scores.test))}
-    wanted = list(_pairs(trials.speaker, trials.test))
-    missing = [pair for pair in wanted if pair not in place]
-    if missing:
-        found = f"{len(missing)} of {len(wanted)} trials without a score, the first {_pair(missing[0])}"
-        checks.refuse("scores", "hold every trial", found, "Score these trials too, or take them off the list.")
-    rows = np.array([place[pair] for pair in wanted])
-    columns = {name: column[rows] for name, column in _columns(scores).items()}
-    return Scores(**{**columns, "target": trials.target})
+    rows = rows_of(scores, trials, "scores", "hold every trial")
+    taken = {name: column[rows] for name, column in columns(scores).items()}
+    return Scores(**{**taken, "target": trials.target})
+
+
+def rows_of(scores: Scores, trials: Trials | Scores, what: str, rule: str) -> NDArray[np.int64]:
+    """Return the rows of a table that score these trials; refuse `what` must `rule` if one is missing."""
+    speaker, test = (_places(*pair) for pair in ((trials.speakers, scores.speakers), (trials.tests, scores.tests)))
+    size = len(scores.tests.names)
+    keys = scores.speakers.codes.astype(np.int64) * size + scores.tests.codes
+    wanted = np.where((speaker >= 0) & (test >= 0), speaker * size + test, -1)
+    order = np.argsort(keys)
+    rows: NDArray[np.int64] = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    missing = np.flatnonzero(keys[rows] != wanted)
+    if len(missing):
+        first = name_pair(trials, int(missing[0]))
+        found = f"{len(missing)} of {len(trials)} trials without a score, the first {first}"
+        checks.refuse(what, rule, found, "Score these trials too, or take them off the list.")
+    return rows
+
+
+def columns(scores: Scores) -> dict[str, NDArray[Any]]:
+    """Return the columns that are there, in the order of the file format."""
+    every = ((field.name, getattr(scores, field.name)) for field in fields(Scores))
+    return {name: column for name, column in every if column is not None}
+
+
+def name_pair(table: Trials | Scores, row: int) -> str:
+    """Return the names of a row in words."""
+    return f"speaker '{table.speaker[row]}' with test '{table.test[row]}'"
+
+
+def check_labels(scores: Scores) -> None:
+    """Refuse scores of which a label is not known."""
+    unknown = scores.target == -1
+    if unknown.any():
+        first = int(np.argmax(unknown))
+        found = f"{int(unknown.sum())} of {len(scores)} trials without a label, the first {name_pair(scores, first)}"
+        checks.refuse("target", "be 1 or 0 in every trial", found, "Take the labels from a list of trials with join.")
 
 
 # Columns, in memory and in files
@@ -266,28 +197,35 @@ def _freeze(table: Trials | Scores, what: str) -> None:
             checks.refuse(field.name, rule, f"shape {column.shape}")
         column.setflags(write=False)
         object.__setattr__(table, field.name, column)
-    again = _repeat(_pairs(table.speaker, table.test))
+    again = repeated(table.speakers, table.tests)
     if again:
-        found = f"{_pair((table.speaker[again[1]], table.test[again[1]]))} in rows {again[0]} and {again[1]}"
+        found = f"{name_pair(table, again[1])} in rows {again[0]} and {again[1]}"
         checks.refuse(what, "hold each pair of speaker and test once", found)
 
 
+def _places(wanted: Index, among: Index) -> NDArray[np.int64]:
+    """Return where the name of each row stands among others, -1 where it does not."""
+    place = np.searchsorted(among.names, wanted.names)
+    place[place == len(among.names)] = 0
+    return np.where(among.names[place] == wanted.names, place, -1)[wanted.codes]
+
+
 def _column(values: ArrayLike, name: str) -> NDArray[Any]:
-    """Return a validated copy of one column, in the type that its name calls for."""
+    """Return one validated column in the type that its name calls for: a copy, unless nobody can change it."""
     if name == "target":
         labels = np.asarray(values)
         rule = "be 1 (target), 0 (nontarget) or -1 (not known), as whole numbers"
         if labels.dtype.kind not in "iub":
             checks.refuse(name, rule, f"an array of type {labels.dtype}")
         _check_every(np.isin(labels, (1, 0, -1)), labels, name, rule)
-        return labels.astype(np.int8)
+        return _own(values, labels, np.int8)
     if name == "score":
-        return checks.finite(checks.numeric(values, name), name).astype(np.float64)
+        return _own(values, checks.finite(checks.numeric(values, name), name), np.float64)
     if name.endswith("_seconds"):
-        seconds = checks.numeric(values, name).astype(np.float64)
+        seconds = checks.numeric(values, name)
         good = np.isnan(seconds) | ((seconds >= 0) & (seconds < np.inf))
         _check_every(good, seconds, name, "be finite and at least 0 s, or NaN where not known")
-        return seconds
+        return _own(values, seconds, np.float64)
     words = np.asarray(values)
     if words.dtype.kind in "OT" and all(isinstance(word, str) for word in words.flat):
         words = words.astype(str)
@@ -295,7 +233,13 @@ def _column(values: ArrayLike, name: str) -> NDArray[Any]:
         checks.refuse(name, "hold text", f"an array of type {words.dtype}")
     if name in ("speaker", "test"):
         _check_every(words != "", words, name, "hold no empty names")
-    return words.copy()
+    return _own(values, words, words.dtype)
+
+
+def _own(given: ArrayLike, column: NDArray[Any], kind: DTypeLike) -> NDArray[Any]:
+    """Return the column itself if it is frozen memory of its own, a copy else."""
+    kept = column is given and not column.flags.writeable and column.base is None
+    return column.astype(kind, copy=not kept)
 
 
 def _check_every(good: NDArray[np.bool_], values: NDArray[Any], name: str, rule: str) -> None:
@@ -303,69 +247,3 @@ def _check_every(good: NDArray[np.bool_], values: NDArray[Any], name: str, rule:
     if not good.all():
         first = int(np.argmin(good))
         checks.refuse(name, rule, f"{values.ravel()[first].item()!r} in row {first}")
-
-
-def _columns(scores: Scores) -> dict[str, NDArray[Any]]:
-    """Return the columns that are there, in the order of the file format."""
-    every = ((field.name, getattr(scores, field.name)) for field in fields(Scores))
-    return {name: column for name, column in every if column is not None}
-
-
-def _check_columns(path: PathLike, header: Sequence[str]) -> None:
-    """Refuse a header with missing, unknown or repeated columns, and name them."""
-    required = [field.name for field in fields(Scores) if field.default is not None]
-    known = [field.name for field in fields(Scores)]
-    faults = {
-        "missing": [name for name in required if name not in header],
-        "unknown": [name for name in header if name not in known],
-        "repeated": [name for i, name in enumerate(header) if name in header[:i]],
-    }
-    for fault, names in faults.items():
-        if names:
-            rule = f"have the columns {', '.join(required)} and no others than {', '.join(known[len(required) :])}"
-            checks.refuse(os.fspath(path), rule, f"{fault} {', '.join(map(repr, names))}")
-
-
-def _read_arrays(path: PathLike) -> Scores:
-    """Read the `.npz` form of a table of scores."""
-    content = text.read(path)
-    try:
-        if not content.startswith(b"PK"):  # NumPy would take it for a pickle, and say so
-            raise zipfile.BadZipFile("File is not a zip file")
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            columns = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        checks.refuse(os.fspath(path), "be a readable .npz file of plain arrays", f"this: {error}")
-    _check_columns(path, list(columns))
-    try:
-        return Scores(**columns)
-    except InvalidInput as error:
-        raise InvalidInput(f"{os.fspath(path)}: {error}") from None
-
-
-# Pairs of names
-
-
-def _pairs(speaker: Names | Sequence[str], test: Names | Sequence[str]) -> Iterable[tuple[str, str]]:
-    """Return the (speaker, test) pairs as Python strings, which hash faster than NumPy's."""
-    return zip(np.asarray(speaker).tolist(), np.asarray(test).tolist(), strict=True)
-
-
-def _repeat(pairs: Iterable[tuple[str, str]]) -> tuple[int, int] | None:
-    """Return the rows of the first pair that occurs again, and of its second occurrence."""
-    place: dict[tuple[str, str], int] = {}
-    for i, pair in enumerate(pairs):
-        if place.setdefault(pair, i) != i:
-            return place[pair], i
-    return None
-
-
-def _pair(pair: tuple[str, str]) -> str:
-    return f"speaker '{pair[0]}' with test '{pair[1]}'"
-
-
-def _refuse_repeated_line(path: PathLike, numbers: Sequence[int], speaker: list[str], test: list[str]) -> None:
-    again = _repeat(zip(speaker, test, strict=True))
-    if again:
-        found = f"{_pair((speaker[again[1]], test[again[1]]))}, which line {numbers[again[0]]} holds too"
-        text.refuse_line(path, numbers[again[1]], "hold a pair of speaker and test that no other line holds", found)

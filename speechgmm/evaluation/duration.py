@@ -1,0 +1,101 @@
+"""Error against the amount of speech: short tests are harder, and one threshold does not suit them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from speechgmm import checks
+from speechgmm.evaluation.intervals import Interval
+from speechgmm.evaluation.resampling import detection_intervals
+from speechgmm.evaluation.roc import roc_hull
+from speechgmm.evaluation.trials import Scores, check_labels
+
+__all__ = ["DurationBin", "error_by_duration"]
+
+
+@dataclass(frozen=True)
+class DurationBin:
+    """The tests of `low` to `high` seconds of speech (these included), as `error_by_duration` finds them.
+
+    Parameters
+    ----------
+    low, high : float
+        Seconds: the shortest and the longest of these tests.
+    tests, targets, nontargets : int
+        How many tests and trials there are.
+    eer : float
+        Equal error rate of these trials, at a threshold of their own.
+    p_miss, p_fa : float
+        Error rates at the one threshold given for all.
+    interval : Interval or None
+        Of `eer`; None where it was not asked for or there are too few speakers.
+    """
+
+    low: float
+    high: float
+    tests: int
+    targets: int
+    nontargets: int
+    eer: float
+    p_miss: float
+    p_fa: float
+    interval: Interval | None
+
+
+def error_by_duration(
+    scores: Scores, threshold: float, *, bins: int = 6, replicates: int = 0, level: float = 0.95, seed: int = 0
+) -> tuple[DurationBin, ...]:
+    """Return error rates by the amount of speech in the test, in bins of about equally many tests.
+
+    Parameters
+    ----------
+    scores : Scores
+        With all labels known and `test_seconds`; tests of unknown length are left out.
+    threshold : float
+        For `p_miss` and `p_fa`.
+    bins : int
+        At most so many, and no more than a tenth of the tests; bins without a target or nontarget are left out.
+    replicates, level, seed
+        Of the intervals, as in `bootstrap`; 0 replicates for none.
+
+    Raises
+    ------
+    InvalidInput
+        For unlabeled trials, or where no length is known.
+    """
+    check_labels(scores)
+    checks.integer(bins, "bins", minimum=1)
+    if scores.test_seconds is None or np.isnan(scores.test_seconds).all():
+        checks.refuse("scores", "hold the column test_seconds", "none", "The command score writes it.")
+    seconds = np.full(len(scores.tests.names), np.nan)
+    seconds[scores.tests.codes] = scores.test_seconds
+    lengths = np.sort(seconds[~np.isnan(seconds)])
+    count = max(1, min(bins, len(lengths) // 10))
+    starts = np.unique(lengths[(np.arange(count) * len(lengths)) // count])
+    of_test = np.where(np.isnan(seconds), -1, np.searchsorted(starts, seconds, side="right") - 1)
+    of_trial = of_test[scores.tests.codes]
+    found = []
+    for i in range(len(starts)):
+        inside = seconds[of_test == i]
+        rows = of_trial == i
+        targets, nontargets = (scores.score[rows & (scores.target == label)] for label in (1, 0))
+        if not (len(targets) and len(nontargets)):
+            continue
+        people = np.unique(scores.speakers.codes[rows & (scores.target == 1)])
+        options = {"rows": rows, "replicates": replicates, "level": level, "seed": seed}
+        found.append(
+            DurationBin(
+                low=float(inside.min()),
+                high=float(inside.max()),
+                tests=len(inside),
+                targets=len(targets),
+                nontargets=len(nontargets),
+                eer=roc_hull(targets, nontargets).eer(),
+                p_miss=float(np.mean(targets < threshold)),
+                p_fa=float(np.mean(nontargets >= threshold)),
+                interval=detection_intervals(scores, {}, **options)["eer"] if replicates and len(people) > 4 else None,
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,149 @@
+"""Fusion: the scores of several systems become one calibrated log-likelihood ratio.
+
+llr = offset + sum_m weights[m] * score_m, fitted by logistic regression on labeled trials that every system has scored.
+Targets and nontargets are weighted as if a share `prior` of all trials were targets; the log odds of this prior is
+then taken off the regression's answer, so that what is left is a log-likelihood ratio in nats [1]_. One system fused
+by itself is a linear calibration.
+
+References
+----------
+.. [1] N. Brümmer et al., "Fusion of heterogeneous speaker recognition systems in the STBU submission for the NIST
+   speaker recognition evaluation 2006", IEEE Trans. Audio, Speech and Language Processing 15, 2007, eq. 5 to 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm import checks
+from speechgmm.evaluation.trials import Scores, check_labels, name_pair, rows_of
+
+__all__ = ["Fusion", "fit_fusion"]
+
+Floats = NDArray[np.float64]
+
+_STRENGTH = 1.0
+"""scikit-learn's C for standardized scores: a penalty of the weight of about one trial. It keeps the weights finite
+where the scores separate the two kinds perfectly, and shares weight among systems that say the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fusion:
+    """Weights that make one LLR of the scores of M systems; made by `fit_fusion`, applied by calling it.
+
+    Parameters
+    ----------
+    systems : tuple of str
+        The names of the systems, in the order of the weights.
+    weights : array, shape (M,)
+        Nats for each unit of score.
+    offset : float
+        Nats.
+    prior : float
+        The prior that the regression was fitted for.
+    trials : int
+        How many trials it was fitted on.
+    """
+
+    systems: tuple[str, ...]
+    weights: Floats
+    offset: float
+    prior: float
+    trials: int
+
+    def __call__(self, tables: Mapping[str, Scores]) -> Scores:
+        """Return fused LLRs for the trials of the first system, which all others must have scored.
+
+        Parameters
+        ----------
+        tables : mapping of str to Scores
+            By name of the system; no other names than `systems`. Labels and the further columns are the first
+            system's.
+
+        Raises
+        ------
+        InvalidInput
+            For a system that is missing or not known, and for tables that do not hold the same trials.
+        """
+        if set(tables) != set(self.systems):
+            rule = f"be those of the systems fused, {', '.join(map(repr, self.systems))}"
+            checks.refuse("the tables of scores", rule, ", ".join(map(repr, tables)) or "none")
+        first, scores = _stack([tables[name] for name in self.systems], self.systems)
+        return replace(first, score=scores @ self.weights + self.offset)
+
+
+def fit_fusion(tables: Mapping[str, Scores], *, prior: float = 0.5) -> Fusion:
+    """Fit the weights of a fusion to labeled trials.
+
+    Fit it on other speakers than those it is then measured on: weights fitted to the test trials flatter.
+
+    Parameters
+    ----------
+    tables : mapping of str to Scores
+        One labeled table for each system, all of the same trials in any order.
+    prior : float
+        Prior of a target for which the LLRs are to be best, between 0 and 1; 0.5 weighs both kinds alike.
+
+    Raises
+    ------
+    InvalidInput
+        For no tables, tables that do not hold the same trials with the same labels, unlabeled trials, one kind of
+        trials alone, or a prior out of range.
+
+    Examples
+    --------
+    >>> a = Scores(["x"] * 4, list("abcd"), [1.0, 2.0, 0.0, 1.5], [1, 1, 0, 0])
+    >>> fused = fit_fusion({"one": a})({"one": a})
+    >>> bool(np.all(np.diff(fused.score[[2, 0, 3, 1]]) > 0))
+    True
+    """
+    if not tables:
+        checks.refuse("the tables of scores", "be at least one", "none")
+    checks.number(prior, "prior", minimum=0, maximum=1, above=True)
+    if prior == 1:
+        checks.refuse("prior", "be below 1", prior)
+    names = tuple(tables)
+    first, scores = _stack(list(tables.values()), names)
+    check_labels(first)
+    targets = first.target == 1
+    if targets.all() or not targets.any():
+        found = f"{int(targets.sum())} targets of {len(first)}"
+        checks.refuse("the trials", "be of both kinds, targets and nontargets", found)
+    center, spread = scores.mean(axis=0), scores.std(axis=0)
+    spread[spread == 0] = 1.0
+    slopes, offset = _regress((scores - center) / spread, targets, prior)
+    weights = slopes / spread
+    offset -= float(weights @ center) + float(np.log(prior) - np.log1p(-prior))
+    return Fusion(names, weights, offset, float(prior), len(first))
+
+
+def _regress(x: Floats, targets: NDArray[np.bool_], prior: float) -> tuple[Floats, float]:
+    """Return slopes (M,) and offset of scikit-learn's logistic regression with both kinds weighted to the prior."""
+    from sklearn.linear_model import LogisticRegression
+
+    share = np.where(targets, prior / targets.sum(), (1 - prior) / (~targets).sum())
+    model = LogisticRegression(C=_STRENGTH, solver="newton-cholesky", tol=1e-8, max_iter=1000)
+    model.fit(x, targets, sample_weight=share * len(x))
+    return np.asarray(model.coef_[0], dtype=np.float64), float(model.intercept_[0])
+
+
+def _stack(tables: Sequence[Scores], names: Sequence[str]) -> tuple[Scores, Floats]:
+    """Return the first table, and the scores (T, M) of all systems for its trials."""
+    first = tables[0]
+    stacked = [first.score]
+    for name, table in zip(names[1:], tables[1:], strict=True):
+        if len(table) != len(first):
+            found = f"{len(table)} for {name!r}"
+            checks.refuse("the tables of scores", f"hold the same trials ({len(first)} for {names[0]!r})", found)
+        rows = rows_of(table, first, f"the scores of {name!r}", f"score every trial of {names[0]!r}")
+        labels = table.target[rows]
+        differ = np.flatnonzero((labels != first.target) & (labels >= 0) & (first.target >= 0))
+        if len(differ):
+            found = f"{len(differ)} that differ, the first {name_pair(first, int(differ[0]))}"
+            checks.refuse(f"the labels of {name!r} and {names[0]!r}", "agree", found)
+        stacked.append(table.score[rows])
+    return first, np.stack(stacked, axis=1)

@@ -1,0 +1,213 @@
+"""How often a search finds the right speaker: one test against all who are enrolled.
+
+Counted as searches for somebody who is enrolled are tests with exactly one target trial; tests with none are searches
+for a stranger. Ties count against the system. The rates speak of identification only if every test was scored
+against every enrolled speaker.
+
+References
+----------
+.. [1] P. J. Phillips, P. Grother and R. Micheals, "Evaluation methods in face recognition", in: Handbook of Face
+   Recognition, 2005: detection and identification rate, cumulative match characteristic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm import checks
+from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
+from speechgmm.evaluation.trials import Scores, check_labels
+
+__all__ = [
+    "OpenSet",
+    "Searches",
+    "closed_set_confusion",
+    "cmc",
+    "identification_rate",
+    "open_set_rate",
+    "searches",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Searches:
+    """What became of each of S tests, in the order of their sorted names; made by `searches`.
+
+    Parameters
+    ----------
+    tests : array of str, shape (S,)
+    trials, held : array of int, shape (S,)
+        How many trials, and how many target trials, the test has.
+    own, best : array of float, shape (S,)
+        The score of its (last) target trial, infinity for none; the best score of all.
+    rivals : array of int, shape (S,)
+        How many nontarget trials do not lie below `own`: 0 if the true speaker comes first.
+    """
+
+    tests: NDArray[np.str_]
+    trials: NDArray[np.int64]
+    held: NDArray[np.int64]
+    own: NDArray[np.float64]
+    best: NDArray[np.float64]
+    rivals: NDArray[np.int64]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which tests have exactly one target trial."""
+        return np.equal(self.held, 1)
+
+    @property
+    def strangers(self) -> NDArray[np.bool_]:
+        """Which tests have no target trial."""
+        return np.equal(self.held, 0)
+
+
+@dataclass(frozen=True)
+class OpenSet:
+    """Detection and identification of speakers among strangers; made by `open_set_rate`.
+
+    Parameters
+    ----------
+    rate : float
+        Share of the tests of enrolled speakers whose own speaker is among the `rank` highest scores and accepted.
+    false_alarm_rate : float
+        The rate asked for: the share of searches for strangers that accept anybody.
+    measured : float
+        The rate reached, at most the one asked for.
+    threshold : float
+        The least threshold that reaches it; minus infinity where everybody may be accepted.
+    known, strangers : int
+        How many tests of either kind there are.
+    """
+
+    rate: float
+    false_alarm_rate: float
+    measured: float
+    threshold: float
+    known: int
+    strangers: int
+
+
+def identification_rate(scores: Scores, rank: int = 1) -> float:
+    """Return the share of tests whose own speaker is among the `rank` highest scores.
+
+    Counted are tests with exactly one target trial. Tests with none (an open set) or with several are not.
+    Ties count against the system: the target must beat all but `rank` - 1 of the nontargets.
+    The rate speaks of identification only if every test was scored against every enrolled speaker.
+
+    Parameters
+    ----------
+    scores : Scores
+        With all labels known.
+    rank : int
+        At least 1.
+
+    Raises
+    ------
+    InvalidInput
+        For unlabeled trials, or if no test has exactly one target trial.
+
+    Examples
+    --------
+    >>> identification_rate(Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [1, 0]))
+    1.0
+    """
+    checks.integer(rank, "rank", minimum=1)
+    return float(cmc(scores, rank)[-1])
+
+
+def cmc(scores: Scores, ranks: int = 10) -> NDArray[np.float64]:
+    """Return the cumulative match characteristic [1]_: the identification rates at ranks 1 to `ranks`, (ranks,).
+
+    Parameters and errors as in `identification_rate`.
+
+    Examples
+    --------
+    >>> cmc(Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, 2.0], [1, 0]), 2)
+    array([0., 1.])
+    """
+    checks.integer(ranks, "ranks", minimum=1)
+    found = searches(scores)
+    if not found.known.any():
+        checks.refuse("scores", "hold a test with exactly one target trial, for an identification rate", "none")
+    rivals = found.rivals[found.known]
+    return np.cumsum(np.bincount(np.minimum(rivals, ranks), minlength=ranks + 1))[:ranks] / len(rivals)
+
+
+def open_set_rate(scores: Scores, false_alarm_rate: float = 0.01, *, rank: int = 1) -> OpenSet:
+    """Return how many speakers are found when so many strangers are accepted [1]_.
+
+    Parameters
+    ----------
+    scores : Scores
+        With all labels known, with tests of enrolled speakers and tests of strangers (without a target trial).
+    false_alarm_rate : float
+        Share of the strangers' searches in which anybody is accepted, from 0 to 1.
+    rank : int
+        The true speaker must be among so many highest scores; at least 1.
+
+    Raises
+    ------
+    InvalidInput
+        For unlabeled trials, a rate or rank out of range, or if either kind of tests is missing.
+
+    Examples
+    --------
+    >>> scores = Scores(["ann", "bob"] * 2, ["a", "a", "x", "x"], [3.0, 0.0, 1.0, 2.0], [1, 0, 0, 0])
+    >>> open_set_rate(scores, 0.01).rate
+    1.0
+    """
+    checks.number(false_alarm_rate, "false_alarm_rate", minimum=0, maximum=1)
+    checks.integer(rank, "rank", minimum=1)
+    found = searches(scores)
+    for rows, kind in ((found.known, "with exactly one target trial"), (found.strangers, "without a target trial")):
+        if not rows.any():
+            checks.refuse("scores", f"hold a test {kind}, for an open set", "none")
+    own, hits = found.own[found.known], found.rivals[found.known] < rank
+    best = np.sort(found.best[found.strangers])
+    allowed = int(np.floor(false_alarm_rate * len(best) + 1e-9))  # so many of the strangers may be accepted
+    threshold = -np.inf if allowed == len(best) else float(np.nextafter(best[len(best) - 1 - allowed], np.inf))
+    return OpenSet(
+        rate=float(np.mean(hits & (own >= threshold))),
+        false_alarm_rate=float(false_alarm_rate),
+        measured=float(np.mean(best >= threshold)),
+        threshold=threshold,
+        known=len(own),
+        strangers=len(best),
+    )
+
+
+def closed_set_confusion(scores: Scores) -> ConfusionMatrix:
+    """Return whom each test of an enrolled speaker is taken for: the speaker of its highest score.
+
+    Of several highest scores a nontarget's counts, as in the other rates. Errors as in `identification_rate`.
+    """
+    found = searches(scores)
+    if not found.known.any():
+        checks.refuse("scores", "hold a test with exactly one target trial, for a confusion matrix", "none")
+    test, speaker = scores.tests.codes, scores.speakers
+    top = np.flatnonzero((scores.score == found.best[test]) & found.known[test])
+    top = top[np.argsort(-scores.target[top], kind="stable")]  # nontargets last, and the last one stays
+    chosen = np.zeros(len(found.tests), dtype=np.int64)
+    chosen[test[top]] = speaker.codes[top]
+    true = np.zeros(len(found.tests), dtype=np.int64)
+    targets = np.flatnonzero(scores.target == 1)
+    true[test[targets]] = speaker.codes[targets]
+    return confusion_matrix(speaker.names[true[found.known]], speaker.names[chosen[found.known]])
+
+
+def searches(scores: Scores) -> Searches:
+    """Return what became of each test; all labels must be known."""
+    check_labels(scores)
+    tests, of = scores.tests.names, scores.tests.codes
+    targets = np.flatnonzero(scores.target == 1)
+    own = np.full(len(tests), np.inf)
+    own[of[targets]] = scores.score[targets]
+    best = np.full(len(tests), -np.inf)
+    np.maximum.at(best, of, scores.score)
+    beaten = np.flatnonzero((scores.target == 0) & (scores.score >= own[of]))
+    trials, held, rivals = (np.bincount(rows, minlength=len(tests)) for rows in (of, of[targets], of[beaten]))
+    return Searches(tests, trials, held, own, best, rivals)
