@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from speechgmm.features import MFCC, read_corpus
     from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
     from speechgmm.speakers import (
+        Rule,
         SpeakerStore,
         System,
+        default_system,
         enroll,
         identify,
         load_system,
@@ -50,7 +52,9 @@ _HOME = {
     "Diagonal": "mixture",
     "adapt": "mixture",
     "fit_gmm": "mixture",
+    "Rule": "speakers",
     "SpeakerStore": "speakers",
+    "default_system": "speakers",
     "System": "speakers",
     "enroll": "speakers",
     "identify": "speakers",
@@ -65,10 +69,12 @@ __all__ = [
     "MFCC",
     "Diagonal",
     "Evaluation",
+    "Rule",
     "SpeakerStore",
     "SpeechGMMError",
     "System",
     "adapt",
+    "default_system",
     "enroll",
     "evaluate",
     "fit_gmm",

@@ -130,8 +130,6 @@ def _frontend(corpus: Corpus, model: str | None, preset: Preset | None) -> MFCC:
     if model and preset:
         usage("give --model or --preset, not both")
     if preset is None:
-        if model is None:
-            refuse("--model or --preset", "be given, as this version brings no model", "neither", "Add --preset speech")
         return load_model(model).frontend
     rate = common_rate(corpus)
     return MFCC.sound(rate) if preset is Preset.sound else MFCC(sample_rate=rate)
@@ -152,7 +150,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     made = summary["info"]
     rows: dict[str, object] = {
         "fingerprint": summary["fingerprint"],
-        "calibrated": "yes" if summary["calibrated"] else "no: scores rank, they do not decide",
+        **_calibration_facts(summary.get("calibration")),
         "background": f"{summary['components']} components of {summary['dimensions']} features",
         "relevance": f"{summary['relevance']:g} frames",
         "front end": _lines(f"{k}={v}" for k, v in summary["frontend"].items()),
@@ -169,6 +167,27 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
         rows["seed"] = made["seed"]
     if versions := made.get("versions"):
         rows["versions"] = _lines(f"{k} {v}" for k, v in versions.items())
+    return rows
+
+
+def _calibration_facts(measured: Mapping[str, Any] | None) -> dict[str, object]:
+    """Return how far to trust decisions."""
+    if measured is None:
+        return {"calibrated": "no: scores rank, they do not decide"}
+    rows: dict[str, object] = {"calibrated": "yes"}
+    if not measured:
+        return rows
+    rows["calibrated on"] = (
+        f"{measured['speakers']} background speakers in turn, unknown to the model that scored them; "
+        f"{measured['tests']} tests of {measured['seconds'][0]:g} to {measured['seconds'][2]:g} s, enrolled and "
+        f"tested from different {measured['by']}"
+    )
+    rows["EER"] = "{:.1%}, 95 % within {:.1%} and {:.1%}".format(*measured["eer"])
+    for r in measured["per_search"]:
+        rows[f"{r['asked']:.0%} of strangers"] = (
+            f"{r['measured']:.1%} accepted, 95 % within {r['low']:.1%} and {r['high']:.1%}; {r['missed']:.1%} of the "
+            f"{measured['enrolled']} enrolled not found"
+        )
     return rows
 
 

@@ -1,4 +1,4 @@
-"""How high the best score of a stranger comes: thresholds for a stated rate of false accepts, whoever many are enrolled.
+"""How high the best score for a stranger is: thresholds for a stated rate of false accepts, however many are enrolled.
 
 A search asks for the best of S enrolled speakers; a stranger is accepted where that best score reaches the threshold.
 The rates are counted on searches of strangers, for several sizes; between and beyond these they are *modeled*:
@@ -116,7 +116,7 @@ class Strangers:
         return Threshold(begin + float(self.scale[j] * excess), extrapolated)
 
 
-def fit_strangers(searches: ArrayLike | Iterable[ArrayLike], *, seed: int = 0) -> Strangers:
+def fit_strangers(searches: Array | Iterable[ArrayLike], *, seed: int = 0) -> Strangers:
     """Count how high strangers come.
 
     Parameters

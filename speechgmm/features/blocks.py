@@ -20,7 +20,16 @@ from speechgmm.parallel import Mapper, threads
 
 Array = NDArray[Any]
 
-__all__ = ["Extracted", "FramesKept", "Skipped", "TrainingFrames", "common_rate", "extract", "extract_all", "training_frames"]
+__all__ = [
+    "Extracted",
+    "FramesKept",
+    "Skipped",
+    "TrainingFrames",
+    "common_rate",
+    "extract",
+    "extract_all",
+    "training_frames",
+]
 
 
 @dataclass(frozen=True, eq=False)

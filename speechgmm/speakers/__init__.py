@@ -4,6 +4,7 @@
 `score_trials` give the scores that `speechgmm.evaluation` measures.
 """
 
+from speechgmm.speakers.decision import Decision, Rule, ScoreCalibration, decide
 from speechgmm.speakers.enrollment import Enrollment, enroll, enroll_features
 from speechgmm.speakers.identification import Candidate, Identification, Verification, identify, verify
 from speechgmm.speakers.score import (
@@ -15,16 +16,19 @@ from speechgmm.speakers.score import (
 )
 from speechgmm.speakers.sessions import Export, Held, Session
 from speechgmm.speakers.store import SpeakerStore
-from speechgmm.speakers.system import System, load_system
+from speechgmm.speakers.system import System, default_system, load_system
 from speechgmm.speakers.train import Training, train_system
 from speechgmm.speakers.trials import Scored, score_corpus, score_trials
 
 __all__ = [
     "Candidate",
+    "Decision",
     "Enrollment",
     "Export",
     "Held",
     "Identification",
+    "Rule",
+    "ScoreCalibration",
     "Scored",
     "Session",
     "SpeakerModels",
@@ -33,6 +37,8 @@ __all__ = [
     "Training",
     "Verification",
     "adapted_model",
+    "decide",
+    "default_system",
     "enroll",
     "enroll_features",
     "enrolled_models",

@@ -12,7 +12,6 @@ Symbols: K components, D dimensions, C cohort, S enrolled speakers.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,9 +33,8 @@ speakers who were enrolled with 25, 50 and 80 % of their speech, on telephone an
 
 def distances(models: SpeakerModels) -> Array:
     """Return the squared distance (S,) of each model from the UBM, in its deviations, weighted by its components."""
-    moved = (models.offsets - models.ubm.offsets) / models.ubm.covariance.deviations()
-    result: Array = np.einsum("k,skd->s", models.ubm.weights, moved**2)
-    return result
+    ubm, deviations = models.ubm, models.ubm.covariance.deviations()
+    return np.array([ubm.weights @ (((m - ubm.offsets) / deviations) ** 2).sum(axis=1) for m in models.offsets])
 
 
 @functools.lru_cache(maxsize=4)

@@ -21,7 +21,7 @@ from speechgmm.evaluation.strangers import Strangers
 
 Array = NDArray[Any]
 
-__all__ = ["Decision", "Rule", "ScoreCalibration", "amount", "decide"]
+__all__ = ["Decision", "Rule", "ScoreCalibration", "amount", "decide", "threshold_for"]
 
 DEFAULT_FAR = 0.01
 DEFAULT_PRIOR = 0.5
@@ -73,6 +73,11 @@ class Rule:
             refuse("a rule", "be a false-accept rate, a prior with costs, or a threshold", " and ".join(given))
         if self.prior is None and (self.cost_miss, self.cost_fa) != (1.0, 1.0):
             refuse("costs", "come with a prior", "costs without one", "Add the prior of an enrolled speaker.")
+
+    @property
+    def asked_far(self) -> float | None:
+        """The false-accept rate that decides, None where something else does."""
+        return DEFAULT_FAR if self == Rule() else self.far
 
     @property
     def stated_prior(self) -> float:
@@ -177,7 +182,8 @@ def threshold_for(calibration: ScoreCalibration | None, rule: Rule, speakers: in
         if speakers > 1:
             return None, False
         return bayes_threshold(prior=rule.prior, cost_miss=rule.cost_miss, cost_fa=rule.cost_fa), False
-    found = calibration.strangers.threshold(DEFAULT_FAR if rule.far is None else rule.far, speakers)
+    assert rule.asked_far is not None
+    found = calibration.strangers.threshold(rule.asked_far, speakers)
     return found.score, found.extrapolated
 
 
@@ -198,10 +204,6 @@ def decide(calibration: ScoreCalibration, llr: ArrayLike, rule: Rule) -> Decisio
     p = posteriors(x, prior=rule.stated_prior)
     best = int(np.argmax(x))
     threshold, extrapolated = threshold_for(calibration, rule, len(x))
-    if threshold is None:
-        accept = rule.cost_fa * (1 - p[best]) <= rule.cost_miss * (1 - p[-1])
-    else:
-        accept = x[best] >= threshold
+    cheaper = rule.cost_fa * (1 - p[best]) <= rule.cost_miss * (1 - p[-1])
+    accept = cheaper if threshold is None else x[best] >= threshold
     return Decision(best if accept else None, tuple(p.tolist()), threshold, extrapolated)
-
-

@@ -170,7 +170,8 @@ def adapt_cohort(
 
 def _cut(x: Array, frontend: MFCC) -> list[Array]:
     """Return pieces of a recording's features, normalized each by itself; what is left over goes to the last."""
-    ends, at = [], 0.0
+    ends: list[int] = []
+    at = 0.0
     while at + (step := PIECES[len(ends) % len(PIECES)]) <= len(x) * frontend.hop_length:
         at += step
         ends.append(round(at / frontend.hop_length))

@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,10 @@ from speechgmm.speakers.decision import ScoreCalibration
 
 Array = NDArray[Any]
 
-__all__ = ["System", "load_system"]
+__all__ = ["System", "default_system", "load_system"]
+
+DEFAULT = Path(__file__).parent.parent / "models" / "read_speech_16k.sgmm"
+"""The model that comes with the package."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,3 +131,8 @@ def load_system(path: str | os.PathLike[str]) -> System:
     """
     system: System = storage.load(path, System, MFCC, GMM, Diagonal, ScoreCalibration, Calibration, Strangers)
     return system
+
+
+def default_system() -> System:
+    """Return the system that comes with the package, for read speech at 16 kHz; its `info` says what it is made of."""
+    return load_system(DEFAULT)

@@ -100,7 +100,11 @@ def train_system(
     doubts = _doubts(frames, components)
     if calibrated:
         found = calibrate(
-            system, frames, lambda blocks, stage: train(blocks, stop=FOLD_STOP, stage=stage).model, mapper=mapper, seed=seed
+            system,
+            frames,
+            lambda blocks, stage: train(blocks, stop=FOLD_STOP, stage=stage).model,
+            mapper=mapper,
+            seed=seed,
         )
         doubts += () if found else (UNCALIBRATED,)
         system = replace(system, calibration=found)
