@@ -148,7 +148,8 @@ def _is_store(location: str) -> bool:
 def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     """Return what people want to know of a model."""
     made = summary["info"]
-    rows: dict[str, object] = {
+    rows: dict[str, object] = {name: _lines(text.split(), " ") for name, text in made.get("about", {}).items()}
+    rows |= {
         "fingerprint": summary["fingerprint"],
         **_calibration_facts(summary.get("calibration")),
         "background": f"{summary['components']} components of {summary['dimensions']} features",
@@ -177,17 +178,19 @@ def _calibration_facts(measured: Mapping[str, Any] | None) -> dict[str, object]:
     rows: dict[str, object] = {"calibrated": "yes"}
     if not measured:
         return rows
-    rows["calibrated on"] = (
+    on = (
         f"{measured['speakers']} background speakers in turn, unknown to the model that scored them; "
         f"{measured['tests']} tests of {measured['seconds'][0]:g} to {measured['seconds'][2]:g} s, enrolled and "
         f"tested from different {measured['by']}"
     )
+    rows["calibrated on"] = _lines(on.split(), " ")
     rows["EER"] = "{:.1%}, 95 % within {:.1%} and {:.1%}".format(*measured["eer"])
     for r in measured["per_search"]:
-        rows[f"{r['asked']:.0%} of strangers"] = (
+        told = (
             f"{r['measured']:.1%} accepted, 95 % within {r['low']:.1%} and {r['high']:.1%}; {r['missed']:.1%} of the "
             f"{measured['enrolled']} enrolled not found"
         )
+        rows[f"{r['asked']:.0%} of strangers"] = _lines(told.split(), " ")
     return rows
 
 
@@ -201,9 +204,9 @@ def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def _lines(words: Iterable[str]) -> str:
+def _lines(words: Iterable[str], between: str = ", ") -> str:
     """Return words on lines that fit beside the names of `facts` in 80 columns."""
-    return textwrap.fill(", ".join(words), 64, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(between.join(words), 64, break_long_words=False, break_on_hyphens=False)
 
 
 def _trace(summary: Mapping[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from speechgmm.evaluation import read_scores
 from speechgmm.features import MFCC, read_corpus
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import Export, Session
+from speechgmm.speakers.train import UNCALIBRATED
 from tests.cli.running import DATA, KNOWN, MANIFEST, run
 
 RMS = DATA / "rms" / "s2_1.flac"
@@ -43,16 +44,17 @@ FEW = "{} background speaker(s) are few: use many people, with little of each\n"
 def test_train_doubts_what_is_too_little(tmp_path):
     done = run("train", MANIFEST, "-o", tmp_path / "m", "--where", "speaker=awb", "--components", 256, "--json")
     assert done.status == 0
-    little, few = done.document["warnings"]
+    little, few, uncalibrated = done.document["warnings"]
     assert re.fullmatch(r"\d+ s of speech are little for 256 components: use more .* at most \d+ components", little)
     assert few == FEW.format(1).strip()
-    assert done.err == f"speechgmm: {little}\nspeechgmm: {few}\n"
+    assert uncalibrated == UNCALIBRATED
+    assert done.err == f"speechgmm: {little}\nspeechgmm: {few}\nspeechgmm: {uncalibrated}\n"
 
 
 def test_train_shows_a_summary_and_the_trace(tmp_path):
     where = ("--where", "speaker=awb", "--where", "speaker=kal16", "--where", "session=s1")
     done = run("train", MANIFEST, "-o", tmp_path / "m", *where, "--components", 2, "--sample-rate", 8000, "--seed", 3)
-    assert (done.status, done.err) == (0, "speechgmm: " + FEW.format(2))
+    assert (done.status, done.err) == (0, f"speechgmm: {FEW.format(2)}speechgmm: {UNCALIBRATED}\n")
     assert "4 recordings of 2 speakers" in done.out
     assert "sample_rate=8000" in done.out
     trace = speechgmm.load_system(tmp_path / "m").info["em"]["objective"]
@@ -131,7 +133,8 @@ def test_identify_in_json(using):
     told = run("identify", *using, RMS, SLT, "--top", 3, "--json")
     assert (told.status, told.err) == (0, "")
     document = told.document
-    assert set(document) == {"calibrated", "files"}
+    assert set(document) == {"calibrated", "rule", "files"}
+    assert document["rule"] is None
     assert document["calibrated"] is False
     for file, path, speaker in zip(document["files"], (RMS, SLT), ("rms", "slt"), strict=True):
         assert set(file) == {"file", "status", "error", "speech_seconds", "decision", "candidates"}
@@ -149,9 +152,9 @@ def test_identify_in_a_table(using):
     assert (shown.status, shown.err) == (0, "")
     first, second = shown.rows[:2]
     assert first[0] == str(RMS)
-    assert first[2:4] == ["1", "rms"]
+    assert first[2:5] == ["ranked", "1", "rms"]
     assert second[0] == "2"
-    assert float(first[4]) > float(second[2])
+    assert float(first[5]) > float(second[2])
     assert "uncalibrated" in shown.out
     assert len(run("identify", *using, RMS, "--json").document["files"][0]["candidates"]) == 5
 
@@ -166,6 +169,7 @@ def test_verify_in_json(using):
         "threshold",
         "accepted",
         "speech_seconds",
+        "extrapolated",
         "files",
     ]
     assert (told["calibrated"], told["speaker"], told["status"]) == (False, "rms", "ranked")

@@ -160,7 +160,10 @@ def test_using_it_wrongly_is_refused() -> None:
 
 
 @given(
-    prior=st.floats(1e-6, 1 - 1e-6), cost_miss=st.floats(1e-3, 1e3), cost_fa=st.floats(1e-3, 1e3), llr=st.floats(-20, 20)
+    prior=st.floats(1e-6, 1 - 1e-6),
+    cost_miss=st.floats(1e-3, 1e3),
+    cost_fa=st.floats(1e-3, 1e3),
+    llr=st.floats(-20, 20),
 )
 def test_the_bayes_threshold_parts_what_costs_less(prior: float, cost_miss: float, cost_fa: float, llr: float) -> None:
     threshold = bayes_threshold(prior=prior, cost_miss=cost_miss, cost_fa=cost_fa)

@@ -20,7 +20,7 @@ SPREAD, DRIFT = 0.9, 0.15
 
 def speaker_frames(rng: np.random.Generator, recordings: int, frames: int) -> list[NDArray[Any]]:
     """Recordings (frames, 4) of one new speaker: some of the frames are of a sound that all share."""
-    voice = rng.normal(0, SPREAD, (2, 4)) + [[0.0] * 4, [4.0] * 4]
+    voice = rng.normal(0, SPREAD, (2, 4)) + np.array([[0.0], [4.0]])
     found = []
     for _ in range(recordings):
         center = voice + rng.normal(0, DRIFT, (2, 4))

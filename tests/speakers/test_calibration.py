@@ -1,4 +1,4 @@
-"""Calibration at training time, on made speakers whose strangers can be drawn without end, and on real telephone calls."""
+"""Calibration at training time, on made speakers of whom strangers can be drawn without end."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ def calibrated(frames: Any) -> System:
     return dataclasses.replace(plain, calibration=calibration_of(plain, frames))
 
 
+def total(system: System, recordings: list[Any]) -> Any:
+    return functools.reduce(operator.add, map(system.statistics, recordings))
+
+
 def calibration(system: System) -> Any:
     assert system.calibration is not None
     return system.calibration
@@ -47,7 +51,9 @@ def met(calibrated: System) -> tuple[Any, Any]:
     """LLRs (T, S) of tests of 12 enrolled speakers, five each, then of strangers, and who speaks (-1 for these)."""
     rng = np.random.default_rng(99)
     own = [speaker_frames(rng, 9, 120) for _ in range(12)]
-    statistics = {f"{i:02}": functools.reduce(operator.add, map(calibrated.statistics, r[:4])) for i, r in enumerate(own)}
+    statistics = {
+        f"{i:02}": functools.reduce(operator.add, map(calibrated.statistics, r[:4])) for i, r in enumerate(own)
+    }
     models = speaker_models(calibrated, statistics, dict.fromkeys(statistics, 480 * HOP))
     tests = [(i, x) for i, r in enumerate(own) for x in r[4:]]
     tests += [(-1, speaker_frames(rng, 1, 120)[0]) for _ in range(800)]
@@ -75,7 +81,12 @@ def test_a_likelihood_ratio_means_what_it_says(met: tuple[Any, Any]) -> None:
 
 def test_what_was_measured_is_said(calibrated: System) -> None:
     measured = calibration(calibrated).measured
-    assert (measured["by"], measured["speakers"], measured["enrolled"], measured["tests"]) == ("recordings", 60, 15, 360)
+    assert (measured["by"], measured["speakers"], measured["enrolled"], measured["tests"]) == (
+        "recordings",
+        60,
+        15,
+        360,
+    )
     assert measured["seconds"] == [1.2, 1.2, 1.2]
     for name in ("eer", "cllr", "min_cllr"):
         value, low, high = measured[name]
@@ -99,9 +110,7 @@ def test_the_same_seed_gives_the_same_bytes_with_any_number_of_threads(frames: A
     from speechgmm.speakers.calibration import calibrate
 
     plain = dataclasses.replace(calibrated, calibration=None)
-    again = calibrate(
-        plain, frames, lambda blocks, stage: fit_gmm(blocks, 4, n_threads=3).model, mapper=threads(3)
-    )
+    again = calibrate(plain, frames, lambda blocks, stage: fit_gmm(blocks, 4, n_threads=3).model, mapper=threads(3))
     assert storage.dumps(again) == storage.dumps(calibration(calibrated))
 
 
@@ -194,7 +203,9 @@ def test_the_pull_makes_scores_of_strangers_alike_whatever_is_enrolled(frames: A
     strangers = [speaker_frames(rng, 1, 120)[0] for _ in range(60)]
     means = []
     for held in (1, 4, 16):
-        sums = {f"{i:02}": functools.reduce(operator.add, map(system.statistics, p[:held])) for i, p in enumerate(people)}
+        sums = {
+            f"{i:02}": functools.reduce(operator.add, map(system.statistics, p[:held])) for i, p in enumerate(people)
+        }
         models = speaker_models(system, sums)
         raw = np.stack([score_all(system, models, x) for x in strangers], axis=1)
         q = distances(models)
