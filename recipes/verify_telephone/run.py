@@ -60,11 +60,6 @@ def measure(manifest: Path, *, seed: int = 0) -> Measured:
     return Measured(results, strangers.false_accepts(system.calibration, utterances, RATES))
 
 
-def run(manifest: Path, *, seed: int = 0) -> Mapping[str, speechgmm.Evaluation]:
-    """Return the error rates by utterance and by call, with and without the suspect calls."""
-    return measure(manifest, seed=seed).results
-
-
 def _trusted(scores: Scores) -> Scores:
     keep = ~np.isin(scores.session, SUSPECT)
     return join(scores, Trials(scores.speaker[keep], scores.test[keep], scores.target[keep]))
