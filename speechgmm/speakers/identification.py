@@ -19,7 +19,7 @@ from speechgmm.checks import integer
 from speechgmm.errors import SpeechGMMError, TooLittleSpeech
 from speechgmm.features import Corpus, Extracted, extract_all
 from speechgmm.parallel import Mapper
-from speechgmm.speakers.cohort import cohort_models, distances, normalized, score_all
+from speechgmm.speakers.cohort import cohort_distances, distances, normalized, score_all
 from speechgmm.speakers.decision import Rule, amount, decide, threshold_for
 from speechgmm.speakers.score import SpeakerModels, enrolled_models
 from speechgmm.speakers.store import SpeakerStore
@@ -153,7 +153,10 @@ def _answer(
     name, c = e.recording.name, system.calibration
     if c is None:
         candidates = tuple(Candidate(names[i], float(llr[i])) for i in best)
-        return Identification(name, "ranked", None, e.seconds, None, candidates)
+        if rule.threshold is None:
+            return Identification(name, "ranked", None, e.seconds, None, candidates)
+        status, decision = ("accepted", names[best[0]]) if llr[best[0]] >= rule.threshold else ("unknown", None)
+        return Identification(name, status, None, e.seconds, decision, candidates, rule.threshold)
     found = decide(c, llr, rule)
     candidates = tuple(Candidate(names[i], float(llr[i]), found.posteriors[i]) for i in best)
     try:
@@ -244,8 +247,7 @@ def calibrated(
         return scores
     key = ("distances", system.fingerprint, system.relevance, models.names)
     own = store.cached(key, lambda: distances(models))
-    others = store.cached(("cohort", id(c)), lambda: distances(cohort_models(system)))
-    z = normalized(scores[:, None], own, others)[:, 0]
+    z = normalized(scores[:, None], own, cohort_distances(system))[:, 0]
     return c.llr(z, amount(models.seconds, seconds))
 
 

@@ -210,6 +210,17 @@ def test_another_system_is_refused(system: System, store: SpeakerStore, tested: 
         verify(other, store, "rms", tested["rms"])
 
 
+def test_a_threshold_decides_without_a_calibration(
+    system: System, store: SpeakerStore, tested: dict[str, list[str]]
+) -> None:
+    (ranked,) = identify(system, store, tested["slt"][:1])
+    best = ranked.candidates[0].llr
+    for threshold, status, decision in ((best, "accepted", "slt"), (float(np.nextafter(best, 9)), "unknown", None)):
+        (found,) = identify(system, store, tested["slt"][:1], rule=Rule(threshold=threshold))
+        assert (found.status, found.decision, found.threshold) == (status, decision, threshold)
+        assert found.candidates == ranked.candidates
+
+
 def test_decisions_without_a_calibration_are_refused(system: System, store: SpeakerStore) -> None:
     for rule, word in ((Rule(far=0.1), "far"), (Rule(prior=0.1, cost_fa=10), "prior")):
         with pytest.raises(InvalidInput, match=f"a model must be calibrated for decisions by {word}; got one of raw"):
