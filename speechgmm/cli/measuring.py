@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from speechgmm.checks import extra
 from speechgmm.cli.options import (
     JsonOption,
     ManifestOption,
@@ -29,6 +30,9 @@ ScoresArgument = Annotated[str, typer.Argument(metavar="SCORES", help="Scores wi
 ScoresFile = Annotated[
     str,
     typer.Option("--output", "-o", metavar="SCORES", help="Text, or arrays if it ends in .npz.", show_default=False),
+]
+ReportOption = Annotated[
+    str | None, typer.Option("--report", metavar="OUT.html", help="Write a web page of one file: tables and pictures.")
 ]
 TrialsOption = Annotated[
     str | None,
@@ -90,15 +94,23 @@ def score(
     exit_if_skipped((s.name, s.reason) for s in result.skipped)
 
 
-def evaluate(scores: ScoresArgument, as_json: JsonOption = False) -> None:
-    """Show how often scores are right: equal error rate, detection costs, identification rate."""
+def evaluate(scores: ScoresArgument, report: ReportOption = None, as_json: JsonOption = False) -> None:
+    """Show how often scores are right: error rates, detection costs, searches, and how far to trust them."""
     from speechgmm.evaluation import evaluate as evaluate_scores
     from speechgmm.evaluation import read_scores
 
-    result = evaluate_scores(read_scores(scores))
+    if report:
+        check_output(report)
+        extra("matplotlib", "plot")
+    table = read_scores(scores)
+    result = evaluate_scores(table)
+    if report:
+        from speechgmm.report import write_report
+
+        write_report(table, result, report, title=Path(scores).name)
     notes = [f"left out: {reason}" for reason in result.left_out]
     note = "\nactual DCF and Cllr take the scores for calibrated LLRs; the others only for an order"
-    emit(as_json, result.as_dict(), facts(_rates(result)), note, *notes)
+    emit(as_json, result.as_dict() | {"report": report}, facts(_rates(result)), note, *notes)
 
 
 def _counts(path: str, scores: Scores) -> dict[str, object]:
@@ -112,14 +124,30 @@ def _counts(path: str, scores: Scores) -> dict[str, object]:
 
 
 def _rates(result: Evaluation) -> dict[str, object]:
-    rate = result.identification_rate
-    application = f"(prior {result.prior:g}, costs {result.cost_miss:g} and {result.cost_fa:g})"
-    return {
+    """Return the main results for people, with their intervals in brackets."""
+
+    def rate(value: float, name: str) -> str:
+        span = result.intervals.get(name)
+        return f"{100 * value:.2f} %" + (f" ({100 * span.low:.2f} to {100 * span.high:.2f})" if span else "")
+
+    def cost(value: float, name: str) -> str:
+        span = result.intervals.get(name)
+        return f"{value:.4f}" + (f" ({span.low:.4f} to {span.high:.4f})" if span else "")
+
+    application = f"prior {result.prior:g}, costs {result.cost_miss:g} and {result.cost_fa:g}"
+    identified = result.identification_rate
+    rows: dict[str, object] = {
         "trials": f"{result.trials}: {result.targets} targets, {result.nontargets} nontargets in {result.tests} tests",
-        "equal error rate": f"{100 * result.eer:.2f} %",
-        "identified": "-" if rate is None else f"{100 * rate:.2f} % of the tests",
-        "minimum DCF": f"{result.min_dcf:.4f} {application}",
-        "actual DCF": f"{result.actual_dcf:.4f} {application}",
-        "minimum Cllr": f"{result.min_cllr:.4f} bits",
-        "Cllr": f"{result.cllr:.4f} bits",
+        "equal error rate": rate(result.eer, "eer"),
+        "identified": "-" if identified is None else f"{rate(identified, 'identification_rate')} of the tests",
+        "minimum DCF": f"{cost(result.min_dcf, 'min_dcf')}, {application}",
+        "actual DCF": f"{cost(result.actual_dcf, 'actual_dcf')}, {application}",
+        "minimum Cllr": f"{cost(result.min_cllr, 'min_cllr')} bits",
+        "Cllr": f"{cost(result.cllr, 'cllr')} bits",
     }
+    if result.open_set:
+        share = f"{100 * result.open_set.false_alarm_rate:g} % of strangers accepted"
+        rows["found in open set"] = f"{rate(result.open_set.rate, 'open_set_rate')} with at most {share}"
+    for interval in list(result.intervals.values())[:1]:
+        rows["in brackets"] = f"{100 * interval.level:g} % intervals over speakers"
+    return rows

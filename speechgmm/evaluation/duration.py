@@ -8,11 +8,14 @@ import numpy as np
 
 from speechgmm import checks
 from speechgmm.evaluation.intervals import Interval
-from speechgmm.evaluation.resampling import detection_intervals
+from speechgmm.evaluation.resampling import Resampler, detection_intervals, resampler
 from speechgmm.evaluation.roc import roc_hull
 from speechgmm.evaluation.trials import Scores, check_labels
 
 __all__ = ["DurationBin", "error_by_duration"]
+
+_KEPT = 2000
+"""Fewer trials than elsewhere stand for all: each bin has its own replicates."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,14 @@ class DurationBin:
 
 
 def error_by_duration(
-    scores: Scores, threshold: float, *, bins: int = 6, replicates: int = 0, level: float = 0.95, seed: int = 0
+    scores: Scores,
+    threshold: float,
+    *,
+    bins: int = 6,
+    replicates: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
+    sampler: Resampler | None = None,
 ) -> tuple[DurationBin, ...]:
     """Return error rates by the amount of speech in the test, in bins of about equally many tests.
 
@@ -59,6 +69,8 @@ def error_by_duration(
         At most so many, and no more than a tenth of the tests; bins without a target or nontarget are left out.
     replicates, level, seed
         Of the intervals, as in `bootstrap`; 0 replicates for none.
+    sampler : Resampler, optional
+        Of these scores, if there is one already.
 
     Raises
     ------
@@ -76,6 +88,8 @@ def error_by_duration(
     starts = np.unique(lengths[(np.arange(count) * len(lengths)) // count])
     of_test = np.where(np.isnan(seconds), -1, np.searchsorted(starts, seconds, side="right") - 1)
     of_trial = of_test[scores.tests.codes]
+    if replicates and sampler is None:
+        sampler = resampler(scores)
     found = []
     for i in range(len(starts)):
         inside = seconds[of_test == i]
@@ -84,7 +98,7 @@ def error_by_duration(
         if not (len(targets) and len(nontargets)):
             continue
         people = np.unique(scores.speakers.codes[rows & (scores.target == 1)])
-        options = {"rows": rows, "replicates": replicates, "level": level, "seed": seed}
+        options = {"rows": rows, "kept": _KEPT, "replicates": replicates, "level": level, "seed": seed}
         found.append(
             DurationBin(
                 low=float(inside.min()),
@@ -95,7 +109,7 @@ def error_by_duration(
                 eer=roc_hull(targets, nontargets).eer(),
                 p_miss=float(np.mean(targets < threshold)),
                 p_fa=float(np.mean(nontargets >= threshold)),
-                interval=detection_intervals(scores, {}, **options)["eer"] if replicates and len(people) > 4 else None,
+                interval=detection_intervals(sampler, {}, **options)["eer"] if sampler and len(people) > 4 else None,
             )
         )
     return tuple(found)

@@ -16,12 +16,12 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation import text
-from speechgmm.evaluation.names import index_names, repeated
+from speechgmm.evaluation.names import Index, index_names, repeated
 from speechgmm.evaluation.table import read_table
 from speechgmm.evaluation.text import PathLike
 from speechgmm.evaluation.trials import Scores, Trials, columns
@@ -58,7 +58,7 @@ def read_trials(path: PathLike) -> Trials:
         text.refuse_line(path, numbers[first], rule, repr(" ".join(rows[first])))
     start = 0 if style == "kaldi" else 1
     speaker, test = ([row[i] for row in rows] for i in (start, start + 1))
-    _refuse_repeated_line(path, numbers.__getitem__, speaker, test)
+    _refuse_repeated_line(path, numbers.__getitem__, *(index_names(np.array(names)) for names in (speaker, test)))
     return Trials(speaker=np.array(speaker), test=np.array(test), target=np.array(labels[style], dtype=np.int8))
 
 
@@ -132,16 +132,22 @@ def write_scores(scores: Scores, path: PathLike) -> None:
     held = columns(scores)
     if os.fspath(path).endswith(".npz"):
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **held)  # type: ignore[arg-type]  # text, integers and floats: nothing that would be pickled
+        whole = {name: column.column() if isinstance(column, Index) else column for name, column in held.items()}
+        np.savez_compressed(buffer, **whole)  # type: ignore[arg-type]  # text, integers and floats: nothing that would be pickled
         return text.replace(buffer.getvalue(), path)
     return text.write(_lines(held), path)
 
 
-def _lines(held: dict[str, NDArray[Any]]) -> Iterator[str]:
+def _lines(held: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of a table in text, some at a time."""
     yield "\t".join(held) + "\n"
+    names = {n: np.array(text.render(n, c.names.tolist())) for n, c in held.items() if isinstance(c, Index)}
     for start in range(0, len(held["score"]), _ROWS):
-        texts = [text.render(name, column[start : start + _ROWS].tolist()) for name, column in held.items()]
+        rows = slice(start, start + _ROWS)
+        texts = [
+            names[name][column.codes[rows]].tolist() if name in names else text.render(name, column[rows].tolist())
+            for name, column in held.items()
+        ]
         yield "".join("\t".join(row) + "\n" for row in zip(*texts, strict=True))
 
 
@@ -167,7 +173,7 @@ def _read_arrays(path: PathLike) -> Scores:
         if not content.startswith(b"PK"):  # NumPy would take it for a pickle, and say so
             raise zipfile.BadZipFile("File is not a zip file")
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            held = {name: _frozen(file[name]) for name in file.files}
+            held = {name: _kept(file[name], optional=name not in ("speaker", "test")) for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         checks.refuse(os.fspath(path), "be a readable .npz file of plain arrays", f"this: {error}")
     _check_columns(path, list(held))
@@ -177,18 +183,20 @@ def _read_arrays(path: PathLike) -> Scores:
         raise InvalidInput(f"{os.fspath(path)}: {error}") from None
 
 
-def _frozen(column: NDArray[Any]) -> NDArray[Any]:
-    """Return a column that nobody else can change, so that `Scores` need not copy it."""
+def _kept(column: NDArray[Any], *, optional: bool) -> Any:
+    """Return a column of a file as `Scores` keeps it, so that never more than one column of names is there in full."""
+    good = column.dtype.kind == "U" and column.ndim == 1 and len(column)
+    if good and (optional or (column != "").all()):
+        return index_names(column)
     column.setflags(write=False)
     return column
 
 
-def _refuse_repeated_line(path: PathLike, line: Callable[[int], int], speaker: ArrayLike, test: ArrayLike) -> None:
+def _refuse_repeated_line(path: PathLike, line: Callable[[int], int], speakers: Index, tests: Index) -> None:
     """Refuse the first line whose pair of names an earlier line holds."""
-    speakers, tests = np.asarray(speaker), np.asarray(test)
-    again = repeated(index_names(speakers), index_names(tests))
+    again = repeated(speakers, tests)
     if again:
-        pair = f"speaker '{speakers[again[1]]}' with test '{tests[again[1]]}'"
-        found = f"{pair}, which line {line(again[0])} holds too"
+        first, second = line(again[0]), line(again[1])
+        pair = [index.names[index.codes[again[1]]] for index in (speakers, tests)]
         rule = "hold a pair of speaker and test that no other line holds"
-        text.refuse_line(path, line(again[1]), rule, found)
+        text.refuse_line(path, second, rule, f"speaker '{pair[0]}' with test '{pair[1]}', which line {first} holds too")

@@ -14,13 +14,13 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm import checks
-from speechgmm.evaluation.trials import Scores, check_labels, name_pair, rows_of
+from speechgmm.evaluation.trials import Scores, check_labels, columns, name_pair, rows_of
 
 __all__ = ["Fusion", "fit_fusion"]
 
@@ -73,7 +73,7 @@ class Fusion:
             rule = f"be those of the systems fused, {', '.join(map(repr, self.systems))}"
             checks.refuse("the tables of scores", rule, ", ".join(map(repr, tables)) or "none")
         first, scores = _stack([tables[name] for name in self.systems], self.systems)
-        return replace(first, score=scores @ self.weights + self.offset)
+        return Scores(**{**columns(first), "score": scores @ self.weights + self.offset})
 
 
 def fit_fusion(tables: Mapping[str, Scores], *, prior: float = 0.5) -> Fusion:

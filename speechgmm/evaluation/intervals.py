@@ -111,8 +111,8 @@ def draws(people: int, replicates: int, seed: int) -> Iterator[NDArray[np.int64]
 
 def weigh(times: NDArray[np.int64], first: NDArray[np.int32], last: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return how often each trial counts, (R,), given how often each person was drawn."""
-    once, again = times[first], times[last]
-    return np.where(first == last, once, once * again)
+    once = times[first]
+    return np.where(first == last, once, once * times[last])
 
 
 def intervals_of(

@@ -33,6 +33,18 @@ class Index:
     names: NDArray[np.str_]
     codes: NDArray[np.int32]
 
+    def __len__(self) -> int:
+        """Return the number of rows, T."""
+        return len(self.codes)
+
+    def __getitem__(self, rows: Any) -> Index:
+        """Return these rows; names that are left over stay."""
+        return Index(self.names, self.codes[rows])
+
+    def column(self) -> NDArray[np.str_]:
+        """Return the names of all rows, (T,)."""
+        return self.names[self.codes]
+
 
 def index_names(column: NDArray[np.str_]) -> Index:
     """Return the different names of a column and where they stand.
@@ -44,11 +56,15 @@ def index_names(column: NDArray[np.str_]) -> Index:
     (['ann', 'bob'], [1, 0, 1])
     """
     characters = np.ascontiguousarray(column).view(np.uint32).reshape(len(column), -1)
-    found = factorize(characters)
-    if found is None:
+    heads = np.flatnonzero(_changes(characters))
+    if 4 * len(heads) < len(column):  # long runs of one name, as in a list of tests
+        found = index_names(column[heads])
+        return Index(found.names, np.repeat(found.codes, np.diff(np.append(heads, len(column)))))
+    told_apart = factorize(characters)
+    if told_apart is None:
         names, places = np.unique(column, return_inverse=True)
         return Index(names, places.astype(np.int32))
-    stands, codes = found
+    stands, codes = told_apart
     order = np.argsort(column[stands], kind="stable")
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
@@ -87,6 +103,15 @@ def repeated(first: Index, second: Index) -> tuple[int, int] | None:
     order = np.argsort(pairs, kind="stable")
     again = int(order[1:][np.diff(pairs[order]) == 0].min())
     return int(np.argmax(pairs == pairs[again])), again
+
+
+def _changes(words: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which rows differ from the row before; the first does."""
+    changes = np.ones(len(words), dtype=bool)
+    for start in range(1, len(words), _ROWS):
+        block = slice(start, min(start + _ROWS, len(words)))
+        np.any(words[block] != words[start - 1 : block.stop - 1], axis=1, out=changes[block])
+    return changes
 
 
 def _hash(words: NDArray[Any]) -> NDArray[np.uint64]:

@@ -4,8 +4,9 @@ The scores are sorted once; a replicate then only sums the weights of the trials
 lies, and takes the hull of these counts. Detection rates draw enrolled and tested speakers together; rates of searches
 draw the tested speakers alone, and keep those who are enrolled, for with fewer rivals every search is easier.
 
-One approximation, for large tables: of more than 100 000 trials of a kind, those that decide (the highest nontargets,
-the lowest targets) are kept, and of the others every k-th stands for k: about 200 000 remain. Estimates are of all.
+One approximation, for large tables: of each kind the 10 000 trials that decide (the highest nontargets, the lowest
+targets) are kept; of the next 10 000 every second stands for two, of the next 20 000 every fourth for four, and so on.
+Error rates of any size so keep about the same relative precision, 1 %. Estimates are of all trials.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from speechgmm.evaluation.intervals import Interval, draws, intervals_of, weigh
 from speechgmm.evaluation.metrics import Application
 from speechgmm.evaluation.names import index_names
 from speechgmm.evaluation.roc import hull_of_counts, weights
-from speechgmm.evaluation.trials import Scores
+from speechgmm.evaluation.trials import Scores, columns
 
-__all__ = ["detection_intervals", "search_intervals"]
+__all__ = ["Resampler", "detection_intervals", "resampler", "search_intervals"]
 
 Codes = NDArray[np.int32]
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_KEPT = 100_000
-"""So many deciding trials of a kind are kept one by one, and about so many stand for the rest."""
+_KEPT = 10_000
+"""So many deciding trials of a kind are kept one by one, and of each octave of the others about half as many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +94,26 @@ class _Trials:
 _COSTS = ("min_dcf", "actual_dcf")
 
 
+@dataclass(frozen=True, eq=False)
+class Resampler:
+    """A table of scores made ready for replicates: who is who, and its rows by ascending score, (T,)."""
+
+    scores: Scores
+    people: _People
+    order: Codes
+
+
+def resampler(scores: Scores) -> Resampler:
+    """Return what all replicates share: sorting ten million scores takes longer than they do."""
+    return Resampler(scores, _people(scores), np.argsort(scores.score, kind="stable").astype(np.int32))
+
+
 def detection_intervals(
-    scores: Scores,
+    sampler: Resampler,
     applications: Mapping[str, tuple[Application, ...]],
     *,
     rows: NDArray[np.bool_] | None = None,
+    kept: int = _KEPT,
     replicates: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -106,13 +122,15 @@ def detection_intervals(
 
     Parameters
     ----------
-    scores : Scores
-        With all labels known. Who speaks in a test is taken from `test_speaker`, or else from its target trial; a test
-        of which neither tells counts as a person of its own.
+    sampler : Resampler
+        Of scores with all labels known. Who speaks in a test is taken from `test_speaker`, or else from its target
+        trial; a test of which neither tells counts as a person of its own.
     applications : mapping of str to tuple of Application
         The cost of several is their mean.
     rows : array of bool, shape (T,), optional
         The trials to take; all by default.
+    kept : int
+        So many deciding trials of a kind are kept one by one.
     replicates, level, seed
         As in `bootstrap`.
 
@@ -121,15 +139,15 @@ def detection_intervals(
     InvalidInput
         As `bootstrap` does.
     """
-    people = _people(scores)
-    trials = _trials(scores, people, np.ones(len(scores), dtype=bool) if rows is None else rows)
+    people = sampler.people
+    trials = _trials(sampler, np.ones(len(sampler.scores), dtype=bool) if rows is None else rows, kept)
     estimates = trials.rates(np.ones(people.total, dtype=np.int64), applications)
     values = (trials.rates(times, applications) for times in draws(people.total, replicates, seed))
     return intervals_of(estimates, values, level=level)
 
 
 def search_intervals(
-    scores: Scores,
+    sampler: Resampler,
     false_alarm_rate: float | None,
     *,
     replicates: int = 1000,
@@ -140,7 +158,7 @@ def search_intervals(
 
     Parameters and errors as in `detection_intervals`.
     """
-    people, found = _people(scores), searches(scores)
+    people, found = sampler.people, searches(sampler.scores)
 
     def rates() -> Iterator[dict[str, float]]:
         for times in draws(people.total, replicates, seed):
@@ -171,11 +189,12 @@ def _search_rates(found: Searches, weight: Counts, false_alarm_rate: float | Non
 def _people(scores: Scores) -> _People:
     """Return who is who. Enrolled speakers come first, then tested ones who are not enrolled, then the unknown."""
     tests, of = len(scores.tests.names), scores.tests.codes
-    names = np.full(tests, "", dtype=scores.speaker.dtype)
-    if scores.test_speaker is not None:
-        row = np.zeros(tests, dtype=np.int64)
-        row[of] = np.arange(len(of))
-        names = scores.test_speaker[row]
+    names = np.full(tests, "", dtype=scores.speakers.names.dtype)
+    told = columns(scores).get("test_speaker")
+    if told is not None:
+        code = np.zeros(tests, dtype=np.int32)
+        code[of] = told.codes
+        names = told.names[code]
     enrolled = scores.speakers.names
     everybody = index_names(np.concatenate([enrolled, names]))
     known, tested = everybody.codes[: len(enrolled)], everybody.codes[len(enrolled) :].copy()
@@ -189,29 +208,25 @@ def _people(scores: Scores) -> _People:
     return _People(codes[: len(enrolled)], codes[len(enrolled) :], len(present))
 
 
-def _trials(scores: Scores, people: _People, rows: NDArray[np.bool_]) -> _Trials:
+def _trials(sampler: Resampler, rows: NDArray[np.bool_], kept: int) -> _Trials:
     """Return the trials of both kinds, sorted and thinned, and where the hull can have a vertex."""
-    targets, nontargets = (_kind(scores, people, rows & (scores.target == label), label) for label in (1, 0))
+    targets, nontargets = (_kind(sampler, rows & (sampler.scores.target == k), k, kept) for k in (1, 0))
     thresholds = np.unique(np.append(targets.score, nontargets.score[:1]))
     below = (np.append(np.searchsorted(k.score, thresholds), len(k.score)) for k in (targets, nontargets))
     at_t, at_n = below
     return _Trials(targets, nontargets, np.append(thresholds, np.inf), (at_t, at_n))
 
 
-def _kind(scores: Scores, people: _People, rows: NDArray[np.bool_], label: int) -> _Kind:
-    """Return the trials of one kind by ascending score; of many, every k-th of those that decide little."""
-    places = np.flatnonzero(rows)
-    places = places[np.argsort(scores.score[places], kind="stable")]
-    stands = np.ones(len(places), dtype=np.int64)
-    rest = len(places) - _KEPT
-    if rest > _KEPT:
-        k = -(-rest // _KEPT)
-        every = np.arange(k // 2, rest, k)
-        keep = np.concatenate([every, np.arange(rest, len(places))])
-        stands = np.concatenate([np.full(len(every), k), np.ones(_KEPT, dtype=np.int64)])
-        if label == 1:
-            keep, stands = len(places) - 1 - keep[::-1], stands[::-1]
-        places = places[keep]
+def _kind(sampler: Resampler, rows: NDArray[np.bool_], label: int, many: int) -> _Kind:
+    """Return the trials of one kind by ascending score, thinned out on the side that decides little."""
+    scores, people = sampler.scores, sampler.people
+    places = sampler.order[rows[sampler.order]]
+    if label == 0:
+        places = places[::-1]
+    kept, stands = _thin(len(places), many)
+    places = places[kept]
+    if label == 0:
+        places, stands = places[::-1], stands[::-1]
     score = scores.score[places]
     return _Kind(
         score,
@@ -220,3 +235,16 @@ def _kind(scores: Scores, people: _People, rows: NDArray[np.bool_], label: int) 
         people.tested[scores.tests.codes[places]],
         stands,
     )
+
+
+def _thin(count: int, many: int) -> tuple[Counts, Counts]:
+    """Return the trials that are kept, of so many in the order in which they decide, and for how many each stands."""
+    kept, stands = [np.arange(min(count, many))], [np.ones(min(count, many), dtype=np.int64)]
+    start, step = many, 2
+    while start < count:
+        stop = min(2 * start, count)
+        kept.append(np.arange(start, stop, step))
+        stands.append(np.full(len(kept[-1]), step))
+        stands[-1][-1] = stop - kept[-1][-1]
+        start, step = stop, 2 * step
+    return np.concatenate(kept), np.concatenate(stands)

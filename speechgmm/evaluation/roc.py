@@ -84,6 +84,11 @@ class Hull:
         weight_miss, weight_fa = weights(prior, cost_miss, cost_fa)
         return float((weight_miss * self.p_miss + weight_fa * self.p_fa).min())
 
+    def best_vertex(self, *, prior: float = 0.01, cost_miss: float = 1.0, cost_fa: float = 1.0) -> int:
+        """Return the vertex of the least detection cost, the first of several."""
+        weight_miss, weight_fa = weights(prior, cost_miss, cost_fa)
+        return int(np.argmin(weight_miss * self.p_miss + weight_fa * self.p_fa))
+
     def min_cllr(self) -> float:
         """Return the Cllr of PAV's LLRs in bits, as `min_cllr` does."""
         t, n = self.targets > 0, self.nontargets > 0

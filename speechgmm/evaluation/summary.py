@@ -14,9 +14,9 @@ from speechgmm.evaluation.duration import DurationBin, error_by_duration
 from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, open_set_rate, searches
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.metrics import NIST, Application, actual_dcf, cllr
-from speechgmm.evaluation.resampling import detection_intervals, search_intervals
+from speechgmm.evaluation.resampling import Resampler, detection_intervals, resampler, search_intervals
 from speechgmm.evaluation.roc import Hull, roc_hull
-from speechgmm.evaluation.trials import Scores, check_labels
+from speechgmm.evaluation.trials import Scores, check_labels, columns
 
 __all__ = ["Evaluation", "NistCost", "evaluate"]
 
@@ -149,7 +149,7 @@ def evaluate(
     own = _cost("", (application,), hull, targets, nontargets)
     left_out: list[str] = []
     found = _searches(scores, left_out)
-    resampling = _Resampling(replicates, level, seed)
+    resampling = _Resampling(resampler(scores) if replicates else None, replicates, level, seed)
     return Evaluation(
         **_counts(scores),
         eer=hull.eer(),
@@ -186,6 +186,7 @@ def _counts(scores: Scores) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Resampling:
+    sampler: Resampler | None
     replicates: int
     level: float
     seed: int
@@ -214,12 +215,12 @@ def _searches(scores: Scores, left_out: list[str]) -> _Found:
     found = searches(scores)
     known, strangers, total = int(found.known.sum()), int(found.strangers.sum()), len(found.tests)
     speakers = len(scores.speakers.names)
-    partial = int((found.trials < speakers).sum())
+    partial, other = (int((found.trials[kind] < speakers).sum()) for kind in (found.known, found.strangers))
     reason = ""
     if not known:
         reason = "no test has exactly one target trial"
     elif partial:
-        reason = f"{partial} of {total} tests are not scored against all {speakers} speakers"
+        reason = f"{partial} of {known} tests are not scored against all {speakers} speakers"
     elif speakers == 1:
         reason = "there is one speaker only"
     if reason:
@@ -231,11 +232,13 @@ def _searches(scores: Scores, left_out: list[str]) -> _Found:
             left_out += [f"identification_rate: {count} of {total} tests not counted, with {why}"]
     if not strangers:
         left_out += ["open_set: no test is of a stranger (without a target trial)"]
+    elif other:
+        left_out += [f"open_set: {other} of {strangers} tests of strangers are not scored against all speakers"]
     rates = cmc(scores, min(_RANKS, speakers))
     return _Found(
         tuple(float(rate) for rate in rates),
         closed_set_confusion(scores),
-        open_set_rate(scores, _FALSE_ALARMS) if strangers else None,
+        open_set_rate(scores, _FALSE_ALARMS) if strangers and not other else None,
     )
 
 
@@ -248,7 +251,14 @@ def _durations(
         left_out += [f"durations: {reason}"]
         return ()
     replicates = min(resampling.replicates, _BIN_REPLICATES)
-    return error_by_duration(scores, threshold, replicates=replicates, level=resampling.level, seed=resampling.seed)
+    return error_by_duration(
+        scores,
+        threshold,
+        replicates=replicates,
+        level=resampling.level,
+        seed=resampling.seed,
+        sampler=resampling.sampler,
+    )
 
 
 def _intervals(
@@ -256,20 +266,18 @@ def _intervals(
 ) -> dict[str, Interval]:
     """Return the intervals of all rates if there are enough speakers."""
     replicates, level, seed = resampling.replicates, resampling.level, resampling.seed
-    if replicates == 0:
+    if resampling.sampler is None:
         left_out += ["intervals: not asked for (0 replicates)"]
         return {}
     people = len(np.unique(scores.speakers.codes[scores.target == 1]))
     if people < _LEAST:
         left_out += [f"intervals: {people} speakers have target trials; fewer than {_LEAST} are too few to draw from"]
         return {}
-    if scores.test_speaker is None:
-        left_out += [
-            "intervals: without the column test_speaker each test of a stranger counts as a stranger of its own"
-        ]
+    if "test_speaker" not in columns(scores):
+        left_out += ["intervals: without the column test_speaker each test of a stranger counts as another stranger"]
     points = {"": (application,)} | {f" {name}": points for name, points in NIST.items()}
-    rates = detection_intervals(scores, points, replicates=replicates, level=level, seed=seed)
+    rates = detection_intervals(resampling.sampler, points, replicates=replicates, level=level, seed=seed)
     if found.cmc:
         far = found.open_set.false_alarm_rate if found.open_set else None
-        rates |= search_intervals(scores, far, replicates=replicates, level=level, seed=seed)
+        rates |= search_intervals(resampling.sampler, far, replicates=replicates, level=level, seed=seed)
     return rates

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.evaluation import text
-from speechgmm.evaluation.names import factorize
+from speechgmm.evaluation.names import Index, factorize
 from speechgmm.evaluation.text import PathLike
 
 __all__ = ["Table", "read_table"]
@@ -49,11 +49,15 @@ class Table:
         known = self._names[name]
         return np.array([known.setdefault(n, len(known)) for n in different], dtype=np.int32)
 
-    def take(self, name: str) -> NDArray[Any]:
-        """Return one whole column, frozen, and forget it here."""
+    def take(self, name: str) -> Any:
+        """Return one whole column, names as an `Index`, and forget it here."""
         column = np.concatenate(self._blocks.pop(name))
-        if self._names[name]:
-            column = np.array(list(self._names[name]))[column]
+        if text.is_text(name):
+            names = np.array(list(self._names[name]))
+            order = np.argsort(names)
+            place = np.empty(len(order), dtype=np.int32)
+            place[order] = np.arange(len(order), dtype=np.int32)
+            return Index(names[order], place[column])
         column.setflags(write=False)
         return column
 

@@ -7,7 +7,6 @@ A trial is a pair (speaker, test): is the test spoken by the enrolled speaker? I
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,9 @@ from speechgmm import checks
 from speechgmm.evaluation.names import Index, index_names, repeated
 
 __all__ = ["Scores", "Trials", "check_labels", "columns", "join", "name_pair", "rows_of"]
+
+
+_TEXT = ("speaker", "test", "test_speaker", "session")
 
 Names = NDArray[np.str_]
 Labels = NDArray[np.int8]
@@ -52,19 +54,21 @@ class Trials:
     def __post_init__(self) -> None:
         _freeze(self, "trials")
 
-    @cached_property
+    @property
     def speakers(self) -> Index:
         """The different enrolled speakers, and which one each row is about."""
-        return index_names(self.speaker)
+        found: Index = vars(self)["speaker"]
+        return found
 
-    @cached_property
+    @property
     def tests(self) -> Index:
         """The different tests, and which one each row is about."""
-        return index_names(self.test)
+        found: Index = vars(self)["test"]
+        return found
 
     def __len__(self) -> int:
         """Return the number of trials, T."""
-        return len(self.speaker)
+        return len(self.target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,19 +113,49 @@ class Scores:
     def __post_init__(self) -> None:
         _freeze(self, "scores")
 
-    @cached_property
+    @property
     def speakers(self) -> Index:
         """The different enrolled speakers, and which one each row is about."""
-        return index_names(self.speaker)
+        found: Index = vars(self)["speaker"]
+        return found
 
-    @cached_property
+    @property
     def tests(self) -> Index:
         """The different tests, and which one each row is about."""
-        return index_names(self.test)
+        found: Index = vars(self)["test"]
+        return found
 
     def __len__(self) -> int:
         """Return the number of scored trials, T."""
-        return len(self.speaker)
+        return len(self.target)
+
+
+class _Text:
+    """A column of names, given as an array, a list or an `Index`: kept as an `Index`, seen as an array of str.
+
+    Ten million names in full take half a gigabyte; they are written out when first asked for.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._full = name, f"_{name}"
+
+    def __get__(self, table: Any, owner: type) -> Any:
+        held = vars(table)
+        if self._full not in held:
+            kept = held[self._name]
+            held[self._full] = kept and kept.column()
+            if kept:
+                held[self._full].setflags(write=False)
+        return held[self._full]
+
+    def __set__(self, table: Any, value: Any) -> None:
+        vars(table)[self._name] = value  # a frozen dataclass sets in its constructor alone
+
+
+for _table in (Trials, Scores):
+    for _name in _TEXT:
+        if _name in _table.__annotations__:
+            setattr(_table, _name, _Text(_name))
 
 
 def join(scores: Scores, trials: Trials) -> Scores:
@@ -159,15 +193,15 @@ def rows_of(scores: Scores, trials: Trials | Scores, what: str, rule: str) -> ND
     return rows
 
 
-def columns(scores: Scores) -> dict[str, NDArray[Any]]:
-    """Return the columns that are there, in the order of the file format."""
-    every = ((field.name, getattr(scores, field.name)) for field in fields(Scores))
-    return {name: column for name, column in every if column is not None}
+def columns(scores: Scores) -> dict[str, Any]:
+    """Return the columns that are there, in the order of the file format; names as an `Index`."""
+    return {f.name: vars(scores)[f.name] for f in fields(Scores) if vars(scores)[f.name] is not None}
 
 
 def name_pair(table: Trials | Scores, row: int) -> str:
     """Return the names of a row in words."""
-    return f"speaker '{table.speaker[row]}' with test '{table.test[row]}'"
+    speaker, test = (index.names[index.codes[row]] for index in (table.speakers, table.tests))
+    return f"speaker '{speaker}' with test '{test}'"
 
 
 def check_labels(scores: Scores) -> None:
@@ -183,20 +217,27 @@ def check_labels(scores: Scores) -> None:
 
 
 def _freeze(table: Trials | Scores, what: str) -> None:
-    """Validate the columns of a table and put read-only copies of them in their place."""
-    rows = np.size(table.speaker)
+    """Validate the columns of a table and put read-only ones in their place."""
+    held = vars(table)
+    rows = len(held["speaker"]) if isinstance(held["speaker"], Index) else np.size(held["speaker"])
     if rows == 0:
         checks.refuse(what, "hold at least one row", "none")
     for field in fields(table):
-        values = getattr(table, field.name)
+        values = held[field.name]
         if values is None and field.default is None:
             continue
-        column = _column(values, field.name)
-        if column.shape != (rows,):
+        column = values if isinstance(values, Index) else _column(values, field.name)
+        shape = (len(column),) if isinstance(column, Index) else column.shape
+        if shape != (rows,):
             rule = f"be one-dimensional, of the same length as speaker ({rows})"
-            checks.refuse(field.name, rule, f"shape {column.shape}")
-        column.setflags(write=False)
-        object.__setattr__(table, field.name, column)
+            checks.refuse(field.name, rule, f"shape {shape}")
+        if isinstance(column, Index):
+            continue
+        if field.name in _TEXT:
+            held[field.name] = index_names(column)
+        else:
+            column.setflags(write=False)
+            held[field.name] = column
     again = repeated(table.speakers, table.tests)
     if again:
         found = f"{name_pair(table, again[1])} in rows {again[0]} and {again[1]}"
@@ -233,7 +274,7 @@ def _column(values: ArrayLike, name: str) -> NDArray[Any]:
         checks.refuse(name, "hold text", f"an array of type {words.dtype}")
     if name in ("speaker", "test"):
         _check_every(words != "", words, name, "hold no empty names")
-    return _own(values, words, words.dtype)
+    return words
 
 
 def _own(given: ArrayLike, column: NDArray[Any], kind: DTypeLike) -> NDArray[Any]:

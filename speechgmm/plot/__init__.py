@@ -4,7 +4,17 @@ matplotlib comes with the extra: ``python -m pip install 'speechgmm[plot]'``.
 """
 
 from speechgmm.plot.confusion import plot_confusion
+from speechgmm.plot.distributions import plot_calibration, plot_histograms
+from speechgmm.plot.errors import plot_det, plot_durations
 from speechgmm.plot.features import plot_features
 from speechgmm.plot.scores import plot_scores
 
-__all__ = ["plot_confusion", "plot_features", "plot_scores"]
+__all__ = [
+    "plot_calibration",
+    "plot_confusion",
+    "plot_det",
+    "plot_durations",
+    "plot_features",
+    "plot_histograms",
+    "plot_scores",
+]

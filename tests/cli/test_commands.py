@@ -11,7 +11,7 @@ import pytest
 
 import speechgmm
 from speechgmm import storage
-from speechgmm.evaluation import read_scores
+from speechgmm.evaluation import read_scores, write_scores
 from speechgmm.features import MFCC, read_corpus
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import Export, Session
@@ -247,21 +247,46 @@ def test_score_the_pairs_of_a_list(made, using, tmp_path):
 
 def test_evaluate(made):
     told = run("evaluate", made.scores, "--json")
-    assert told.document == speechgmm.evaluate(read_scores(made.scores)).as_dict()
+    assert told.document == speechgmm.evaluate(read_scores(made.scores)).as_dict() | {"report": None}
     assert told.document["trials"] == 300
     assert told.document["eer"] < 0.1
     shown = run("evaluate", made.scores)
     assert (shown.status, shown.err) == (0, "")
-    assert f"equal error rate  {100 * told.document['eer']:.2f} %" in shown.out
-    assert "left out" not in shown.out
+    ends = told.document["intervals"]["eer"]
+    line = f"{100 * told.document['eer']:.2f} % ({100 * ends['low']:.2f} to {100 * ends['high']:.2f})"
+    assert f"equal error rate  {line}" in shown.out
+    assert "in brackets       95 % intervals over speakers" in shown.out
+    assert shown.out.count("left out") == 1
+    assert "left out: open_set: no test is of a stranger" in shown.out
     assert max(map(len, shown.out.splitlines())) <= 86
+
+
+def test_evaluate_writes_a_report(made, tmp_path):
+    told = run("evaluate", made.scores, "--report", tmp_path / "r.html", "--json").document
+    assert told["report"] == str(tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<h1>Evaluation of scores.tsv</h1>" in page
+    assert f"{100 * told['eer']:.2f} %" in page
+    assert "open_set: no test is of a stranger" in page
+    assert page.count("<svg") == 5  # the commands write the lengths that error by duration needs
+
+
+def test_evaluate_reads_arrays(made, tmp_path):
+    write_scores(read_scores(made.scores), tmp_path / "s.npz")
+    assert run("evaluate", tmp_path / "s.npz", "--json").document == run("evaluate", made.scores, "--json").document
 
 
 def test_evaluate_names_what_it_left_out(tmp_path):
     (tmp_path / "s").write_text("speaker\ttest\tscore\ttarget\nann\ta\t1\t1\nbob\ta\t0\t0\nbob\tb\t0\t0\n")
     told = run("evaluate", tmp_path / "s", "--json").document
-    assert told["left_out"] == ["identification_rate: 1 of 2 tests not counted, with no target trial (open set)"]
-    assert f"left out: {told['left_out'][0]}" in run("evaluate", tmp_path / "s").out
+    shown = run("evaluate", tmp_path / "s").out
+    assert told["left_out"] == [
+        "identification_rate: 1 of 2 tests not counted, with no target trial (open set)",
+        "open_set: 1 of 1 tests of strangers are not scored against all speakers",
+        "durations: there is no column test_seconds",
+        "intervals: 1 speakers have target trials; fewer than 5 are too few to draw from",
+    ]
+    assert all(f"left out: {reason}" in shown for reason in told["left_out"])
 
 
 def test_evaluate_has_null_for_a_rate_that_is_not_there(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -196,6 +197,23 @@ def test_scores_that_are_none(tmp_path):
     run("evaluate", path).refused("nontarget")
 
 
+def test_a_report_that_cannot_be_written(made, tmp_path):
+    missing = tmp_path / "missing" / "r.html"
+    run("evaluate", made.scores, "--report", missing).refused("in a folder that exists", missing, "mkdir")
+    run("evaluate", made.scores, "--report", tmp_path).refused("name a file that can be written", tmp_path)
+    run("evaluate", tmp_path / "missing.tsv", "--report", tmp_path / "r.html").refused("readable file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_without_matplotlib(made, tmp_path, monkeypatch):
+    for name in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
+    told = run("evaluate", made.scores, "--report", tmp_path / "r.html")
+    told.refused("matplotlib must be installed", "speechgmm[plot]")
+    assert not (tmp_path / "r.html").exists()
+    assert run("evaluate", made.scores, "--json").status == 0
+
+
 def test_features_of_one_name_twice(tmp_path, monkeypatch):
     run("features", RMS, RMS, "--preset", "sound", "-o", tmp_path / "f.npz").refused("differ from each other", RMS)
     monkeypatch.chdir(tmp_path)
@@ -312,7 +330,6 @@ def test_wrong_usage(using, made, tmp_path):
     run("score", *using, "--manifest", MANIFEST, "--trials", "t", "--by", "file", *out).misused("--by")
     run("score", *using, "--manifest", MANIFEST, "--by", "day", *out).misused("--by")
     run("score", *using, "--manifest", MANIFEST).misused("-o")
-    run("evaluate", made.scores, "--report", "x.html").misused("--report")
     run("train", MANIFEST, *out, "--where", "split").misused("COLUMN=VALUE", "'split'")
     run("train", MANIFEST, *out, "--where", "=ubm").misused("COLUMN=VALUE")
     run("train", MANIFEST, *out, "--components", 0).misused("--components")

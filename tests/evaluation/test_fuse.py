@@ -19,7 +19,7 @@ def split(scores):
 
 
 def simulated(seed, n=4000):
-    """Two systems with independent errors, one on a strange scale; LLRs of unit-variance Gaussians are d * x - d^2/2."""
+    """Two systems with independent errors, one on a strange scale: their LLRs are d * x - d**2 / 2."""
     rng = np.random.default_rng(seed)
     target = (np.arange(n) % 4 == 0).astype(int)
     first = rng.normal(2.0 * target, 1.0)

@@ -11,7 +11,7 @@ from speechgmm import storage
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation import NIST, Interval, Scores, actual_dcf, bootstrap, cllr, eer, min_cllr, min_dcf, resampling
 from speechgmm.evaluation.intervals import draws
-from speechgmm.evaluation.resampling import detection_intervals, search_intervals
+from speechgmm.evaluation.resampling import detection_intervals, resampler, search_intervals
 
 
 def mean_of(values):
@@ -146,7 +146,7 @@ def test_the_quick_form_is_the_metrics_of_copied_trials():
                 "actual_dcf SRE12": (actual_dcf(*pair, prior=0.01) + actual_dcf(*pair, prior=0.001)) / 2,
             }
         )
-    found = detection_intervals(scores, points, replicates=20, seed=7, level=0.5)
+    found = detection_intervals(resampler(scores), points, replicates=20, seed=7, level=0.5)
     assert set(found) == set(values[0])
     for name, interval in found.items():
         ordered = sorted(v[name] for v in values)
@@ -155,11 +155,10 @@ def test_the_quick_form_is_the_metrics_of_copied_trials():
     assert found["eer"].estimate == eer(scores.score[scores.target == 1], scores.score[scores.target == 0])
 
 
-def test_thinning_changes_little(monkeypatch):
+def test_thinning_changes_little():
     scores = matrix(enrolled=30, strangers=10, tests=6)
-    whole = detection_intervals(scores, {"": NIST["SRE16"]}, replicates=100)
-    monkeypatch.setattr(resampling, "_KEPT", 1000)
-    thinned = detection_intervals(scores, {"": NIST["SRE16"]}, replicates=100)
+    whole = detection_intervals(resampler(scores), {"": NIST["SRE16"]}, replicates=100)
+    thinned = detection_intervals(resampler(scores), {"": NIST["SRE16"]}, replicates=100, kept=500)
     for name, interval in whole.items():
         width = interval.high - interval.low
         assert thinned[name].low == pytest.approx(interval.low, abs=0.15 * width), name
@@ -167,12 +166,12 @@ def test_thinning_changes_little(monkeypatch):
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_thinning_keeps_those_that_decide_and_the_number_of_all(monkeypatch, label):
-    monkeypatch.setattr(resampling, "_KEPT", 50)
+def test_thinning_keeps_those_that_decide_and_the_number_of_all(label):
     scores = Scores(["a"] * 1000, [f"t{i}" for i in range(1000)], np.arange(1000.0), [label] * 1000)
-    kind = resampling._kind(scores, resampling._people(scores), np.ones(1000, dtype=bool), label)
+    kind = resampling._kind(resampler(scores), np.ones(1000, dtype=bool), label, 50)
     assert (np.diff(kind.score) > 0).all()
-    assert abs(int(kind.stands.sum()) - 1000) < kind.stands.max()
+    assert kind.stands.sum() == 1000
+    assert 100 < len(kind.stands) < 300
     whole = kind.score[-50:] if label == 0 else kind.score[:50]
     np.testing.assert_array_equal(whole, np.arange(950.0, 1000) if label == 0 else np.arange(50.0))
     assert (kind.stands[np.isin(kind.score, whole)] == 1).all()
@@ -182,12 +181,15 @@ def test_rows_take_a_part():
     scores = matrix()
     rows = np.arange(len(scores)) % 3 > 0
     part = Scores(*(c[rows] for c in (scores.speaker, scores.test, scores.score, scores.target, scores.test_speaker)))
-    assert detection_intervals(scores, {}, rows=rows)["eer"].estimate == detection_intervals(part, {})["eer"].estimate
+    assert (
+        detection_intervals(resampler(scores), {}, rows=rows)["eer"].estimate
+        == detection_intervals(resampler(part), {})["eer"].estimate
+    )
 
 
 def test_without_a_column_the_speaker_of_a_test_is_that_of_its_target():
     named, bare = (matrix(strangers=0, named=n) for n in (True, False))
-    assert detection_intervals(named, {}) == detection_intervals(bare, {})
+    assert detection_intervals(resampler(named), {}) == detection_intervals(resampler(bare), {})
 
 
 def test_without_a_column_each_test_of_a_stranger_is_another_stranger():
@@ -198,7 +200,7 @@ def test_without_a_column_each_test_of_a_stranger_is_another_stranger():
 
 def test_searches_draw_the_tested_speakers():
     scores = matrix(spread=0.3)
-    found = search_intervals(scores, 0.1, replicates=50, level=0.5, seed=2)
+    found = search_intervals(resampler(scores), 0.1, replicates=50, level=0.5, seed=2)
     values = {"identification_rate": [], "open_set_rate": []}
     people = sorted(set(scores.test_speaker.tolist()))
     by_test = {}

@@ -11,14 +11,18 @@ from sklearn.isotonic import isotonic_regression
 
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation import (
+    NIST,
     Scores,
     actual_dcf,
     cllr,
+    cmc,
+    det_points,
     eer,
     evaluate,
     identification_rate,
     min_cllr,
     min_dcf,
+    open_set_rate,
     roc_hull,
     roc_points,
 )
@@ -26,7 +30,9 @@ from speechgmm.evaluation import (
 # few distinct whole numbers: many ties, and exact arithmetic
 tied = st.lists(st.integers(-6, 6), min_size=1, max_size=30)
 spread = st.lists(st.floats(-50, 50), min_size=1, max_size=30)
+endless = st.lists(st.sampled_from([-math.inf, -1.0, 0.0, 1.0, math.inf]), min_size=1, max_size=12)
 either = st.one_of(st.tuples(tied, tied), st.tuples(spread, spread))
+any_kind = st.one_of(either, st.tuples(endless, endless))
 priors = st.floats(0.001, 0.999)
 by_order = [eer, min_dcf, min_cllr]  # the metrics that depend on the order of the scores only
 
@@ -36,10 +42,11 @@ by_order = [eer, min_dcf, min_cllr]  # the metrics that depend on the order of t
 
 def brute_rates(targets, nontargets):
     """(threshold, P_fa, P_miss) at every threshold, by counting."""
-    for threshold in [*sorted({*targets, *nontargets}), math.inf]:
+    for threshold in sorted({*targets, *nontargets}):
         p_fa = sum(s >= threshold for s in nontargets) / len(nontargets)
         p_miss = sum(s < threshold for s in targets) / len(targets)
         yield threshold, p_fa, p_miss
+    yield math.inf, 0.0, 1.0  # none is accepted, not even infinity
 
 
 def brute_min_dcf(targets, nontargets, prior, cost_miss, cost_fa):
@@ -60,8 +67,8 @@ def brute_hull_eer(targets, nontargets):
 
 
 def brute_cllr(targets, nontargets):
-    c_t = sum(math.log2(1 + math.exp(-s)) for s in targets) / len(targets)
-    c_n = sum(math.log2(1 + math.exp(s)) for s in nontargets) / len(nontargets)
+    c_t = sum(math.inf if s == -math.inf else math.log2(1 + math.exp(-s)) for s in targets) / len(targets)
+    c_n = sum(math.inf if s == math.inf else math.log2(1 + math.exp(s)) for s in nontargets) / len(nontargets)
     return (c_t + c_n) / 2
 
 
@@ -77,7 +84,7 @@ def isotonic_posteriors(targets, nontargets):
 # The structure
 
 
-@given(either)
+@given(any_kind)
 def test_roc_points_are_the_rates_at_every_threshold(pair):
     roc = roc_points(*pair)
     expected = np.array(list(brute_rates(*pair)))
@@ -86,7 +93,7 @@ def test_roc_points_are_the_rates_at_every_threshold(pair):
     np.testing.assert_allclose(roc.p_miss, expected[:, 2], rtol=0, atol=1e-15)
 
 
-@given(either)
+@given(any_kind)
 def test_hull_is_convex_and_below_every_point_of_the_roc(pair):
     hull, roc = roc_hull(*pair), roc_points(*pair)
     assert (hull.p_fa[0], hull.p_miss[0], hull.p_fa[-1], hull.p_miss[-1]) == (1, 0, 0, 1)
@@ -99,6 +106,34 @@ def test_hull_is_convex_and_below_every_point_of_the_roc(pair):
     for weight in (0, 0.1, 0.5, 0.9, 1):  # no line lies lower for the ROC than for its hull
         cost = weight * roc.p_miss + (1 - weight) * roc.p_fa
         assert (weight * hull.p_miss + (1 - weight) * hull.p_fa).min() <= cost.min() + 1e-12
+
+
+@given(any_kind)
+def test_det_points_are_the_corners_of_the_staircase(pair):
+    det = det_points(*pair)
+    rates = {(f, m) for _, f, m in brute_rates(*pair)}
+    found = list(zip(det.p_fa.tolist(), det.p_miss.tolist(), strict=True))
+    assert found[0] == (1, 0)
+    assert found[-1] == (0, 1)
+    for rate in found:
+        assert any(rate == pytest.approx(other, abs=1e-12) for other in rates)
+    for f0, m0 in rates:  # each point of the ROC lies between two corners on a level or an upright
+        below = [f for f, m in found if m == pytest.approx(m0, abs=1e-12)]
+        assert below
+        assert min(below) - 1e-12 <= f0 <= max(below) + 1e-12
+    assert len(found) <= 2 * len(set(pair[0])) + 2
+
+
+@given(either)
+def test_the_best_vertex_and_the_threshold_of_equal_errors(pair):
+    hull = roc_hull(*pair)
+    best = hull.best_vertex(prior=0.3, cost_miss=2.0)
+    cost = (0.3 * 2 * hull.p_miss + 0.7 * hull.p_fa) / 0.6
+    assert cost[best] == pytest.approx(hull.min_dcf(prior=0.3, cost_miss=2.0))
+    cut = hull.eer_threshold()
+    fa = sum(s >= cut for s in pair[1]) / len(pair[1])
+    miss = sum(s < cut for s in pair[0]) / len(pair[0])
+    assert abs(fa - miss) == pytest.approx(np.abs(hull.p_fa - hull.p_miss).min())
 
 
 @given(either)
@@ -119,7 +154,7 @@ def test_blocks_are_those_of_scikit_learns_isotonic_regression(pair):
     assert (np.diff(own) > 0).all()
 
 
-@given(either)
+@given(any_kind)
 def test_llrs_of_the_blocks_increase_and_follow_from_their_counts(pair):
     hull = roc_hull(*pair)
     odds = len(pair[0]) / len(pair[1])
@@ -132,18 +167,18 @@ def test_llrs_of_the_blocks_increase_and_follow_from_their_counts(pair):
 # The metrics against their oracles
 
 
-@given(either, priors, st.floats(0.1, 10), st.floats(0.1, 10))
+@given(any_kind, priors, st.floats(0.1, 10), st.floats(0.1, 10))
 def test_min_dcf_is_the_least_cost_of_all_thresholds(pair, prior, cost_miss, cost_fa):
     found = min_dcf(*pair, prior=prior, cost_miss=cost_miss, cost_fa=cost_fa)
     assert found == pytest.approx(brute_min_dcf(*pair, prior, cost_miss, cost_fa), rel=1e-9, abs=1e-12)
 
 
-@given(either)
+@given(any_kind)
 def test_eer_is_where_the_hull_crosses_the_diagonal(pair):
     assert eer(*pair) == pytest.approx(brute_hull_eer(*pair), abs=1e-12)
 
 
-@given(either)
+@given(any_kind)
 def test_cllr_is_the_formula(pair):
     assert cllr(*pair) == pytest.approx(brute_cllr(*pair), rel=1e-12)
 
@@ -207,7 +242,7 @@ def test_swapped_roles_take_the_other_prior(pair, prior):
     assert min_dcf(*swapped, prior=1 - prior) == pytest.approx(min_dcf(*pair, prior=prior), rel=1e-9, abs=1e-12)
 
 
-@given(either)
+@given(any_kind)
 def test_eer_on_the_hull_is_at_most_the_raw_one_and_a_half(pair):
     raw = min(max(f, m) for _, f, m in brute_rates(*pair))
     assert eer(*pair) <= min(raw, 0.5) + 1e-12
@@ -228,6 +263,22 @@ def test_bounds(pair):
     assert min_cllr(*pair) <= cllr(*pair) + 1e-12
     assert 0 <= min_dcf(*pair) <= 1
     assert min_dcf(*pair) <= actual_dcf(*pair) + 1e-12
+
+
+@given(st.tuples(endless, endless))
+def test_infinities_are_only_the_outermost_scores(pair):
+    finite = [[max(-9.0, min(9.0, s)) for s in x] for x in pair]
+    for metric in (eer, min_dcf, min_cllr):
+        assert metric(*pair) == pytest.approx(metric(*finite), abs=1e-12)
+    assert actual_dcf(*pair, prior=0.3) == actual_dcf(*finite, prior=0.3)
+
+
+@given(spread, st.booleans())
+def test_one_target_alone(nontargets, first):
+    target = max(nontargets) + 1 if first else min(nontargets) - 1
+    assert eer([target], nontargets) == pytest.approx(0 if first else 0.5)
+    assert min_cllr([target], nontargets) == pytest.approx(0 if first else 1)
+    assert min_dcf([target], nontargets) == pytest.approx(0 if first else 1)
 
 
 @given(tied, tied)
@@ -271,6 +322,22 @@ def test_nist_costs_by_hand():
     targets, nontargets = [0, 5, 5, 5], [1] * 99 + [5]
     cost = (0.1 * 0.25 + 0.99 * 0.01) / 0.1
     assert min_dcf(targets, nontargets, prior=0.01, cost_miss=10) == pytest.approx(cost)
+
+
+def test_the_table_of_nist():
+    expected = {
+        "SRE08": [(0.01, 10, 1)],
+        "SRE10": [(0.001, 1, 1)],
+        "SRE12": [(0.01, 1, 1), (0.001, 1, 1)],
+        "SRE16": [(0.01, 1, 1), (0.005, 1, 1)],
+        "SRE18 CMN2": [(0.01, 1, 1), (0.005, 1, 1)],
+        "SRE18 VAST": [(0.05, 1, 1)],
+        "SRE19 CTS": [(0.01, 1, 1), (0.005, 1, 1)],
+        "SRE19 AV": [(0.05, 1, 1)],
+    }
+    assert {k: [(p.prior, p.cost_miss, p.cost_fa) for p in points] for k, points in NIST.items()} == expected
+    with pytest.raises(TypeError):
+        NIST["SRE99"] = ()
 
 
 def test_cllr_of_large_scores_neither_overflows_nor_loses_them():
@@ -363,11 +430,75 @@ def test_evaluate_is_the_metrics_together():
     )
 
 
+def matrix(seed=0, enrolled=10, strangers=3, tests=4):
+    """Scores of each test of some enrolled speakers and strangers against everybody enrolled, all columns filled."""
+    rng = np.random.default_rng(seed)
+    people = [f"p{i}" for i in range(enrolled + strangers)]
+    columns = [
+        (model, f"{who}-{k}", rng.normal(3.0 * (who == model)), int(who == model), who, "", 9.0, 1.0 + k + 4 * i)
+        for i, who in enumerate(people)
+        for k in range(tests)
+        for model in people[:enrolled]
+    ]
+    return table(columns)
+
+
+def test_evaluate_of_a_whole_table_leaves_nothing_out():
+    scores = matrix()
+    found = evaluate(scores, replicates=50)
+    pair = scores.score[scores.target == 1], scores.score[scores.target == 0]
+    assert found.left_out == ("identification_rate: 12 of 52 tests not counted, with no target trial (open set)",)
+    assert (found.speakers, found.tests) == (10, 52)
+    np.testing.assert_array_equal(found.cmc, cmc(scores, 10))
+    assert found.open_set == open_set_rate(scores, 0.01)
+    assert found.confusion.accuracy == pytest.approx(found.identification_rate)
+    assert found.durations[0].eer > 0
+    for cost in found.nist:
+        costs = [{"prior": p.prior, "cost_miss": p.cost_miss, "cost_fa": p.cost_fa} for p in NIST[cost.name]]
+        assert cost.min_dcf == pytest.approx(np.mean([min_dcf(*pair, **c) for c in costs]))
+        assert cost.actual_dcf == pytest.approx(np.mean([actual_dcf(*pair, **c) for c in costs]))
+    for name in ("eer", "min_dcf", "actual_dcf", "cllr", "min_cllr", "identification_rate"):
+        interval = found.intervals[name]
+        assert interval.estimate == pytest.approx(getattr(found, name)), name
+        assert interval.low <= interval.high, name
+    assert found.intervals["open_set_rate"].estimate == found.open_set.rate
+    assert found.intervals["min_dcf SRE10"].estimate == pytest.approx(found.nist[1].min_dcf)
+
+
+def test_evaluate_without_replicates_says_so():
+    found = evaluate(matrix(), replicates=0)
+    assert found.intervals == {}
+    assert "intervals: not asked for (0 replicates)" in found.left_out
+    assert all(d.interval is None for d in found.durations)
+
+
+def test_evaluate_says_where_strangers_are_not_told_apart():
+    scores = matrix()
+    bare = Scores(scores.speaker, scores.test, scores.score, scores.target)
+    reason = "intervals: without the column test_speaker each test of a stranger counts as another stranger"
+    assert reason in evaluate(bare, replicates=20).left_out
+
+
+def test_lengths_that_nobody_knows_are_a_missing_column():
+    scores = matrix()
+    bare = Scores(scores.speaker, scores.test, scores.score, scores.target, test_seconds=np.full(len(scores), np.nan))
+    assert "durations: no length is known" in evaluate(bare, replicates=0).left_out
+
+
+def test_the_same_seed_gives_the_same_evaluation():
+    first, second, other = (evaluate(matrix(), replicates=20, seed=seed).as_dict() for seed in (1, 1, 2))
+    assert first == second != other
+
+
 def test_as_dict_goes_through_json():
-    found = evaluate(table(CLOSED)).as_dict()
-    assert json.loads(json.dumps(found)) == found
-    wanted = {"trials", "targets", "eer", "min_dcf", "cllr", "min_cllr", "identification_rate", "left_out"}
-    assert wanted <= set(found)
+    for scores in (table(CLOSED), matrix()):
+        found = evaluate(scores, replicates=20).as_dict()
+        assert json.loads(json.dumps(found)) == found
+        wanted = {"trials", "targets", "eer", "min_dcf", "cllr", "min_cllr", "identification_rate", "left_out"}
+        assert wanted | {"nist", "cmc", "open_set", "durations", "confusions", "intervals"} <= set(found)
+    assert set(found["intervals"]["eer"]) == {"estimate", "low", "high", "level"}
+    assert set(found["confusions"][0]) == {"speaker", "taken_for", "tests"}
+    assert set(found["nist"]["SRE08"]) == {"min_dcf", "actual_dcf"}
 
 
 def test_evaluate_says_which_tests_it_does_not_count():

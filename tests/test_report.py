@@ -1,0 +1,148 @@
+"""The report: what it says, and how a real browser shows it."""
+
+import re
+from html import unescape
+
+import numpy as np
+import pytest
+
+from speechgmm.errors import InvalidInput
+from speechgmm.evaluation import Scores, evaluate
+from speechgmm.report import render_report, write_report
+from tests.browser import MISSING, browser
+from tests.plot.scores import matrix
+
+NASTY = '<script>document.title="bad"</script>&"\''
+
+
+@pytest.fixture(scope="module")
+def full():
+    scores = matrix(prefix=NASTY)
+    return scores, evaluate(scores, replicates=50)
+
+
+@pytest.fixture(scope="module")
+def bare():
+    scores = Scores(["ann", "bob", "ann"], ["a", "a", "b"], [1.0, 0.0, 0.5], [1, 0, 0])
+    return scores, evaluate(scores)
+
+
+@pytest.fixture(scope="module")
+def opened():
+    if MISSING:
+        pytest.skip(MISSING)
+    with browser() as found:
+        yield found
+
+
+def text_of(page):
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))).split())
+
+
+def test_all_results_are_in_the_page(full):
+    scores, e = full
+    page = text_of(render_report(scores, e, title="x.tsv"))
+    assert page.startswith("Evaluation of x.tsv Evaluation of x.tsv Made by speechgmm")
+    for rate in (e.eer, e.identification_rate, e.open_set.rate, *e.cmc, *(d.eer for d in e.durations)):
+        assert f"{100 * rate:.2f} %" in page
+    for cost in (e.min_dcf, e.actual_dcf, e.cllr, e.min_cllr, *(c.min_dcf for c in e.nist)):
+        assert f"{cost:.4f}" in page
+    interval = e.intervals["eer"]
+    assert f"{100 * interval.low:.2f} to {100 * interval.high:.2f} %" in page
+    for speaker, taken_for, tests in e.confusion.confusions():
+        assert f"{speaker} {taken_for} {tests}" in page
+    assert all(reason in page for reason in e.left_out)
+
+
+def test_each_picture_has_a_description_and_each_table_headers(full):
+    page = render_report(*full)
+    assert re.findall(r'role="img" aria-label="(\w+)', page) == ["DET", "Histograms", "Observed", "Confusion", "Error"]
+    tables = re.findall(r"<table>.*?</table>", page, flags=re.DOTALL)
+    assert len(tables) == 6
+    for table in tables:
+        assert "<caption>" in table
+        assert 'scope="col"' in table
+        assert 'scope="row"' in table
+    assert [int(level) for level in re.findall(r"<h(\d)>", page)] == [1, 2, 2, 2, 2, 2, 2, 2]
+
+
+def test_what_comes_from_files_is_escaped(full):
+    page = render_report(*full, title=NASTY)
+    assert "<script" not in page
+    assert NASTY in text_of(page)
+
+
+def test_nothing_is_fetched(full):
+    page = render_report(*full)
+    addresses = re.findall(r'(?:src|href)\s*=\s*"([^"]*)"', page)
+    assert all(a.startswith(("#", "data:image/png;base64,")) for a in addresses)
+    assert "@import" not in page
+    assert "url(http" not in page
+
+
+def test_names_of_parts_are_unique(full):
+    names = re.findall(r'\bid="([^"]*)"', render_report(*full))
+    assert len(names) == len(set(names))
+
+
+def test_what_is_left_out_is_named_and_has_no_section(bare):
+    page = text_of(render_report(*bare))
+    assert "What was left out" in page
+    assert "durations: there is no column test_seconds" in page
+    assert "How much speech" not in page
+    assert "Who is it" not in page
+
+
+def test_many_speakers_have_a_table_of_mistakes_and_no_picture():
+    scores = matrix(enrolled=61, strangers=1, tests=1)
+    page = render_report(scores, evaluate(scores, replicates=0))
+    assert "The most frequent mistakes" in page
+    assert "Confusion matrix" not in page
+
+
+def test_no_mistakes_are_told_as_such():
+    score = [9.0, 0.0, 0.0, 9.0]
+    scores = Scores(["a", "b"] * 2, ["s", "s", "t", "t"], score, [1, 0, 0, 1])
+    assert "No test was taken for somebody else." in render_report(scores, evaluate(scores))
+
+
+def test_the_same_scores_give_the_same_page(full):
+    assert render_report(*full) == render_report(*full)
+
+
+def test_it_is_written_whole_or_not_at_all(full, tmp_path):
+    write_report(*full, tmp_path / "r.html", title="ä")
+    assert (tmp_path / "r.html").read_text(encoding="utf-8") == render_report(*full, title="ä")
+    with pytest.raises(InvalidInput, match="must be a place that can be written to"):
+        write_report(*full, tmp_path / "missing" / "r.html")
+    assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)])
+@pytest.mark.parametrize("which", ["full", "bare"])
+def test_a_real_browser_shows_it(request, opened, tmp_path, which, width, height, scheme):
+    scores, e = request.getfixturevalue(which)
+    path = tmp_path / "r.html"
+    write_report(scores, e, path, title=NASTY)
+    opened.look(width, height, scheme)
+    messages, asked = opened.open(path)
+    assert messages == []
+    assert [a for a in asked if not a.startswith("data:")] == [path.as_uri()]
+    wide = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth, innerWidth]"
+    page, room, window = opened.run(wide)
+    assert page <= room <= window == width
+    assert opened.run("return document.title") == f"Evaluation of {NASTY}"
+    seen = opened.run("return document.body.innerText")
+    assert f"{100 * e.eer:.2f} %" in seen
+    assert f"{e.min_cllr:.4f}" in seen
+    boxes = opened.run("return [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width)")
+    assert len(boxes) == (5 if which == "full" else 3)
+    assert all(300 < w <= width for w in boxes)
+    paper, ink = opened.run(
+        "const s = getComputedStyle(document.body), t = document.querySelector('svg text');"
+        "return [s.backgroundColor, getComputedStyle(t).fill]"
+    )
+    lightness = [np.mean([int(x) for x in re.findall(r"\d+", color)[:3]]) for color in (paper, ink)]
+    assert (lightness[0] > 240 and lightness[1] < 40) if scheme == "light" else (lightness[0] < 40 < 200 < lightness[1])
+    assert opened.picture().startswith(b"\x89PNG")
