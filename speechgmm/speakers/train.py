@@ -11,6 +11,7 @@ from typing import Any
 
 from speechgmm import __version__
 from speechgmm.checks import integer
+from speechgmm.errors import InvalidInput
 from speechgmm.features import MFCC, Recording, Skipped, TrainingFrames, common_rate, training_frames
 from speechgmm.mixture import GMM, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.parallel import threads
@@ -99,15 +100,14 @@ def train_system(
     system = System(frontend, result.model, float(relevance), info=_info(frames, result, seed))
     doubts = _doubts(frames, components)
     if calibrated:
-        found = calibrate(
-            system,
-            frames,
-            lambda blocks, stage: train(blocks, stop=FOLD_STOP, stage=stage).model,
-            mapper=mapper,
-            seed=seed,
-        )
-        doubts += () if found else (UNCALIBRATED,)
-        system = replace(system, calibration=found)
+        try:
+            found = calibrate(
+                system, frames, lambda x, at: train(x, stop=FOLD_STOP, stage=at).model, mapper=mapper, seed=seed
+            )
+            doubts += () if found else (UNCALIBRATED,)
+            system = replace(system, calibration=found)
+        except InvalidInput as error:
+            doubts += (f"not calibrated: {error}",)
     return Training(system, frames.skipped, doubts)
 
 

@@ -197,6 +197,36 @@ def test_verify_in_a_table_says_that_it_decides_nothing(using):
     assert "in 1 of 1 files" in shown
 
 
+def test_decisions_of_the_packaged_model(tmp_path):
+    store = ("--store", tmp_path / "p.db")
+    for speaker in ("rms", "slt", "es_f1"):
+        files = [DATA / speaker / f"s1_{i}.flac" for i in (1, 2)]
+        assert run("enroll", *store, speaker, *files).status == 0
+    told = run("identify", *store, RMS, NEW, "--far", 0.05, "--json").document
+    assert told["calibrated"] is True
+    rule = told["rule"]
+    assert set(rule) == {"far", "prior", "cost_miss", "cost_fa", "threshold", "extrapolated"}
+    assert (rule["far"], rule["prior"], rule["extrapolated"]) == (0.05, 0.5, False)
+    for file in told["files"]:
+        assert set(file) == {"file", "status", "error", "speech_seconds", "decision", "candidates"}
+        best = file["candidates"][0]
+        accepted = best["llr"] >= rule["threshold"]
+        assert (file["status"], file["decision"]) == (("accepted", best["speaker"]) if accepted else ("unknown", None))
+        assert 0 < sum(c["posterior"] for c in file["candidates"]) < 1
+    assert told["files"][0]["candidates"][0]["speaker"] == "rms"
+    shown = run("identify", *store, RMS, "--far", 0.0001).out
+    assert "accepted so that 0.01 % of strangers are, from an LLR of" in shown
+    assert "extrapolated" in shown
+    shown = run("identify", *store, RMS, "--prior", 0.5, "--cost-fa", 10).out
+    assert "accepted at least expected cost, with a prior of 0.5" in shown
+    told = run("verify", *store, "rms", RMS, "--json").document
+    assert (told["calibrated"], told["accepted"]) == (True, told["llr"] >= told["threshold"])
+    assert told["status"] == ("accepted" if told["accepted"] else "rejected")
+    shown = run("verify", *store, "rms", RMS).out
+    assert "nats a frame" not in shown
+    assert "accepted so that 1 % of strangers are" in shown
+
+
 # score, evaluate
 
 
