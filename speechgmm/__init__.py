@@ -14,7 +14,8 @@ components, `GMM`, trained on many people is a universal background model (UBM);
 
 The rooms, from the ground up: `speechgmm.mixture` is the mathematics, `speechgmm.evaluation` the metrics,
 `speechgmm.features` turns sound into features, `speechgmm.speakers` is everything about speakers, `speechgmm.plot`
-draws, `speechgmm.cli` is the command line. Names are loaded when first used, so importing this package is quick.
+draws, `speechgmm.report` writes a page about scores, `speechgmm.cli` is the command line. Names are loaded when first
+used, so importing this package is quick.
 """
 
 from __future__ import annotations

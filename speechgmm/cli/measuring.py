@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from speechgmm.checks import extra
 from speechgmm.cli.options import (
     JsonOption,
     ManifestOption,
@@ -100,8 +99,10 @@ def evaluate(scores: ScoresArgument, report: ReportOption = None, as_json: JsonO
     from speechgmm.evaluation import read_scores
 
     if report:
+        from speechgmm.plot.svg import require
+
         check_output(report)
-        extra("matplotlib", "plot")
+        require()
     table = read_scores(scores)
     result = evaluate_scores(table)
     if report:

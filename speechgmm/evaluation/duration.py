@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.evaluation.intervals import Interval
@@ -16,6 +17,8 @@ __all__ = ["DurationBin", "error_by_duration"]
 
 _KEPT = 2000
 """Fewer trials than elsewhere stand for all: each bin has its own replicates."""
+_SPEAKERS = 5
+"""With fewer speakers who have target trials a bin has no interval."""
 
 
 @dataclass(frozen=True)
@@ -83,33 +86,38 @@ def error_by_duration(
         checks.refuse("scores", "hold the column test_seconds", "none", "The command score writes it.")
     seconds = np.full(len(scores.tests.names), np.nan)
     seconds[scores.tests.codes] = scores.test_seconds
-    lengths = np.sort(seconds[~np.isnan(seconds)])
-    count = max(1, min(bins, len(lengths) // 10))
-    starts = np.unique(lengths[(np.arange(count) * len(lengths)) // count])
-    of_test = np.where(np.isnan(seconds), -1, np.searchsorted(starts, seconds, side="right") - 1)
+    of_test = _bins(seconds, bins)
     of_trial = of_test[scores.tests.codes]
     if replicates and sampler is None:
         sampler = resampler(scores)
     found = []
-    for i in range(len(starts)):
-        inside = seconds[of_test == i]
+    for i in range(of_test.max() + 1):
         rows = of_trial == i
-        targets, nontargets = (scores.score[rows & (scores.target == label)] for label in (1, 0))
-        if not (len(targets) and len(nontargets)):
+        rates = _rates(scores, rows, threshold)
+        if rates is None:
             continue
-        people = np.unique(scores.speakers.codes[rows & (scores.target == 1)])
-        options = {"rows": rows, "kept": _KEPT, "replicates": replicates, "level": level, "seed": seed}
-        found.append(
-            DurationBin(
-                low=float(inside.min()),
-                high=float(inside.max()),
-                tests=len(inside),
-                targets=len(targets),
-                nontargets=len(nontargets),
-                eer=roc_hull(targets, nontargets).eer(),
-                p_miss=float(np.mean(targets < threshold)),
-                p_fa=float(np.mean(nontargets >= threshold)),
-                interval=detection_intervals(sampler, {}, **options)["eer"] if sampler and len(people) > 4 else None,
-            )
-        )
+        interval = None
+        if sampler and len(np.unique(scores.speakers.codes[rows & (scores.target == 1)])) >= _SPEAKERS:
+            interval = detection_intervals(
+                sampler, {}, rows=rows, kept=_KEPT, replicates=replicates, level=level, seed=seed
+            )["eer"]
+        inside = seconds[of_test == i]
+        found.append(DurationBin(float(inside.min()), float(inside.max()), len(inside), *rates, interval))
     return tuple(found)
+
+
+def _rates(scores: Scores, rows: NDArray[np.bool_], threshold: float) -> tuple[int, int, float, float, float] | None:
+    """Return the fields targets to p_fa of a bin, None without trials of both kinds."""
+    targets, nontargets = (scores.score[rows & (scores.target == label)] for label in (1, 0))
+    if not (len(targets) and len(nontargets)):
+        return None
+    p_miss, p_fa = float(np.mean(targets < threshold)), float(np.mean(nontargets >= threshold))
+    return len(targets), len(nontargets), roc_hull(targets, nontargets).eer(), p_miss, p_fa
+
+
+def _bins(seconds: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    """Return the bin of each test, from 0, or -1 where its length is not known; tests of one length stay together."""
+    lengths = np.sort(seconds[~np.isnan(seconds)])
+    count = max(1, min(bins, len(lengths) // 10))
+    starts = np.unique(lengths[(np.arange(count) * len(lengths)) // count])
+    return np.where(np.isnan(seconds), -1, np.searchsorted(starts, seconds, side="right") - 1)

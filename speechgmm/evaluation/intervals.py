@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,10 +110,11 @@ def draws(people: int, replicates: int, seed: int) -> Iterator[NDArray[np.int64]
         yield np.bincount(rng.integers(people, size=people), minlength=people)
 
 
-def weigh(times: NDArray[np.int64], first: NDArray[np.int32], last: NDArray[np.int32]) -> NDArray[np.int64]:
+def weigh(times: NDArray[Any], first: NDArray[Any], last: NDArray[Any]) -> NDArray[Any]:
     """Return how often each trial counts, (R,), given how often each person was drawn."""
-    once = times[first]
-    return np.where(first == last, once, once * times[last])
+    once, same = times[first], first == last
+    both: NDArray[Any] = once * times[last]
+    return np.where(same, once, both) if same.any() else both
 
 
 def intervals_of(

@@ -29,6 +29,7 @@ __all__ = ["Resampler", "detection_intervals", "resampler", "search_intervals"]
 Codes = NDArray[np.int32]
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 _KEPT = 10_000
 """So many deciding trials of a kind are kept one by one, and of each octave of the others about half as many."""
@@ -49,13 +50,14 @@ class _Kind:
 
     score: Floats
     loss: Floats
-    enrolled: Codes
-    tested: Codes
-    stands: Counts
+    enrolled: Places
+    tested: Places
+    stands: Floats
 
-    def weights(self, times: NDArray[np.int64]) -> Counts:
-        """Return how often each trial counts, given how often each person was drawn."""
-        return self.stands * weigh(times, self.enrolled, self.tested)
+    def weights(self, times: Floats) -> Floats:
+        """Return how often each trial counts, in whole numbers, given how often each person was drawn."""
+        counted: Floats = self.stands * weigh(times, self.enrolled, self.tested)
+        return counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +69,15 @@ class _Trials:
     thresholds: Floats
     below: tuple[Counts, Counts]
 
-    def rates(self, times: NDArray[np.int64], applications: Mapping[str, tuple[Application, ...]]) -> dict[str, float]:
+    def rates(self, times: Counts, applications: Mapping[str, tuple[Application, ...]]) -> dict[str, float]:
         """Return the metrics of one replicate by name; NaN if it draws no target or no nontarget."""
-        w_t, w_n = self.targets.weights(times), self.nontargets.weights(times)
-        sum_t, sum_n = (np.append(0, np.cumsum(w)) for w in (w_t, w_n))
+        w_t, w_n = (kind.weights(times.astype(np.float64)) for kind in (self.targets, self.nontargets))
+        sum_t, sum_n = (np.append(0.0, np.cumsum(w)) for w in (w_t, w_n))
         if not (sum_t[-1] and sum_n[-1]):
             names = ("eer", "cllr", "min_cllr", *(f"{k}{name}" for name in applications for k in _COSTS))
             return dict.fromkeys(names, float("nan"))
-        hull = hull_of_counts(self.thresholds, sum_t[self.below[0]], sum_n[self.below[1]])
+        below = (total[places].astype(np.int64) for total, places in zip((sum_t, sum_n), self.below, strict=True))
+        hull = hull_of_counts(self.thresholds, *below)
         loss_t = w_t @ self.targets.loss / sum_t[-1]
         loss_n = w_n @ self.nontargets.loss / sum_n[-1]
         found = {"eer": hull.eer(), "cllr": (loss_t + loss_n) / (2 * np.log(2)), "min_cllr": hull.min_cllr()}
@@ -231,9 +234,9 @@ def _kind(sampler: Resampler, rows: NDArray[np.bool_], label: int, many: int) ->
     return _Kind(
         score,
         np.logaddexp(0, -score if label == 1 else score),
-        people.enrolled[scores.speakers.codes[places]],
-        people.tested[scores.tests.codes[places]],
-        stands,
+        people.enrolled[scores.speakers.codes[places]].astype(np.intp),
+        people.tested[scores.tests.codes[places]].astype(np.intp),
+        stands.astype(np.float64),
     )
 
 

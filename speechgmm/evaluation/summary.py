@@ -25,7 +25,9 @@ _TABLED = 20
 """How many ranks, and how many mistakes, are told."""
 _FALSE_ALARMS = 0.01
 """Of strangers' searches, for the open set."""
-_BIN_REPLICATES = 200
+_BIN_SHARE = 4
+"""Intervals of the bins by duration take one of so many replicates."""
+_MANY = 1_000_000
 _LEAST = 5
 """With fewer speakers who have target trials, an interval would not say what it seems to."""
 
@@ -117,7 +119,7 @@ def evaluate(
     prior: float = 0.01,
     cost_miss: float = 1.0,
     cost_fa: float = 1.0,
-    replicates: int = 1000,
+    replicates: int | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> Evaluation:
@@ -130,7 +132,8 @@ def evaluate(
     prior, cost_miss, cost_fa : float
         The application for the detection costs, as in `min_dcf`.
     replicates, level, seed
-        Of the intervals, as in `bootstrap`; 0 replicates leave them out.
+        Of the intervals, as in `bootstrap`; 0 replicates leave them out. Default: 1000, or 300 for more than a million
+        trials.
 
     Raises
     ------
@@ -149,6 +152,8 @@ def evaluate(
     own = _cost("", (application,), hull, targets, nontargets)
     left_out: list[str] = []
     found = _searches(scores, left_out)
+    if replicates is None:
+        replicates = 1000 if len(scores) <= _MANY else 300
     resampling = _Resampling(resampler(scores) if replicates else None, replicates, level, seed)
     return Evaluation(
         **_counts(scores),
@@ -250,7 +255,7 @@ def _durations(
         reason = "there is no column test_seconds" if scores.test_seconds is None else "no length is known"
         left_out += [f"durations: {reason}"]
         return ()
-    replicates = min(resampling.replicates, _BIN_REPLICATES)
+    replicates = -(-resampling.replicates // _BIN_SHARE)
     return error_by_duration(
         scores,
         threshold,

@@ -11,11 +11,16 @@ from typing import Any
 from speechgmm.checks import extra
 from speechgmm.plot.axes import GRID, IMPOSTOR, TARGET
 
-__all__ = ["svg"]
+__all__ = ["require", "svg"]
 
 _INK = "#1a1b1c"
 _VARIABLES = {_INK: "--ink", TARGET: "--target", IMPOSTOR: "--impostor", GRID: "--grid"}
 """Colors in a picture, and the CSS variables that take their place."""
+
+
+def require() -> None:
+    """Refuse to begin what cannot be drawn: MissingExtra without matplotlib."""
+    extra("matplotlib.figure", "plot")
 
 
 def svg(draw: Callable[[Any], object], *, name: str, description: str, size: tuple[float, float] = (5.2, 4.2)) -> str:
