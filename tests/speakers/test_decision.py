@@ -145,7 +145,9 @@ def test_it_says_what_it_is_and_how_good(packaged: System) -> None:
         assert rate["asked"] / 2 < rate["measured"] < 2 * rate["asked"]
 
 
-def test_decisions_follow_from_the_threshold_and_are_mostly_right(packaged: System, people: SpeakerStore, corpus: Corpus) -> None:
+def test_decisions_follow_from_the_threshold_and_are_mostly_right(
+    packaged: System, people: SpeakerStore, corpus: Corpus
+) -> None:
     own = list(corpus.where(split="test"))
     answers = identify(packaged, people, [r.path for r in own], rule=Rule(far=0.05))
     accepted = [a for a in answers if a.status == "accepted"]
