@@ -161,7 +161,7 @@ def test_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
 def test_speakers_enough_make_a_calibration(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty recordings under twenty names, of eight voices: a calibration is made, if not a good one."""
     found = corpus.where(split="ubm").recordings
-    named = [Recording(r.path, f"{r.speaker} {i // 2}", r.name) for i, r in enumerate(found)]
+    named = [Recording(r.path, f"{i // 2}", r.name) for i, r in enumerate(found)]
     stages: list[str] = []
     made = train_system(named, components=4, on_progress=lambda stage, done, total: stages.append(stage))
     calibration = made.system.calibration
