@@ -27,8 +27,9 @@ Array = NDArray[Any]
 __all__ = ["cohort_distances", "cohort_models", "distances", "normalized", "score_all"]
 
 PULL = 0.25
-"""With each unit of distance the scores of strangers fall by 0.246 to 0.251 nats a frame: the regression within
-speakers who were enrolled with 25, 50 and 80 % of their speech, on telephone and on read speech alike."""
+"""With each unit of distance the scores of strangers fall by 0.245 to 0.252 nats a frame: regressions over models with
+25, 50 and 80 % of a speaker's speech, on telephone and on read speech alike. On telephone calls this brought Cllr from
+1.20 to 1.06 times the least, and cost one point of identification."""
 
 
 def distances(models: SpeakerModels) -> Array:

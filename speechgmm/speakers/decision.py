@@ -157,8 +157,8 @@ def amount(enrolled: ArrayLike, tested: ArrayLike) -> Array:
 
     Examples
     --------
-    >>> amount([10.0, 1e9], 2.5)
-    array([2. , 2.5])
+    >>> amount([10.0, 40.0], 10.0)
+    array([5., 8.])
     """
     e, t = (numeric(x, "seconds").astype(np.float64) for x in (enrolled, tested))
     result: Array = 1 / (1 / e + 1 / t)
