@@ -23,7 +23,7 @@ def full():
 
 @pytest.fixture(scope="module")
 def bare():
-    scores = Scores(["ann", "bob", "ann"], ["a", "a", "b"], [1.0, 0.0, 0.5], [1, 0, 0])
+    scores = Scores(["ann", "ann", "bob"], ["a", "b", "b"], [1.0, 0.0, 0.5], [1, 0, 0])
     return scores, evaluate(scores)
 
 

@@ -26,7 +26,7 @@ _TABLED = 20
 _FALSE_ALARMS = 0.01
 """Of strangers' searches, for the open set."""
 _BIN_SHARE = 4
-"""Intervals of the bins by duration take one of so many replicates."""
+"""Intervals of the bins by duration take one of so many replicates, but at least 20."""
 _MANY = 1_000_000
 _LEAST = 5
 """With fewer speakers who have target trials, an interval would not say what it seems to."""
@@ -255,7 +255,7 @@ def _durations(
         reason = "there is no column test_seconds" if scores.test_seconds is None else "no length is known"
         left_out += [f"durations: {reason}"]
         return ()
-    replicates = -(-resampling.replicates // _BIN_SHARE)
+    replicates = max(20, resampling.replicates // _BIN_SHARE) if resampling.replicates else 0
     return error_by_duration(
         scores,
         threshold,
