@@ -73,7 +73,7 @@ def train_system(
     frontend : MFCC, optional
         Default: ``MFCC(sample_rate=R)`` with R the lowest rate in the corpus.
     calibrated : bool
-        Whether to calibrate where there are speakers enough; it takes three to five times as long as the UBM.
+        Whether to calibrate where there are speakers enough; it takes several times as long as the UBM does.
     seed : int
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
