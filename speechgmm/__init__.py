@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from speechgmm.features import MFCC, read_corpus
     from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
     from speechgmm.speakers import (
+        Rule,
         SpeakerStore,
         System,
+        default_system,
         enroll,
         identify,
         load_system,
@@ -68,7 +70,9 @@ _HOME = {
     "Diagonal": "mixture",
     "adapt": "mixture",
     "fit_gmm": "mixture",
+    "Rule": "speakers",
     "SpeakerStore": "speakers",
+    "default_system": "speakers",
     "System": "speakers",
     "enroll": "speakers",
     "identify": "speakers",
@@ -87,10 +91,12 @@ __all__ = [
     "GMMClassifier",
     "GaussianMixture",
     "MFCCTransformer",
+    "Rule",
     "SpeakerStore",
     "SpeechGMMError",
     "System",
     "adapt",
+    "default_system",
     "enroll",
     "evaluate",
     "fit_gmm",

@@ -137,8 +137,6 @@ def _frontend(corpus: Corpus, model: str | None, preset: Preset | None) -> MFCC:
     if model and preset:
         usage("give --model or --preset, not both")
     if preset is None:
-        if model is None:
-            refuse("--model or --preset", "be given, as this version brings no model", "neither", "Add --preset speech")
         return load_model(model).frontend
     return named(preset.value, min(common_rate(corpus), 48000))
 
@@ -156,9 +154,10 @@ def _is_store(location: str) -> bool:
 def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     """Return what people want to know of a model."""
     made = summary["info"]
-    rows: dict[str, object] = {
+    rows: dict[str, object] = {name: lines(text.split(), " ") for name, text in made.get("about", {}).items()}
+    rows |= {
         "fingerprint": summary["fingerprint"],
-        "calibrated": "yes" if summary["calibrated"] else "no: scores rank, they do not decide",
+        **_calibration_facts(summary.get("calibration")),
         "background": f"{summary['components']} components of {summary['dimensions']} features",
         "relevance": f"{summary['relevance']:g} frames",
         "front end": lines(f"{k}={v}" for k, v in summary["frontend"].items()),
@@ -178,6 +177,29 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     return rows
 
 
+def _calibration_facts(measured: Mapping[str, Any] | None) -> dict[str, object]:
+    """Return how far to trust decisions."""
+    if measured is None:
+        return {"calibrated": "no: scores rank, they do not decide"}
+    rows: dict[str, object] = {"calibrated": "yes"}
+    if not measured:
+        return rows
+    on = (
+        f"{measured['speakers']} background speakers in turn, unknown to the model that scored them; "
+        f"{measured['tests']} tests of {measured['seconds'][0]:g} to {measured['seconds'][2]:g} s, enrolled and "
+        f"tested from different {measured['by']}"
+    )
+    rows["calibrated on"] = lines(on.split(), " ")
+    rows["EER"] = "{:.1%}, 95 % within {:.1%} and {:.1%}".format(*measured["eer"])
+    for r in measured["per_search"]:
+        told = (
+            f"{r['measured']:.1%} accepted, 95 % within {r['low']:.1%} and {r['high']:.1%}; {r['missed']:.1%} of the "
+            f"{measured['enrolled']} enrolled not found"
+        )
+        rows[f"{r['asked']:.0%} of strangers"] = lines(told.split(), " ")
+    return rows
+
+
 def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     return {
         "of the model": summary["fingerprint"],
@@ -188,9 +210,9 @@ def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def lines(words: Iterable[str]) -> str:
+def lines(words: Iterable[str], between: str = ", ") -> str:
     """Return words on lines that fit beside the names of `facts` in 80 columns."""
-    return textwrap.fill(", ".join(words), 64, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(between.join(words), 64, break_long_words=False, break_on_hyphens=False)
 
 
 def _trace(summary: Mapping[str, Any]) -> Any:

@@ -12,14 +12,17 @@ from speechgmm.checks import refuse
 
 if TYPE_CHECKING:
     from speechgmm.features import Corpus
-    from speechgmm.speakers import System
+    from speechgmm.speakers import Rule, System
 
 CORPUS = "CSV with the columns path,speaker; folder with one subfolder a speaker; or Kaldi directory."
 
 CorpusArgument = Annotated[str, typer.Argument(metavar="CORPUS", help=CORPUS, show_default=False)]
 ManifestOption = Annotated[str | None, typer.Option("--manifest", metavar="CORPUS", help=CORPUS)]
 FilesArgument = Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings.", show_default=False)]
-ModelOption = Annotated[str | None, typer.Option("--model", metavar="MODEL", help="Model file that train wrote.")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="MODEL", help="Model file that train wrote; default: the one of the package."),
+]
 StoreOption = Annotated[
     str,
     typer.Option(
@@ -35,13 +38,16 @@ ThreadsOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 FarOption = Annotated[
-    float | None, typer.Option("--far", min=0, max=1, help="Accept strangers at this rate. Needs a calibrated model.")
+    float | None, typer.Option("--far", min=0, max=1, help="Share of strangers accepted as anybody; default 0.01.")
 ]
 PriorOption = Annotated[
-    float | None, typer.Option("--prior", min=0, max=1, help="Prior of the speaker. Needs a calibrated model.")
+    float | None,
+    typer.Option("--prior", min=0, max=1, help="Probability that somebody enrolled speaks; costs decide."),
 ]
-CostMissOption = Annotated[float | None, typer.Option("--cost-miss", min=0, help="Cost of a miss, with --prior.")]
-CostFaOption = Annotated[float | None, typer.Option("--cost-fa", min=0, help="Cost of a false accept, with --prior.")]
+CostMissOption = Annotated[float | None, typer.Option("--cost-miss", min=0, help="With --prior: of a miss; default 1.")]
+CostFaOption = Annotated[
+    float | None, typer.Option("--cost-fa", min=0, help="With --prior: of a false accept; default 1.")
+]
 
 
 def usage(message: str) -> NoReturn:
@@ -50,13 +56,10 @@ def usage(message: str) -> NoReturn:
 
 
 def load_model(path: str | None) -> System:
-    """Read the model, which must be named until the package brings one."""
-    if path is None:
-        advice = "Train one with: speechgmm train CORPUS -o model.safetensors"
-        refuse("--model", "name a model file, as this version brings no model", "none", advice)
-    from speechgmm.speakers import load_system
+    """Read the model, or the one that comes with the package."""
+    from speechgmm.speakers import default_system, load_system
 
-    return load_system(path)
+    return default_system() if path is None else load_system(path)
 
 
 def load_corpus(source: str, where: list[str] | None, *, label: str = "speaker") -> Corpus:
@@ -82,14 +85,20 @@ def check_output(path: str) -> str:
     return path
 
 
-def check_decision(
-    model: str | None, far: float | None, prior: float | None, cost_miss: float | None, cost_fa: float | None
-) -> None:
-    """Refuse decisions by rate or cost: they need a calibration, which no model of this version has."""
-    given = {"--far": far, "--prior": prior, "--cost-miss": cost_miss, "--cost-fa": cost_fa}
-    names = [name for name, value in given.items() if value is not None]
-    if far is not None and len(names) > 1:
-        usage("give --far, or --prior with costs, not both")
-    if names:
-        advice = "Leave it out and read the ranking, or give verify a --threshold."
-        refuse(f"the model {model}", f"be calibrated for {' and '.join(names)}", "one that gives raw scores", advice)
+def rule_of(
+    far: float | None,
+    prior: float | None,
+    cost_miss: float | None,
+    cost_fa: float | None,
+    threshold: float | None = None,
+) -> Rule:
+    """Return when to accept, or say which options do not go together."""
+    from speechgmm.speakers import Rule
+
+    costs = {"cost_miss": cost_miss, "cost_fa": cost_fa}
+    given = {name: value for name, value in costs.items() if value is not None}
+    if sum((far is not None, threshold is not None, prior is not None or bool(given))) > 1:
+        usage("give --threshold, or --far, or --prior with costs")
+    if given and prior is None:
+        usage("--cost-miss and --cost-fa need --prior")
+    return Rule(far, prior, given.get("cost_miss", 1.0), given.get("cost_fa", 1.0), threshold)

@@ -20,16 +20,16 @@ from speechgmm.cli.options import (
     StoreOption,
     ThreadsOption,
     WhereOption,
-    check_decision,
     load_corpus,
     load_model,
+    rule_of,
     usage,
 )
 from speechgmm.cli.terminal import counting, emit, exit_if_skipped, facts, skipped, table
 
 if TYPE_CHECKING:
     from speechgmm.features import Corpus
-    from speechgmm.speakers import Identification, Verification
+    from speechgmm.speakers import Identification, Rule, Verification
 
 UNCALIBRATED = "\nuncalibrated: the LLR (nats a frame) ranks speakers; it is no decision"
 
@@ -43,9 +43,7 @@ ReplaceOption = Annotated[
 ]
 TopOption = Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many candidates to show.")]
 Claimed = Annotated[str, typer.Argument(metavar="SPEAKER", help="Who it is said to be.", show_default=False)]
-Threshold = Annotated[
-    float | None, typer.Option("--threshold", metavar="LLR", help="Accept from this score on, in nats a frame.")
-]
+Threshold = Annotated[float | None, typer.Option("--threshold", metavar="LLR", help="Accept from this LLR on.")]
 
 
 def enroll(
@@ -88,18 +86,23 @@ def identify(
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Rank the enrolled speakers for each recording."""
+    """Say who speaks in each recording, or that nobody enrolled does."""
     from speechgmm.parallel import threads as on_threads
     from speechgmm.speakers import SpeakerStore
     from speechgmm.speakers import identify as identify_files
+    from speechgmm.speakers.decision import threshold_for
 
-    system = load_model(model)
-    check_decision(model, far, prior, cost_miss, cost_fa)
+    rule = rule_of(far, prior, cost_miss, cost_fa)
+    system, mapper = load_model(model), on_threads(threads)
+    calibrated = system.calibration is not None
     with SpeakerStore(store, system) as opened, counting(len(files)) as count:
-        answers = identify_files(system, opened, files, top=top, mapper=on_threads(threads), on_progress=count)
-    document = {"calibrated": system.calibration is not None, "files": [asdict(a) for a in answers]}
-    ranking = table("file", ">speech, s", ">rank", "speaker", ">LLR", rows=_ranking(answers))
-    emit(as_json, document, ranking, UNCALIBRATED)
+        answers = identify_files(system, opened, files, rule=rule, top=top, mapper=mapper, on_progress=count)
+        limit = threshold_for(system.calibration, rule, len(opened.speakers))
+    document: dict[str, object] = {"calibrated": calibrated, "rule": _rule(rule, *limit) if calibrated else None}
+    kept = ("file", "status", "error", "speech_seconds", "decision", "candidates")
+    document["files"] = [{name: value for name, value in asdict(a).items() if name in kept} for a in answers]
+    columns = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">posterior")
+    emit(as_json, document, table(*columns, rows=_ranking(answers)), _note(calibrated, rule, *limit))
     exit_if_skipped((a.file, a.error) for a in answers if a.error)
 
 
@@ -121,19 +124,17 @@ def verify(
     from speechgmm.speakers import SpeakerStore
     from speechgmm.speakers import verify as verify_files
 
-    if threshold is not None and any(x is not None for x in (far, prior, cost_miss, cost_fa)):
-        usage("give --threshold, or --far, or --prior with costs")
+    rule = rule_of(far, prior, cost_miss, cost_fa, threshold)
     system = load_model(model)
-    check_decision(model, far, prior, cost_miss, cost_fa)
     with SpeakerStore(store, system) as opened, counting(len(files)) as count:
-        answer = verify_files(
-            system, opened, speaker, files, threshold=threshold, mapper=on_threads(threads), on_progress=count
-        )
+        answer = verify_files(system, opened, speaker, files, rule=rule, mapper=on_threads(threads), on_progress=count)
     errors = dict(answer.errors)
-    document = {"calibrated": system.calibration is not None} | asdict(answer)
+    calibrated = system.calibration is not None
+    document = {"calibrated": calibrated} | asdict(answer)
     document["files"] = [{"file": f, "error": errors.get(f)} for f in files]
     del document["errors"]
-    emit(as_json, document, facts(_verdict(answer, len(files))), *([UNCALIBRATED] if threshold is None else []))
+    note = [] if threshold is not None else [_note(calibrated, rule, answer.threshold, answer.extrapolated)]
+    emit(as_json, document, facts(_verdict(answer, files, calibrated)), *note)
     exit_if_skipped(answer.errors)
 
 
@@ -154,23 +155,46 @@ def _to_enroll(
     return Corpus.from_files(files, speaker=speaker, session=session)
 
 
-def _verdict(answer: Verification, files: int) -> dict[str, object]:
+def _rule(rule: Rule, threshold: float | None, extrapolated: bool) -> dict[str, object]:
+    """Return how files are decided; the threshold is the LLR of the best from which it is accepted."""
+    stated: dict[str, object] = {
+        "far": rule.asked_far,
+        "prior": rule.stated_prior,
+        "cost_miss": rule.cost_miss,
+        "cost_fa": rule.cost_fa,
+    }
+    return stated | {"threshold": threshold, "extrapolated": extrapolated}
+
+
+def _note(calibrated: bool, rule: Rule, threshold: float | None, extrapolated: bool) -> str:
+    """Return what the answers rest on."""
+    if not calibrated:
+        return UNCALIBRATED
+    at = "" if threshold is None else f", from an LLR of {threshold:+.2f} nats on"
+    if rule.asked_far is None:
+        return f"\naccepted at least expected cost, with a prior of {rule.prior:g}{at}"
+    beyond = "; extrapolated: the model was calibrated on too few speakers to be sure of this" if extrapolated else ""
+    return f"\naccepted so that {100 * rule.asked_far:g} % of strangers are{at}{beyond}"
+
+
+def _verdict(answer: Verification, files: list[str], calibrated: bool) -> dict[str, object]:
     """Return what people want to know of a verification."""
-    used = files - len(answer.errors)
+    used, unit = len(set(files) - {f for f, _ in answer.errors}), "nats" if calibrated else "nats a frame"
     return {
         "speaker": answer.speaker,
         "status": answer.status.replace("_", " "),
-        "LLR": "-" if answer.llr is None else f"{answer.llr:+.3f} nats a frame",
-        "threshold": "none" if answer.threshold is None else f"{answer.threshold:+g} nats a frame",
-        "speech": f"{answer.speech_seconds:.2f} s in {used} of {files} files",
+        "LLR": "-" if answer.llr is None else f"{answer.llr:+.3f} {unit}",
+        "threshold": "none" if answer.threshold is None else f"{answer.threshold:+g} {unit}",
+        "speech": f"{answer.speech_seconds:.2f} s in {used} of {len(files)} files",
     }
 
 
 def _ranking(answers: Iterable[Identification]) -> Iterable[tuple[object, ...]]:
     """Yield the rows of the candidates of each file; the file is named once."""
     for answer in answers:
-        first = (answer.file, f"{answer.speech_seconds:.2f}")
-        if answer.error:
-            yield (answer.file, "", "", f"({answer.status.replace('_', ' ')})", "")
-        for rank, candidate in enumerate(answer.candidates, 1):
-            yield (*(first if rank == 1 else ("", "")), rank, candidate.speaker, f"{candidate.llr:+.3f}")
+        first = (answer.file, f"{answer.speech_seconds:.2f}", answer.status.replace("_", " "))
+        if not answer.candidates:
+            yield (*first, "", "", "", "")
+        for rank, c in enumerate(answer.candidates, 1):
+            posterior = "" if c.posterior is None else f"{c.posterior:.3f}"
+            yield (*(first if rank == 1 else ("", "", "")), rank, c.speaker, f"{c.llr:+.3f}", posterior)

@@ -8,6 +8,7 @@ of sound or of mixtures: the scores of any other system are evaluated in the sam
 """
 
 from speechgmm.evaluation.accuracy import accuracy, wilson
+from speechgmm.evaluation.calibrate import Calibration, bayes_threshold, fit_calibration, posteriors
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
 from speechgmm.evaluation.files import read_scores, read_trials, write_scores, write_trials
@@ -16,12 +17,14 @@ from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, c
 from speechgmm.evaluation.intervals import Interval, bootstrap
 from speechgmm.evaluation.metrics import NIST, Application, actual_dcf, cllr, eer, min_cllr, min_dcf
 from speechgmm.evaluation.roc import Hull, Roc, det_points, roc_hull, roc_points
+from speechgmm.evaluation.strangers import Strangers, Threshold, fit_strangers
 from speechgmm.evaluation.summary import Evaluation, evaluate
 from speechgmm.evaluation.trials import Scores, Trials, join
 
 __all__ = [
     "NIST",
     "Application",
+    "Calibration",
     "ConfusionMatrix",
     "DurationBin",
     "Evaluation",
@@ -31,9 +34,12 @@ __all__ = [
     "OpenSet",
     "Roc",
     "Scores",
+    "Strangers",
+    "Threshold",
     "Trials",
     "accuracy",
     "actual_dcf",
+    "bayes_threshold",
     "bootstrap",
     "cllr",
     "closed_set_confusion",
@@ -43,12 +49,15 @@ __all__ = [
     "eer",
     "error_by_duration",
     "evaluate",
+    "fit_calibration",
     "fit_fusion",
+    "fit_strangers",
     "identification_rate",
     "join",
     "min_cllr",
     "min_dcf",
     "open_set_rate",
+    "posteriors",
     "read_scores",
     "read_trials",
     "roc_hull",

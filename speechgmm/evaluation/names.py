@@ -41,6 +41,11 @@ class Index:
         """Return these rows; names that are left over stay."""
         return Index(self.names, self.codes[rows])
 
+    def held(self) -> Index:
+        """Return the same rows without the names that none of them holds."""
+        used, codes = np.unique(self.codes, return_inverse=True)
+        return Index(self.names[used], codes.astype(np.int32))
+
     def column(self) -> NDArray[np.str_]:
         """Return the names of all rows, (T,)."""
         return self.names[self.codes]

@@ -174,6 +174,7 @@ def join(scores: Scores, trials: Trials) -> Scores:
     """
     rows = rows_of(scores, trials, "scores", "hold every trial")
     taken = {name: column[rows] for name, column in columns(scores).items()}
+    taken = {name: part.held() if isinstance(part, Index) else part for name, part in taken.items()}
     return Scores(**{**taken, "target": trials.target})
 
 

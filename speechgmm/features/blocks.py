@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,16 @@ from speechgmm.parallel import Mapper, threads
 
 Array = NDArray[Any]
 
-__all__ = ["Extracted", "Skipped", "TrainingFrames", "common_rate", "extract", "extract_all", "training_frames"]
+__all__ = [
+    "Extracted",
+    "FramesKept",
+    "Skipped",
+    "TrainingFrames",
+    "common_rate",
+    "extract",
+    "extract_all",
+    "training_frames",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +64,51 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False)
 class TrainingFrames:
-    """All frames of many recordings as re-iterable `blocks`, whence they are, and what was left out."""
+    """All frames of many recordings as re-iterable `blocks`, whence they are, and what was left out.
+
+    Parameters
+    ----------
+    blocks : ArrayBlocks
+    parts : tuple of (Recording, int, int)
+        The recordings in their order, each with the first of its frames and the one after its last.
+    seconds : float
+        Speech, in seconds.
+    skipped : tuple of Skipped
+    """
 
     blocks: ArrayBlocks
-    recordings: int
-    speakers: int
+    parts: tuple[tuple[Recording, int, int], ...]
     seconds: float
     skipped: tuple[Skipped, ...]
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The speakers, sorted."""
+        return tuple(sorted({r.speaker for r, _, _ in self.parts}))
+
+    def without(self, speakers: Collection[str]) -> FramesKept:
+        """Return the frames of all other speakers, as re-iterable blocks that copy a block at a time."""
+        keep = np.zeros(len(self.blocks.frames), dtype=bool)
+        for recording, start, stop in self.parts:
+            keep[start:stop] = recording.speaker not in speakers
+        return FramesKept(self.blocks, keep)
+
+
+@dataclass(frozen=True, eq=False)
+class FramesKept:
+    """The frames of `blocks` that are kept, `keep` of shape (N,), block by block."""
+
+    blocks: ArrayBlocks
+    keep: Array
+
+    def __iter__(self) -> Iterator[Array]:
+        """Yield what is kept of each block."""
+        start = 0
+        for block in self.blocks:
+            kept = self.keep[start : start + len(block)]
+            start += len(block)
+            if kept.any():
+                yield block[kept]
 
 
 def extract(frontend: MFCC, recording: Recording) -> Extracted:
@@ -134,20 +181,20 @@ def training_frames(
     InvalidInput
         If no recording could be used; the first reason is given.
     """
-    speakers: set[str] = set()
-    skipped, used, seconds, frames = [], 0, 0.0, 0
+    parts: list[tuple[Recording, int, int]] = []
+    skipped, seconds, frames = [], 0.0, 0
     with tempfile.TemporaryFile(prefix="speechgmm-") as spool:
         for e in extract_all(frontend, recordings, mapper=mapper, on_progress=on_progress):
             if e.features is None:
                 skipped.append(Skipped(e.recording.name, str(e.error)))
                 continue
-            speakers.add(e.recording.speaker)
+            parts.append((e.recording, frames, frames + len(e.features)))
             spool.write(np.ascontiguousarray(e.features, dtype="<f4").tobytes())
-            used, seconds, frames = used + 1, seconds + e.seconds, frames + len(e.features)
-        if not used:
+            seconds, frames = seconds + e.seconds, frames + len(e.features)
+        if not parts:
             found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
             refuse("a corpus", "hold at least one usable recording", found)
         spool.flush()
         # the map keeps the file alive after its handle and name are gone
         x = np.memmap(spool, dtype="<f4", mode="r", shape=(frames, frontend.n_dimensions))
-    return TrainingFrames(ArrayBlocks(x), used, len(speakers), seconds, tuple(skipped))
+    return TrainingFrames(ArrayBlocks(x), tuple(parts), seconds, tuple(skipped))

@@ -5,6 +5,7 @@
 """
 
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
+from speechgmm.speakers.decision import Decision, Rule, ScoreCalibration, decide
 from speechgmm.speakers.enrollment import Enrollment, enroll, enroll_features
 from speechgmm.speakers.identification import Candidate, Identification, Verification, identify, verify
 from speechgmm.speakers.score import (
@@ -16,17 +17,20 @@ from speechgmm.speakers.score import (
 )
 from speechgmm.speakers.sessions import Export, Held, Session
 from speechgmm.speakers.store import SpeakerStore
-from speechgmm.speakers.system import System, load_system
+from speechgmm.speakers.system import System, default_system, load_system
 from speechgmm.speakers.train import Training, train_system
 from speechgmm.speakers.trials import Scored, score_corpus, score_trials
 
 __all__ = [
     "Candidate",
+    "Decision",
     "Deviation",
     "Enrollment",
     "Export",
     "Held",
     "Identification",
+    "Rule",
+    "ScoreCalibration",
     "Scored",
     "Session",
     "SpeakerModels",
@@ -35,6 +39,8 @@ __all__ = [
     "Training",
     "Verification",
     "adapted_model",
+    "decide",
+    "default_system",
     "deviation",
     "enroll",
     "enroll_features",

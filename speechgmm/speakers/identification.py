@@ -1,7 +1,8 @@
 """Who speaks? And: is it this speaker? Answers with what they rest on.
 
-Without a calibration the scores are raw log-likelihood ratios per frame: they rank speakers, and a decision needs a
-threshold that the caller knows. Symbols: N frames, S speakers.
+With a calibration, scores are log-likelihood ratios (LLR) in nats against strangers, and decisions follow from a
+`Rule`. Without, they are raw, in nats a frame: they rank speakers, and a decision needs a threshold that the caller
+knows. Symbols: N frames, S speakers, C cohort.
 """
 
 from __future__ import annotations
@@ -14,20 +15,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.checks import integer, number
+from speechgmm.checks import integer
 from speechgmm.errors import SpeechGMMError, TooLittleSpeech
 from speechgmm.features import Corpus, Extracted, extract_all
 from speechgmm.parallel import Mapper
-from speechgmm.speakers.score import enrolled_models, log_likelihood_ratios
+from speechgmm.speakers.cohort import cohort_distances, distances, normalized, score_all
+from speechgmm.speakers.decision import Rule, amount, decide, threshold_for
+from speechgmm.speakers.score import SpeakerModels, enrolled_models
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
 __all__ = ["Candidate", "Identification", "Verification", "identify", "pooled", "score_test", "verify"]
 
+TOGETHER = "all files together"
+"""What an error is filed under that belongs to no one file."""
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """A speaker, the log-likelihood ratio in nats a frame, and the posterior (None without calibration)."""
+    """A speaker, the log-likelihood ratio, and the posterior; without calibration raw, in nats a frame, and None."""
 
     speaker: str
     llr: float
@@ -42,13 +48,17 @@ class Identification:
     ----------
     file : str
     status : str
-        "ranked" (no calibration, so no decision), "too_little_speech" or "error".
+        "accepted", "unknown", "ranked" (no calibration, so no decision), "too_little_speech" or "error".
     error : str or None
     speech_seconds : float
     decision : str or None
         The accepted speaker.
     candidates : tuple of Candidate
-        The best first.
+        The best first; also where there is speech to rank speakers by, but too little to decide.
+    threshold : float or None
+        The LLR from which the best candidate is accepted; None where nothing is decided, or costs decide.
+    extrapolated : bool
+        Whether the threshold lies beyond what the calibration's data can support.
     """
 
     file: str
@@ -57,6 +67,8 @@ class Identification:
     speech_seconds: float
     decision: str | None
     candidates: tuple[Candidate, ...]
+    threshold: float | None = None
+    extrapolated: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,12 +82,14 @@ class Verification:
         "accepted", "rejected", or "ranked" where there is neither calibration nor threshold, "too_little_speech" or
         "error" where no file could be used.
     llr : float or None
-        Mean over the frames of all usable files, in nats a frame.
+        Of all usable files together: calibrated, in nats, or else the mean over their frames, in nats a frame.
     threshold : float or None
     accepted : bool or None
     speech_seconds : float
     errors : tuple of (file, message)
         The files that were left out.
+    extrapolated : bool
+        As in `Identification`.
     """
 
     speaker: str
@@ -85,6 +99,7 @@ class Verification:
     accepted: bool | None
     speech_seconds: float
     errors: tuple[tuple[str, str], ...]
+    extrapolated: bool = False
 
 
 def identify(
@@ -92,6 +107,7 @@ def identify(
     store: SpeakerStore,
     files: Iterable[str | os.PathLike[str]],
     *,
+    rule: Rule = Rule(),  # noqa: B008  (a frozen value)
     top: int = 5,
     mapper: Mapper | None = None,
     on_progress: Callable[[int], None] | None = None,
@@ -103,24 +119,53 @@ def identify(
     system : System
     store : SpeakerStore
     files : iterable of path
+    rule : Rule
+        When to accept the best; by default so that one stranger in a hundred is accepted.
     top : int
         How many candidates to give.
     mapper, on_progress
         See `speechgmm.features.extract_all`.
+
+    Raises
+    ------
+    InvalidInput
+        If the rule needs a calibration, and the system has none.
     """
     integer(top, "top", minimum=1)
     models = enrolled_models(system, store)
+    threshold_for(system.calibration, rule, len(models.names))
     results = []
     for e in extract_all(system.frontend, Corpus.from_files(files), mapper=mapper, on_progress=on_progress):
         try:
-            llr = score_test(system, store, e)
+            llr = calibrated(system, store, models, score_test(system, store, e), e.seconds)
         except SpeechGMMError as error:
             results.append(Identification(e.recording.name, _status(error), str(error), e.seconds, None, ()))
             continue
-        best = np.argsort(-llr, kind="stable")[:top]
-        candidates = tuple(Candidate(models.names[i], float(llr[i])) for i in best)
-        results.append(Identification(e.recording.name, "ranked", None, e.seconds, None, candidates))
+        results.append(_answer(system, models.names, llr, e, rule, top))
     return tuple(results)
+
+
+def _answer(
+    system: System, names: tuple[str, ...], llr: NDArray[Any], e: Extracted, rule: Rule, top: int
+) -> Identification:
+    """Decide on one file, and list the best candidates."""
+    best = np.argsort(-llr, kind="stable")[:top]
+    name, c = e.recording.name, system.calibration
+    if c is None:
+        candidates = tuple(Candidate(names[i], float(llr[i])) for i in best)
+        if rule.threshold is None:
+            return Identification(name, "ranked", None, e.seconds, None, candidates)
+        status, decision = ("accepted", names[best[0]]) if llr[best[0]] >= rule.threshold else ("unknown", None)
+        return Identification(name, status, None, e.seconds, decision, candidates, rule.threshold)
+    found = decide(c, llr, rule)
+    candidates = tuple(Candidate(names[i], float(llr[i]), found.posteriors[i]) for i in best)
+    try:
+        c.check_speech(e.seconds, name)
+    except TooLittleSpeech as error:
+        return Identification(name, _status(error), str(error), e.seconds, None, candidates)
+    status = "unknown" if found.accepted is None else "accepted"
+    decision = None if found.accepted is None else names[found.accepted]
+    return Identification(name, status, None, e.seconds, decision, candidates, found.threshold, found.extrapolated)
 
 
 def verify(
@@ -129,7 +174,7 @@ def verify(
     speaker: str,
     files: Iterable[str | os.PathLike[str]],
     *,
-    threshold: float | None = None,
+    rule: Rule = Rule(),  # noqa: B008  (a frozen value)
     mapper: Mapper | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Verification:
@@ -141,8 +186,8 @@ def verify(
     store : SpeakerStore
     speaker : str
     files : iterable of path
-    threshold : float, optional
-        Accept from this log-likelihood ratio on, in nats a frame.
+    rule : Rule
+        When to accept; by default so that one stranger in a hundred is accepted, where there is a calibration.
     mapper, on_progress
         See `speechgmm.features.extract_all`.
 
@@ -150,29 +195,36 @@ def verify(
     ------
     UnknownSpeaker
         If the speaker is not enrolled.
+    InvalidInput
+        If the rule needs a calibration, and the system has none.
     """
-    if threshold is not None:
-        top = float(np.finfo(float).max)
-        threshold = number(threshold, "threshold", minimum=-top, maximum=top, unit=" nats a frame")
+    threshold, extrapolated = threshold_for(system.calibration, rule, 1)
     models = enrolled_models(system, store, speaker)
     parts, errors, status = [], [], "error"
     for e in extract_all(system.frontend, Corpus.from_files(files), mapper=mapper, on_progress=on_progress):
         try:
             store.refuse_enrolled(e.digest, e.recording.path)
-            parts.append((log_likelihood_ratios(system, models, usable(e)), e.seconds))
+            parts.append((score_all(system, models, usable(e)), e.seconds))
         except SpeechGMMError as error:
             errors.append((e.recording.name, str(error)))
             status = _status(error)
     if not parts:
         return Verification(speaker, status, None, threshold, None, 0.0, tuple(errors))
-    llr, seconds = float(pooled(parts)[0]), sum(s for _, s in parts)
+    seconds = sum(s for _, s in parts)
+    llr = float(calibrated(system, store, models, pooled(parts), seconds)[0])
+    if system.calibration is not None:
+        try:
+            system.calibration.check_speech(seconds, TOGETHER)
+        except TooLittleSpeech as error:
+            errors.append((TOGETHER, str(error)))
+            return Verification(speaker, _status(error), llr, threshold, None, seconds, tuple(errors), extrapolated)
     accepted = None if threshold is None else llr >= threshold
     status = {None: "ranked", True: "accepted", False: "rejected"}[accepted]
-    return Verification(speaker, status, llr, threshold, accepted, seconds, tuple(errors))
+    return Verification(speaker, status, llr, threshold, accepted, seconds, tuple(errors), extrapolated)
 
 
 def score_test(system: System, store: SpeakerStore, extracted: Extracted) -> NDArray[Any]:
-    """Return the log-likelihood ratio (S,) of one extracted recording against every enrolled speaker.
+    """Return the raw score of one extracted recording against every enrolled speaker, then the cohort: (S + C,).
 
     Raises
     ------
@@ -183,7 +235,20 @@ def score_test(system: System, store: SpeakerStore, extracted: Extracted) -> NDA
     """
     if extracted.digest:
         store.refuse_enrolled(extracted.digest, extracted.recording.path)
-    return log_likelihood_ratios(system, enrolled_models(system, store), usable(extracted))
+    return score_all(system, enrolled_models(system, store), usable(extracted))
+
+
+def calibrated(
+    system: System, store: SpeakerStore, models: SpeakerModels, scores: NDArray[Any], seconds: float
+) -> NDArray[Any]:
+    """Return calibrated LLRs (S,) from the raw scores of `score_test`, or the same where there is no calibration."""
+    c = system.calibration
+    if c is None:
+        return scores
+    key = ("distances", system.fingerprint, system.relevance, models.names)
+    own = store.cached(key, lambda: distances(models))
+    z = normalized(scores[:, None], own, cohort_distances(system))[:, 0]
+    return c.llr(z, amount(models.seconds, seconds))
 
 
 def usable(extracted: Extracted) -> NDArray[Any]:

@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,18 @@ from numpy.typing import ArrayLike, NDArray
 from speechgmm import storage
 from speechgmm.checks import matrix, number, refuse
 from speechgmm.errors import IncompatibleModel
+from speechgmm.evaluation.calibrate import Calibration
+from speechgmm.evaluation.strangers import Strangers
 from speechgmm.features import MFCC
 from speechgmm.mixture import GMM, Diagonal, Statistics
+from speechgmm.speakers.decision import ScoreCalibration
 
 Array = NDArray[Any]
 
-__all__ = ["System", "load_system"]
+__all__ = ["System", "default_system", "load_system"]
+
+DEFAULT = Path(__file__).parent.parent / "models" / "read_speech_16k.sgmm"
+"""The model that comes with the package."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +41,9 @@ class System:
     relevance : float
         How many frames the UBM counts for when a speaker's means are adapted. It is chosen when scoring: stores
         keep statistics, so another value needs no new enrollment.
-    calibration : None
-        Raw scores: a log-likelihood ratio per frame that no threshold has been fitted to.
+    calibration : ScoreCalibration, optional
+        What turns raw scores, log-likelihood ratios a frame, into calibrated ones that decisions rest on. Without,
+        they rank speakers.
     info : mapping
         How it was made: versions, seed, data summary, objective trace.
 
@@ -48,7 +56,7 @@ class System:
     frontend: MFCC
     ubm: GMM
     relevance: float = 4.0
-    calibration: None = None
+    calibration: ScoreCalibration | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -62,6 +70,10 @@ class System:
                 self.ubm.n_dimensions,
                 error=IncompatibleModel,
             )
+        shape = self.ubm.means.shape
+        if self.calibration is not None and self.calibration.cohort.shape[1:] != shape:
+            found = self.calibration.cohort.shape[1:]
+            refuse("the cohort", f"have means of shape {shape}, as the UBM has", found, error=IncompatibleModel)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -89,10 +101,12 @@ class System:
 
     def summary(self) -> dict[str, Any]:
         """Return settings, sizes and how it was made, in types that JSON holds."""
+        measured = None if self.calibration is None else dict(self.calibration.measured)
         return {
             "type": "System",
             "fingerprint": self.fingerprint,
             "calibrated": self.calibration is not None,
+            "calibration": measured,
             "relevance": self.relevance,
             "components": self.ubm.n_components,
             "dimensions": self.ubm.n_dimensions,
@@ -115,5 +129,10 @@ def load_system(path: str | os.PathLike[str]) -> System:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    system: System = storage.load(path, System, MFCC, GMM, Diagonal)
+    system: System = storage.load(path, System, MFCC, GMM, Diagonal, ScoreCalibration, Calibration, Strangers)
     return system
+
+
+def default_system() -> System:
+    """Return the system that comes with the package, for read speech at 16 kHz; its `info` says what it is made of."""
+    return load_system(DEFAULT)

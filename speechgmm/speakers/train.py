@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
 from speechgmm import __version__
 from speechgmm.checks import integer
+from speechgmm.errors import InvalidInput
 from speechgmm.features import MFCC, Recording, Skipped, TrainingFrames, common_rate, training_frames
 from speechgmm.mixture import GMM, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.parallel import threads
+from speechgmm.speakers.calibration import LEAST_SPEAKERS, calibrate
 from speechgmm.speakers.system import System
 
 __all__ = ["Training", "train_system"]
@@ -22,6 +25,12 @@ FLOOR = Floor(relative=0.01, occupancy=5.0)
 STOP = Stop(tolerance=2e-3, max_iterations=20)
 """5, 12 and 30 iterations gave the same error rates within noise."""
 
+FOLD_STOP = Stop(tolerance=2e-3, max_iterations=8)
+"""The UBMs of the folds, which score held-out speakers, start anew and take fewer iterations."""
+UNCALIBRATED = (
+    f"not calibrated: of the background speakers fewer than {LEAST_SPEAKERS} have speech enough to enroll and to test, "
+    "so that scores rank speakers and decide nothing; use more speakers"
+)
 
 FEW_FRAMES = 50
 FEW_SPEAKERS = 5
@@ -43,11 +52,15 @@ def train_system(
     components: int = 256,
     relevance: float = 4.0,
     frontend: MFCC | None = None,
+    calibrated: bool = True,
     seed: int = 0,
     n_threads: int | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Training:
-    """Train a universal background model on all recordings of a corpus.
+    """Train a universal background model on all recordings of a corpus, and calibrate its scores.
+
+    For the calibration, background speakers are set aside fold by fold, enrolled and tested against each other, by a
+    UBM of the other folds (see `speechgmm.speakers.calibration`). Too few of them: no calibration, and a warning.
 
     Parameters
     ----------
@@ -59,11 +72,14 @@ def train_system(
         See `System`.
     frontend : MFCC, optional
         Default: ``MFCC(sample_rate=R)`` with R the lowest rate in the corpus.
+    calibrated : bool
+        Whether to calibrate where there are speakers enough; it takes several times as long as the UBM does.
     seed : int
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_progress : callable, optional
-        Called with the stage ("features", "k-means" or "EM"), how much of it is done and how much there is.
+        Called with the stage ("features", "k-means", "EM", then "fold 1 of 4" and so on), how much of it is done and
+        how much there is.
 
     Raises
     ------
@@ -79,21 +95,47 @@ def train_system(
     frames = training_frames(
         frontend, recordings, mapper=mapper, on_progress=lambda done: report("features", done, len(recordings))
     )
-    report("k-means", 0, 1)
-    start = initialize(frames.blocks, components, seed=seed, floor=FLOOR)
-    report("k-means", 1, 1)
-    result = fit_gmm(
-        frames.blocks,
+    train = functools.partial(_train_ubm, components=components, seed=seed, n_threads=n_threads, report=report)
+    result = train(frames.blocks, stop=STOP)
+    system = System(frontend, result.model, float(relevance), info=_info(frames, result, seed))
+    doubts = _doubts(frames, components)
+    if calibrated:
+        try:
+            found = calibrate(
+                system, frames, lambda x, at: train(x, stop=FOLD_STOP, stage=at).model, mapper=mapper, seed=seed
+            )
+            doubts += () if found else (UNCALIBRATED,)
+            system = replace(system, calibration=found)
+        except InvalidInput as error:
+            doubts += (f"not calibrated: {error}",)
+    return Training(system, frames.skipped, doubts)
+
+
+def _train_ubm(
+    blocks: Iterable[Any],
+    *,
+    components: int,
+    seed: int,
+    n_threads: int | None,
+    report: Callable[[str, int, int], None],
+    stop: Stop,
+    stage: str = "EM",
+) -> Fit[GMM]:
+    """Train one UBM from its own start."""
+    start_stage = "k-means" if stage == "EM" else stage
+    report(start_stage, 0, 1 if stage == "EM" else stop.max_iterations)
+    start = initialize(blocks, components, seed=seed, floor=FLOOR)
+    if stage == "EM":
+        report(start_stage, 1, 1)
+    return fit_gmm(
+        blocks,
         components,
         init=start,
-        stop=STOP,
+        stop=stop,
         floor=FLOOR,
         n_threads=n_threads,
-        on_iteration=lambda i, *_: report("EM", i, STOP.max_iterations),
+        on_iteration=lambda i, *_: report(stage, i, stop.max_iterations),
     )
-    info = _info(frames, result, seed)
-    system = System(frontend, result.model, float(relevance), info=info)
-    return Training(system, frames.skipped, _doubts(frames, components))
 
 
 def _doubts(frames: TrainingFrames, components: int) -> tuple[str, ...]:
@@ -104,8 +146,8 @@ def _doubts(frames: TrainingFrames, components: int) -> tuple[str, ...]:
             f"{frames.seconds:.0f} s of speech are little for {components} components: "
             f"use more recordings, or at most {max(1, n // FEW_FRAMES)} components"
         )
-    if frames.speakers < FEW_SPEAKERS:
-        doubts.append(f"{frames.speakers} background speaker(s) are few: use many people, with little of each")
+    if len(frames.speakers) < FEW_SPEAKERS:
+        doubts.append(f"{len(frames.speakers)} background speaker(s) are few: use many people, with little of each")
     return tuple(doubts)
 
 
@@ -113,9 +155,9 @@ def _info(frames: TrainingFrames, result: Fit[GMM], seed: int) -> dict[str, Any]
     """Return what a model file says of its making; nothing in it depends on the time or the machine's paths."""
     return {
         "data": {
-            "recordings": frames.recordings,
+            "recordings": len(frames.parts),
             "skipped": len(frames.skipped),
-            "speakers": frames.speakers,
+            "speakers": len(frames.speakers),
             "speech_seconds": round(frames.seconds, 2),
             "frames": len(frames.blocks.frames),
         },

@@ -15,7 +15,7 @@ from speechgmm.errors import SpeechGMMError, UnknownSpeaker
 from speechgmm.evaluation import Scores, Trials
 from speechgmm.features import Recording, Skipped, extract_all
 from speechgmm.parallel import Mapper
-from speechgmm.speakers.identification import pooled, score_test
+from speechgmm.speakers.identification import calibrated, pooled, score_test
 from speechgmm.speakers.score import SpeakerModels, enrolled_models
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
@@ -53,6 +53,8 @@ def score_corpus(
 ) -> Scored:
     """Score every recording, or every session, against every enrolled speaker.
 
+    The scores are calibrated log-likelihood ratios in nats, or raw ones, in nats a frame, without a calibration.
+
     Parameters
     ----------
     system : System
@@ -71,7 +73,7 @@ def score_corpus(
     """
     choice(by, "by", ("file", "session"))
     models = enrolled_models(system, store)
-    tests, skipped = _score(system, store, recordings, by, mapper, on_progress)
+    tests, skipped = _score(system, store, models, recordings, by, mapper, on_progress)
     pairs = [(t, i) for t in tests for i in range(len(models.names))]
     labels = [int(t.speaker == models.names[i]) for t, i in pairs]
     return Scored(_scores(models, pairs, labels), skipped)
@@ -121,7 +123,7 @@ def score_trials(
             found = f"{missing[0]!r} ({len(missing)} in all)"
             refuse("the tests of a trial list", "be recordings of the manifest", found)
         wanted = [known[n] for n in names]
-    tests, skipped = _score(system, store, wanted, "file", mapper, on_progress)
+    tests, skipped = _score(system, store, models, wanted, "file", mapper, on_progress)
     by_name = {t.name: t for t in tests}
     rows = zip(trials.speaker.tolist(), trials.test.tolist(), trials.target.tolist(), strict=True)
     kept = [(by_name[test], place[speaker], target) for speaker, test, target in rows if test in by_name]
@@ -131,6 +133,7 @@ def score_trials(
 def _score(
     system: System,
     store: SpeakerStore,
+    models: SpeakerModels,
     recordings: Iterable[Recording],
     by: str,
     mapper: Mapper | None,
@@ -151,7 +154,10 @@ def _score(
     if not groups:
         found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         refuse("tests", "be at least one recording that can be scored", found)
-    tests = [_Test(*key, sum(s for _, s in parts), pooled(parts)) for key, parts in groups.items()]
+    tests = []
+    for key, parts in groups.items():
+        seconds = sum(s for _, s in parts)
+        tests.append(_Test(*key, seconds, calibrated(system, store, models, pooled(parts), seconds)))
     return tests, tuple(skipped)
 
 

@@ -15,6 +15,7 @@ from speechgmm.evaluation import read_scores, write_scores
 from speechgmm.features import MFCC, read_corpus
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import Export, Session
+from speechgmm.speakers.train import UNCALIBRATED
 from tests.cli.running import DATA, KNOWN, MANIFEST, run
 
 RMS = DATA / "rms" / "s2_1.flac"
@@ -43,16 +44,17 @@ FEW = "{} background speaker(s) are few: use many people, with little of each\n"
 def test_train_doubts_what_is_too_little(tmp_path):
     done = run("train", MANIFEST, "-o", tmp_path / "m", "--where", "speaker=awb", "--components", 256, "--json")
     assert done.status == 0
-    little, few = done.document["warnings"]
+    little, few, uncalibrated = done.document["warnings"]
     assert re.fullmatch(r"\d+ s of speech are little for 256 components: use more .* at most \d+ components", little)
     assert few == FEW.format(1).strip()
-    assert done.err == f"speechgmm: {little}\nspeechgmm: {few}\n"
+    assert uncalibrated == UNCALIBRATED
+    assert done.err == f"speechgmm: {little}\nspeechgmm: {few}\nspeechgmm: {uncalibrated}\n"
 
 
 def test_train_shows_a_summary_and_the_trace(tmp_path):
     where = ("--where", "speaker=awb", "--where", "speaker=kal16", "--where", "session=s1")
     done = run("train", MANIFEST, "-o", tmp_path / "m", *where, "--components", 2, "--sample-rate", 8000, "--seed", 3)
-    assert (done.status, done.err) == (0, "speechgmm: " + FEW.format(2))
+    assert (done.status, done.err) == (0, f"speechgmm: {FEW.format(2)}speechgmm: {UNCALIBRATED}\n")
     assert "4 recordings of 2 speakers" in done.out
     assert "sample_rate=8000" in done.out
     trace = speechgmm.load_system(tmp_path / "m").info["em"]["objective"]
@@ -131,7 +133,8 @@ def test_identify_in_json(using):
     told = run("identify", *using, RMS, SLT, "--top", 3, "--json")
     assert (told.status, told.err) == (0, "")
     document = told.document
-    assert set(document) == {"calibrated", "files"}
+    assert set(document) == {"calibrated", "rule", "files"}
+    assert document["rule"] is None
     assert document["calibrated"] is False
     for file, path, speaker in zip(document["files"], (RMS, SLT), ("rms", "slt"), strict=True):
         assert set(file) == {"file", "status", "error", "speech_seconds", "decision", "candidates"}
@@ -149,9 +152,9 @@ def test_identify_in_a_table(using):
     assert (shown.status, shown.err) == (0, "")
     first, second = shown.rows[:2]
     assert first[0] == str(RMS)
-    assert first[2:4] == ["1", "rms"]
+    assert first[2:5] == ["ranked", "1", "rms"]
     assert second[0] == "2"
-    assert float(first[4]) > float(second[2])
+    assert float(first[5]) > float(second[2])
     assert "uncalibrated" in shown.out
     assert len(run("identify", *using, RMS, "--json").document["files"][0]["candidates"]) == 5
 
@@ -166,6 +169,7 @@ def test_verify_in_json(using):
         "threshold",
         "accepted",
         "speech_seconds",
+        "extrapolated",
         "files",
     ]
     assert (told["calibrated"], told["speaker"], told["status"]) == (False, "rms", "ranked")
@@ -191,6 +195,36 @@ def test_verify_in_a_table_says_that_it_decides_nothing(using):
     assert "ranked" in shown
     assert "uncalibrated" in shown
     assert "in 1 of 1 files" in shown
+
+
+def test_decisions_of_the_packaged_model(tmp_path):
+    store = ("--store", tmp_path / "p.db")
+    for speaker in ("rms", "slt", "es_f1"):
+        files = [DATA / speaker / f"s1_{i}.flac" for i in (1, 2)]
+        assert run("enroll", *store, speaker, *files).status == 0
+    told = run("identify", *store, RMS, NEW, "--far", 0.05, "--json").document
+    assert told["calibrated"] is True
+    rule = told["rule"]
+    assert set(rule) == {"far", "prior", "cost_miss", "cost_fa", "threshold", "extrapolated"}
+    assert (rule["far"], rule["prior"], rule["extrapolated"]) == (0.05, 0.5, False)
+    for file in told["files"]:
+        assert set(file) == {"file", "status", "error", "speech_seconds", "decision", "candidates"}
+        best = file["candidates"][0]
+        accepted = best["llr"] >= rule["threshold"]
+        assert (file["status"], file["decision"]) == (("accepted", best["speaker"]) if accepted else ("unknown", None))
+        assert 0 < sum(c["posterior"] for c in file["candidates"]) < 1 + 1e-9
+    assert told["files"][0]["candidates"][0]["speaker"] == "rms"
+    shown = run("identify", *store, RMS, "--far", 0.0001).out
+    assert "accepted so that 0.01 % of strangers are, from an LLR of" in shown
+    assert "extrapolated" in shown
+    shown = run("identify", *store, RMS, "--prior", 0.5, "--cost-fa", 10).out
+    assert "accepted at least expected cost, with a prior of 0.5" in shown
+    told = run("verify", *store, "rms", RMS, "--json").document
+    assert (told["calibrated"], told["accepted"]) == (True, told["llr"] >= told["threshold"])
+    assert told["status"] == ("accepted" if told["accepted"] else "rejected")
+    shown = run("verify", *store, "rms", RMS).out
+    assert "nats a frame" not in shown
+    assert "accepted so that 1 % of strangers are" in shown
 
 
 # score, evaluate

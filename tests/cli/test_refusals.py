@@ -42,13 +42,9 @@ def mixed(tmp_path):
     "command",
     [("enroll", "x", NEW), ("identify", NEW), ("verify", "rms", NEW), ("score", "--manifest", MANIFEST, "-o", "s")],
 )
-def test_this_version_brings_no_model(made, command, as_json):
+def test_a_store_of_another_model_is_not_one_of_the_package(made, command, as_json):
     done = run(*command, "--store", made.store, *as_json)
-    done.refused("--model", "this version brings no model", "speechgmm train CORPUS -o")
-
-
-def test_features_need_a_model_or_a_preset(tmp_path):
-    run("features", RMS, "-o", tmp_path / "f.npz").refused("--model or --preset", "brings no model")
+    done.refused(made.store, "be of this model's UBM", "Use the model that it was made with")
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
@@ -170,8 +166,11 @@ def test_too_many_components(tmp_path):
 
 def test_decisions_need_a_calibrated_model(using):
     for options in (("--far", 0.01), ("--prior", 0.1), ("--prior", 0.1, "--cost-miss", 10, "--cost-fa", 1)):
-        run("identify", *using, RMS, *options, "--json").refused(*options[::2], "be calibrated")
-        run("verify", *using, "rms", RMS, *options).refused("be calibrated", "--threshold")
+        run("identify", *using, RMS, *options, "--json").refused("be calibrated", options[0].strip("-"))
+        run("verify", *using, "rms", RMS, *options).refused("be calibrated", "threshold")
+    run("identify", *using, RMS, "--cost-fa", 3).misused("need --prior")
+    run("identify", *using, RMS, "--far", 0.1, "--prior", 0.1).misused("--far, or --prior")
+    run("identify", *using, RMS, "--far", 0).refused("far must be above 0")
 
 
 def test_trials_of_nobody_and_of_nothing(using, tmp_path):
@@ -270,7 +269,7 @@ def test_identify_reports_a_bad_file_in_its_place(using, bad):
     shown = run("identify", *using, *files, "--top", 1)
     assert shown.status == 1
     assert [row[0] for row in shown.rows[:6]] == [str(f) for f in files]
-    assert shown.rows[1][1:] == ["(too", "little", "speech)"]
+    assert shown.rows[1][1:] == ["0.00", "too", "little", "speech"]
     assert shown.err.count("\n") == 4
     assert shown.err == done.err
 

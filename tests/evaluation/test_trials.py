@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation import Scores, Trials, join, read_scores, read_trials, write_scores, write_trials
+from speechgmm.evaluation import Scores, Trials, evaluate, join, read_scores, read_trials, write_scores, write_trials
 
 TRIALS = Trials(["ann", "bob", "ann"], ["x.wav", "x.wav", "y.wav"], [1, 0, 0])
 VOXCELEB = "1 ann x.wav\n0 bob x.wav\n0 ann y.wav\n"
@@ -422,3 +422,12 @@ def test_join_names_the_first_trial_without_a_score():
     message = "scores must hold every trial; got 2 of 3 trials without a score, the first speaker 'ann' with test 'y'"
     with refused(message):
         join(PLAIN, Trials(["ann", "ann", "dan"], ["x.wav", "y", "z"], [1, 0, 0]))
+
+
+def test_tests_that_are_left_out_are_not_counted():
+    scores = Scores(["a", "b"] * 3, ["x", "x", "y", "y", "z", "z"], [1, 0, 0.5, 1, 2, 1], [1, 0, 1, 0, 0, 1])
+    joined = join(scores, Trials(["a", "b", "a", "b"], ["x", "x", "z", "z"], [1, 0, 0, 1]))
+    assert joined.tests.names.tolist() == ["x", "z"]
+    assert joined.test.tolist() == ["x", "x", "z", "z"]
+    found = evaluate(joined, replicates=0)
+    assert (found.tests, found.identification_rate) == (2, 0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -92,9 +93,11 @@ def test_training_frames_are_all_good_ones_in_order(
     seen: list[int] = []
     frames = training_frames(FRONTEND, recordings, mapper=threads(n), on_progress=seen.append)
     expected = np.concatenate(features)
+    ends = np.cumsum([0, *map(len, features)]).tolist()
     np.testing.assert_array_equal(frames.blocks.frames, expected)
     assert frames.blocks.frames.dtype == np.float32
-    assert frames.recordings == 5
+    assert len(frames.parts) == 5
+    assert [(a, b) for _, a, b in frames.parts] == list(itertools.pairwise(ends))
     assert frames.seconds == pytest.approx(0.010 * len(expected))
     assert [s.name for s in frames.skipped] == list(BAD)
     for skipped in frames.skipped:

@@ -12,6 +12,7 @@ from speechgmm.errors import IncompatibleModel, InvalidInput, UnknownSpeaker
 from speechgmm.features import Corpus
 from speechgmm.parallel import threads
 from speechgmm.speakers import (
+    Rule,
     SpeakerStore,
     System,
     enrolled_models,
@@ -149,7 +150,7 @@ def test_verify_accepts_from_the_threshold_on(
     score = verify(system, store, "slt", tested["slt"]).llr
     assert score is not None
     for threshold, accepted in ((score, True), (np.nextafter(score, np.inf), False), (-100.0, True), (100.0, False)):
-        found = verify(system, store, "slt", tested["slt"], threshold=float(threshold))
+        found = verify(system, store, "slt", tested["slt"], rule=Rule(threshold=float(threshold)))
         assert found.llr == score
         assert found.threshold == threshold
         assert found.accepted is accepted
@@ -177,7 +178,7 @@ def test_verify_leaves_bad_files_out_and_names_them(
 
 def test_verify_with_no_good_file(system: System, store: SpeakerStore, bad: dict[str, tuple[str, str]]) -> None:
     for path, (status, _) in bad.items():
-        found = verify(system, store, "rms", [path], threshold=0.0)
+        found = verify(system, store, "rms", [path], rule=Rule(threshold=0.0))
         assert (found.status, found.llr, found.threshold, found.accepted) == (status, None, 0.0, None)
         assert found.speech_seconds == 0.0
         assert len(found.errors) == 1
@@ -209,7 +210,20 @@ def test_another_system_is_refused(system: System, store: SpeakerStore, tested: 
         verify(other, store, "rms", tested["rms"])
 
 
-@pytest.mark.parametrize("threshold", [np.nan, np.inf, -np.inf, "1"])
-def test_a_threshold_is_a_finite_number(threshold: float) -> None:
-    with pytest.raises(InvalidInput, match="threshold must be"):
-        verify(None, None, "ann", ["a.wav"], threshold=threshold)  # type: ignore[arg-type]
+def test_a_threshold_decides_without_a_calibration(
+    system: System, store: SpeakerStore, tested: dict[str, list[str]]
+) -> None:
+    (ranked,) = identify(system, store, tested["slt"][:1])
+    best = ranked.candidates[0].llr
+    for threshold, status, decision in ((best, "accepted", "slt"), (float(np.nextafter(best, 9)), "unknown", None)):
+        (found,) = identify(system, store, tested["slt"][:1], rule=Rule(threshold=threshold))
+        assert (found.status, found.decision, found.threshold) == (status, decision, threshold)
+        assert found.candidates == ranked.candidates
+
+
+def test_decisions_without_a_calibration_are_refused(system: System, store: SpeakerStore) -> None:
+    for rule, word in ((Rule(far=0.1), "far"), (Rule(prior=0.1, cost_fa=10), "prior")):
+        with pytest.raises(InvalidInput, match=f"a model must be calibrated for decisions by {word}; got one of raw"):
+            identify(system, store, ["a.wav"], rule=rule)
+        with pytest.raises(InvalidInput, match="Train a model on more background speakers, or give verify a threshold"):
+            verify(system, store, "slt", ["a.wav"], rule=rule)

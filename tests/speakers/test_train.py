@@ -10,8 +10,9 @@ import pytest
 
 from speechgmm import __version__, storage
 from speechgmm.errors import AudioError, InvalidInput
-from speechgmm.features import MFCC, Recording, common_rate
-from speechgmm.speakers import System, Training, load_system, train_system
+from speechgmm.features import MFCC, Corpus, Recording, common_rate
+from speechgmm.speakers import System, Training, load_system, train, train_system
+from speechgmm.speakers.train import UNCALIBRATED
 from tests.laws import same_bits
 from tests.sounds import ROOT, steps, voice, write
 
@@ -155,3 +156,36 @@ def test_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
         InvalidInput, match=r"at least one usable recording; got none of 1; the first: .*silent\.wav must"
     ):
         train_system([Recording(str(silent), "x", "silent.wav")])
+
+
+def test_speakers_enough_make_a_calibration(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty recordings under twenty names, of eight voices: a calibration is made, if not a good one."""
+    found = corpus.where(split="ubm").recordings
+    named = [Recording(r.path, f"{i // 2}", r.name) for i, r in enumerate(found)]
+    stages: list[str] = []
+    made = train_system(named, components=4, on_progress=lambda stage, done, total: stages.append(stage))
+    calibration = made.system.calibration
+    assert calibration is not None
+    assert calibration.measured["by"] == "recordings"
+    assert calibration.cohort.shape == (calibration.measured["speakers"], 4, 60)
+    assert not any("not calibrated" in w for w in made.warnings)
+    assert list(dict.fromkeys(stages))[3:] == [f"fold {i} of 4" for i in (1, 2, 3, 4)]
+    made.system.save(tmp_path / "m")
+    assert storage.dumps(load_system(tmp_path / "m")) == storage.dumps(made.system)
+    plain = train_system(named, components=4, calibrated=False)
+    assert plain.system.calibration is None
+    assert plain.system.fingerprint == made.system.fingerprint
+
+    def fail(*_: object, **__: object) -> None:
+        raise InvalidInput("scores must be higher for targets.")
+
+    monkeypatch.setattr(train, "calibrate", fail)
+    failed = train_system(named, components=4)
+    assert failed.system.calibration is None
+    assert failed.warnings[-1] == "not calibrated: scores must be higher for targets."
+
+
+def test_too_few_speakers_are_said_plainly(training: Training) -> None:
+    assert training.system.calibration is None
+    assert training.warnings[-1] == UNCALIBRATED
+    assert "fewer than 20" in UNCALIBRATED

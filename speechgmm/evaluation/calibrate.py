@@ -1,0 +1,263 @@
+"""Calibration: scores of any scale become log-likelihood ratios, for which thresholds follow from costs and priors.
+
+The map is logistic regression (Brümmer and du Preez 2006 [1]_): affine in the score, with coefficients that may move
+with side information such as the amount of speech. Training trials are weighted to a stated prior, which is then taken
+out again, so that the result is a likelihood ratio and no posterior odds. Symbols: T trials, Q kinds of side
+information.
+
+.. [1] N. Brümmer and J. du Preez, "Application-independent evaluation of speaker detection", Computer Speech and
+   Language 20 (2006), sections 5 and 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import finite, number, numeric, refuse
+
+Array = NDArray[Any]
+
+__all__ = ["Calibration", "bayes_threshold", "fit_calibration", "posteriors"]
+
+_STRENGTH = 1.0
+"""scikit-learn's C for standardized scores: it only keeps perfectly separated scores from an infinite slope."""
+_EDGES = (0.02, 0.98)
+"""Side information counts as if it lay within these quantiles of what the calibration was fitted on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """A map of scores to log-likelihood ratios, strictly increasing in the score.
+
+    ``llr = slope * score + offset``, where both are affine in the logarithms u of the side information:
+    ``slope = slopes[0] + u @ slopes[1:]``, and offset likewise. Each amount counts as if it lay between `low` and
+    `high`: the map does not extrapolate.
+
+    Parameters
+    ----------
+    slopes, offsets : array_like, shape (1 + Q,)
+        In nats a unit of score, and in nats.
+    low, high : array_like, shape (Q,)
+        The least and the most side information that the map knows, above 0; in seconds where it is speech.
+
+    Raises
+    ------
+    InvalidInput
+        If shapes disagree, a number is not finite, or the slope is not positive everywhere.
+
+    Examples
+    --------
+    >>> Calibration(slopes=[2.0], offsets=[-1.0], low=[], high=[])([0.0, 1.0])
+    array([-1.,  1.])
+    """
+
+    slopes: Array
+    offsets: Array
+    low: Array
+    high: Array
+
+    def __post_init__(self) -> None:
+        """Check the numbers and hold them as read-only float64."""
+        for name in ("slopes", "offsets", "low", "high"):
+            a = finite(np.array(numeric(getattr(self, name), name), dtype=np.float64), name)
+            a.setflags(write=False)
+            object.__setattr__(self, name, a)
+        q = self.low.size
+        if {self.slopes.shape, self.offsets.shape} != {(1 + q,)} or self.low.shape != self.high.shape:
+            shapes = [getattr(self, n).shape for n in ("slopes", "offsets", "low", "high")]
+            refuse("a calibration", "have a slope and an offset more than kinds of side information", shapes)
+        if (self.low <= 0).any() or (self.high < self.low).any():
+            refuse("side information", "run from low above 0 to high", f"{self.low} to {self.high}")
+        if self.least_slope() <= 0:
+            refuse("the slope of a calibration", "be above 0 for all side information", f"{self.least_slope():g}")
+
+    def __call__(self, scores: ArrayLike, *side: ArrayLike) -> Array:
+        """Return log-likelihood ratios in nats.
+
+        Parameters
+        ----------
+        scores : array_like
+        *side : array_like
+            Q amounts above 0 that broadcast with the scores; NaN, not known, counts as the middle of its range.
+
+        Raises
+        ------
+        InvalidInput
+            If the number of kinds is another, or an amount is not above 0.
+        """
+        slope, offset = self._line(side)
+        result: Array = slope * numeric(scores, "scores").astype(np.float64) + offset
+        return result
+
+    def score_at(self, llr: ArrayLike, *side: ArrayLike) -> Array:
+        """Return the score that has this log-likelihood ratio: the inverse of the map."""
+        slope, offset = self._line(side)
+        result: Array = (numeric(llr, "llr").astype(np.float64) - offset) / slope
+        return result
+
+    def least_slope(self) -> float:
+        """Return the least slope over all side information."""
+        ends = np.log(np.stack([self.low, self.high], axis=1)) * self.slopes[1:, None]
+        return float(self.slopes[0] + ends.min(axis=1).sum())
+
+    def _line(self, side: tuple[ArrayLike, ...]) -> tuple[Array, Array]:
+        """Return slope and offset of each trial."""
+        if len(side) != self.low.size:
+            refuse("side information", f"be of {self.low.size} kind(s), as the calibration was fitted", len(side))
+        slope, offset = self.slopes[0], self.offsets[0]
+        for i, amounts in enumerate(side, 1):
+            a = numeric(amounts, "side information").astype(np.float64)
+            if (a <= 0).any():
+                refuse("side information", "be above 0", f"{a.min():g}")
+            u = np.log(np.clip(a, self.low[i - 1], self.high[i - 1]))
+            u = np.where(np.isnan(u), np.log(self.low[i - 1] * self.high[i - 1]) / 2, u)
+            slope, offset = slope + self.slopes[i] * u, offset + self.offsets[i] * u
+        return np.asarray(slope), np.asarray(offset)
+
+
+def fit_calibration(
+    scores: ArrayLike,
+    target: ArrayLike,
+    *side: ArrayLike,
+    prior: float = 0.5,
+    weights: ArrayLike | None = None,
+) -> Calibration:
+    """Fit a calibration to labeled trials by logistic regression.
+
+    Parameters
+    ----------
+    scores : array_like, shape (T,)
+        Higher for targets.
+    target : array_like, shape (T,)
+        1 or 0.
+    *side : array_like, shape (T,)
+        Kinds of side information, each an amount above 0. Their logarithms move slope and offset; where the slope
+        would then not be positive everywhere, they move the offset alone.
+    prior : float
+        Share of the targets' weight: where the map is to be most exact. The result is a likelihood ratio whatever
+        it is.
+    weights : array_like, shape (T,), optional
+        How much a trial counts among those of its label, for example less where a speaker has many.
+
+    Raises
+    ------
+    InvalidInput
+        If there are no targets or no nontargets, or the scores are not higher for targets.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> scores = np.concatenate([rng.normal(1, 1, 5000), rng.normal(-1, 1, 5000)])
+    >>> fit_calibration(scores, np.arange(10000) < 5000).slopes.round(1)  # two Gaussians: the LLR is twice the score
+    array([2.])
+    """
+    s, y, w, amounts = _trials(scores, target, side, weights)
+    number(prior, "prior", minimum=0.0, maximum=float(np.nextafter(1.0, 0.0)), above=True)
+    w = np.where(y, prior * w / w[y].sum(), (1 - prior) * w / w[~y].sum()) * len(s)
+    low, high = np.quantile(amounts, _EDGES, axis=0) if side else np.zeros((2, 0))
+    u = np.log(np.clip(amounts, low, high))
+    for moving in ((u.shape[1], u.shape[1]), (0, u.shape[1]), (0, 0)):
+        slopes, offsets = _regress(s, y, w, u, moving)
+        offsets[0] -= np.log(prior / (1 - prior))
+        ends = np.log(np.stack([low, high], axis=1)) * slopes[1:, None]
+        if slopes[0] + ends.min(axis=1).sum() > 0:
+            return Calibration(slopes, offsets, low, high)
+    return refuse("scores", "be higher for targets than for nontargets", "scores that are not", "Turn their sign.")
+
+
+def bayes_threshold(*, prior: float, cost_miss: float = 1.0, cost_fa: float = 1.0) -> float:
+    """Return the log-likelihood ratio from which accepting costs less than rejecting, in nats.
+
+    Parameters
+    ----------
+    prior : float
+        Probability of a target before anything is heard, between 0 and 1, both left out.
+    cost_miss, cost_fa : float
+        Costs of a miss and of a false accept, above 0.
+
+    Examples
+    --------
+    >>> round(bayes_threshold(prior=0.01), 3)
+    4.595
+    """
+    prior = number(prior, "prior", minimum=0.0, maximum=float(np.nextafter(1.0, 0.0)), above=True)
+    top = float(np.finfo(float).max)
+    miss = number(cost_miss, "cost_miss", minimum=0.0, maximum=top, above=True)
+    fa = number(cost_fa, "cost_fa", minimum=0.0, maximum=top, above=True)
+    return float(np.log1p(-prior) - np.log(prior) + np.log(fa) - np.log(miss))
+
+
+def posteriors(llr: ArrayLike, *, prior: float) -> Array:
+    """Return the posterior of each enrolled speaker and, last, of a stranger.
+
+    Parameters
+    ----------
+    llr : array_like, shape (S,)
+        Calibrated log-likelihood ratios of one test, each speaker against strangers.
+    prior : float
+        That it is one of the S enrolled speakers, each as probable as the others.
+
+    Returns
+    -------
+    ndarray, shape (S + 1,)
+
+    Examples
+    --------
+    >>> posteriors([0.0, 0.0], prior=0.5)
+    array([0.25, 0.25, 0.5 ])
+    """
+    x = finite(numeric(llr, "llr").astype(np.float64), "llr")
+    if x.ndim != 1 or not x.size:
+        refuse("llr", "hold one number for each of at least one speaker", f"shape {x.shape}")
+    number(prior, "prior", minimum=0.0, maximum=float(np.nextafter(1.0, 0.0)), above=True)
+    joint = np.append(x + np.log(prior / len(x)), np.log1p(-prior))
+    shares = np.exp(joint - joint.max())
+    result: Array = shares / shares.sum()
+    return result
+
+
+def _trials(
+    scores: ArrayLike, target: ArrayLike, side: tuple[ArrayLike, ...], weights: ArrayLike | None
+) -> tuple[Array, Array, Array, Array]:
+    """Return checked scores (T,), labels (T,), weights (T,) and amounts (T, Q)."""
+    s = finite(numeric(scores, "scores").astype(np.float64), "scores")
+    y = np.asarray(target)
+    w = np.ones(len(y)) if weights is None else finite(numeric(weights, "weights").astype(np.float64), "weights")
+    columns = [finite(numeric(a, "side information").astype(np.float64), "side information") for a in side]
+    if s.ndim != 1 or any(a.shape != s.shape for a in (y, w, *columns)):
+        shapes = [a.shape for a in (s, y, w, *columns)]
+        refuse("scores, labels, weights and side information", "be vectors of one length", shapes)
+    if not np.isin(y, (0, 1)).all():
+        refuse("target", "be 1 or 0 in every trial", f"{y[~np.isin(y, (0, 1))][0]}")
+    y = y.astype(bool)
+    amounts = np.stack(columns, axis=1) if columns else np.zeros((len(s), 0))
+    if (amounts <= 0).any():
+        refuse("side information", "be above 0", f"{amounts.min():g}")
+    if not y.any() or y.all():
+        refuse("calibration", "be fitted to targets and nontargets", "none of one kind")
+    if (w < 0).any() or not w[y].sum() or not w[~y].sum():
+        refuse("weights", "be at least 0, and not all 0 among targets or nontargets", f"least {w.min():g}")
+    return s, y, w, amounts
+
+
+def _regress(s: Array, y: Array, w: Array, u: Array, moving: tuple[int, int]) -> tuple[Array, Array]:
+    """Return slopes and offsets (1 + Q,); of the side information, so many kinds move the slope and the offset."""
+    from sklearn.linear_model import LogisticRegression
+
+    center, spread = np.average(s, weights=w), max(float(s.std()), np.finfo(float).tiny)
+    z, middle = (s - center) / spread, u.mean(axis=0)
+    v = u - middle
+    in_slope, in_offset = v[:, : moving[0]], v[:, : moving[1]]
+    x = np.concatenate([z[:, None], z[:, None] * in_slope, in_offset], axis=1)
+    fitted = LogisticRegression(C=_STRENGTH, max_iter=1000, tol=1e-8).fit(x, y, sample_weight=w)
+    found = fitted.coef_[0]
+    slopes, offsets = np.zeros(1 + u.shape[1]), np.zeros(1 + u.shape[1])
+    slopes[1 : 1 + moving[0]], offsets[1 : 1 + moving[1]] = found[1 : 1 + moving[0]], found[1 + moving[0] :]
+    slopes[0], offsets[0] = found[0] - slopes[1:] @ middle, fitted.intercept_[0] - offsets[1:] @ middle
+    # from the centered, scaled score back to the score itself
+    slopes /= spread
+    return slopes, offsets - center * slopes

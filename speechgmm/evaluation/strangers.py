@@ -1,0 +1,173 @@
+"""How high the best score for a stranger is: thresholds for a stated rate of false accepts, however many are enrolled.
+
+A search asks for the best of S enrolled speakers; a stranger is accepted where that best score reaches the threshold.
+The rates are counted on searches of strangers, for several sizes; between and beyond these they are *modeled*:
+
+1. More speakers than were searched, S for m, are S / m independent draws: all best scores stay below the threshold
+   with the probability of m to the power S / m. Scores of one test that go together make the true rate lower.
+2. Above the last scores that were often enough seen, excesses follow a generalized Pareto distribution (Pickands
+   1975 [1]_), its two parameters by moments (Hosking and Wallis 1987 [2]_, section 2); its shape is drawn towards 0,
+   the exponential tail, where there are few excesses.
+
+.. [1] J. Pickands, "Statistical inference using extreme order statistics", Annals of Statistics 3 (1975).
+.. [2] J. Hosking and J. Wallis, "Parameter and quantile estimation for the generalized Pareto distribution",
+   Technometrics 29 (1987).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import finite, integer, number, numeric, refuse
+
+Array = NDArray[Any]
+
+__all__ = ["Strangers", "Threshold", "fit_strangers"]
+
+SEEN = 10.0
+"""A rate is supported by the data if at least so many of the searches would exceed the threshold."""
+_TAIL_SHARE = 0.05
+_TAIL_LEAST = 25
+_TRUST = 50.0
+"""The tail is the highest twentieth of the scores, or 25 of them; its shape counts as if 50 more excesses said 0."""
+_SHAPES = (-0.5, 0.2)
+_POINTS = 120
+"""Points at which the counted rates are kept: neighbors differ by a few per cent."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The score from which to accept, and whether the tail's model gave it where the data see too few exceedances."""
+
+    score: float
+    extrapolated: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Strangers:
+    """The best scores of strangers, for several numbers of enrolled speakers.
+
+    Parameters
+    ----------
+    sizes : ndarray, shape (J,)
+        How many were searched, ascending, from 1 on.
+    searches : ndarray, shape (J,)
+        How many searches of each size there were.
+    rates : ndarray, shape (J, P)
+        Shares of the searches that exceed `scores`, ascending.
+    scores : ndarray, shape (J, P)
+        Descending.
+    edge, scale, shape : ndarray, shape (J,)
+        The generalized Pareto tail: the rate where it begins, its scale in units of score, its shape.
+    """
+
+    sizes: Array
+    searches: Array
+    rates: Array
+    scores: Array
+    edge: Array
+    scale: Array
+    shape: Array
+
+    def __post_init__(self) -> None:
+        """Check the shapes, and hold the arrays as read-only."""
+        for name in ("sizes", "searches", "rates", "scores", "edge", "scale", "shape"):
+            a = finite(np.array(numeric(getattr(self, name), name), dtype=np.float64), name)
+            a.setflags(write=False)
+            object.__setattr__(self, name, a)
+        j = self.sizes.size
+        if not j or {a.shape for a in (self.searches, self.edge, self.scale, self.shape)} != {(j,)}:
+            refuse("rates of strangers", "have numbers for each size", f"{j} sizes and others")
+        if self.rates.shape != self.scores.shape or self.rates.shape[:1] != (j,):
+            refuse("rates of strangers", "have a score for each rate", f"{self.rates.shape}, {self.scores.shape}")
+
+    def threshold(self, far: float, speakers: int = 1) -> Threshold:
+        """Return the score that the best of `speakers` reaches for a share `far` of all strangers.
+
+        Parameters
+        ----------
+        far : float
+            False accepts per search, between 0 and 1, both left out.
+        speakers : int
+            How many are enrolled; 1 is verification.
+
+        Examples
+        --------
+        >>> impostors = np.random.default_rng(0).normal(size=(2000, 50))
+        >>> found = fit_strangers(impostors).threshold(0.01)
+        >>> round(found.score, 1), found.extrapolated  # a standard normal exceeds 2.33 with probability 0.01
+        (2.3, False)
+        """
+        far = number(far, "far", minimum=0.0, maximum=float(np.nextafter(1.0, 0.0)), above=True)
+        integer(speakers, "the number of enrolled speakers", minimum=1)
+        j = int(np.flatnonzero(self.sizes <= speakers)[-1])
+        rate = -np.expm1(np.log1p(-far) * self.sizes[j] / speakers)
+        extrapolated = bool(rate * self.searches[j] < SEEN)
+        if rate >= self.edge[j]:
+            return Threshold(float(np.interp(np.log(rate), np.log(self.rates[j]), self.scores[j])), extrapolated)
+        begin = float(np.interp(np.log(self.edge[j]), np.log(self.rates[j]), self.scores[j]))
+        x, shape = np.log(self.edge[j] / rate), self.shape[j]
+        excess = x if abs(shape) < 1e-9 else np.expm1(shape * x) / shape
+        return Threshold(begin + float(self.scale[j] * excess), extrapolated)
+
+
+def fit_strangers(searches: Array | Iterable[ArrayLike], *, seed: int = 0) -> Strangers:
+    """Count how high strangers come.
+
+    Parameters
+    ----------
+    searches : array_like, shape (T, M), or iterable of array_like (M,)
+        For each test of a stranger the scores against M speakers, finite; M may differ from test to test.
+    seed : int
+        For the division of M into smaller searches.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no search, or a score is not finite.
+    """
+    integer(seed, "seed", minimum=0)
+    rng = np.random.default_rng(seed)
+    rows = [rng.permutation(finite(numeric(s, "searches").astype(np.float64), "searches")) for s in searches]
+    least = min((r.size for r in rows), default=0)
+    if not least:
+        refuse("searches of strangers", "be at least one, of at least one speaker each", f"{len(rows)} rows")
+    doubled = [2**i for i in range(least.bit_length()) if 2**i < least]
+    sizes = [*doubled, least] if least > 1 else [1]
+    best = [_best(rows, size) for size in sizes]
+    curves = [_curve(b) for b in best]
+    tails = np.array([_tail(b) for b in best])
+    rates, scores = (np.stack(part) for part in zip(*curves, strict=True))
+    return Strangers(np.array(sizes), np.array([len(b) for b in best]), rates, scores, *tails.T)
+
+
+def _best(rows: list[Array], size: int) -> Array:
+    """Return the best score of each group of `size` speakers, ascending."""
+    groups = [r[: len(r) // size * size].reshape(-1, size).max(axis=1) for r in rows]
+    return np.sort(np.concatenate(groups))
+
+
+def _curve(best: Array) -> tuple[Array, Array]:
+    """Return rates, ascending, and the scores that these shares exceed."""
+    n = len(best)
+    rates = np.geomspace(0.5 / n, 1.0, _POINTS)
+    return rates, np.interp(1 - rates, (np.arange(n) + 0.5) / n, best)
+
+
+def _tail(best: Array) -> tuple[float, float, float]:
+    """Return where the tail begins, as a rate, its scale and its shape."""
+    n = len(best)
+    count = min(max(int(_TAIL_SHARE * n), _TAIL_LEAST), n - 1)
+    if count < 1:
+        return 0.5, 0.0, 0.0
+    begin = np.interp(1 - count / n, (np.arange(n) + 0.5) / n, best)
+    excess = np.maximum(best[n - count :] - begin, 0.0)
+    mean, variance = excess.mean(), excess.var()
+    raw = 0.5 * (1 - mean**2 / variance) if variance > 0 else 0.0
+    shape = float(np.clip(raw * count / (count + _TRUST), *_SHAPES))
+    return count / n, float(mean * (1 - shape)), shape

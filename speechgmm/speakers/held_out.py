@@ -1,0 +1,210 @@
+"""Background speakers set aside: enrolled and tested against each other under a UBM that did not know them.
+
+Each speaker's speech is divided into parts: by session where the corpus has sessions, else by recording, else into
+pieces of a recording. Models leave out one part each, or hold half of the parts; tests are what a model leaves out.
+Symbols: M models, U tests, C cohort.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.features import MFCC, Recording, TrainingFrames
+from speechgmm.features.normalize import normalize
+from speechgmm.mixture import Statistics
+from speechgmm.parallel import Mapper
+from speechgmm.speakers.cohort import distances, normalized
+from speechgmm.speakers.decision import amount
+from speechgmm.speakers.score import SpeakerModels, log_likelihood_ratios, speaker_models
+from speechgmm.speakers.system import System
+
+Array = NDArray[Any]
+
+__all__ = ["COHORT", "HeldOut", "Material", "Trials", "adapt_cohort", "divide", "score_held_out"]
+
+COHORT = 40
+"""Speakers in a cohort, which keeps the model small; the best 10, 20 or 40 of 64 normalized scores alike."""
+PARTS = 4
+TESTS = 12
+"""A speaker's parts, and the most tests of one speaker."""
+PIECES = (1.0, 2.0, 4.0)
+"""Seconds of the pieces that a recording is cut into, in turn, where there is one a speaker."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """A stretch of a held-out speaker's speech: frames (N, D), their seconds, and the part that it belongs to."""
+
+    speaker: str
+    part: int
+    features: Array
+    seconds: float
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """How speakers were divided: `by` "sessions", "recordings" or "pieces", and each speaker's material."""
+
+    by: str
+    speakers: dict[str, tuple[Material, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Normalized scores of one fold.
+
+    Parameters
+    ----------
+    scores, amounts : ndarray, shape (M, U)
+        And the `amount` of speech that each rests on.
+    target, impostor : ndarray of bool, shape (M, U)
+        Neither where a test is part of a model's enrollment.
+    search : ndarray of bool, shape (M, U)
+        One model of each speaker for each test: what a search among them sees.
+    enrolled, tested : ndarray of str, shape (M,) and (U,)
+        Speakers.
+    seconds : ndarray, shape (U,)
+        Speech in the tests.
+    """
+
+    scores: Array
+    amounts: Array
+    target: Array
+    impostor: Array
+    search: Array
+    enrolled: Array
+    tested: Array
+    seconds: Array
+
+
+def divide(frames: TrainingFrames, frontend: MFCC, *, least: int, seed: int = 0) -> HeldOut:
+    """Divide the speech of background speakers by the first way that works for at least so many of them.
+
+    Pieces are normalized each by itself, as recordings of their own would be. The result holds no speakers where no
+    way works.
+    """
+    by_speaker: dict[str, list[tuple[Recording, Array]]] = {}
+    for recording, start, stop in frames.parts:
+        rows = by_speaker.setdefault(recording.speaker, [])
+        rows.append((recording, frames.blocks.frames[start:stop]))
+    ways: dict[str, Callable[[list[tuple[Recording, Array]]], list[tuple[str, Array]]]] = {
+        "sessions": lambda rows: [(r.session, x) for r, x in rows if r.session],
+        "recordings": lambda rows: [(r.name, x) for r, x in rows],
+        "pieces": lambda rows: [(str(i), p) for i, p in enumerate(_cut(rows[0][1], frontend))],
+    }
+    for by, way in ways.items():
+        rng = np.random.default_rng(seed)
+        found = {s: _parts(s, way(rows), frontend, rng) for s, rows in sorted(by_speaker.items())}
+        usable = {s: m for s, m in found.items() if len({x.part for x in m}) > 1}
+        if len(usable) >= least:
+            return HeldOut(by, usable)
+    return HeldOut(by, {})
+
+
+def score_held_out(system: System, material: Sequence[Material], cohort: SpeakerModels, mapper: Mapper) -> Trials:
+    """Enroll and test held-out speakers against each other.
+
+    Parameters
+    ----------
+    system : System
+        Whose UBM knows none of them.
+    material : sequence of Material
+    cohort : SpeakerModels
+        Of speakers whom the UBM knows, as the final cohort's will be.
+    mapper : callable
+        Shaped like the builtin `map`.
+    """
+    statistics = list(mapper(lambda m: system.statistics(m.features), material))
+    enrolled = _enrollments(material)
+    sums = {k: functools.reduce(operator.add, [statistics[i] for i in rows]) for k, (rows, _) in enrolled.items()}
+    length = {k: sum(material[i].seconds for i in rows) for k, (rows, _) in enrolled.items()}
+    models = speaker_models(system, sums, length)
+    tests = _tests(material)
+
+    def score(i: int) -> Array:
+        x = material[i].features
+        return np.concatenate([log_likelihood_ratios(system, m, x) for m in (models, cohort)])
+
+    raw = np.stack(list(mapper(score, tests)), axis=1)
+    speaker = np.array([enrolled[n][1][0] for n in models.names])
+    left_out = np.array([enrolled[n][1][1] for n in models.names])
+    tested = np.array([material[i].speaker for i in tests])
+    part = np.array([material[i].part for i in tests])
+    inside = np.array([[i in enrolled[n][0] for i in tests] for n in models.names])
+    parts = np.array([max(m.part for m in material if m.speaker == s) + 1 for s in speaker])
+    same = speaker[:, None] == tested[None]
+    seconds = np.array([material[i].seconds for i in tests])
+    return Trials(
+        scores=normalized(raw, distances(models), distances(cohort)),
+        amounts=amount(models.seconds[:, None], seconds[None]),
+        target=same & ~inside,
+        impostor=~same,
+        search=left_out[:, None] == part[None] % parts[:, None],
+        enrolled=speaker,
+        tested=tested,
+        seconds=seconds,
+    )
+
+
+def adapt_cohort(
+    system: System, frames: TrainingFrames, *, leave_out: frozenset[str] = frozenset(), mapper: Mapper, seed: int = 0
+) -> SpeakerModels:
+    """Return models of up to `COHORT` background speakers, drawn by seed, each adapted to all of their speech."""
+    speakers = sorted(set(frames.speakers) - leave_out)
+    chosen = sorted(np.random.default_rng(seed).permutation(speakers)[:COHORT].tolist())
+    spans = [(r.speaker, a, b) for r, a, b in frames.parts if r.speaker in chosen]
+    sums: dict[str, Statistics] = {}
+    for (s, _, _), found in zip(
+        spans, mapper(lambda span: system.statistics(frames.blocks.frames[span[1] : span[2]]), spans), strict=True
+    ):
+        sums[s] = sums[s] + found if s in sums else found
+    return speaker_models(system, sums)
+
+
+def _cut(x: Array, frontend: MFCC) -> list[Array]:
+    """Return pieces of a recording's features, normalized each by itself; what is left over goes to the last."""
+    ends: list[int] = []
+    at = 0.0
+    while at + (step := PIECES[len(ends) % len(PIECES)]) <= len(x) * frontend.hop_length:
+        at += step
+        ends.append(round(at / frontend.hop_length))
+    return [normalize(np.asarray(p), frontend.normalization) for p in np.split(x, ends[:-1])]
+
+
+def _parts(speaker: str, rows: list[tuple[str, Array]], frontend: MFCC, rng: Any) -> tuple[Material, ...]:
+    """Deal out what bears one name to one part."""
+    names = rng.permutation(sorted({name for name, _ in rows})).tolist()
+    part = {name: i % PARTS for i, name in enumerate(names)}
+    return tuple(Material(speaker, part[name], x, len(x) * frontend.hop_length) for name, x in rows)
+
+
+def _enrollments(material: Sequence[Material]) -> dict[str, tuple[frozenset[int], tuple[str, int]]]:
+    """Return the rows of each model, its speaker, and the part that it leaves out (-1: it holds half of four)."""
+    found = {}
+    for speaker in dict.fromkeys(m.speaker for m in material):
+        rows = [i for i, m in enumerate(material) if m.speaker == speaker]
+        parts = 1 + max(material[i].part for i in rows)
+        kept = {(p, p): set(range(parts)) - {p} for p in range(parts)}
+        if parts == PARTS:
+            kept |= {(-1, half): {2 * half, 2 * half + 1} for half in (0, 1)}
+        for (left_out, number), wanted in kept.items():
+            held = frozenset(i for i in rows if material[i].part in wanted)
+            found[f"{speaker}\0{left_out}\0{number}"] = (held, (speaker, left_out))
+    return found
+
+
+def _tests(material: Sequence[Material]) -> list[int]:
+    """Return the rows that are tests: of each speaker at most so many, spread over all."""
+    tests = []
+    for speaker in dict.fromkeys(m.speaker for m in material):
+        rows = [i for i, m in enumerate(material) if m.speaker == speaker]
+        chosen = np.linspace(0, len(rows) - 1, min(TESTS, len(rows))).round().astype(int)
+        tests += [rows[i] for i in chosen]
+    return tests

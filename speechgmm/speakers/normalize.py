@@ -1,0 +1,175 @@
+"""Score normalization: what a score would be if every model and every test met impostors alike.
+
+Scores are matrices with a row for each model and a column for each test. A cohort of C other people gives each model
+impostor tests and each test impostor models. Symbols: S models, T tests, C cohort.
+
+.. [1] R. Auckenthaler, M. Carey and H. Lloyd-Thomas, "Score normalization for text-independent speaker verification
+   systems", Digital Signal Processing 10 (2000): Z- and T-norm, ZT-norm.
+.. [2] P. Kenny, "Bayesian speaker verification with heavy-tailed priors", Odyssey 2010: S-norm.
+.. [3] D. Sturim and D. Reynolds, "Speaker adaptive cohort selection for T-norm", ICASSP 2005; P. Matějka et al.,
+   "Analysis of score normalization in multilingual speaker recognition", Interspeech 2017: the adaptive ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import choice, finite, integer, numeric, refuse
+
+Array = NDArray[Any]
+
+__all__ = ["CENTERS", "location_scale", "s_norm", "t_norm", "z_norm", "zt_norm"]
+
+TRIM = 0.1
+"""The trimmed variant leaves out this share of the cohort at each end."""
+_NORMAL_MAD = 1.482602218505602
+"""The deviation of a normal distribution, in median absolute deviations."""
+
+
+def z_norm(scores: ArrayLike, impostors: ArrayLike, *, center: str = "mean", top: int | None = None) -> Array:
+    """Return scores relative to what each model gives to impostor tests [1]_.
+
+    Parameters
+    ----------
+    scores : array_like, shape (S, T)
+    impostors : array_like, shape (S, C)
+        Each model against the tests of a cohort.
+    center : str
+        "mean" and deviation; "trimmed": the same without a tenth at each end; "median" and median absolute deviation,
+        scaled to that of a normal distribution.
+    top : int, optional
+        Adaptive: of each row only so many highest cohort scores count; default: all.
+
+    Returns
+    -------
+    ndarray, shape (S, T)
+
+    Raises
+    ------
+    InvalidInput
+        If shapes disagree, an entry is not finite, or the cohort is too small or gives the same score throughout.
+
+    Examples
+    --------
+    >>> z_norm([[2.0, 4.0, 6.0]], [[-1.0, 1.0]])
+    array([[2., 4., 6.]])
+    """
+    s, cohort = _matrix(scores, "scores"), _matrix(impostors, "cohort scores")
+    _fit(len(s), len(cohort), "row", "model")
+    location, scale = location_scale(cohort, center=center, top=top)
+    result: Array = (s - location) / scale
+    return result
+
+
+def t_norm(scores: ArrayLike, cohort: ArrayLike, *, center: str = "mean", top: int | None = None) -> Array:
+    """Return scores relative to what impostor models give to each test [1]_.
+
+    Parameters
+    ----------
+    scores : array_like, shape (S, T)
+    cohort : array_like, shape (C, T)
+        The models of a cohort against each test.
+    center, top
+        As in `z_norm`.
+    """
+    return z_norm(_matrix(scores, "scores").T, _matrix(cohort, "cohort scores").T, center=center, top=top).T
+
+
+def zt_norm(
+    scores: ArrayLike,
+    impostors: ArrayLike,
+    cohort: ArrayLike,
+    cohort_impostors: ArrayLike,
+    *,
+    center: str = "mean",
+    top: int | None = None,
+) -> Array:
+    """Return Z-normalized scores after T-norm with a Z-normalized cohort [1]_.
+
+    Parameters
+    ----------
+    scores : array_like, shape (S, T)
+    impostors : array_like, shape (S, Z)
+        Each model against impostor tests.
+    cohort : array_like, shape (C, T)
+        The cohort's models against each test.
+    cohort_impostors : array_like, shape (C, Z)
+        The cohort's models against the impostor tests.
+    center, top
+        As in `z_norm`, in both steps.
+    """
+    z = z_norm(scores, impostors, center=center, top=top)
+    return t_norm(z, z_norm(cohort, cohort_impostors, center=center, top=top), center=center, top=top)
+
+
+def s_norm(
+    scores: ArrayLike,
+    impostors: ArrayLike,
+    cohort: ArrayLike,
+    *,
+    center: str = "mean",
+    top: int | None = None,
+) -> Array:
+    """Return the mean of Z- and T-norm [2]_; with `top`, adaptive S-norm [3]_.
+
+    Parameters
+    ----------
+    scores : array_like, shape (S, T)
+    impostors : array_like, shape (S, C)
+        Each model against the cohort's tests.
+    cohort : array_like, shape (C, T)
+        The cohort's models against each test.
+    center, top
+        As in `z_norm`.
+    """
+    z, t = z_norm(scores, impostors, center=center, top=top), t_norm(scores, cohort, center=center, top=top)
+    result: Array = (z + t) / 2
+    return result
+
+
+def location_scale(cohort: ArrayLike, *, center: str = "mean", top: int | None = None) -> tuple[Array, Array]:
+    """Return where the scores of each row lie and how far they spread, each of shape (S, 1)."""
+    c = _matrix(cohort, "cohort scores")
+    choice(center, "center", tuple(CENTERS))
+    if top is not None:
+        integer(top, "top", minimum=2, maximum=c.shape[1], advice="It chooses from the cohort.")
+        c = -np.partition(-c, top - 1, axis=1)[:, :top]
+    if c.shape[1] < 2:
+        refuse("a cohort", "be at least two people", c.shape[1])
+    location, scale = CENTERS[center](c)
+    if (scale <= 0).any():
+        refuse("the scores of a cohort", "differ", f"the same throughout in row {int(np.argmin(scale))}")
+    return location, scale
+
+
+def _mean(c: Array) -> tuple[Array, Array]:
+    return c.mean(axis=1, keepdims=True), c.std(axis=1, keepdims=True)
+
+
+def _trimmed(c: Array) -> tuple[Array, Array]:
+    out = int(TRIM * c.shape[1])
+    return _mean(np.sort(c, axis=1)[:, out : c.shape[1] - out])
+
+
+def _median(c: Array) -> tuple[Array, Array]:
+    location = np.median(c, axis=1, keepdims=True)
+    return location, _NORMAL_MAD * np.median(np.abs(c - location), axis=1, keepdims=True)
+
+
+CENTERS = {"mean": _mean, "trimmed": _trimmed, "median": _median}
+"""Where scores lie and how far they spread."""
+
+
+def _matrix(x: ArrayLike, what: str) -> Array:
+    a = finite(numeric(x, what).astype(np.float64), what)
+    if a.ndim != 2 or not a.size:
+        refuse(what, "be a matrix with a row for each model and a column for each test", f"shape {a.shape}")
+    return a
+
+
+def _fit(scores: int, cohort: int, of: str, what: str) -> None:
+    if scores != cohort:
+        refuse("cohort scores", f"have a {of} for each {what}, {scores}", cohort)

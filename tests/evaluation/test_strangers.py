@@ -1,0 +1,116 @@
+"""Thresholds for a stated rate of false accepts, on simulated scores whose true rates are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from speechgmm import storage
+from speechgmm.errors import InvalidInput
+from speechgmm.evaluation.strangers import Strangers, fit_strangers
+
+LAWS = {"normal": stats.norm(), "logistic": stats.logistic(), "Gumbel": stats.gumbel_r()}
+
+
+def simulated(law: Any, tests: int, speakers: int, seed: int = 0) -> Strangers:
+    return fit_strangers(law.rvs(size=(tests, speakers), random_state=np.random.default_rng(seed)))
+
+
+def rate(law: Any, threshold: float, speakers: int) -> float:
+    """The true rate at which the best of so many independent scores reaches a threshold."""
+    return float(-np.expm1(speakers * law.logcdf(threshold)))
+
+
+@pytest.mark.parametrize("far", [0.01, 0.05, 0.1])
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_rates_hold_from_one_speaker_to_ten_thousand(law: Any, far: float) -> None:
+    found = simulated(law, 20_000, 30)
+    for speakers in (1, 3, 10, 100, 1000, 10_000):
+        threshold = found.threshold(far, speakers)
+        true = rate(law, threshold.score, speakers)
+        if not threshold.extrapolated:
+            assert far / 2 < true < 2 * far, speakers
+        assert far / 10 < true < 10 * far, speakers
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_with_few_data_the_answer_says_what_is_extrapolated(law: Any) -> None:
+    for seed in range(5):
+        found = simulated(law, 640, 15, seed)
+        for far, speakers in [(0.05, 1), (0.05, 15), (0.1, 24), (0.1, 60), (0.01, 1)]:
+            threshold = found.threshold(far, speakers)
+            assert not threshold.extrapolated
+            assert far / 2 < rate(law, threshold.score, speakers) < 2 * far
+        for far, speakers in [(0.01, 100), (0.1, 1000), (0.01, 10_000), (1e-4, 1)]:
+            assert found.threshold(far, speakers).extrapolated
+
+
+def test_thresholds_rise_with_speakers_and_fall_with_the_rate() -> None:
+    found = simulated(LAWS["normal"], 600, 16)
+    rates = np.geomspace(1e-6, 0.9, 60)
+    for speakers in (1, 5, 16, 17, 400, 10_000):
+        scores = [found.threshold(float(far), speakers).score for far in rates]
+        assert (np.diff(scores) <= 1e-12).all()
+    for far in (0.001, 0.05, 0.3):
+        scores = [found.threshold(far, n).score for n in (1, 2, 4, 8, 16, 32, 1000, 10_000)]
+        assert np.diff(scores).min() > -0.15  # sizes are counted each by itself, so that neighbors may cross a little
+
+
+def test_counted_rates_are_those_of_the_scores_themselves() -> None:
+    scores = np.random.default_rng(0).normal(size=(500, 8))
+    found = fit_strangers(scores)
+    assert found.sizes.tolist() == [1, 2, 4, 8]
+    assert found.searches.tolist() == [4000, 2000, 1000, 500]
+    for far in (0.1, 0.3, 0.5, 0.8):
+        threshold = found.threshold(far, 8).score
+        assert np.mean(scores.max(axis=1) >= threshold) == pytest.approx(far, abs=0.01)
+        assert np.mean(scores >= found.threshold(far, 1).score) == pytest.approx(far, abs=0.01)
+
+
+def test_scores_that_go_together_make_the_true_rate_lower_not_higher() -> None:
+    rng = np.random.default_rng(0)
+
+    def draw(tests: int, speakers: int) -> Any:
+        return 0.7 * rng.normal(size=(tests, 1)) + 0.7 * rng.normal(size=(tests, speakers))
+
+    found = fit_strangers(draw(5000, 15))
+    best = draw(5000, 300).max(axis=1)
+    assert np.mean(best >= found.threshold(0.1, 300).score) < 0.1
+
+
+def test_rows_of_different_lengths_and_degenerate_scores() -> None:
+    rng = np.random.default_rng(0)
+    ragged = fit_strangers([rng.normal(size=n) for n in (7, 5, 6, 9) * 50])
+    assert ragged.sizes.tolist() == [1, 2, 4, 5]
+    equal = fit_strangers(np.ones((50, 3)))
+    assert equal.threshold(0.01, 3).score == 1.0
+    one = fit_strangers([[0.5]])
+    assert one.threshold(0.1).extrapolated
+    assert one.threshold(0.1).score == 0.5
+
+
+def test_it_is_stored_and_the_same_seed_gives_the_same_bits(tmp_path: Any) -> None:
+    found = simulated(LAWS["normal"], 100, 6)
+    storage.save(found, tmp_path / "s")
+    assert storage.dumps(storage.load(tmp_path / "s", Strangers)) == storage.dumps(found)
+    assert storage.dumps(simulated(LAWS["normal"], 100, 6)) == storage.dumps(found)
+
+
+def test_bad_input_is_refused() -> None:
+    found = simulated(LAWS["normal"], 50, 4)
+    for far in (0.0, 1.0, -0.1, np.nan):
+        with pytest.raises(InvalidInput, match="far must be above 0"):
+            found.threshold(far)
+    with pytest.raises(InvalidInput, match="the number of enrolled speakers must be at least 1"):
+        found.threshold(0.1, 0)
+    with pytest.raises(InvalidInput, match="at least one, of at least one speaker each; got 0 rows"):
+        fit_strangers([])
+    with pytest.raises(InvalidInput, match="searches must be finite"):
+        fit_strangers([[1.0, np.nan]])
+    with pytest.raises(InvalidInput, match="have numbers for each size"):
+        Strangers([1, 2], [5], [[0.1]], [[1.0]], [0.5], [1.0], [0.0])  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="have a score for each rate"):
+        Strangers([1], [5], [[0.1, 0.2]], [[1.0]], [0.5], [1.0], [0.0])  # type: ignore[arg-type]
