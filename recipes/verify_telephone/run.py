@@ -51,8 +51,11 @@ def measure(manifest: Path, *, seed: int = 0) -> Measured:
         speechgmm.enroll(system, store, corpus.where(split="enroll"))
         utterances = speechgmm.score_corpus(system, store, test).scores
         calls = speechgmm.score_corpus(system, store, test, by="session").scores
-        raw = speechgmm.score_corpus(dataclasses.replace(system, calibration=None), store, test).scores
-    tables = {"utterances": utterances, "calls": calls, "utterances (raw scores)": raw}
+        uncalibrated = dataclasses.replace(system, calibration=None)
+        raw = speechgmm.score_corpus(uncalibrated, store, test).scores
+        raw_calls = speechgmm.score_corpus(uncalibrated, store, test, by="session").scores
+    tables = {"utterances": utterances, "calls": calls}
+    tables |= {"utterances (raw scores)": raw, "calls (raw scores)": raw_calls}
     tables |= {f"{name} (trusted)": _trusted(tables[name]) for name in ("utterances", "calls")}
     results = {name: speechgmm.evaluate(scores) for name, scores in tables.items()}
     return Measured(results, strangers.false_accepts(system.calibration, utterances, RATES))
