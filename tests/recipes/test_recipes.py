@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from speechgmm import Evaluation, default_system
@@ -113,12 +114,39 @@ def check_bands(recipe: str, results: Mapping[str, Evaluation]) -> None:
             assert low <= getattr(results[name], key) <= high, f"{name}: {key}"
 
 
+def benchmark(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Load a benchmark, with nothing to wait for between its jobs."""
+    monkeypatch.syspath_prepend(str(RECIPES / "benchmarks"))
+    module = script(RECIPES / "benchmarks" / f"{name}.py", monkeypatch)
+    monkeypatch.setattr(sys.modules["side_by_side"], "PAUSE", 0.0)
+    return module
+
+
+def test_the_benchmark_of_scoring_compares_like_with_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = benchmark("scoring", monkeypatch)
+    system, models, tests = module.made(3, 4)
+    x, speaker = tests[0]
+    exact = module.log_likelihood_ratios(system, models, x)
+    theirs = [float(score) for score in module.loop(models, x)()]
+    assert abs(np.array(theirs) - system.ubm.log_density(x.astype(float)).mean() - exact).max() < 1e-4
+    assert models.names[int(exact.argmax())] == speaker == "s0"
+    assert module.ranks(module.top_ratios, system, models, tests).tolist() == [0]
+
+
+def test_the_benchmark_of_the_front_end_gives_sixty_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = benchmark("frontend", monkeypatch)
+    recording = str(sorted((RECIPES.parent / "data").rglob("*.flac"))[0])
+    assert module.librosa_alone(recording, 16000).shape[1] == 60
+    taken: list[str] = []
+    module.over([recording] * 2, taken.append)()
+    assert taken == [recording] * 2
+
+
 def test_the_benchmark_of_em_compares_like_with_like(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = script(RECIPES / "benchmarks" / "em.py", monkeypatch)
+    module = benchmark("em", monkeypatch)
     x = module.frames_of(None, 1500)
-    found = module.compare(x, 3, 1)
-    assert found["components"] == 3
-    assert found["frames"] == 1500
+    found = module.one_iteration(x, 3, 1)
+    assert found["of"] == "3 components, 1500 frames"
     assert len(found["seconds"]) == 6
     assert min(found["seconds"].values()) > 0
     start = module.fit_gmm(x, 3).model
