@@ -12,7 +12,7 @@ from speechgmm.report import render_report, write_report
 from tests.browser import MISSING, browser
 from tests.plot.scores import matrix
 
-NASTY = '<script>document.title="bad"</script>&"\''
+NASTY = '<script>document.title="bad"</script>&"\'$\\q$'
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from speechgmm.cli.options import (
     usage,
 )
 from speechgmm.cli.terminal import counting, emit, exit_if_skipped, facts, skipped
+from speechgmm.errors import InvalidInput
 
 if TYPE_CHECKING:
     from speechgmm.evaluation import Evaluation, Scores
@@ -101,10 +102,15 @@ def evaluate(scores: ScoresArgument, report: ReportOption = None, as_json: JsonO
     if report:
         from speechgmm.plot.svg import require
 
+        if Path(report).resolve() == Path(scores).resolve():
+            usage("--report names the table of scores itself; give another file")
         check_output(report)
         require()
     table = read_scores(scores)
-    result = evaluate_scores(table)
+    try:
+        result = evaluate_scores(table)
+    except InvalidInput as error:
+        raise InvalidInput(f"{scores}: {error}") from None
     if report:
         from speechgmm.report import write_report
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from speechgmm.checks import refuse
+from speechgmm.errors import InvalidInput
 
 if TYPE_CHECKING:
     from speechgmm.features import Corpus
@@ -101,4 +102,7 @@ def rule_of(
         usage("give --threshold, or --far, or --prior with costs")
     if given and prior is None:
         usage("--cost-miss and --cost-fa need --prior")
-    return Rule(far, prior, given.get("cost_miss", 1.0), given.get("cost_fa", 1.0), threshold)
+    try:
+        return Rule(far, prior, given.get("cost_miss", 1.0), given.get("cost_fa", 1.0), threshold)
+    except InvalidInput as error:
+        usage(str(error))

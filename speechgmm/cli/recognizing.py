@@ -128,14 +128,24 @@ def verify(
     system = load_model(model)
     with SpeakerStore(store, system) as opened, counting(len(files)) as count:
         answer = verify_files(system, opened, speaker, files, rule=rule, mapper=on_threads(threads), on_progress=count)
-    errors = dict(answer.errors)
     calibrated = system.calibration is not None
     document = {"calibrated": calibrated} | asdict(answer)
-    document["files"] = [{"file": f, "error": errors.get(f)} for f in files]
+    document["files"] = _with_errors(files, list(answer.errors))
     del document["errors"]
     note = [] if threshold is not None else [_note(calibrated, rule, answer.threshold, answer.extrapolated)]
     emit(as_json, document, facts(_verdict(answer, files, calibrated)), *note)
     exit_if_skipped(answer.errors)
+
+
+def _with_errors(files: list[str], errors: list[tuple[str, str]]) -> list[dict[str, str | None]]:
+    """Return each file with its error; of a file that is given twice, the later one has it."""
+    result: list[dict[str, str | None]] = []
+    for file in reversed(files):
+        found = next((pair for pair in reversed(errors) if pair[0] == file), None)
+        if found:
+            errors.remove(found)
+        result.append({"file": file, "error": found[1] if found else None})
+    return result[::-1]
 
 
 def _to_enroll(

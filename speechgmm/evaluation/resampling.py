@@ -6,7 +6,7 @@ draw the tested speakers alone, and keep those who are enrolled, for with fewer 
 
 One approximation, for large tables: of each kind the 10 000 trials that decide (the highest nontargets, the lowest
 targets) are kept; of the next 10 000 every second stands for two, of the next 20 000 every fourth for four, and so on.
-Error rates of any size so keep about the same relative precision, 1 %. Estimates are of all trials.
+Error rates of any size so keep about the same relative precision, 1 %. Estimates are of the kept trials, too.
 """
 
 from __future__ import annotations

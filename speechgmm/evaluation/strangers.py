@@ -1,7 +1,8 @@
 """How high the best score for a stranger is: thresholds for a stated rate of false accepts, however many are enrolled.
 
 A search asks for the best of S enrolled speakers; a stranger is accepted where that best score reaches the threshold.
-The rates are counted on searches of strangers, for several sizes; between and beyond these they are *modeled*:
+The rates are counted on searches of strangers, for several sizes; between two of these thresholds are interpolated in
+the logarithm of the size, and beyond them rates are *modeled*:
 
 1. More speakers than were searched, S for m, are S / m independent draws: all best scores stay below the threshold
    with the probability of m to the power S / m. Scores of one test that go together make the true rate lower.
@@ -106,6 +107,11 @@ class Strangers:
         far = number(far, "far", minimum=0.0, maximum=float(np.nextafter(1.0, 0.0)), above=True)
         integer(speakers, "the number of enrolled speakers", minimum=1)
         j = int(np.flatnonzero(self.sizes <= speakers)[-1])
+        if self.sizes[j] < speakers < self.sizes[-1]:
+            low, high = (self.threshold(far, int(self.sizes[i])) for i in (j, j + 1))
+            share = np.log(speakers / self.sizes[j]) / np.log(self.sizes[j + 1] / self.sizes[j])
+            score = (1 - share) * low.score + share * high.score
+            return Threshold(float(score), low.extrapolated or high.extrapolated)
         rate = -np.expm1(np.log1p(-far) * self.sizes[j] / speakers)
         extrapolated = bool(rate * self.searches[j] < SEEN)
         if rate >= self.edge[j]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.confusion import ConfusionMatrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
 from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, open_set_rate, searches
@@ -281,7 +282,11 @@ def _intervals(
     if "test_speaker" not in columns(scores):
         left_out += ["intervals: without the column test_speaker each test of a stranger counts as another stranger"]
     points = {"": (application,)} | {f" {name}": points for name, points in NIST.items()}
-    rates = detection_intervals(resampling.sampler, points, replicates=replicates, level=level, seed=seed)
+    try:
+        rates = detection_intervals(resampling.sampler, points, replicates=replicates, level=level, seed=seed)
+    except InvalidInput as error:
+        left_out += [f"intervals: {error}"]
+        return {}
     if found.cmc:
         far = found.open_set.false_alarm_rate if found.open_set else None
         rates |= search_intervals(resampling.sampler, far, replicates=replicates, level=level, seed=seed)

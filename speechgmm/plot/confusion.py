@@ -35,8 +35,8 @@ def plot_confusion(confusion: ConfusionMatrix, *, ax: Any = None) -> Any:
     if len(labels) <= _NAMES:
         size = "medium" if len(labels) <= _NUMBERS else max(3.0, 200.0 / len(labels))
         upright = len(labels) <= 6 and max(map(len, labels)) <= 8
-        ax.set_yticks(range(len(labels)), labels, fontsize=size)
-        ax.set_xticks(range(len(labels)), labels, fontsize=size, rotation=0 if upright else 90)
+        ax.set_yticks(range(len(labels)), labels, fontsize=size, parse_math=False)
+        ax.set_xticks(range(len(labels)), labels, fontsize=size, rotation=0 if upright else 90, parse_math=False)
     else:
         ax.set(xticks=[], yticks=[])
     edges = np.arange(len(labels) + 1) - 0.5

@@ -75,7 +75,8 @@ def plot_calibration(scores: Scores, *, bins: int = 12, ax: Any = None) -> Any:
     targets, nontargets = (np.sort(scores.score[scores.target == label]) for label in (1, 0))
     hull = roc_hull(targets, nontargets)
     x, y = _binned(targets, nontargets, bins)
-    size = 1.15 * float(np.clip(np.abs([*x, *y, 2.0]).max(), 2.0, 60.0))
+    seen = [*x, *y] or np.quantile(np.concatenate([targets, nontargets]), (0.05, 0.95))  # perfectly separated: no bin
+    size = 1.15 * float(np.clip(np.abs(seen).max(), 2.0, 60.0))
     ax.axline((0, 0), slope=1, color=GRID, linewidth=1.2, linestyle="--", label="means what it says")
     steps = np.append(np.maximum(hull.thresholds[:-1], -10 * size), max(targets[-1], nontargets[-1]))
     ax.stairs(

@@ -30,7 +30,7 @@ def plot_scores(scores: Scores, *, ax: Any = None) -> Any:
     others = {"s": 18, "facecolors": "none", "edgecolors": IMPOSTOR, "linewidths": 0.9, "label": "another speaker"}
     ax.scatter(scores.score[~target], y[~target], **others)
     ax.scatter(scores.score[target], y[target], s=30, color=TARGET, label="the true speaker", zorder=3)
-    ax.set_yticks(range(len(tests)), tests, fontsize="small" if len(tests) <= 40 else 4)
+    ax.set_yticks(range(len(tests)), tests, fontsize="small" if len(tests) <= 40 else 4, parse_math=False)
     ax.set_ylim(len(tests) - 0.5, -0.5)
     ax.axvline(0.0, color="0.6", linewidth=0.8, zorder=0)
     ax.grid(axis="y", color="0.92", zorder=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -40,11 +41,14 @@ def svg(draw: Callable[[Any], object], *, name: str, description: str, size: tup
     figures, matplotlib = extra("matplotlib.figure", "plot"), extra("matplotlib", "plot")
     colored = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
     settings = dict.fromkeys(colored, _INK) | {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10.0}
+    settings["text.parse_math"] = False  # names are text, whatever is in them
     buffer = io.StringIO()
     with matplotlib.rc_context(settings):
         figure = figures.Figure(figsize=size, layout="constrained")
         draw(figure.subplots())
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        with warnings.catch_warnings():  # letters that the font lacks are drawn by the browser
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)
+            figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

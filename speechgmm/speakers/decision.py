@@ -58,11 +58,12 @@ class Rule:
 
     def __post_init__(self) -> None:
         """Check everything."""
-        below_one = float(np.nextafter(1.0, 0.0))
         top = float(np.finfo(float).max)
         for name in ("far", "prior"):
             if getattr(self, name) is not None:
-                value = number(getattr(self, name), name, minimum=0.0, maximum=below_one, above=True)
+                value = number(getattr(self, name), name, minimum=0.0, maximum=1.0, above=True)
+                if value == 1:
+                    refuse(name, "be below 1", value)
                 object.__setattr__(self, name, value)
         for name in ("cost_miss", "cost_fa"):
             number(getattr(self, name), name, minimum=0.0, maximum=top, above=True)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.checks import integer
-from speechgmm.errors import SpeechGMMError, TooLittleSpeech
+from speechgmm.checks import integer, refuse
+from speechgmm.errors import SameRecording, SpeechGMMError, TooLittleSpeech
 from speechgmm.features import Corpus, Extracted, extract_all
 from speechgmm.parallel import Mapper
 from speechgmm.speakers.cohort import cohort_distances, distances, normalized, score_all
@@ -201,8 +201,10 @@ def verify(
     threshold, extrapolated = threshold_for(system.calibration, rule, 1)
     models = enrolled_models(system, store, speaker)
     parts, errors, status = [], [], "error"
+    heard: set[str] = set()
     for e in extract_all(system.frontend, Corpus.from_files(files), mapper=mapper, on_progress=on_progress):
         try:
+            refuse_heard(e, heard)
             store.refuse_enrolled(e.digest, e.recording.path)
             parts.append((score_all(system, models, usable(e)), e.seconds))
         except SpeechGMMError as error:
@@ -249,6 +251,20 @@ def calibrated(
     own = store.cached(key, lambda: distances(models))
     z = normalized(scores[:, None], own, cohort_distances(system))[:, 0]
     return c.llr(z, amount(models.seconds, seconds))
+
+
+def refuse_heard(extracted: Extracted, heard: set[str]) -> None:
+    """Refuse a recording whose digest is among those heard in the same test, and add it to them.
+
+    Raises
+    ------
+    SameRecording
+    """
+    if extracted.digest in heard:
+        rule = "be given once in a test"
+        refuse(extracted.recording.path, rule, "the same samples again", error=SameRecording)
+    if extracted.digest:
+        heard.add(extracted.digest)
 
 
 def usable(extracted: Extracted) -> NDArray[Any]:

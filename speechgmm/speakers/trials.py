@@ -15,7 +15,7 @@ from speechgmm.errors import SpeechGMMError, UnknownSpeaker
 from speechgmm.evaluation import Scores, Trials
 from speechgmm.features import Recording, Skipped, extract_all
 from speechgmm.parallel import Mapper
-from speechgmm.speakers.identification import calibrated, pooled, score_test
+from speechgmm.speakers.identification import calibrated, pooled, refuse_heard, score_test
 from speechgmm.speakers.score import SpeakerModels, enrolled_models
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
@@ -142,10 +142,12 @@ def _score(
     """Score recordings against all speakers, and pool those of a session where asked."""
     skipped = []
     groups: dict[tuple[str, str, str], list[tuple[NDArray[Any], float]]] = {}
+    heard: dict[tuple[str, str], set[str]] = {}
     for e in extract_all(system.frontend, recordings, mapper=mapper, on_progress=on_progress):
         r = e.recording
         name = f"{r.speaker}/{r.session_name}" if by == "session" else r.name
         try:
+            refuse_heard(e, heard.setdefault((name, r.speaker), set()))
             llr = score_test(system, store, e)
         except SpeechGMMError as error:
             skipped.append(Skipped(r.name, str(error)))

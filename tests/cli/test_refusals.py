@@ -170,7 +170,8 @@ def test_decisions_need_a_calibrated_model(using):
         run("verify", *using, "rms", RMS, *options).refused("be calibrated", "threshold")
     run("identify", *using, RMS, "--cost-fa", 3).misused("need --prior")
     run("identify", *using, RMS, "--far", 0.1, "--prior", 0.1).misused("--far, or --prior")
-    run("identify", *using, RMS, "--far", 0).refused("far must be above 0")
+    run("identify", *using, RMS, "--far", 0).misused("far must be above 0")
+    run("identify", *using, RMS, "--far", 1).misused("far must be below 1")
 
 
 def test_trials_of_nobody_and_of_nothing(using, tmp_path):
@@ -364,3 +365,11 @@ def test_refusals_leave_standard_output_empty_under_json(using):
     done.refused("nobody")
     with pytest.raises(json.JSONDecodeError):
         json.loads(done.out)
+
+
+def test_evaluate_names_the_table_and_keeps_it(tmp_path: Path) -> None:
+    table = tmp_path / "scores.tsv"
+    table.write_text("speaker\ttest\tscore\ttarget\na\tx\t1.0\t1\n")
+    run("evaluate", table).refused(str(table), "must hold at least one score")
+    run("evaluate", table, "--report", table).misused("--report names the table of scores itself")
+    assert table.read_text().startswith("speaker\t")

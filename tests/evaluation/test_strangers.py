@@ -57,6 +57,8 @@ def test_thresholds_rise_with_speakers_and_fall_with_the_rate() -> None:
     for far in (0.001, 0.05, 0.3):
         scores = [found.threshold(far, n).score for n in (1, 2, 4, 8, 16, 32, 1000, 10_000)]
         assert np.diff(scores).min() > -0.15  # sizes are counted each by itself, so that neighbors may cross a little
+    steps = np.diff([found.threshold(0.05, n).score for n in range(1, 17)])
+    assert steps.min() > -0.02  # one more speaker does not make it easier for strangers
 
 
 def test_counted_rates_are_those_of_the_scores_themselves() -> None:

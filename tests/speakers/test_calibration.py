@@ -114,22 +114,28 @@ def test_the_same_seed_gives_the_same_bytes_with_any_number_of_threads(frames: A
     assert storage.dumps(again) == storage.dumps(calibration(calibrated))
 
 
-def test_who_calibrates_has_not_trained_the_model_that_scores(frames: Any) -> None:
+def test_who_calibrates_has_not_trained_the_model_that_scores(frames: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from speechgmm.mixture import fit_gmm
     from speechgmm.speakers.calibration import calibrate
 
-    trained: list[int] = []
+    knew: list[Any] = []
+    scored: list[tuple[Any, set[str]]] = []
 
     def train(blocks: Any, stage: str) -> Any:
-        trained.append(sum(len(b) for b in blocks))
-        return fit_gmm(blocks, 4, n_threads=1).model
+        ubm = fit_gmm(blocks, 4, n_threads=1).model
+        knew.append((ubm, np.concatenate(list(blocks))))
+        return ubm
 
+    def watch(system: Any, material: Any, cohort: Any, mapper: Any) -> Any:
+        scored.append((system.ubm, {m.speaker for m in material}))
+        return score_held_out(system, material, cohort, mapper)
+
+    monkeypatch.setattr("speechgmm.speakers.calibration.score_held_out", watch)
     assert calibrate(uncalibrated(frames), frames, train, mapper=threads(1)) is not None
-    assert trained == [45 * 6 * 120] * 4
-    out = {"s000", "s059"}
-    kept = np.concatenate(list(frames.without(out)))
-    whole = frames.blocks.frames
-    np.testing.assert_array_equal(kept, whole[720 : 59 * 720])
+    assert sorted(s for _, fold in scored for s in fold) == list(frames.speakers)
+    for (ubm, rows), (scorer, fold) in zip(knew, scored, strict=True):
+        assert scorer is ubm
+        np.testing.assert_array_equal(rows, np.concatenate(list(frames.without(fold))))
 
 
 def test_too_few_speakers_are_not_calibrated() -> None:

@@ -227,3 +227,17 @@ def test_decisions_without_a_calibration_are_refused(system: System, store: Spea
             identify(system, store, ["a.wav"], rule=rule)
         with pytest.raises(InvalidInput, match="Train a model on more background speakers, or give verify a threshold"):
             verify(system, store, "slt", ["a.wav"], rule=rule)
+
+
+def test_a_recording_counts_once_in_a_test(
+    system: System, store: SpeakerStore, tested: dict[str, list[str]], tmp_path: Path
+) -> None:
+    first, second = tested["rms"][:2]
+    copy = tmp_path / "copy.flac"
+    copy.write_bytes(Path(first).read_bytes())
+    once = verify(system, store, "rms", [first, second])
+    for again in (first, str(copy)):
+        found = verify(system, store, "rms", [first, second, again])
+        assert dataclasses.replace(found, errors=()) == once
+        assert [name for name, _ in found.errors] == [again]
+        assert "must be given once in a test; got the same samples again" in found.errors[0][1]

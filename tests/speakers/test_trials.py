@@ -229,3 +229,10 @@ def test_scores_are_written_and_read_back(
     found = read_scores(tmp_path / name)
     for field in dataclasses.fields(Scores):
         np.testing.assert_array_equal(getattr(found, field.name), getattr(scores, field.name))
+
+
+def test_a_recording_counts_once_in_a_session(system: System, store: SpeakerStore, tested: Corpus) -> None:
+    twice = [*tested, dataclasses.replace(next(iter(tested)), name="again")]
+    found, once = (score_corpus(system, store, r, by="session") for r in (twice, tested))
+    np.testing.assert_array_equal(found.scores.score, once.scores.score)
+    assert [s.name for s in found.skipped] == ["again"]
