@@ -40,6 +40,7 @@ def matrix(
     dimensions: int | None = None,
     minimum: int = 1,
     missing: bool = False,
+    tiny: bool = False,
 ) -> Array:
     """Return `x` as a finite float matrix (N, D), float32 kept and all else turned to float64.
 
@@ -73,10 +74,10 @@ def matrix(
         refuse(what, f"have {dimensions} features per frame, as the model has", f"shape {a.shape}")
     if a.shape[0] < minimum or a.shape[1] < 1:
         refuse(what, f"hold at least {minimum} frame(s) of at least one feature", f"shape {a.shape}")
-    return _in_range(a, what, missing=missing)
+    return _in_range(a, what, missing=missing, tiny=tiny)
 
 
-def _in_range(a: Array, what: str, *, missing: bool) -> Array:
+def _in_range(a: Array, what: str, *, missing: bool, tiny: bool) -> Array:
     """Return `a` if its entries are finite and their scale is one whose squares can be held."""
     if not a.size:
         return a
@@ -84,7 +85,7 @@ def _in_range(a: Array, what: str, *, missing: bool) -> Array:
     if not np.isfinite(top):
         known = np.where(np.isnan(a), a.dtype.type(0), a) if missing else a
         top = float(np.abs(finite(known, what)).max())
-    if top > LARGEST or 0 < top < SMALLEST:
+    if top > LARGEST or (0 < top < SMALLEST and not tiny):
         rule = f"have a largest magnitude from {SMALLEST:g} to {LARGEST:g}"
         refuse(what, rule, f"{top:g}", "Give the features in another unit.")
     return a

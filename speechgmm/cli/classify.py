@@ -175,7 +175,7 @@ def _labeled(source: str, label: str, where: list[str] | None) -> tuple[Corpus, 
     """Return recordings, their labels, and who speaks in each where that is known and is not what is asked for."""
     from speechgmm.estimators import labels_of
 
-    corpus = load_corpus(source, where, label=label)
+    corpus = load_corpus(source, where, label="path")  # rows that --where leaves out need no label
     labels = labels_of(corpus, label)
     speakers = tuple(r.speaker for r in corpus)
     return corpus, labels, ("",) * len(labels) if speakers == labels else speakers
@@ -216,7 +216,8 @@ def _show(found: Classification, as_json: bool, picture: str | None) -> None:
         from speechgmm.plot import plot_confusion
 
         plot_confusion(found.confusion).figure.savefig(picture, dpi=150)
-    rate, over = found.accuracy, "speakers" if len(set(found.groups)) > 1 else "files"
+    rate = found.accuracy
+    over = "speakers" if len(set(found.groups)) > 1 and 0 < rate.estimate < 1 else "files"  # else Wilson's
     interval = f"95 % interval {100 * rate.low:.1f} to {100 * rate.high:.1f} %"
     summary = {
         "files": len(found.truth),

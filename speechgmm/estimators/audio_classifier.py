@@ -215,8 +215,12 @@ class AudioClassifier:
 
     def _rejecting(self) -> Rejection:
         if self.rejection is None:
-            refuse("a classifier", "know three classes or more to reject foreign sounds", f"{len(self.labels)} classes")
+            refuse("a classifier", "know three classes or more to reject foreign sounds", self._why())
         return self.rejection
+
+    def _why(self) -> str:
+        few = len(self.labels) < 3
+        return f"{len(self.labels)} classes" if few else "one that held nothing out: too few sounds, or folds=0"
 
     def _good(self, sounds: Iterable[Sound], far: float | None) -> tuple[Classified, ...]:
         least = None if far is None else self._rejecting().threshold(far)

@@ -124,11 +124,11 @@ def extract_labeled(
     on_progress: Report | None = None,
 ) -> Labeled:
     """Return the features of labeled sounds; arguments as for `train_classifier`."""
-    every = listed(sounds)
+    every, labels = listed(sounds), list(labels)  # a pandas column counts by its index, not by place
     names, kept, skipped = [], [], []
     reasons: dict[str, str] = {}
     groups = [""] * len(every) if groups is None else list(groups)
-    for what, column in (("labels", list(labels)), ("groups", groups)):
+    for what, column in (("labels", labels), ("groups", groups)):
         if len(column) != len(every) or not all(isinstance(value, str) for value in column):
             refuse(what, f"be {len(every)} texts, one a sound", f"{len(column)}: {column[:3]}")
     front = frontend_for(every, frontend) if isinstance(frontend, str) else frontend

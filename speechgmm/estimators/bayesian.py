@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.fitting import MixtureFit
-from speechgmm.estimators.rows import Rows
+from speechgmm.estimators.rows import Rows, each
 from speechgmm.mixture import GMM, Statistics, Tied, Update
 from speechgmm.mixture.bayes import Evidence, Variational, posterior
 from speechgmm.mixture.em import total
@@ -166,6 +166,12 @@ class BayesianGaussianMixture(MixtureFit):
     @property
     def _answering(self) -> Expected:
         return Expected(*self.posterior_.e_step)
+
+    def log_pdf(self, X: ArrayLike) -> Array:
+        """Return the log density of each row under the expected mixture, shape (N,), in nats; it integrates to 1."""
+        check_is_fitted(self)
+        x = self._checked(X, reset=False)
+        return self._typed(each(self.mixture_.log_density, x), x)
 
     def _check_parameters(self, rows: Rows) -> None:
         self._prior = self._believed(rows)

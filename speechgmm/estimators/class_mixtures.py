@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -166,7 +166,7 @@ def _gaussian(blocks: list[_Block], floor: Floor) -> GMM:
     mean = sum(sums, 0 * ones) / _total(blocks)
     start = _Weighing(GMM(np.ones(1), mean[None], Diagonal(ones[None]), mean))
     statistics = functools.reduce(operator.add, map(start.statistics, blocks))
-    return maximize(statistics, start.model, floor=floor).model
+    return maximize(statistics, start.model, floor=replace(floor, occupancy=0.0)).model
 
 
 def _grow(blocks: list[_Block], *, settings: MixtureSettings, floor: Floor, mapper: Mapper = map) -> Fit[_Weighing]:
@@ -176,7 +176,9 @@ def _grow(blocks: list[_Block], *, settings: MixtureSettings, floor: Floor, mapp
         update = maximize(statistics, scaled.model, floor=floor)
         return Update(_Weighing(update.model), update.notes)
 
-    k = min(settings.n_components, max(1, int(_total(blocks) / _ROWS)))
+    total = _total(blocks)
+    k = min(settings.n_components, max(1, int(total / _ROWS)))
+    floor = replace(floor, occupancy=min(floor.occupancy, 0.5 * total / k))  # weights may sum to less than a frame
     model = _gaussian(blocks, floor)
     while model.n_components < k:
         model = split(model, min(model.n_components, k - model.n_components))

@@ -106,9 +106,11 @@ def evaluate_classifier(
     InvalidInput
         If a label is none of the classifier's, no sound can be used, or an argument does not fit.
     """
-    every = listed(sounds)
-    if len(labels) != len(every):
-        refuse("labels", f"be {len(every)}, one a sound", len(labels))
+    every, labels = listed(sounds), list(labels)
+    groups = [""] * len(every) if groups is None else list(groups)
+    for what, column in (("labels", labels), ("groups", groups)):
+        if len(column) != len(every):
+            refuse(what, f"be {len(every)}, one a sound", len(column))
     if strange := sorted(set(labels) - set(classifier.labels)):
         known = ", ".join(classifier.labels[:20])
         refuse("labels", f"be among those of the classifier: {known}", repr(strange[0]), "Choose rows with --where.")
@@ -118,7 +120,7 @@ def evaluate_classifier(
             on_progress("recordings", done, len(every))
 
     answers = classifier.classify(every, far=far, mapper=threads(n_threads), on_progress=count)
-    return _compared(classifier.labels, answers, labels, [""] * len(every) if groups is None else groups)
+    return _compared(classifier.labels, answers, labels, groups)
 
 
 def cross_validate(

@@ -91,7 +91,7 @@ class MixtureBase(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def pdf(self, X: ArrayLike) -> Array:
         """Return the density of each row, shape (N,)."""
-        result: Array = np.exp(self.score_samples(X))
+        result: Array = np.exp(self.log_pdf(X))
         return result
 
     def sample(self, n_samples: int = 1) -> tuple[Array, Array]:

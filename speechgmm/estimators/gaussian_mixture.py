@@ -14,11 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from speechgmm.checks import refuse
 from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.em import learned, maximized
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import Rows, check_enough, each, rows_of
 from speechgmm.mixture import GMM, Floor, Update
+from speechgmm.mixture.initialize import COVARIANCES
 from speechgmm.mixture.missing import impute
 from speechgmm.mixture.online import Online
 from speechgmm.parallel import one_thread
@@ -262,7 +264,11 @@ class GaussianMixture(MixtureFit):
         return replace(found, **given)
 
     def _again(self, rows: Rows) -> GMM:
-        return replace(self.mixture_, origin=rows.mean)
+        before, kind, d = self.mixture_, COVARIANCES[self.covariance_type], rows.x.shape[1]
+        if type(before.covariance) is not kind or before.n_dimensions != d:
+            found = f"{type(before.covariance).__name__} covariances of {before.n_dimensions} features"
+            refuse("a warm start", f"go on with {kind.__name__} covariances of {d} features", found, "Fit a clone.")
+        return replace(before, origin=rows.mean)
 
     def _m_step(self, statistics: Any, model: GMM) -> Update[GMM]:
         return maximized(statistics, model, self._floor)
@@ -278,15 +284,20 @@ class GaussianMixture(MixtureFit):
         attributes = kinds.attributes_of(model, dtype)
         for field in fields(attributes):
             setattr(self, f"{field.name}_", getattr(attributes, field.name))
+        self._factors = attributes.precisions_cholesky.copy()
 
     def _holds(self, gmm: GMM) -> bool:
         """Whether the attributes still say what the fitted mixture says."""
+        if not np.array_equal(np.asarray(getattr(self, "precisions_cholesky_", ())), self._factors):
+            return False
         arrays = {"weights": gmm.weights, "means": gmm.means, "covariances": gmm.covariance.parameters}
         found = {name: np.asarray(getattr(self, f"{name}_", None)) for name in arrays}
         return all(np.array_equal(found[name], a.astype(found[name].dtype)) for name, a in arrays.items())
 
     def _set_covariance(self) -> Any:
         """Return the covariance that attributes set by hand mean: of `covariances_`, or of `precisions_cholesky_`."""
-        if hasattr(self, "covariances_"):
+        factors = getattr(self, "precisions_cholesky_", None)
+        held = getattr(self, "_factors", None)
+        if hasattr(self, "covariances_") and (factors is None or held is None or np.array_equal(factors, held)):
             return kinds.covariance(self.covariance_type, np.asarray(self.covariances_, dtype=np.float64))
         return kinds.from_cholesky(self.covariance_type, np.asarray(self.precisions_cholesky_, dtype=np.float64))

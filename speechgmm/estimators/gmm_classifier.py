@@ -219,7 +219,7 @@ def _log_priors(given: Any, shares: Array) -> Array:
         choice(given, "priors", ["equal"])
         p = np.full(len(shares), 1 / len(shares))
     else:
-        p = numeric(given, "priors")
+        p = finite(numeric(given, "priors"), "priors")
     if p.shape != shares.shape or p.min() <= 0 or abs(p.sum() - 1) > 1e-6:
         found = f"shape {p.shape}, minimum {p.min(initial=0.0):g}, sum {p.sum():g}"
         refuse("priors", f"be {len(shares)} numbers above 0 with sum 1", found, advice)

@@ -99,11 +99,9 @@ def left_out_evidence(
     if len(parts) < 2 or n_classes < 3:
         return None
     known, foreign = [], []
-    turns = min(max(len(parts), 2), n_classes)
+    turns = min(max(len(parts), 3), n_classes)  # of three or more at least two classes remain
     for turn in range(turns):
         left = codes % turns == turn
-        if n_classes - len(np.unique(codes[left])) < 2:
-            continue
         held = fold == parts[turn % len(parts)]
         remaining = np.unique(codes[~left], return_inverse=True)[1]
         code = np.full(len(codes), -1)

@@ -69,7 +69,7 @@ def adapt(
         refuse("update", "be made of the letters w, m and c", repr(update))
     factors = _relevances(relevance)
     check_against(statistics, ubm, "UBM")
-    floor = Floor(absolute=1e-3 * ubm.covariance.deviations() ** 2, relative=0.0, occupancy=0.0, reseed=False)
+    floor = Floor(absolute=1e-3 * ubm.covariance.least(), relative=0.0, occupancy=0.0, reseed=False)
     model = ubm
     for letter in "mc":
         prior = factors[letter] * ubm.imagined()

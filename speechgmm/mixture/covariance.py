@@ -81,6 +81,10 @@ class Covariance(ABC):
     def deviations(self) -> Array:
         """Return the standard deviations of each component in each dimension, broadcastable to (K, D)."""
 
+    def least(self) -> Array:
+        """Return independent variances, broadcastable to (K, D), that lie below the covariance in every direction."""
+        return self.deviations() ** 2
+
     def shift(self) -> Array:
         """Return one step of a deviation in all directions at once, broadcastable to (K, D), for splitting."""
         return self.deviations()

@@ -37,7 +37,10 @@ def find_groups(points: Array, weights: Array, scale: Array, least: float) -> li
     z, rest = points / scale, np.flatnonzero(weights > 0)
     while weights[rest].sum() >= least:
         tree = KDTree(z[rest])
-        crowd = tree.query_ball_point(z[rest], 1.0, return_length=True)
+        near = tree.query_pairs(1.0, output_type="ndarray")
+        crowd, w = weights[rest].astype(np.float64), weights[rest]
+        np.add.at(crowd, near[:, 0], w[near[:, 1]])
+        np.add.at(crowd, near[:, 1], w[near[:, 0]])
         middle = z[rest[int(crowd.argmax())]]
         for _ in range(10):
             inside = rest[tree.query_ball_point(middle, REACH, return_sorted=True)]

@@ -104,7 +104,7 @@ class Full(Covariance):
         """Take new matrices where not `keep` (K,), their eigenvalues in units of the floor raised to 1."""
         low = np.broadcast_to(floor, values.shape[:2])
         chosen = np.where(keep[:, None, None], self.matrices, values + _diagonal(low) if add else values)
-        raised, n = (chosen, 0) if add else _clipped(chosen, low)
+        raised, n = (_added(chosen, low), 0) if add else _clipped(chosen, low)
         return type(self)(raised), n
 
     def take(self, indices: Array) -> Self:
@@ -115,6 +115,10 @@ class Full(Covariance):
         """Return the square roots of the diagonals, shape (K, D)."""
         result: Array = np.sqrt(np.diagonal(self.matrices, axis1=1, axis2=2))
         return result
+
+    def least(self) -> Array:
+        """Return the diagonals times the least eigenvalue of the correlations, shape (K, D)."""
+        return _least(self.matrices)
 
     def shift(self) -> Array:
         """Return the symmetric square root times a vector of ones: within reach also where features are correlated."""
@@ -194,15 +198,15 @@ class Tied(Covariance):
     def estimate(cls, second: Array, first: Array, counts: Array, offsets: Array) -> Array:
         """Return the covariance of all frames about the offsets of their components, shape (D, D)."""
         cross = first.T @ offsets
-        square = (offsets * counts[:, None]).T @ offsets
-        result: Array = (second[0] - (cross + cross.T) + square) / counts.sum()
+        weighted = offsets * np.sqrt(counts)[:, None]  # a product with itself: exactly symmetric
+        result: Array = (second[0] - (cross + cross.T) + weighted.T @ weighted) / counts.sum()
         return result
 
     def replaced(self, values: Array, keep: Array, floor: Array, *, add: bool = False) -> tuple[Self, int]:
         """Take the new matrix unless all are kept; of floors that differ between components the largest counts."""
         low = np.broadcast_to(np.atleast_2d(floor).max(axis=0), len(values))[None]
         new = self.matrix if keep.all() else values + np.diag(low[0]) if add else values
-        raised, n = (new[None], 0) if add else _clipped(new[None], low)
+        raised, n = (_added(new[None], low), 0) if add else _clipped(new[None], low)
         return type(self)(raised[0]), n
 
     def take(self, indices: Array) -> Self:
@@ -213,6 +217,10 @@ class Tied(Covariance):
         """Return the square root of the diagonal, shape (1, D)."""
         result: Array = np.sqrt(np.diagonal(self.matrix))[None]
         return result
+
+    def least(self) -> Array:
+        """Return the diagonals times the least eigenvalue of the correlations, shape (1, D)."""
+        return _least(self.matrix[None])
 
     def shift(self) -> Array:
         """Return the symmetric square root times a vector of ones, shape (1, D)."""
@@ -284,6 +292,24 @@ def _clipped(matrices: Array, floor: Array) -> tuple[Array, int]:
     raised = (vectors * np.maximum(values, 1)[:, None, :]) @ vectors.transpose(0, 2, 1)
     raised = raised * unit[:, :, None] * unit[:, None, :]
     return np.where(values[:, :1, None] < 1, raised, matrices), int(np.sum(values < 1))
+
+
+def _added(matrices: Array, floor: Array) -> Array:
+    """Return matrices to which the floor has been added; where rounding has made one indefinite, it is raised to it."""
+    try:
+        np.linalg.cholesky(matrices)
+        return matrices
+    except np.linalg.LinAlgError:
+        return _clipped(matrices, floor)[0] if (floor > 0).all() else matrices
+
+
+def _least(matrices: Array) -> Array:
+    """Return variances (K, D) such that C - diag(variances) is positive semidefinite."""
+    own = np.diagonal(matrices, axis1=1, axis2=2)
+    unit = np.sqrt(own)
+    correlations = matrices / unit[:, :, None] / unit[:, None, :]
+    result: Array = own * np.maximum(np.linalg.eigvalsh(correlations)[:, :1], 0.0)
+    return result
 
 
 def square_root(matrices: Array) -> Array:

@@ -211,7 +211,7 @@ class _Correlated(_Part):
 
 def _split(model: GMM, x: ArrayLike) -> tuple[Array, Array]:
     """Return the checked frames, and which of them are complete."""
-    frames = matrix(x, dimensions=model.n_dimensions, minimum=0, missing=True)
+    frames = matrix(x, dimensions=model.n_dimensions, minimum=0, missing=True, tiny=True)
     complete: Array = np.logical_not(np.isnan(frames).any(axis=1))
     return frames, complete
 

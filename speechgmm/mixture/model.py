@@ -169,4 +169,4 @@ class GMM:
         return Sample(self.means[components] + self.covariance.colored(normal, components), components)
 
     def _check(self, x: ArrayLike) -> Array:
-        return matrix(x, dimensions=self.n_dimensions, minimum=0)
+        return matrix(x, dimensions=self.n_dimensions, minimum=0, tiny=True)

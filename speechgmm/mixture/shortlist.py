@@ -42,20 +42,25 @@ WATCHED = 8
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Of up to `UNIT` frames: how many are on each component's list (K,), and their numbers (P,), list after list."""
+    """Of `length` frames, up to `UNIT`: how many each component's list has (K,), their numbers (P,), list by list."""
 
     counts: Array
     frames: Array
+    length: int = UNIT
 
 
 @compiled
-def _keep(lists: Any, threshold: float, base: int, frames: Array, counts: Array) -> None:
-    """Append to frames (K, UNIT) those of a block whose posteriors are above the threshold."""
+def _keep(lists: Any, threshold: float, base: int, frames: Array, counts: Array, best: Array) -> None:
+    """Append to frames (K, UNIT) those of a block whose posteriors are above the threshold, or their frame's best."""
     frame, share, used = lists
+    best[:] = 0
+    for c in range(len(counts)):
+        for a in range(used[c]):
+            best[frame[c, a]] = larger(best[frame[c, a]], share[c, a])
     for c in range(len(counts)):
         n = counts[c]
         for a in range(used[c]):
-            if share[c, a] > threshold:
+            if share[c, a] > threshold or share[c, a] == best[frame[c, a]]:
                 frames[c, n] = base + frame[c, a]
                 n += 1
         counts[c] = n
@@ -118,7 +123,8 @@ class Visitor:
         assert isinstance(m.covariance, Diagonal)
         t = m.covariance.terms(x.dtype, m.weights, m.offsets, m.origin)
         wanted = not self.exact or i % WATCHED == 0
-        before = _selected(x, t, m.n_components, self.kept[i]) if wanted and i in self.kept else None
+        same = i in self.kept and sum(p.length for p in self.kept[i]) == len(x)
+        before = _selected(x, t, m.n_components, self.kept[i]) if wanted and same else None
         if not self.exact and before:
             counts, first, second, log_likelihood = before
         elif not self.keep:
@@ -136,18 +142,19 @@ def _exact(
     """Return what `kernels.statistics` does, and the pairs above the threshold."""
     padded = t.matrix.shape[1]
     frames, counts = np.empty((padded, UNIT + 32), np.uint16), np.zeros(padded, np.int32)
+    best = np.empty(kernels.block_size(t), t.kind)
     result: list[Pairs] = []
     done = 0
 
     def pack() -> None:
         packed = np.empty(counts.sum(), np.uint16)
         _packed(frames, counts, packed)
-        result.append(Pairs(counts.astype(np.uint16), packed))
+        result.append(Pairs(counts.astype(np.uint16), packed, (done - 1) % UNIT + 1))
         counts[:] = 0
 
     def listen(lists: tuple[Array, Array, Array], n: int) -> None:
         nonlocal done
-        _keep(lists, threshold, done % UNIT, frames, counts)
+        _keep(lists, threshold, done % UNIT, frames, counts, best)
         done += n
         if done % UNIT == 0 or done == len(x):
             pack()
@@ -182,7 +189,7 @@ def _regrown(kept: list[Pairs], source: Array) -> list[Pairs]:
             both = [pairs.frames[starts[i] : ends[i]] for i in (c, source[c])]
             parts += [pairs.frames[done : starts[c]], np.union1d(*both)]
             counts[c], done = len(parts[-1]), ends[c]
-        result.append(Pairs(counts, np.concatenate([*parts, pairs.frames[done:]])))
+        result.append(Pairs(counts, np.concatenate([*parts, pairs.frames[done:]]), pairs.length))
     return result
 
 

@@ -367,7 +367,7 @@ def test_refusals_leave_standard_output_empty_under_json(using):
         json.loads(done.out)
 
 
-def test_evaluate_names_the_table_and_keeps_it(tmp_path: Path) -> None:
+def test_evaluate_names_the_table_and_keeps_it(tmp_path):
     table = tmp_path / "scores.tsv"
     table.write_text("speaker\ttest\tscore\ttarget\na\tx\t1.0\t1\n")
     run("evaluate", table).refused(str(table), "must hold at least one score")
