@@ -114,7 +114,7 @@ def main() -> None:
     jobs = {name: lambda f=f: f(system, models, x) for name, f in scorers.items()}
     jobs["loop over scikit-learn's models"] = loop(models, x)
     seconds = measure(jobs, given.rounds)
-    seconds["loop over scikit-learn's models"] *= len(models.names) / LOOP
+    seconds["loop over scikit-learn's models"] *= len(models.names) / min(LOOP, len(models.names))
     result: dict[str, Any] = {
         "of": f"{k} components, {len(models.names)} speakers, {FRAMES} frames",
         "seconds": seconds,

@@ -25,6 +25,8 @@ from speechgmm.mixture.vectors import above, compiled, exp, larger, lowest
 
 Array = NDArray[Any]
 
+UNDER = "4a16257a8c47b35c"
+"""Names the text of `vectors` and `registers`: numba compiles this file anew when its own text changes, not theirs."""
 CELLS = 1 << 17
 """Log densities held at once: they stay in a core's cache. A block has 256 to 1024 frames."""
 FLUSH = 2048

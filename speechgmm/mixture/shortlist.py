@@ -32,6 +32,8 @@ Array = NDArray[Any]
 
 __all__ = ["fit_selected"]
 
+UNDER = "4aa9544cfc45a096"
+"""Names the text of `vectors`, `registers` and `kernels`, as there."""
 UNIT = 1024
 """Frames whose pairs are kept together: a multiple of the blocks of the exact E-step."""
 FLUSH = 4

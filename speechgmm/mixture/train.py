@@ -86,7 +86,8 @@ def fit_gmm(
     selection : Selection, optional
         Gaussian selection: most iterations visit only the components that matter to a frame. It costs memory (two
         bytes a frame for each component on its list, some 60 on speech) and likelihood, which the notes of the result
-        report as "selection_loss". Worth it from about 500 components. Default: every iteration is exact.
+        report as "selection_loss". Worth it from about 500 components. Blocks must come in the same order each time.
+        Default: every iteration is exact.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional

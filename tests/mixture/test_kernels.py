@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
-from speechgmm.mixture import GMM, Diagonal
+from speechgmm.mixture import GMM, Diagonal, kernels, shortlist
 from speechgmm.mixture.covariance import Covariance
+from speechgmm.mixture.vectors import exp
 from tests import laws, oracle
 
 SIZES = [(1, 1, 1), (7, 1, 3), (255, 3, 2), (256, 16, 5), (257, 17, 1), (3000, 33, 13), (700, 100, 60)]
+
+
+def digest(*modules: str) -> str:
+    """Name the text of modules of the package's `mixture`."""
+    folder = Path(kernels.__file__).parent
+    return hashlib.sha256(b"".join((folder / f"{m}.py").read_bytes() for m in modules)).hexdigest()[:16]
+
+
+def test_what_lies_under_compiled_code_makes_it_compiled_anew() -> None:
+    """Where this fails, put the digest that it shows into the module."""
+    assert digest("vectors", "registers") == kernels.UNDER
+    assert digest("vectors", "registers", "kernels") == shortlist.UNDER
+
+
+@numba.njit
+def exponentials(x: np.ndarray) -> np.ndarray:
+    result = np.empty_like(x)
+    for i in range(len(x)):
+        result[i] = exp(x[i])
+    return result
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(np.float32, 3e-7), (np.float64, 6e-16)])
+def test_the_exponential_has_the_stated_error(dtype: type, error: float) -> None:
+    x = -np.concatenate([np.linspace(0, 2, 5000), np.linspace(2, 80, 5000)]).astype(dtype)
+    expected = np.exp(x.astype(np.longdouble))
+    allowed = error + np.abs(x.astype(float)) * np.finfo(dtype).eps
+    assert (np.abs(exponentials(x) / expected - 1) <= allowed).all()
 
 
 def speechlike(k: int, d: int, seed: int = 0) -> GMM:
