@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 import pytest
 
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Selection, Statistics, Stop, fit_gmm
-from speechgmm.mixture.shortlist import UNIT, Pairs, Visitor, _regrown
+from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Selection, Statistics, Stop, Update, fit_gmm, maximize
+from speechgmm.mixture.shortlist import UNIT, Pairs, Visitor, _regrown, _step, fit_selected
 from tests.laws import close
 from tests.mixture.test_kernels import speechlike
 
@@ -129,18 +130,29 @@ def test_a_reseeded_component_visits_what_it_grew_from() -> None:
     np.testing.assert_array_equal(pairs.counts, [2, 1, 3, 0])
 
 
-def test_reseeding_between_exact_iterations_goes_through_training() -> None:
-    """One of three components loses its frames in a selected iteration: it must find those of what it grew from."""
-    rng = np.random.default_rng(0)
-    x = np.concatenate([rng.normal(0, 1, (2000, 2)), rng.normal(30, 1, (2000, 2))]).astype(np.float32)
-    start = GMM([0.49, 0.49, 0.02], [[0.0, 0.0], [30.0, 30.0], [3.4, 3.4]], Diagonal([[1, 1], [1, 1], [0.02, 0.02]]))
-    floor = Floor(relative=0.0, absolute=0.02, occupancy=3.0)
-    found = fit_gmm(x, 3, init=start, stop=Stop(0.0, 12), selection=ALWAYS, floor=floor)
-    reseeded = [i for i, n in enumerate(found.notes) if "reseeded" in n]
-    assert reseeded
-    assert any(i % ALWAYS.refresh != 1 for i in reseeded), "in an iteration that has lists"
-    assert found.model.weights.min() * len(x) > 100
-    assert np.isfinite(found.objective).all()
+def test_a_step_that_reseeds_takes_the_component_onto_the_lists_of_its_source() -> None:
+    x = frames(600)
+    model = GMM([0.6, 0.4], [[0.0] * 6, [500.0] * 6], Diagonal(np.ones((2, 6))))
+    visitor = Visitor(model, 1e-6)
+    statistics = visitor.statistics((0, x))
+    update = _step(statistics, visitor, functools.partial(maximize, floor=Floor()))
+    assert update.notes["reseeded"] == 1
+    np.testing.assert_array_equal(visitor.kept[0][0].counts[:2], [600, 0])
+    np.testing.assert_array_equal(update.model.kept[0][0].counts[:2], [600, 600])
+    assert not update.model.exact
+    counts = update.model.statistics((0, x)).counts
+    assert counts.min() > 100
+
+
+def test_an_end_that_reseeds_is_none() -> None:
+    x = frames(600)
+
+    def still(statistics: Statistics, model: GMM) -> Update[GMM]:
+        return Update(model, {"reseeded": 1})
+
+    settings = {"selection": ALWAYS, "stop": Stop(1e-3, 30), "mapper": map}
+    assert not fit_selected(speechlike(4, 6), [x], still, **settings).converged
+    assert fit_selected(speechlike(4, 6), [x], lambda _, model: Update(model), **settings).converged
 
 
 def test_each_frame_keeps_its_best_component() -> None:
