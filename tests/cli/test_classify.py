@@ -57,6 +57,18 @@ def test_train_tells_what_it_made(folder, tmp_path):
     assert max(map(len, shown.out.splitlines())) <= 80
 
 
+def test_rows_that_are_left_out_need_no_label(folder, tmp_path):
+    manifest = folder / "split.csv"
+    rows = [
+        f"{kind}/{i}.wav,{kind if i < 4 else ''},{'train' if i < 4 else 'test'}" for kind in KINDS[1:] for i in range(8)
+    ]
+    manifest.write_text("\n".join(["path,label,split", *rows]), encoding="utf-8")
+    told = run("classify", "train", manifest, "--where", "split=train", "-o", tmp_path / "m", *FAST, "--json").document
+    assert told["info"]["data"]["sounds"] == dict.fromkeys(KINDS[1:], 4)
+    told = run("classify", "train", manifest, "-o", tmp_path / "m", *FAST)
+    told.refused("the column 'label' must hold a label for every recording; got nothing for click/4.wav")
+
+
 def test_predict_gives_labels_and_posteriors(folder, model):
     files = [folder / kind / "0.wav" for kind in KINDS[1:]]
     told = run("classify", "predict", model, *files, "--top", 2, "--json").document
@@ -76,6 +88,8 @@ def test_predict_gives_labels_and_posteriors(folder, model):
 def test_evaluate_by_a_model_and_by_folds(folder, model, tmp_path):
     by_model = run("classify", "evaluate", folder / "m.csv", "--label", "kind", "--model", model, "--json").document
     assert (by_model["files"], by_model["accuracy"], by_model["groups"]) == (24, 1.0, 4)
+    shown = run("classify", "evaluate", folder / "m.csv", "--label", "kind", "--model", model).out
+    assert "100.0 %, 95 % interval 86.2 to 100.0 % over files" in shown  # Wilson's: no speaker differs from another
     assert np.array(by_model["confusion"]).tolist() == (8 * np.eye(3, dtype=int)).tolist()
     picture = tmp_path / "c.png"
     options = ("--label", "kind", "--folds", "fold", *FAST, "--picture", picture)

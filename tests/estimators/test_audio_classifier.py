@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import speechgmm
@@ -131,6 +132,8 @@ def test_without_folds_sounds_are_ranked(kinds: Path) -> None:
     assert (answer.status, answer.label, answer.candidates[0].posterior) == ("ranked", "chirp", None)
     with pytest.raises(InvalidInput, match="a classifier must be calibrated for posteriors"):
         made.predict_proba(files(kinds, TEST)[0])
+    with pytest.raises(InvalidInput, match="got one that held nothing out: too few sounds, or folds=0"):
+        made.predict(files(kinds, TEST)[0], far=0.1)
 
 
 def test_one_bad_file_does_not_lose_the_others(kinds: Path, tmp_path: Path) -> None:
@@ -211,6 +214,20 @@ def test_evaluation_counts_and_refuses_unknown_labels(made: AudioClassifier, kin
         evaluate_classifier(made, paths, truth[:3])
     with pytest.raises(InvalidInput, match="sounds must be at least one that can be used; got none of 1; the first"):
         evaluate_classifier(made, ["no.wav"], ["tone"])
+
+
+def test_columns_of_a_table_count_by_place(made: AudioClassifier, kinds: Path) -> None:
+    paths, truth = files(kinds, TEST)
+    frame = pd.DataFrame({"path": paths, "label": truth, "group": [f"g{i % 4}" for i in range(16)]})
+    for table in (frame.sample(frac=1, random_state=0), frame[frame.label != "noise"]):
+        path, label, group = (table[name] for name in ("path", "label", "group"))
+        found = evaluate_classifier(made, path, label, groups=group)
+        assert (found.truth, found.groups) == (tuple(label), tuple(group))
+        assert found.accuracy.estimate == 1.0
+        trained = train_classifier(path, label, groups=group, frontend="sound", settings=SETTINGS, folds=0).classifier
+        assert trained.predict(path) == tuple(label)
+    with pytest.raises(InvalidInput, match="groups must be 16, one a sound; got 3"):
+        evaluate_classifier(made, paths, truth, groups=["a", "b", "c"])
 
 
 def test_cross_validation_is_training_on_the_other_folds(kinds: Path) -> None:
