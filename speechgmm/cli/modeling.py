@@ -138,7 +138,7 @@ def _frontend(corpus: Corpus, model: str | None, preset: Preset | None) -> MFCC:
         usage("give --model or --preset, not both")
     if preset is None:
         return load_model(model).frontend
-    return named(preset.value, min(common_rate(corpus), 48000))
+    return named(preset.value, min(common_rate(corpus, minimum=8000), 48000))
 
 
 def _is_store(location: str) -> bool:

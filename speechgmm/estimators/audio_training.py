@@ -93,7 +93,7 @@ def train_classifier(
         Speakers, sessions or sources, one a sound: no group is held out in part. Without them posteriors suppose that
         voices and places to come are those of the training.
     frontend : MFCC or str
-        Or a preset at the lowest rate of the sounds.
+        Or a preset at the lowest rate of the sounds, from 8 kHz up: slower ones are left out.
     settings : MixtureSettings
     folds : int
         How many parts are held out in turn for calibration and rejection, each at the price of two more trainings;

@@ -69,6 +69,21 @@ def test_rows_that_are_left_out_need_no_label(folder, tmp_path):
     told.refused("the column 'label' must hold a label for every recording; got nothing for click/4.wav")
 
 
+def test_a_file_below_8_khz_does_not_stop_the_others(folder, tmp_path):
+    rows = [f"{folder}/{kind}/{i}.wav,{kind}" for kind in KINDS[1:] for i in range(2)]
+    low = write(tmp_path / "low.wav", sound("tone", 0, 4000), 4000)
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("\n".join(["path,label", *rows, f"{low},tone"]), encoding="utf-8")
+    told = run("classify", "train", manifest, "-o", tmp_path / "m", *FAST, "--json")
+    assert told.status == 1
+    assert [s["file"] for s in told.document["skipped"]] == [str(low)]
+    assert "at least the model's rate of 8000 Hz; got 4000 Hz" in told.err
+    assert load_classifier(tmp_path / "m").frontend.sample_rate == 8000
+    told = run("features", folder / "tone" / "0.wav", low, "--preset", "sound", "-o", tmp_path / "f.npz")
+    assert told.status == 1
+    assert [row[0] for row in told.rows[:1]] == [str(folder / "tone" / "0.wav")]
+
+
 def test_predict_gives_labels_and_posteriors(folder, model):
     files = [folder / kind / "0.wav" for kind in KINDS[1:]]
     told = run("classify", "predict", model, *files, "--top", 2, "--json").document

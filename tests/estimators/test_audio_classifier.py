@@ -168,6 +168,18 @@ def test_mixed_rates_meet_at_the_lowest(kinds: Path, tmp_path: Path) -> None:
     assert made.predict([Signal(sound("tone", 21, 44100), 44100)]) == ("tone",)
 
 
+def test_a_rate_too_low_for_speech_is_left_out(kinds: Path, tmp_path: Path) -> None:
+    paths, labels = files(kinds, TRAIN, KINDS[2:])
+    low = write(tmp_path / "low.wav", sound("tone", 0, 4000), 4000)
+    for slow in (low, Signal(sound("tone", 0, 4000), 4000)):
+        training = train_classifier([*paths, slow], [*labels, "tone"], frontend="sound", settings=SETTINGS, folds=0)
+        assert training.classifier.frontend == preset("sound", 8000)
+        assert len(training.skipped) == 1
+        assert "at least the model's rate of 8000 Hz; got 4000 Hz" in training.skipped[0].reason
+    with pytest.raises(InvalidInput, match="sample_rate must be at least 8000 and at most 48000; got 4000"):
+        train_classifier([low, low], ["a", "b"], frontend="sound")
+
+
 def test_classes_need_two_names_and_a_usable_sound_each(kinds: Path, tmp_path: Path) -> None:
     paths, labels = files(kinds, TRAIN)
     with pytest.raises(InvalidInput, match="labels must name at least two classes; got only 'chirp'"):

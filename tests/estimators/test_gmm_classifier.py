@@ -185,7 +185,7 @@ BAD = [
     ({"priors": "uniform"}, "priors must be one of 'equal'; got 'uniform'"),
     ({"priors": [0.5, 0.5]}, r"priors must be 3 numbers above 0 with sum 1; got shape \(2,\)"),
     ({"priors": [0.5, 0.25, 0.5]}, "priors must be 3 numbers above 0 with sum 1; got .* sum 1.25"),
-    ({"priors": [np.nan, np.nan]}, "priors must be finite; got 2 NaN or infinite of 2 entries"),
+    ({"priors": [np.nan] * 3}, "priors must be finite; got 3 NaN or infinite of 3 entries"),
     ({"sample_weight": -np.ones(len(Y))}, "sample_weight must be .* numbers of at least 0"),
     ({"sample_weight": [1.0, 2.0]}, r"sample_weight must be .* one for each label, .* got shape \(2,\)"),
     ({"lengths": [1, 2]}, r"lengths must have the sum \d+, as there are rows; got 3"),
