@@ -84,6 +84,25 @@ def test_a_file_below_8_khz_does_not_stop_the_others(folder, tmp_path):
     assert [row[0] for row in told.rows[:1]] == [str(folder / "tone" / "0.wav")]
 
 
+def test_a_classifier_that_held_nothing_out(folder, tmp_path):
+    rows = [f"{folder}/{kind}/0.wav,{kind}" for kind in KINDS[1:]]
+    manifest, model = tmp_path / "m.csv", tmp_path / "m"
+    manifest.write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    assert run("classify", "train", manifest, "-o", model, *FAST).status == 0
+    assert "no: too few classes or sounds" in run("info", model).out
+    assert "entropy" not in run("classify", "evaluate", manifest, "--model", model).out
+    assert run("classify", "evaluate", manifest, "--model", model, "--json").document["cross_entropy_bits"] is None
+
+
+def test_features_of_a_classifier(folder, model, tmp_path):
+    told = run("features", folder / "tone" / "0.wav", "--model", model, "-o", tmp_path / "f.npz", "--json")
+    frontend = load_classifier(model).frontend
+    assert (told.status, told.document["fingerprint"]) == (0, frontend.fingerprint)
+    with np.load(tmp_path / "f.npz") as held:
+        expected = frontend.from_file(folder / "tone" / "0.wav")
+        np.testing.assert_array_equal(held[str(folder / "tone" / "0.wav")], expected)
+
+
 def test_predict_gives_labels_and_posteriors(folder, model):
     files = [folder / kind / "0.wav" for kind in KINDS[1:]]
     told = run("classify", "predict", model, *files, "--top", 2, "--json").document
@@ -111,6 +130,7 @@ def test_evaluate_by_a_model_and_by_folds(folder, model, tmp_path):
     by_folds = run("classify", "evaluate", folder / "m.csv", *options)
     assert by_folds.status == 0
     assert "over speakers" in by_folds.out or "over files" in by_folds.out
+    assert "cross-entropy" in by_folds.out
     assert [row[0] for row in by_folds.rows] == list(KINDS[1:])
     assert picture.stat().st_size > 10_000
     told = run(

@@ -204,9 +204,12 @@ def test_a_class_of_one_short_file_is_trained_and_doubted(kinds: Path, tmp_path:
 
 def test_nothing_to_hold_out_means_no_posteriors(kinds: Path) -> None:
     paths, labels = files(kinds, range(1))
-    training = train_classifier(paths, labels, frontend="sound", settings=SETTINGS)
-    assert training.classifier.calibration is None
-    assert any("nothing could be held out" in w for w in training.warnings)
+    more = [*paths, str(kinds / "tone" / "01.wav")]  # one class alone could be held out
+    for sounds, names in ((paths, labels), (more, [*labels, "tone"])):
+        training = train_classifier(sounds, names, frontend="sound", settings=SETTINGS)
+        assert training.classifier.calibration is None
+        doubt = "fewer than two classes have two sounds or groups to hold out in turn: posteriors are not known"
+        assert doubt in training.warnings
 
 
 def test_evaluation_counts_and_refuses_unknown_labels(made: AudioClassifier, kinds: Path) -> None:
@@ -292,6 +295,8 @@ def test_arguments_that_do_not_fit_are_refused(made: AudioClassifier, kinds: Pat
         train_classifier([path, path], ["a"])
     with pytest.raises(InvalidInput, match="folds must be at least 0; got -1"):
         train_classifier(*files(kinds, TRAIN), folds=-1, frontend="sound")
+    with pytest.raises(InvalidInput, match="folds must be two or more, or 0 for none; got 1"):
+        train_classifier(*files(kinds, TRAIN), folds=1, frontend="sound")
     with pytest.raises(InvalidInput, match="sounds must be paths or signals with a rate; got bare samples"):
         train_classifier([np.zeros(8000), np.zeros(8000)], ["a", "b"])
     with pytest.raises(InvalidInput, match="preset must be one of 'speech', 'sound'; got 'music'"):
