@@ -162,7 +162,7 @@ def classifier_facts(summary: dict[str, Any]) -> dict[str, object]:
         "labels": lines(f"{n} ({made['data']['sounds'][n]})" if made else n for n in summary["labels"]),
         "components": lines(sorted({str(k) for k in summary["components"]}, key=int)),
         "calibrated": "yes" if summary["calibrated"] else "no: posteriors are not known",
-        "rejects": "yes, with --far" if summary["rejects"] else "no: that needs three classes",
+        "rejects": "yes, with --far" if summary["rejects"] else "no: too few classes or sounds",
         "front end": lines(f"{k}={v}" for k, v in summary["frontend"].items()),
     }
     if made:
@@ -223,8 +223,9 @@ def _show(found: Classification, as_json: bool, picture: str | None) -> None:
         "files": len(found.truth),
         "right": f"{100 * rate.estimate:.1f} %, {interval} over {over}",
         "mean over classes": f"{100 * found.confusion.balanced_accuracy:.1f} %",
-        "cross-entropy": f"{found.cross_entropy:.3f} bits",
     }
+    if found.cross_entropy == found.cross_entropy:  # NaN without calibration
+        summary["cross-entropy"] = f"{found.cross_entropy:.3f} bits"
     emit(as_json, found.as_dict() | {"skipped": skipped(found.skipped)}, facts(summary), "", _matrix(found))
     exit_if_skipped((s.name, s.reason) for s in found.skipped)
 

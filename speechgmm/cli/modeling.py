@@ -130,15 +130,19 @@ def features(
 
 
 def _frontend(corpus: Corpus, model: str | None, preset: Preset | None) -> MFCC:
-    """Return the front end of the model, or the one of this name at the lowest rate of the files."""
+    """Return the front end of the model or classifier, or the one of this name at the lowest rate of the files."""
+    from speechgmm.estimators import load_classifier
     from speechgmm.features import common_rate
     from speechgmm.features import preset as named
+    from speechgmm.storage import read_header
 
     if model and preset:
         usage("give --model or --preset, not both")
+    if model and read_header(model)["$type"] == "AudioClassifier":
+        return load_classifier(model).frontend
     if preset is None:
         return load_model(model).frontend
-    return named(preset.value, min(common_rate(corpus), 48000))
+    return named(preset.value, min(common_rate(corpus, minimum=8000), 48000))
 
 
 def _is_store(location: str) -> bool:

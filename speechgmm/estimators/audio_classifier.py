@@ -79,7 +79,7 @@ class AudioClassifier:
     calibration : Calibration or None
         None where no recording could be held out: then posteriors are not known.
     rejection : Rejection or None
-        None where fewer than three classes were trained.
+        None where fewer than three classes were trained, or no recording could be held out.
     info : mapping
         How it was made.
 

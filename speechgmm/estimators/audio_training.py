@@ -93,11 +93,11 @@ def train_classifier(
         Speakers, sessions or sources, one a sound: no group is held out in part. Without them posteriors suppose that
         voices and places to come are those of the training.
     frontend : MFCC or str
-        Or a preset at the lowest rate of the sounds.
+        Or a preset at the lowest rate of the sounds, from 8 kHz up: slower ones are left out.
     settings : MixtureSettings
     folds : int
-        How many parts are held out in turn for calibration and rejection, each at the price of two more trainings;
-        0 makes neither.
+        How many parts are held out in turn for calibration and rejection, two or more, each at the price of two more
+        trainings; 0 makes neither.
     n_threads : int, optional
         Default: all cores. Results do not depend on it.
     on_progress : callable, optional
@@ -166,7 +166,8 @@ def train_on_features(
 
     Without `rejects` the half of the work that rejection takes is left out, and the classifier knows none.
     """
-    integer(folds, "folds", minimum=0)
+    if integer(folds, "folds", minimum=0) == 1:
+        refuse("folds", "be two or more, or 0 for none", 1, "With one part held out, none is left to train on.")
     classes, codes = np.unique(np.array(data.labels), return_inverse=True)
     if len(classes) < 2:
         refuse("labels", "name at least two classes", f"only {str(classes[0])!r}", "One class alone is never confused.")
@@ -213,7 +214,7 @@ def _doubts(data: Labeled, made: AudioClassifier, settings: MixtureSettings, fol
     if least < 5:
         doubts.append(f"{least} sound(s) of {label!r} are few: give ten or more of each class")
     if folds and made.calibration is None:
-        doubts.append("no class has two sounds or groups: nothing could be held out, posteriors are not known")
+        doubts.append("fewer than two classes have two sounds or groups to hold out in turn: posteriors are not known")
     small = [(m.n_components, n) for m, n in zip(made.mixtures, made.labels, strict=True)]
     if min(small)[0] < settings.n_components and settings.relevance is None:
         doubts.append(f"{min(small)[1]!r} has too few frames for {settings.n_components} components: {min(small)[0]}")

@@ -57,7 +57,8 @@ class MixtureSettings:
         What adapts: any of "w" (weights), "m" (means), "c" (covariances). With weights, a class can also give up
         components that it never uses.
     floor : float
-        The least variance, as a share of the variance of all classes together.
+        The least variance, as a share of the variance of all classes together. Variances that adapt ("c") are held to
+        a thousandth of those of the background instead.
     tolerance : float
         Nats a frame, see `Stop`.
     max_iterations : int

@@ -36,7 +36,8 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     n_components : int
-        K. A class with fewer than 5 rows a component gets fewer.
+        K. A class with fewer than 5 rows a component gets fewer: weighted rows, so that weights with a small sum, as
+        boosting gives, leave one.
     relevance : float, optional
         None trains each class alone. A number adapts each by MAP from a background model of all classes that counts
         for so many rows a component (Reynolds, Quatieri and Dunn 2000): better where classes are many or small.
@@ -46,7 +47,8 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     priors : "equal" or array_like (C,), optional
         Of the classes in sorted order. None takes their shares of the utterances (or rows), weighted.
     floor : float
-        The least variance, as a share of the variance of all rows in that feature.
+        The least variance, as a share of the variance of all rows in that feature. Variances that adapt ("c" in
+        `update`) are not held to it, but to a thousandth of those of the background.
     tol : float
         EM ends when the log-likelihood rises by less, in nats a row.
     max_iter : int

@@ -31,8 +31,8 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     frontend : MFCC or str
-        Or the name of a preset ("speech", "sound"), at the lowest rate of the sounds that it is fitted to. In a grid
-        search, give a list of front ends.
+        Or the name of a preset ("speech", "sound"), at the lowest rate of the sounds that it is fitted to, from 8 kHz
+        up. In a grid search, give a list of front ends.
     output : str
         "matrices": a list of U matrices (N, D), for `GMMClassifier`. "statistics": one row a sound, the mean and the
         deviation of each feature over its frames, shape (U, 2 D), for any model of scikit-learn.
@@ -99,7 +99,7 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return names of the columns, of statistics or of the matrices."""
         check_is_fitted(self)
-        names = [f"mfcc{i}" for i in range(self.frontend_.n_dimensions)]
+        names = [f"{self.frontend_.kind}{i}" for i in range(self.frontend_.n_dimensions)]
         if self.output == "statistics":
             names = [f"{name}_{what}" for what in ("mean", "deviation") for name in names]
         return np.array(names, dtype=object)

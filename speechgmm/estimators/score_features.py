@@ -19,7 +19,8 @@ from speechgmm.errors import IncompatibleModel
 from speechgmm.estimators.audio_classifier import load_classifier
 from speechgmm.estimators.class_mixtures import log_densities
 from speechgmm.estimators.utterances import joined, summed
-from speechgmm.mixture import GMM, Diagonal
+from speechgmm.mixture import GMM
+from speechgmm.mixture.initialize import COVARIANCES
 
 Array = NDArray[Any]
 
@@ -87,6 +88,7 @@ def score_features(
 
     Examples
     --------
+    >>> from speechgmm.mixture import Diagonal
     >>> model = GMM(np.ones(1), np.zeros((1, 1)), Diagonal(np.ones((1, 1))))
     >>> score_features([[0.0], [1.0], [2.0]], {"normal": model}).segments(2).round(3)
     array([[-2.338],
@@ -105,6 +107,7 @@ def score_features(
 
 def _loaded(models: Any) -> dict[str, GMM]:
     if isinstance(models, Mapping):
-        return {name: m if isinstance(m, GMM) else storage.load(m, GMM, Diagonal) for name, m in models.items()}
+        types: tuple[type, ...] = (GMM, *COVARIANCES.values())
+        return {name: m if isinstance(m, GMM) else storage.load(m, *types) for name, m in models.items()}
     classifier = load_classifier(models)
     return dict(zip(classifier.labels, classifier.mixtures, strict=True))

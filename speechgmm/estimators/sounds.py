@@ -22,7 +22,8 @@ Sound = str | os.PathLike[str] | Signal | Recording | Array
 
 __all__ = ["Features", "Sound", "frontend_for", "labels_of", "listed", "map_sounds"]
 
-_HIGHEST = 48000
+_LOWEST, _HIGHEST = 8000, 48000
+"""The rates of presets, in Hz."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,22 +79,22 @@ def map_sounds(
 
 
 def frontend_for(sounds: Sequence[Sound], name: str) -> MFCC:
-    """Return the preset of this name at the lowest rate of the sounds, at most 48 kHz.
+    """Return the preset of this name at the lowest rate of the sounds that is at least 8 kHz, at most 48 kHz.
 
     Raises
     ------
     InvalidInput
-        If that rate is below 8 kHz, or there is no such preset.
+        If all rates are below 8 kHz, or there is no such preset.
     """
     rates = [s.sample_rate for s in sounds if isinstance(s, Signal)]
     recordings = [r for s in sounds if (r := _recording(s))]
     if recordings:
-        rates.append(common_rate(recordings))
+        rates.append(common_rate(recordings, minimum=_LOWEST))
     if not rates:
         refuse(
             "sounds", "be paths or signals with a rate", "bare samples", "Give a front end, or Signal(samples, rate)."
         )
-    return preset(name, min(*rates, _HIGHEST))
+    return preset(name, min(*([r for r in rates if r >= _LOWEST] or rates), _HIGHEST))
 
 
 def labels_of(recordings: Iterable[Recording], column: str = "label") -> tuple[str, ...]:

@@ -148,8 +148,14 @@ def extract_all(
             on_progress(done)
 
 
-def common_rate(recordings: Iterable[Recording]) -> int:
+def common_rate(recordings: Iterable[Recording], *, minimum: int = 0) -> int:
     """Return the lowest sampling rate of the recordings that can be opened, in Hz.
+
+    Parameters
+    ----------
+    recordings : iterable of Recording
+    minimum : int
+        Lower rates count only where no recording has so much.
 
     Raises
     ------
@@ -164,7 +170,7 @@ def common_rate(recordings: Iterable[Recording]) -> int:
             first = first or error
     if first and not rates:
         raise first
-    return min(rates, default=16000)
+    return min({r for r in rates if r >= minimum} or rates, default=16000)
 
 
 def training_frames(

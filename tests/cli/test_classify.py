@@ -57,6 +57,52 @@ def test_train_tells_what_it_made(folder, tmp_path):
     assert max(map(len, shown.out.splitlines())) <= 80
 
 
+def test_rows_that_are_left_out_need_no_label(folder, tmp_path):
+    manifest = folder / "split.csv"
+    rows = [
+        f"{kind}/{i}.wav,{kind if i < 4 else ''},{'train' if i < 4 else 'test'}" for kind in KINDS[1:] for i in range(8)
+    ]
+    manifest.write_text("\n".join(["path,label,split", *rows]), encoding="utf-8")
+    told = run("classify", "train", manifest, "--where", "split=train", "-o", tmp_path / "m", *FAST, "--json").document
+    assert told["info"]["data"]["sounds"] == dict.fromkeys(KINDS[1:], 4)
+    told = run("classify", "train", manifest, "-o", tmp_path / "m", *FAST)
+    told.refused("the column 'label' must hold a label for every recording; got nothing for click/4.wav")
+
+
+def test_a_file_below_8_khz_does_not_stop_the_others(folder, tmp_path):
+    rows = [f"{folder}/{kind}/{i}.wav,{kind}" for kind in KINDS[1:] for i in range(2)]
+    low = write(tmp_path / "low.wav", sound("tone", 0, 4000), 4000)
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("\n".join(["path,label", *rows, f"{low},tone"]), encoding="utf-8")
+    told = run("classify", "train", manifest, "-o", tmp_path / "m", *FAST, "--json")
+    assert told.status == 1
+    assert [s["file"] for s in told.document["skipped"]] == [str(low)]
+    assert "at least the model's rate of 8000 Hz; got 4000 Hz" in told.err
+    assert load_classifier(tmp_path / "m").frontend.sample_rate == 8000
+    told = run("features", folder / "tone" / "0.wav", low, "--preset", "sound", "-o", tmp_path / "f.npz")
+    assert told.status == 1
+    assert [row[0] for row in told.rows[:1]] == [str(folder / "tone" / "0.wav")]
+
+
+def test_a_classifier_that_held_nothing_out(folder, tmp_path):
+    rows = [f"{folder}/{kind}/0.wav,{kind}" for kind in KINDS[1:]]
+    manifest, model = tmp_path / "m.csv", tmp_path / "m"
+    manifest.write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    assert run("classify", "train", manifest, "-o", model, *FAST).status == 0
+    assert "no: too few classes or sounds" in run("info", model).out
+    assert "entropy" not in run("classify", "evaluate", manifest, "--model", model).out
+    assert run("classify", "evaluate", manifest, "--model", model, "--json").document["cross_entropy_bits"] is None
+
+
+def test_features_of_a_classifier(folder, model, tmp_path):
+    told = run("features", folder / "tone" / "0.wav", "--model", model, "-o", tmp_path / "f.npz", "--json")
+    frontend = load_classifier(model).frontend
+    assert (told.status, told.document["fingerprint"]) == (0, frontend.fingerprint)
+    with np.load(tmp_path / "f.npz") as held:
+        expected = frontend.from_file(folder / "tone" / "0.wav")
+        np.testing.assert_array_equal(held[str(folder / "tone" / "0.wav")], expected)
+
+
 def test_predict_gives_labels_and_posteriors(folder, model):
     files = [folder / kind / "0.wav" for kind in KINDS[1:]]
     told = run("classify", "predict", model, *files, "--top", 2, "--json").document
@@ -76,12 +122,15 @@ def test_predict_gives_labels_and_posteriors(folder, model):
 def test_evaluate_by_a_model_and_by_folds(folder, model, tmp_path):
     by_model = run("classify", "evaluate", folder / "m.csv", "--label", "kind", "--model", model, "--json").document
     assert (by_model["files"], by_model["accuracy"], by_model["groups"]) == (24, 1.0, 4)
+    shown = run("classify", "evaluate", folder / "m.csv", "--label", "kind", "--model", model).out
+    assert "100.0 %, 95 % interval 86.2 to 100.0 % over files" in shown  # Wilson's: no speaker differs from another
     assert np.array(by_model["confusion"]).tolist() == (8 * np.eye(3, dtype=int)).tolist()
     picture = tmp_path / "c.png"
     options = ("--label", "kind", "--folds", "fold", *FAST, "--picture", picture)
     by_folds = run("classify", "evaluate", folder / "m.csv", *options)
     assert by_folds.status == 0
     assert "over speakers" in by_folds.out or "over files" in by_folds.out
+    assert "cross-entropy" in by_folds.out
     assert [row[0] for row in by_folds.rows] == list(KINDS[1:])
     assert picture.stat().st_size > 10_000
     told = run(
@@ -103,8 +152,10 @@ def test_one_bad_file_is_reported_and_the_others_are_kept(folder, model, tmp_pat
 
 def test_what_is_refused(folder, model, tmp_path):
     manifest, output = folder / "m.csv", tmp_path / "m"
-    run("classify", "train", manifest, "-o", output).refused("have the column label", "path, kind, fold, speaker")
-    run("classify", "train", manifest, "-o", output, "--label", "word").refused("have the column word")
+    run("classify", "train", manifest, "-o", output).refused(
+        "the label must name a column: path, kind, fold, speaker; got 'label'. Choose one with --label."
+    )
+    run("classify", "train", manifest, "-o", output, "--label", "word").refused("got 'word'")
     run("classify", "train", folder, "-o", output, "--label", "word").refused("the label must name a column", "'word'")
     where = ("--where", "kind=tone")
     run("classify", "train", manifest, "-o", output, "--label", "kind", *where, *FAST).refused("at least two classes")

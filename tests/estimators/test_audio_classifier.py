@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import speechgmm
@@ -131,6 +132,8 @@ def test_without_folds_sounds_are_ranked(kinds: Path) -> None:
     assert (answer.status, answer.label, answer.candidates[0].posterior) == ("ranked", "chirp", None)
     with pytest.raises(InvalidInput, match="a classifier must be calibrated for posteriors"):
         made.predict_proba(files(kinds, TEST)[0])
+    with pytest.raises(InvalidInput, match="got one that held nothing out: too few sounds, or folds=0"):
+        made.predict(files(kinds, TEST)[0], far=0.1)
 
 
 def test_one_bad_file_does_not_lose_the_others(kinds: Path, tmp_path: Path) -> None:
@@ -165,6 +168,18 @@ def test_mixed_rates_meet_at_the_lowest(kinds: Path, tmp_path: Path) -> None:
     assert made.predict([Signal(sound("tone", 21, 44100), 44100)]) == ("tone",)
 
 
+def test_a_rate_too_low_for_speech_is_left_out(kinds: Path, tmp_path: Path) -> None:
+    paths, labels = files(kinds, TRAIN, KINDS[2:])
+    low = write(tmp_path / "low.wav", sound("tone", 0, 4000), 4000)
+    for slow in (low, Signal(sound("tone", 0, 4000), 4000)):
+        training = train_classifier([*paths, slow], [*labels, "tone"], frontend="sound", settings=SETTINGS, folds=0)
+        assert training.classifier.frontend == preset("sound", 8000)
+        assert len(training.skipped) == 1
+        assert "at least the model's rate of 8000 Hz; got 4000 Hz" in training.skipped[0].reason
+    with pytest.raises(InvalidInput, match="sample_rate must be at least 8000 and at most 48000; got 4000"):
+        train_classifier([low, low], ["a", "b"], frontend="sound")
+
+
 def test_classes_need_two_names_and_a_usable_sound_each(kinds: Path, tmp_path: Path) -> None:
     paths, labels = files(kinds, TRAIN)
     with pytest.raises(InvalidInput, match="labels must name at least two classes; got only 'chirp'"):
@@ -189,9 +204,12 @@ def test_a_class_of_one_short_file_is_trained_and_doubted(kinds: Path, tmp_path:
 
 def test_nothing_to_hold_out_means_no_posteriors(kinds: Path) -> None:
     paths, labels = files(kinds, range(1))
-    training = train_classifier(paths, labels, frontend="sound", settings=SETTINGS)
-    assert training.classifier.calibration is None
-    assert any("nothing could be held out" in w for w in training.warnings)
+    more = [*paths, str(kinds / "tone" / "01.wav")]  # one class alone could be held out
+    for sounds, names in ((paths, labels), (more, [*labels, "tone"])):
+        training = train_classifier(sounds, names, frontend="sound", settings=SETTINGS)
+        assert training.classifier.calibration is None
+        doubt = "fewer than two classes have two sounds or groups to hold out in turn: posteriors are not known"
+        assert doubt in training.warnings
 
 
 def test_evaluation_counts_and_refuses_unknown_labels(made: AudioClassifier, kinds: Path) -> None:
@@ -211,6 +229,20 @@ def test_evaluation_counts_and_refuses_unknown_labels(made: AudioClassifier, kin
         evaluate_classifier(made, paths, truth[:3])
     with pytest.raises(InvalidInput, match="sounds must be at least one that can be used; got none of 1; the first"):
         evaluate_classifier(made, ["no.wav"], ["tone"])
+
+
+def test_columns_of_a_table_count_by_place(made: AudioClassifier, kinds: Path) -> None:
+    paths, truth = files(kinds, TEST)
+    frame = pd.DataFrame({"path": paths, "label": truth, "group": [f"g{i % 4}" for i in range(16)]})
+    for table in (frame.sample(frac=1, random_state=0), frame[frame.label != "noise"]):
+        path, label, group = (table[name] for name in ("path", "label", "group"))
+        found = evaluate_classifier(made, path, label, groups=group)
+        assert (found.truth, found.groups) == (tuple(label), tuple(group))
+        assert found.accuracy.estimate == 1.0
+        trained = train_classifier(path, label, groups=group, frontend="sound", settings=SETTINGS, folds=0).classifier
+        assert trained.predict(path) == tuple(label)
+    with pytest.raises(InvalidInput, match="groups must be 16, one a sound; got 3"):
+        evaluate_classifier(made, paths, truth, groups=["a", "b", "c"])
 
 
 def test_cross_validation_is_training_on_the_other_folds(kinds: Path) -> None:
@@ -263,6 +295,8 @@ def test_arguments_that_do_not_fit_are_refused(made: AudioClassifier, kinds: Pat
         train_classifier([path, path], ["a"])
     with pytest.raises(InvalidInput, match="folds must be at least 0; got -1"):
         train_classifier(*files(kinds, TRAIN), folds=-1, frontend="sound")
+    with pytest.raises(InvalidInput, match="folds must be two or more, or 0 for none; got 1"):
+        train_classifier(*files(kinds, TRAIN), folds=1, frontend="sound")
     with pytest.raises(InvalidInput, match="sounds must be paths or signals with a rate; got bare samples"):
         train_classifier([np.zeros(8000), np.zeros(8000)], ["a", "b"])
     with pytest.raises(InvalidInput, match="preset must be one of 'speech', 'sound'; got 'music'"):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from speechgmm.estimators.calibration import file_scores, fit_calibration, fit_rejection
-from speechgmm.estimators.holdout import assign_folds
+from speechgmm.estimators.class_mixtures import MixtureSettings
+from speechgmm.estimators.holdout import assign_folds, left_out_evidence
 
 
 def test_calibration_finds_the_scale_and_offsets_that_made_the_scores() -> None:
@@ -78,3 +79,14 @@ def test_a_class_with_one_group_is_always_trained_on() -> None:
     fold = assign_folds(list("abcdef"), codes, ["x", "y", "z", "s", "s", "s"], 2)
     assert (fold[codes == 1] == -1).all()
     assert sorted(fold[codes == 0]) == [0, 0, 1]
+
+
+def test_each_class_is_foreign_once_with_fewer_folds_than_classes() -> None:
+    rng = np.random.default_rng(4)
+    codes, fold = np.repeat([0, 1, 2], 4), np.arange(12) % 2
+    frames = [rng.normal(3 * c, 1.0, (20, 2)) for c in codes]
+    found = left_out_evidence(frames, codes, fold, MixtureSettings(n_components=1))
+    assert found is not None
+    known, foreign = found
+    assert len(known) == 3 * 4
+    assert len(np.unique(foreign, axis=0)) == len(foreign) == 12

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+from sklearn.ensemble import AdaBoostClassifier
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -110,6 +111,21 @@ def test_weights_are_repetitions(relevance: float | None) -> None:
     assert weighted.score(new, truth, sample_weight=weights) == pytest.approx(np.average(right, weights=weights))
 
 
+@pytest.mark.parametrize("deviation", [0.1, 50.0])
+def test_weights_may_sum_to_one(deviation: float) -> None:
+    x, y = rows()
+    x = x * deviation
+    weighted = GMMClassifier(1).fit(x, y, sample_weight=np.full(len(y), 1 / len(y)))
+    plain = GMMClassifier(1).fit(x, y)
+    np.testing.assert_allclose(weighted.decision_function(x), plain.decision_function(x), rtol=1e-6, atol=1e-9)
+
+
+def test_boosting_by_weights_that_sum_to_one() -> None:
+    x, y = rows()
+    boosted = AdaBoostClassifier(GMMClassifier(1), n_estimators=3, random_state=0).fit(x, y)
+    assert boosted.score(x, y) > 0.9 * GMMClassifier(1).fit(x, y).score(x, y)
+
+
 def test_a_large_relevance_is_the_background_and_a_small_one_the_class() -> None:
     x, y = utterances()
     background = GMMClassifier(2, relevance=1e9).fit(x, y)
@@ -169,6 +185,7 @@ BAD = [
     ({"priors": "uniform"}, "priors must be one of 'equal'; got 'uniform'"),
     ({"priors": [0.5, 0.5]}, r"priors must be 3 numbers above 0 with sum 1; got shape \(2,\)"),
     ({"priors": [0.5, 0.25, 0.5]}, "priors must be 3 numbers above 0 with sum 1; got .* sum 1.25"),
+    ({"priors": [np.nan] * 3}, "priors must be finite; got 3 NaN or infinite of 3 entries"),
     ({"sample_weight": -np.ones(len(Y))}, "sample_weight must be .* numbers of at least 0"),
     ({"sample_weight": [1.0, 2.0]}, r"sample_weight must be .* one for each label, .* got shape \(2,\)"),
     ({"lengths": [1, 2]}, r"lengths must have the sum \d+, as there are rows; got 3"),

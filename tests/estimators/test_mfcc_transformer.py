@@ -24,7 +24,8 @@ from speechgmm.estimators import (
     train_classifier,
 )
 from speechgmm.features import MFCC, preset
-from speechgmm.mixture import adapt
+from speechgmm.mixture import adapt, fit_gmm
+from speechgmm.mixture.initialize import COVARIANCES
 from tests.estimators.conftest import KINDS
 from tests.laws import random_gmm
 
@@ -52,6 +53,8 @@ def test_statistics_are_means_and_deviations_with_names(kinds: Path) -> None:
     matrices = t.transform(paths[:3])
     assert matrices[1].tobytes() == t.frontend_.from_file(paths[1]).tobytes()
     assert list(t.get_feature_names_out()[:2]) == ["mfcc0", "mfcc1"]
+    bands = MFCCTransformer(MFCC(sample_rate=8000, kind="mel")).fit(paths[:1])
+    assert list(bands.get_feature_names_out()[:2]) == ["mel0", "mel1"]
     s = clone(t).set_params(output="statistics").fit(paths[:3])
     rows = s.transform(paths[:3])
     expected = [[*m.astype(float).mean(axis=0), *m.astype(float).std(axis=0)] for m in matrices]
@@ -107,6 +110,14 @@ def test_scores_of_frames_segments_and_files(tmp_path: Path) -> None:
         score_features(a, {})
     with pytest.raises(IncompatibleModel, match=r"models must be of the same number of features; got \[2, 3\]"):
         score_features(a, {"a": one, "b": random_gmm(1, 3)})
+
+
+@pytest.mark.parametrize("kind", COVARIANCES)
+def test_scores_by_saved_mixtures_of_all_kinds(tmp_path: Path, kind: str) -> None:
+    x = np.random.default_rng(1).normal(0, 3, (40, 2))
+    gmm = fit_gmm(x, 2, covariance=kind).model
+    storage.save(gmm, tmp_path / "m.sgmm")
+    np.testing.assert_array_equal(score_features(x, {"m": tmp_path / "m.sgmm"}).frames[:, 0], gmm.log_density(x))
 
 
 def test_scores_by_a_saved_classifier(kinds: Path, tmp_path: Path) -> None:

@@ -71,5 +71,8 @@ def test_files_are_named_as_given():
 def test_the_common_rate_is_the_lowest_of_those_that_can_be_opened(noises):
     assert common_rate(Corpus.from_files(noises)) == 8000
     assert common_rate(Corpus.from_files(noises[:1])) == 16000
+    assert common_rate(Corpus.from_files(noises), minimum=8000) == 8000
+    assert common_rate(Corpus.from_files(noises), minimum=8001) == 16000
+    assert common_rate(Corpus.from_files(noises), minimum=48000) == 8000
     with pytest.raises(InvalidInput, match="missing"):
         common_rate(Corpus.from_files(noises[2:]))
