@@ -14,13 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from speechgmm.checks import refuse
 from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.em import learned, maximized
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import Rows, check_enough, each, rows_of
 from speechgmm.mixture import GMM, Floor, Update
-from speechgmm.mixture.initialize import COVARIANCES
 from speechgmm.mixture.missing import impute
 from speechgmm.mixture.online import Online
 from speechgmm.parallel import one_thread
@@ -264,11 +262,7 @@ class GaussianMixture(MixtureFit):
         return replace(found, **given)
 
     def _again(self, rows: Rows) -> GMM:
-        before, kind, d = self.mixture_, COVARIANCES[self.covariance_type], rows.x.shape[1]
-        if type(before.covariance) is not kind or before.n_dimensions != d:
-            found = f"{type(before.covariance).__name__} covariances of {before.n_dimensions} features"
-            refuse("a warm start", f"go on with {kind.__name__} covariances of {d} features", found, "Fit a clone.")
-        return replace(before, origin=rows.mean)
+        return replace(self.mixture_, origin=rows.mean)
 
     def _m_step(self, statistics: Any, model: GMM) -> Update[GMM]:
         return maximized(statistics, model, self._floor)
