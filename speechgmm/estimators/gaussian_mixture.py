@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from speechgmm.checks import sample_weights
 from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.em import learned, maximized
 from speechgmm.estimators.fitting import MixtureFit
@@ -150,6 +151,7 @@ class GaussianMixture(MixtureFit):
         ----------
         X : array-like of shape (N, D)
             The first batch must hold as many rows as there are components, and two; batches should be of one size.
+            A later one whose values are all missing changes nothing.
         y : ignored
         sample_weight : array-like of shape (N,), optional
 
@@ -162,6 +164,10 @@ class GaussianMixture(MixtureFit):
         self._validate_params()
         first = not hasattr(self, "means_")
         x = self._checked(X, reset=first, ensure_min_samples=2 if first else 1)
+        if not first and np.isnan(x).all():
+            if sample_weight is not None:
+                sample_weights(sample_weight, len(x))
+            return self
         rows = self._counted(x, sample_weight)
         if first:
             check_enough(rows, self.n_components)

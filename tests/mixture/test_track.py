@@ -282,7 +282,7 @@ def test_bad_points_and_regions_of_other_dimensions_are_refused() -> None:
 
 def test_objects_are_born_where_points_weigh_most() -> None:
     rng = np.random.default_rng(0)
-    faint, strong = rng.normal(size=(100, 2)), rng.normal(size=(20, 2)) + [40.0, 0.0]
+    faint, strong = rng.normal(size=(100, 2)), rng.normal([40.0, 0.0], size=(20, 2))
     frame = Points(np.concatenate([faint, strong]), np.repeat([0.05, 1.0], [100, 20]))
     last = list(track(Diagonal([[1.0, 1.0]]), [frame] * 3, region=BOX))[-1]
     assert list(places(last)) == [0]
