@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from speechgmm.checks import integer, number, refuse
 from speechgmm.errors import InvalidInput
-from speechgmm.estimators.kinds import marginal, matrices
 from speechgmm.estimators.rows import each
 from speechgmm.mixture import GMM, Full, Tied
+from speechgmm.mixture.marginal import marginal, matrices
 from speechgmm.mixture.missing import Incomplete
 
 Array = NDArray[Any]

@@ -75,7 +75,8 @@ class MixtureFit(MixtureBase):
             At least two rows, and as many as components. NaN where a value is missing.
         y : ignored
         sample_weight : array-like of shape (N,), optional
-            How often each row counts, at least 0: a weight of 2 is the same as the row twice, 0 the same as no row.
+            How often each row counts, at least 0: from the same start a weight of 2 is the same as the
+            row twice, 0 the same as no row.
 
         Returns
         -------

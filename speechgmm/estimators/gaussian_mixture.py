@@ -19,7 +19,7 @@ from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.em import learned, maximized
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import Rows, check_enough, each, rows_of
-from speechgmm.mixture import GMM, Floor, Update
+from speechgmm.mixture import GMM, Floor, Update, n_parameters
 from speechgmm.mixture.missing import impute
 from speechgmm.mixture.online import Online
 from speechgmm.parallel import one_thread
@@ -239,7 +239,7 @@ class GaussianMixture(MixtureFit):
 
     def _n_parameters(self) -> int:
         """Return how many numbers the mixture was free to choose."""
-        return kinds.free_numbers(self.covariance_type, *np.shape(self.means_))
+        return n_parameters(self.mixture_)
 
     def _counted(self, x: Array, sample_weight: ArrayLike | None) -> Rows:
         return rows_of(x, sample_weight).relative()
