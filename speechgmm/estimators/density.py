@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from speechgmm.checks import integer, number, refuse
 from speechgmm.errors import InvalidInput
-from speechgmm.estimators.kinds import marginal, matrices
 from speechgmm.estimators.rows import each
 from speechgmm.mixture import GMM, Full, Tied
+from speechgmm.mixture.marginal import marginal, matrices
 from speechgmm.mixture.missing import Incomplete
 
 Array = NDArray[Any]
@@ -124,7 +124,7 @@ class MixtureBase(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return np.concatenate(drawn), np.repeat(np.arange(len(counts)), counts)
 
     def density_grid(
-        self, points: int = 100, *, features: Sequence[int] | None = None, margin: float = 3.0
+        self, points: int = 100, *, features: int | Sequence[int] | None = None, margin: float = 3.0
     ) -> DensityGrid:
         """Return the density of one feature or of two on a grid, for plotting; other features are integrated out.
 
@@ -132,13 +132,14 @@ class MixtureBase(DensityMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         points : int
             Along each axis.
-        features : sequence of one or two int, optional
+        features : int or sequence of one or two int, optional
             Default: the first two, or the only one.
         margin : float
             How far the grid reaches beyond the outermost means, in standard deviations of each component.
         """
         gmm = self.mixture_
-        chosen = list(range(min(2, gmm.n_dimensions))) if features is None else list(features)
+        given = range(min(2, gmm.n_dimensions)) if features is None else features
+        chosen = list(given) if isinstance(given, Iterable) else [given]
         if not 1 <= len(chosen) <= 2 or len(set(chosen)) < len(chosen):
             refuse("features", "be one number or two different ones", chosen)
         chosen = [integer(f, "each of features", minimum=0, maximum=gmm.n_dimensions - 1) for f in chosen]

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from speechgmm.checks import refuse
 from speechgmm.estimators.density import MixtureBase
 from speechgmm.estimators.em import Progress, Run, run
 from speechgmm.estimators.rows import Rows, check_enough, rows_of
@@ -74,7 +75,8 @@ class MixtureFit(MixtureBase):
             At least two rows, and as many as components. NaN where a value is missing.
         y : ignored
         sample_weight : array-like of shape (N,), optional
-            How often each row counts, at least 0: a weight of 2 is the same as the row twice, 0 the same as no row.
+            How often each row counts, at least 0: from the same start a weight of 2 is the same as the
+            row twice, 0 the same as no row.
 
         Returns
         -------
@@ -113,6 +115,8 @@ class MixtureFit(MixtureBase):
         rng = check_random_state(self.random_state)
         progress = Progress(int(self.verbose), self.verbose_interval)
         before = self.lower_bound_ if continued else -np.inf
+        if continued:
+            self._check_same(rows)
         runs = []
         for number in range(1 if continued else self.n_init):
             progress.begin(number)
@@ -120,6 +124,13 @@ class MixtureFit(MixtureBase):
             limits = {"tol": self.tol, "max_iter": self.max_iter, "before": before, "unit": self._unit(rows)}
             runs.append(run(model, rows, self._m_step, progress=progress, **limits))
         return max(runs, key=lambda r: r.lower_bound)
+
+    def _check_same(self, rows: Rows) -> None:
+        """Say why a warm start cannot go on from the last fit."""
+        before, kind, d = self.mixture_, COVARIANCES[self.covariance_type], rows.x.shape[1]
+        if type(before.covariance) is not kind or before.n_dimensions != d:
+            found = f"{type(before.covariance).__name__} covariances of {before.n_dimensions} features"
+            refuse("a warm start", f"go on with {kind.__name__} covariances of {d} features", found, "Fit a clone.")
 
     def _keep(self, best: Run, dtype: Any) -> None:
         """Set the fitted attributes, and warn where EM has not settled."""

@@ -14,13 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from speechgmm.checks import refuse
+from speechgmm.checks import sample_weights
 from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.em import learned, maximized
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import Rows, check_enough, each, rows_of
-from speechgmm.mixture import GMM, Floor, Update
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture import GMM, Floor, Update, n_parameters
 from speechgmm.mixture.missing import impute
 from speechgmm.mixture.online import Online
 from speechgmm.parallel import one_thread
@@ -152,6 +151,7 @@ class GaussianMixture(MixtureFit):
         ----------
         X : array-like of shape (N, D)
             The first batch must hold as many rows as there are components, and two; batches should be of one size.
+            A later one whose values are all missing changes nothing.
         y : ignored
         sample_weight : array-like of shape (N,), optional
 
@@ -164,6 +164,10 @@ class GaussianMixture(MixtureFit):
         self._validate_params()
         first = not hasattr(self, "means_")
         x = self._checked(X, reset=first, ensure_min_samples=2 if first else 1)
+        if not first and np.isnan(x).all():
+            if sample_weight is not None:
+                sample_weights(sample_weight, len(x))
+            return self
         rows = self._counted(x, sample_weight)
         if first:
             check_enough(rows, self.n_components)
@@ -235,7 +239,7 @@ class GaussianMixture(MixtureFit):
 
     def _n_parameters(self) -> int:
         """Return how many numbers the mixture was free to choose."""
-        return kinds.free_numbers(self.covariance_type, *np.shape(self.means_))
+        return n_parameters(self.mixture_)
 
     def _counted(self, x: Array, sample_weight: ArrayLike | None) -> Rows:
         return rows_of(x, sample_weight).relative()
@@ -264,11 +268,7 @@ class GaussianMixture(MixtureFit):
         return replace(found, **given)
 
     def _again(self, rows: Rows) -> GMM:
-        before, kind, d = self.mixture_, COVARIANCES[self.covariance_type], rows.x.shape[1]
-        if type(before.covariance) is not kind or before.n_dimensions != d:
-            found = f"{type(before.covariance).__name__} covariances of {before.n_dimensions} features"
-            refuse("a warm start", f"go on with {kind.__name__} covariances of {d} features", found, "Fit a clone.")
-        return replace(before, origin=rows.mean)
+        return replace(self.mixture_, origin=rows.mean)
 
     def _m_step(self, statistics: Any, model: GMM) -> Update[GMM]:
         return maximized(statistics, model, self._floor)

@@ -19,7 +19,7 @@ from speechgmm.mixture.initialize import COVARIANCES
 
 Array = NDArray[Any]
 
-__all__ = ["Attributes", "attributes_of", "check_means", "check_precisions", "check_weights", "free_numbers"]
+__all__ = ["Attributes", "attributes_of", "check_means", "check_precisions", "check_weights"]
 
 MATRICES = (Full, Tied)
 
@@ -74,28 +74,6 @@ def from_cholesky(kind: str, factors: Array) -> Covariance:
         return covariance(kind, 1 / factors**2)
     inverse = np.linalg.inv(factors)
     return covariance(kind, np.swapaxes(inverse, -1, -2) @ inverse)
-
-
-def matrices(gmm: GMM) -> Array:
-    """Return the covariance matrix of each component, shape (K, D, D), whatever the kind."""
-    held, shape = gmm.covariance, (gmm.n_components, gmm.n_dimensions, gmm.n_dimensions)
-    if isinstance(held, MATRICES):
-        return np.broadcast_to(held.parameters, shape)
-    variances = np.broadcast_to(held.deviations() ** 2, gmm.means.shape)
-    result: Array = variances[:, :, None] * np.eye(gmm.n_dimensions)
-    return result
-
-
-def marginal(gmm: GMM, features: list[int]) -> GMM:
-    """Return the mixture of some of the features."""
-    return GMM(gmm.weights, gmm.means[:, features], Full(matrices(gmm)[:, features][:, :, features]))
-
-
-def free_numbers(kind: str, k: int, d: int) -> int:
-    """Return how many numbers a mixture is free to choose: weights but one, means, covariances."""
-    shape = COVARIANCES[kind].shape(k, d)
-    one = d * (d + 1) // 2 if issubclass(COVARIANCES[kind], MATRICES) else int(np.prod(shape[1:], dtype=int))
-    return k - 1 + k * d + (one if kind == "tied" else k * one)
 
 
 def check_weights(given: ArrayLike, k: int) -> Array:

@@ -163,10 +163,7 @@ def choose(
     >>> choose(x, [1, 2, 3], covariances=["diag"]).best.n_components
     2
     """
-    frames, counts = matrix(x), [integer(k, "each of n_components", minimum=1) for k in n_components]
-    kinds = [choice(c, "each of covariances", COVARIANCES) for c in covariances]
-    if not counts or not kinds:
-        refuse("n_components and covariances", "name at least one each", "none")
+    frames, (counts, kinds) = matrix(x), _listed(n_components, covariances)
     folds, starts = integer(folds, "folds", minimum=0), integer(starts, "starts", minimum=1)
     choice(criterion, "criterion", CRITERIA)
     if folds == 1 or (criterion == "cross_validated" and not folds):
@@ -189,6 +186,19 @@ def choose(
     results = list(threads(n_threads)(work, jobs))
     each = [results[i : i + folds + 1] for i in range(0, len(results), folds + 1)]
     return Choice(tuple(_with_folds(candidate, scores) for candidate, *scores in each), criterion)
+
+
+def _listed(n_components: Iterable[int], covariances: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Return the counts and the kinds to try, checked."""
+    if not isinstance(n_components, Iterable):
+        refuse("n_components", "list the counts to try", repr(n_components), "Give [3] to try one, or range(1, 4).")
+    if isinstance(covariances, str) or not isinstance(covariances, Iterable):
+        refuse("covariances", "list the kinds to try", repr(covariances), "Give ['full'] to try one.")
+    counts = [integer(k, "each of n_components", minimum=1) for k in n_components]
+    kinds = [choice(c, "each of covariances", COVARIANCES) for c in covariances]
+    if not counts or not kinds:
+        refuse("n_components and covariances", "name at least one each", "none")
+    return counts, kinds
 
 
 def _train(x: Array, kind: str, k: int, *, starts: int, seed: int, stop: Stop, floor: Floor) -> GMM:

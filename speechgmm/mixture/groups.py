@@ -20,7 +20,7 @@ REACH = 2.5
 
 
 def find_groups(points: Array, weights: Array, scale: Array, least: float) -> list[Array]:
-    """Return the indices of points that lie together, group by group, the densest (by their number) first.
+    """Return the indices of points that lie together, group by group, the densest (by their weight) first.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ class Objects:
     Parameters
     ----------
     pool : Covariance of K + 1 components
-        The first is what a new object looks like; it never learns.
+        The first is what a new object looks like; it never learns, unless all share one tied covariance, which does.
     means : ndarray, shape (K, D)
     counts : ndarray, shape (K,)
         Points a frame, with fading memory.

@@ -2,10 +2,12 @@
 
 Each frame brings points, such as the pixels of the foreground. The statistics of the past, moved on with each
 object's velocity, fade: S = (1 - step) * S + step * new (Cappé and Moulines 2009, eq. 10, with a constant step), and
-an M-step makes the mixture of the frame. Velocities follow by an alpha-beta filter (T. R. Benedict and G. W. Bordner
-1962: beta = alpha**2 / (2 - alpha)), in the first frames by that of growing memory (E. Brookner 1998: alpha of n
-frames, beta = 6 / (n (n + 1))). Points that belong to no object go to a uniform background, so that specks of noise
-pull nobody; where they gather in two frames running, an object is born.
+an M-step makes the mixture of the frame. Velocities follow by an alpha-beta filter: of what is left between the
+expected and the seen mean, the mean takes the share alpha, the velocity beta = alpha**2 / (2 - alpha) (T. R. Benedict
+and G. W. Bordner 1962). While an object is young beta is larger, alpha * 6 / ((n + 1) (n + 2)) after n frames: the
+velocity gain of the growing-memory filter (E. Brookner 1998), but of the part that alpha lets through. Points that
+belong to no object go to a uniform background, so that specks of noise pull nobody; where they gather in two frames
+running, an object is born.
 Symbols: n points, K objects, D dimensions.
 """
 

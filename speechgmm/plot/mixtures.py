@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import integer, matrix, number, refuse
-from speechgmm.mixture import GMM, Full, Tied
+from speechgmm.mixture import GMM
+from speechgmm.mixture.marginal import marginal, matrices
 from speechgmm.plot.axes import axes
 
 __all__ = ["COLORS", "plot_mixture"]
@@ -76,16 +77,6 @@ def plot_mixture(
     return ax
 
 
-def marginal(gmm: GMM, features: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the means (K, d) and covariance matrices (K, d, d) of d of the mixture's features."""
-    i, held, means = list(features), gmm.covariance, gmm.means
-    if isinstance(held, (Full, Tied)):
-        matrices = np.broadcast_to(held.parameters, (*means.shape, means.shape[1]))
-    else:
-        matrices = np.broadcast_to(held.deviations() ** 2, means.shape)[:, :, None] * np.eye(means.shape[1])
-    return means[:, i], matrices[:, i][:, :, i]
-
-
 def _points(ax: Any, xy: NDArray[Any], labels: NDArray[Any], names: Sequence[str] | None) -> None:
     """Draw a dot for each point, and a legend where there are names."""
     for label in np.unique(labels):
@@ -102,7 +93,8 @@ def _ellipses(ax: Any, gmm: GMM, pair: list[int], numbers: NDArray[Any], deviati
     from matplotlib.patches import Ellipse
 
     sizes = [number(d, "each of deviations", minimum=0.0, above=True) for d in deviations]
-    for mean, covariance, i in zip(*marginal(gmm, pair), numbers, strict=True):
+    both = marginal(gmm, pair)
+    for mean, covariance, i in zip(both.means, matrices(both), numbers, strict=True):
         color = COLORS[i % len(COLORS)]
         values, vectors = np.linalg.eigh(covariance)
         angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))

@@ -138,6 +138,23 @@ def test_batches_go_on_from_a_fit_and_take_weights_holes_and_single_rows() -> No
         first.partial_fit(X[:, :3])
 
 
+def test_a_batch_without_any_value_teaches_nothing() -> None:
+    empty = np.full((5, 4), np.nan)
+    fitted = GaussianMixture(3, random_state=0).partial_fit(X)
+    without = GaussianMixture(3, random_state=0).partial_fit(X).partial_fit(X[::2])
+    before = fitted.means_.copy()
+    assert fitted.partial_fit(empty, sample_weight=np.ones(5)) is fitted
+    np.testing.assert_array_equal(fitted.means_, before)
+    assert fitted.n_iter_ == 1
+    same(fitted.partial_fit(X[::2]), without, rtol=1e-15)
+    whole = GaussianMixture(3, random_state=0).fit(X)
+    assert whole.partial_fit(empty).converged_
+    with pytest.raises(InvalidInput, match=r"sample weights must have shape \(5,\)"):
+        fitted.partial_fit(empty, sample_weight=np.ones(4))
+    with pytest.raises(InvalidInput, match="some row must have a value"):
+        GaussianMixture(3).partial_fit(empty)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_incomplete_rows_teach_what_complete_rows_teach(kind: str) -> None:
     x = holed(X, 0.2)
@@ -216,6 +233,7 @@ def test_a_grid_of_some_features_integrates_the_others_out(kind: str) -> None:
     both, one = fitted.density_grid(300, features=(2, 0), margin=7), fitted.density_grid(300, features=[2], margin=7)
     np.testing.assert_array_equal(both.axes[0], one.axes[0])
     np.testing.assert_allclose(both.density.sum(axis=0) * (both.axes[1][1] - both.axes[1][0]), one.density, atol=1e-6)
+    np.testing.assert_array_equal(one.density, fitted.density_grid(300, features=2, margin=7).density)
     assert fitted.density_grid(50).density.shape == (50, 50)
 
 
@@ -223,6 +241,8 @@ def test_a_grid_of_some_features_integrates_the_others_out(kind: str) -> None:
     ("arguments", "message"),
     [
         ({"features": (0, 4)}, "each of features must be at least 0 and at most 3; got 4"),
+        ({"features": 4}, "each of features must be at least 0 and at most 3; got 4"),
+        ({"features": 1.5}, "each of features must be a whole number; got 1.5"),
         ({"features": (0, 0)}, "features must be one number or two different ones"),
         ({"features": ()}, "features must be one number or two different ones"),
         ({"features": (0, 1, 2)}, "features must be one number or two different ones"),

@@ -149,3 +149,16 @@ def test_it_warm_starts_and_pickles() -> None:
     again = pickle.loads(pickle.dumps(whole))
     assert again.score_samples(X).tobytes() == whole.score_samples(X).tobytes()
     assert whole.density_grid(20).density.shape == (20, 20)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_densities_are_those_of_the_expected_mixture(kind: str) -> None:
+    fitted = BayesianGaussianMixture(n_components=2, covariance_type=kind, random_state=0, max_iter=300)
+    fitted.fit(X[:, [0, 2]])
+    grid = fitted.density_grid(200, margin=6)
+    points = np.stack([a.ravel() for a in np.meshgrid(*grid.axes)], axis=1)
+    density = fitted.pdf(points)
+    cell = np.prod([a[1] - a[0] for a in grid.axes])
+    assert density.sum() * cell == pytest.approx(1.0, abs=1e-4)
+    np.testing.assert_allclose(density.reshape(200, 200), grid.density, rtol=1e-9)
+    np.testing.assert_allclose(fitted.log_pdf(points[:9]), np.log(density[:9]))

@@ -11,7 +11,9 @@ import sklearn.mixture
 from sklearn.datasets import load_iris
 
 from speechgmm import GaussianMixture
+from speechgmm.checks import SMALLEST
 from speechgmm.errors import InvalidInput
+from speechgmm.estimators.rows import BLOCK
 
 KINDS = ("full", "tied", "diag", "spherical")
 STARTS = ("kmeans", "k-means++", "random", "random_from_data", "split")
@@ -221,3 +223,36 @@ def test_data_are_left_as_they_were() -> None:
     fitted(x).fit(x, sample_weight=weights).impute(x)
     np.testing.assert_array_equal(x, before)
     np.testing.assert_array_equal(weights, np.ones(150))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 7])
+def test_one_row_far_away_under_full_covariances(seed: int) -> None:
+    x = np.random.default_rng(seed).normal(size=(500, 3))
+    x[0] = -99999
+    model = fitted(x)
+    assert (np.linalg.eigvalsh(model.covariances_) > 0).all()
+    alone = int(model.predict(x[:1])[0])
+    np.testing.assert_allclose(model.means_[alone], x[0], rtol=1e-6)
+    with pytest.raises(ValueError, match="some components have ill-defined empirical covariance"):
+        fitted(x, reg_covar=0)
+
+
+@pytest.mark.parametrize(("gap", "seed"), [(3e5, 0), (3e5, 1), (1e6, 1), (1e6, 2)])
+def test_clusters_far_apart_under_a_tied_covariance(gap: float, seed: int) -> None:
+    x = np.random.default_rng(seed).normal(size=(200, 3))
+    expected = np.cov(np.concatenate([x[:100] - x[:100].mean(axis=0), x[100:] - x[100:].mean(axis=0)]).T, bias=True)
+    x[100:] += gap
+    model = GaussianMixture(2, covariance_type="tied", random_state=0).fit(x)
+    np.testing.assert_allclose(model.covariances_, expected, atol=1e-2)
+    np.testing.assert_array_equal(np.sort(np.bincount(model.predict(x))), [100, 100])
+
+
+def test_rows_so_small_that_their_squares_are_zero() -> None:
+    model = GaussianMixture(2, random_state=0).fit(X[:, :3])
+    tiny = [[1e-200, 0.0, 0.0]]
+    np.testing.assert_array_equal(model.predict(tiny), model.predict(np.zeros((1, 3))))
+    np.testing.assert_array_equal(model.score_samples(tiny), model.score_samples(np.zeros((1, 3))))
+    sizes = np.sort(10 ** -np.random.default_rng(0).uniform(0, 300, 20_000))[:, None]
+    assert sizes[BLOCK] < SMALLEST, "the first block holds nothing else"
+    model = GaussianMixture(2, random_state=0).fit(sizes)
+    assert model.weights_ @ model.means_ == pytest.approx(sizes.mean(axis=0))

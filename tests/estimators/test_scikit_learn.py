@@ -21,6 +21,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from speechgmm import GaussianMixture
+from speechgmm.errors import InvalidInput
+from speechgmm.estimators import BayesianGaussianMixture
 
 KINDS = ("full", "tied", "diag", "spherical")
 IRIS = load_iris()
@@ -218,3 +220,29 @@ def test_the_lines_of_the_readme_run() -> None:
     assert len(set(names["labels"])) == 3
     assert np.isfinite(names["complete"]).all()
     assert names["grid"].density.shape == (100, 100)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_precision_factors_set_by_hand_count_as_theirs_do(kind: str) -> None:
+    ours = GaussianMixture(3, covariance_type=kind, random_state=0).fit(X)
+    theirs = sklearn.mixture.GaussianMixture(3, covariance_type=kind)
+    for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
+        setattr(theirs, name, getattr(ours, name))
+    before = ours.score_samples(X)
+    ours.precisions_cholesky_ = theirs.precisions_cholesky_ = 1.5 * ours.precisions_cholesky_
+    np.testing.assert_allclose(ours.score_samples(X), theirs.score_samples(X), rtol=1e-9)
+    assert np.median(np.abs(ours.score_samples(X) - before)) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "columns", "found"),
+    [
+        ({"covariance_type": "diag"}, 4, "go on with Diagonal covariances of 4 features; got Full covariances of 4"),
+        ({}, 3, "go on with Full covariances of 3 features; got Full covariances of 4 features. Fit a clone."),
+    ],
+)
+def test_a_warm_start_that_cannot_go_on(changes: dict[str, Any], columns: int, found: str) -> None:
+    for estimator in (GaussianMixture, BayesianGaussianMixture):
+        warm = estimator(n_components=3, random_state=0, warm_start=True, max_iter=300).fit(X)
+        with pytest.raises(InvalidInput, match=f"a warm start must {found}"):
+            warm.set_params(**changes).fit(X[:, :columns])

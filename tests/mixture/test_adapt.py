@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from speechgmm.errors import IncompatibleModel, InvalidInput
-from speechgmm.mixture import GMM, Diagonal, adapt, adapt_iterated, maximize
+from speechgmm.mixture import GMM, Diagonal, Full, Tied, adapt, adapt_iterated, maximize
 from speechgmm.parallel import threads
 from tests import laws, oracle
 
@@ -192,6 +192,16 @@ def test_the_mapper_is_used_and_changes_no_bit():
 
 UBM = GMM([0.4, 0.6], [[0.0], [1.0]], Diagonal(np.ones((2, 1))))
 S = UBM.statistics([[0.5]])
+
+
+@pytest.mark.parametrize("covariance", [Full([[[1, 0.9999], [0.9999, 1]]]), Tied([[1, 0.9999], [0.9999, 1]])])
+def test_nothing_to_learn_changes_no_correlation(covariance):
+    """A floor made of the deviations alone would raise the small eigenvalue of correlated features."""
+    ubm = GMM([1.0], [[3.0, -2.0]], covariance)
+    adapted = adapt(ubm, ubm.statistics(np.zeros((0, 2))), update="mc")
+    laws.close(adapted.means, ubm.means)
+    laws.close(adapted.covariance.parameters, covariance.parameters, rtol=1e-9)
+
 
 REFUSED = {
     "v": (

@@ -95,6 +95,9 @@ def test_more_starts_are_never_worse() -> None:
     ("changes", "message"),
     [
         ({"n_components": [0]}, r"each of n_components must be at least 1; got 0"),
+        ({"n_components": 3}, r"n_components must list the counts to try; got 3. Give \[3\] to try one, or range"),
+        ({"covariances": "full"}, r"covariances must list the kinds to try; got 'full'. Give \['full'\] to try one"),
+        ({"covariances": None}, r"covariances must list the kinds to try; got None"),
         ({"n_components": []}, r"n_components and covariances must name at least one each; got none"),
         ({"covariances": ["round"]}, r"each of covariances must be one of 'diag'.*; got 'round'"),
         ({"criterion": "mdl"}, r"criterion must be one of 'bic'.*; got 'mdl'"),

@@ -278,3 +278,12 @@ def test_bad_points_and_regions_of_other_dimensions_are_refused() -> None:
                 list(track(kind, [np.zeros((5, 3))]))
     with pytest.raises(InvalidInput, match=r"region must have corners of 2 dimensions"):
         list(track(standing((0, 0)), [cloud()], region=[[0.0], [1.0]]))
+
+
+def test_objects_are_born_where_points_weigh_most() -> None:
+    rng = np.random.default_rng(0)
+    faint, strong = rng.normal(size=(100, 2)), rng.normal([40.0, 0.0], size=(20, 2))
+    frame = Points(np.concatenate([faint, strong]), np.repeat([0.05, 1.0], [100, 20]))
+    last = list(track(Diagonal([[1.0, 1.0]]), [frame] * 3, region=BOX))[-1]
+    assert list(places(last)) == [0]
+    np.testing.assert_allclose(places(last)[0], strong.mean(axis=0), atol=0.5)

@@ -53,7 +53,6 @@ def test_identities_are_kept_in_the_video(
     found = module.run(tmp_path)
     assert found["identities_kept"] >= 0.95
     assert found["objects"] == 5
-    assert found["frames_per_second"] > 0
     assert (tmp_path / "track_objects.png").stat().st_size > 50_000
     from PIL import Image
 
