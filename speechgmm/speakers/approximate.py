@@ -2,10 +2,9 @@
 
 Top-C keeps, for each frame, the C components of the UBM that explain it best (Reynolds, Quatieri and Dunn 2000,
 section 3.5). Linear scoring is the first-order term of the ratio in the speaker's means about the UBM's: the score of T
-tests against S speakers is one matrix product of sufficient statistics (Glembek et al. 2009, eq. 17). It ranks
-speakers, but its size is not that of the ratio. Both have the shape of `log_likelihood_ratios`, and `deviation` says
-what they cost. Symbols: N frames, K components, D dimensions, S speakers,
-T tests.
+tests against S speakers is one matrix product of sufficient statistics (Glembek et al. 2009). It ranks speakers, but
+its size is not that of the ratio. Both have the shape of `log_likelihood_ratios`, and `deviation` says what they cost.
+Symbols: N frames, K components, D dimensions, S speakers, T tests.
 """
 
 from __future__ import annotations
