@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,16 +41,16 @@ class DensityGrid:
     density: Array
 
 
-class MixtureBase(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """Questions to a fitted mixture; a subclass gives ``mixture_`` and ``_answering``."""
 
     _missing = True
     """Whether NaN is read as a missing value."""
 
     @property
+    @abstractmethod
     def mixture_(self) -> GMM:
         """The fitted mixture as a `speechgmm.GMM`, in float64."""
-        raise NotImplementedError
 
     @property
     def _answering(self) -> Any:
