@@ -128,7 +128,7 @@ def fit_bayes(
     covariance: str = "full",
     prior: Prior | None = None,
     process: bool = True,
-    init: str | GMM = "kmeans",
+    init: str | GMM = "grow",
     seed: int | np.random.Generator = 0,
     stop: Stop = Stop(),  # noqa: B008  (a frozen value)
     n_threads: int | None = None,

@@ -1,6 +1,6 @@
-"""Starts for EM: k-means, random frames, or binary splitting to any number of components.
+"""Starts for EM: k-means, random frames, or growth by splitting to any number of components.
 
-All three work on the data scaled by its standard deviations, so that units do not matter, and give the same start
+All of them work on the data scaled by its standard deviations, so that units do not matter, and give the same start
 for the same data and seed whatever the number of threads. Symbols: N frames, K components, D dimensions.
 """
 
@@ -24,14 +24,17 @@ from speechgmm.mixture.matrices import Full, Tied
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.spherical import Spherical
-from speechgmm.mixture.statistics import Statistics
-from speechgmm.parallel import single_threaded
+from speechgmm.parallel import Mapper, single_threaded, threads
 
 Array = NDArray[Any]
 
 __all__ = ["COVARIANCES", "initialize"]
 
-METHODS = ("kmeans", "random", "split")
+METHODS = ("grow", "kmeans", "random", "split")
+FEW = 32
+"""From so many components on, growing is faster than k-means and no worse."""
+STEPS = 8
+"""EM steps between two splits. On speech 4 to 12 ended alike; with 8 fewer are left to do at the end."""
 COVARIANCES: dict[str, type[Covariance]] = {"diag": Diagonal, "spherical": Spherical, "tied": Tied, "full": Full}
 """The names of the kinds of covariances: the one place where text chooses between them."""
 
@@ -40,11 +43,12 @@ def initialize(
     blocks: ArrayLike | Iterable[ArrayLike],
     n_components: int,
     *,
-    method: str = "kmeans",
+    method: str = "grow",
     covariance: str = "diag",
     seed: int | np.random.Generator = 0,
     sample_size: int | None = None,
     floor: Floor = Floor(),  # noqa: B008  (a frozen value)
+    n_threads: int | None = None,
 ) -> GMM:
     """Return a start for EM.
 
@@ -54,15 +58,19 @@ def initialize(
     n_components : int
         K; at most the number of frames.
     method : str
-        "kmeans": scikit-learn's k-means++ and Lloyd's algorithm, single-threaded. "random": the means are frames drawn
-        without replacement, the covariance that of all frames. "split": from one component, the heaviest are split
-        in two with four EM steps between, until there are exactly K.
+        "grow": k-means of at most 32 components, of which the heaviest are split in two, with eight EM steps between,
+        until there are exactly K. Of 512 components on speech it took a third of the time of "kmeans", and EM ended as
+        high or higher. "kmeans": scikit-learn's k-means++ and Lloyd's algorithm, single-threaded. "random": the means
+        are frames drawn without replacement, the covariance that of all frames. "split": as "grow" from a single
+        component, so that chance has no part in it.
     covariance : str
         "diag", "spherical", "tied" or "full".
     seed : int or numpy.random.Generator
     sample_size : int, optional
         How many frames to work on; default 100 a component, at least 20 000: more did not change error rates.
     floor : Floor
+    n_threads : int, optional
+        For growing; default: the cores of this process. It changes the time and nothing else.
 
     Raises
     ------
@@ -76,20 +84,21 @@ def initialize(
         refuse("the absolute floor", "be one number or one a dimension here", f"shape {np.shape(floor.absolute)}")
     rng = np.random.default_rng(seed)
     size = max(100 * k, 20_000) if sample_size is None else integer(sample_size, "sample_size", minimum=1)
-    x = sample_frames(as_blocks(blocks), size, rng).astype(np.float64)
+    x = sample_frames(as_blocks(blocks), size, rng)
     if len(x) < k:
         refuse("n_components", f"be at most the {len(x)} frames it is trained on", k, "Use fewer, or more data.")
     whole = _whole(x, kind, floor)
-    if method == "kmeans":
-        return _kmeans(x, k, rng, whole, floor)
     if method == "random":
         return _random(x, k, rng, whole)
-    return _split(x, k, whole, floor)
+    if method == "kmeans":
+        return _kmeans(x, k, rng, whole, floor)
+    model = whole if method == "split" else _kmeans(x, min(k, FEW), rng, whole, floor)
+    return _grown(x, k, model, floor, threads(n_threads))
 
 
 def _whole(x: Array, kind: type[Covariance], floor: Floor) -> GMM:
     """Return the single Gaussian of all frames: its mean is the origin of everything that grows from it."""
-    origin = x.mean(axis=0)
+    origin = x.mean(axis=0, dtype=np.float64)
     lowest = np.maximum(floor.absolute, np.finfo(float).tiny)
     unit = GMM(np.ones(1), origin[None], kind.of(np.ones((1, x.shape[1]))), origin)
     statistics = unit.assigned(x, np.ones((len(x), 1)))
@@ -118,12 +127,10 @@ def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor
     return maximize(statistics, start, floor=floor).model
 
 
-def _split(x: Array, k: int, whole: GMM, floor: Floor) -> GMM:
-    def m_step(statistics: Statistics, model: GMM) -> Any:
-        return maximize(statistics, model, floor=floor)
-
-    blocks, model = as_blocks(x), whole
+def _grown(x: Array, k: int, model: GMM, floor: Floor, mapper: Mapper) -> GMM:
+    m_step = functools.partial(maximize, floor=floor)
+    blocks = as_blocks(x)
     while model.n_components < k:
         model = split(model, min(model.n_components, k - model.n_components))
-        model = fit(model, blocks, m_step, stop=Stop(0.0, 4)).model
+        model = fit(model, blocks, m_step, stop=Stop(0.0, STEPS), mapper=mapper).model
     return model

@@ -56,7 +56,7 @@ def fit_gmm(
     blocks: ArrayLike | Iterable[ArrayLike],
     n_components: int,
     *,
-    init: str | GMM = "kmeans",
+    init: str | GMM = "grow",
     covariance: str = "diag",
     seed: int | np.random.Generator = 0,
     stop: Stop = Stop(),  # noqa: B008  (a frozen value)
@@ -108,7 +108,9 @@ def fit_gmm(
     else:
         rng = np.random.default_rng(seed)
         sample = _imputed(data, n_components, covariance, rng, floor) if missing else data
-        start = initialize(sample, n_components, method=init, covariance=covariance, seed=rng, floor=floor)
+        start = initialize(
+            sample, n_components, method=init, covariance=covariance, seed=rng, floor=floor, n_threads=n_threads
+        )
     mapper = threads(n_threads)
     if missing:
         if selection is not None:

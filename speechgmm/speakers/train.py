@@ -78,7 +78,7 @@ def train_system(
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_progress : callable, optional
-        Called with the stage ("features", "k-means", "EM", then "fold 1 of 4" and so on), how much of it is done and
+        Called with the stage ("features", "start", "EM", then "fold 1 of 4" and so on), how much of it is done and
         how much there is.
 
     Raises
@@ -122,9 +122,9 @@ def _train_ubm(
     stage: str = "EM",
 ) -> Fit[GMM]:
     """Train one UBM from its own start."""
-    start_stage = "k-means" if stage == "EM" else stage
+    start_stage = "start" if stage == "EM" else stage
     report(start_stage, 0, 1 if stage == "EM" else stop.max_iterations)
-    start = initialize(blocks, components, seed=seed, floor=FLOOR)
+    start = initialize(blocks, components, seed=seed, floor=FLOOR, n_threads=n_threads)
     if stage == "EM":
         report(start_stage, 1, 1)
     return fit_gmm(

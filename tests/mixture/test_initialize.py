@@ -10,7 +10,7 @@ from speechgmm.errors import InvalidInput
 from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Stop, fit_gmm, initialize, split
 from tests import laws, oracle
 
-METHODS = ["kmeans", "random", "split"]
+METHODS = ["grow", "kmeans", "random", "split"]
 
 
 def data(n=2000, d=3, seed=0):
@@ -102,14 +102,14 @@ def test_kmeans_finds_clusters_far_apart():
         laws.close(laws.variances(gmm)[component], mine.var(axis=0), rtol=1e-6)
 
 
-def test_splitting_runs_four_steps_between():
+def test_splitting_runs_eight_steps_between():
     x = laws.random_gmm(3, 2).sample(80).frames
     floor = Floor(absolute=1e-3, relative=0.0, reseed=False)
     one = GMM([1.0], x.mean(axis=0)[None], Diagonal(x.var(axis=0)[None]))
-    two = oracle.em(oracle.rows(x), laws.plain(split(one, 1)), 4, absolute=1e-3)
+    two = oracle.em(oracle.rows(x), laws.plain(split(one, 1)), 8, absolute=1e-3)
     laws.same_gmm(initialize(x, 2, method="split", floor=floor), two)
     grown = split(GMM(two.weights, two.means, Diagonal(two.variances)), 1)
-    three = oracle.em(oracle.rows(x), laws.plain(grown), 4, absolute=1e-3)
+    three = oracle.em(oracle.rows(x), laws.plain(grown), 8, absolute=1e-3)
     laws.same_gmm(initialize(x, 3, method="split", floor=floor), three)
 
 
@@ -144,7 +144,7 @@ REFUSED = {
     "small sample": (lambda: initialize(data(), 5, sample_size=4), "be at most the 4 frames it is trained on; got 5"),
     "K = 0": (lambda: initialize(data(), 0), "n_components must be at least 1; got 0"),
     "K = 2.0": (lambda: initialize(data(), 2.0), "n_components must be a whole number; got 2.0"),
-    "method": (lambda: initialize(data(), 2, method="em"), "method must be one of 'kmeans', 'random', 'split'"),
+    "method": (lambda: initialize(data(), 2, method="em"), "method must be one of 'grow', 'kmeans', 'random', 'split'"),
     "sample size": (lambda: initialize(data(), 2, sample_size=0), "sample_size must be at least 1; got 0"),
     "no blocks": (lambda: initialize([], 2), "blocks must hold at least one frame; got none"),
     "one shot": (lambda: initialize(iter([data()]), 2), "blocks must be iterable again and again"),
