@@ -108,10 +108,13 @@ def main() -> None:
     scorers = {
         EXACT: log_likelihood_ratios,
         "top 20 components": functools.partial(top_ratios, components=20),
-        "top 50 components": top_ratios,
+        "top 50 components": functools.partial(top_ratios, components=50),
+        "top 100 components": top_ratios,
         "linear": linear_ratios,
     }
     jobs = {name: lambda f=f: f(system, models, x) for name, f in scorers.items()}
+    jobs["exact, one thread"] = lambda: log_likelihood_ratios(system, models, x, n_threads=1)
+    jobs["top 100 components, one thread"] = lambda: top_ratios(system, models, x, n_threads=1)
     jobs["loop over scikit-learn's models"] = loop(models, x)
     seconds = measure(jobs, given.rounds)
     seconds["loop over scikit-learn's models"] *= len(models.names) / min(LOOP, len(models.names))

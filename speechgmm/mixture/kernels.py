@@ -74,21 +74,19 @@ def _log_sums(joint: Array, top: Array, total: Array) -> None:
 
 
 @compiled
-def _log_sums_of_columns(joint: Array, places: Array, top: Array, total: Array, result: Array) -> None:
-    """Add to the result (S,), for each list of rows of joint (P, S), log(sum(exp(row))); top and total are scratch."""
-    columns = joint.shape[1]
-    for i in range(len(places)):
-        for s in range(columns):
-            top[s] = joint[places[i, 0], s]
-            total[s] = 0
-        for place in places[i, 1:]:
-            for s in range(columns):
-                top[s] = larger(top[s], joint[place, s])
-        for place in places[i]:
-            for s in range(columns):
-                total[s] += exp(joint[place, s] - top[s])
-        for s in range(columns):
-            result[s] += np.float64(top[s]) + np.log(np.float64(total[s]))
+def add_log_sums(joint: Array, shared: Array, frame: Array, top: Array, total: Array) -> None:
+    """Add rows joint + shared, (P, S) and (P,), to the sums of exponentials of their frames (P,).
+
+    The sum of frame n is exp(top[n]) * total[n], (S,): top rises to the largest addend, so that nothing overflows.
+    """
+    for i in range(len(joint)):
+        row, high, sums = joint[i], top[frame[i]], total[frame[i]]
+        for s in range(len(row)):
+            value = row[s] + shared[i]
+            excess = value - high[s]
+            e = exp(-abs(excess))
+            sums[s] = sums[s] * e + 1 if excess > 0 else sums[s] + e
+            high[s] = larger(high[s], value)
 
 
 @compiled
@@ -236,17 +234,6 @@ def log_sum(joint: Array) -> Array:
     top, total = np.empty(len(joint), joint.dtype), np.empty(len(joint), joint.dtype)
     _log_sums(joint, top, total)
     result: Array = top + np.log(total.astype(np.float64))
-    return result
-
-
-def log_sum_columns(joint: Array, places: Array) -> Array:
-    """Return, for each column of joint (P, S), the sum over lists of rows `places` (n, C) of log(sum(exp(rows)))."""
-    top, total, result = (
-        np.empty(joint.shape[1], joint.dtype),
-        np.empty(joint.shape[1], joint.dtype),
-        np.zeros(joint.shape[1]),
-    )
-    _log_sums_of_columns(joint, places, top, total, result)
     return result
 
 

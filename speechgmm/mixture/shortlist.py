@@ -32,7 +32,7 @@ Array = NDArray[Any]
 
 __all__ = ["fit_selected"]
 
-UNDER = "4aa9544cfc45a096"
+UNDER = "3af099fb6e294fe0"
 """Names the text of `vectors`, `registers` and `kernels`, as there."""
 UNIT = 1024
 """Frames whose pairs are kept together: a multiple of the blocks of the exact E-step."""

@@ -21,8 +21,8 @@ from speechgmm.checks import integer, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import Statistics
 from speechgmm.mixture.maximize import check_against
-from speechgmm.parallel import one_thread
-from speechgmm.speakers.score import SpeakerModels, centered, check_test, log_likelihood_ratios
+from speechgmm.parallel import one_thread, threads
+from speechgmm.speakers.score import SpeakerModels, centered, check_test, log_likelihood_ratios, workers
 from speechgmm.speakers.system import System
 
 Array = NDArray[Any]
@@ -30,21 +30,29 @@ Scorer = Callable[[System, SpeakerModels, ArrayLike], Array]
 
 __all__ = ["Deviation", "deviation", "linear_ratios", "linear_ratios_of", "top_ratios"]
 
-_ROWS = 1 << 23
-"""How many (frame, component, speaker) densities top-C holds at once: 32 megabytes in float32."""
+_FRAMES = 512
+_SPEAKERS = 512
+"""Frames handled at once, and speakers that one thread takes at a time: their log-sums stay in the cache."""
 
 
-@one_thread
-def top_ratios(system: System, models: SpeakerModels, features: ArrayLike, *, components: int = 50) -> Array:
+def top_ratios(
+    system: System,
+    models: SpeakerModels,
+    features: ArrayLike,
+    *,
+    components: int = 100,
+    n_threads: int | None = None,
+) -> Array:
     """Return mean log-likelihood ratios in which each frame counts its best components alone.
 
     Parameters
     ----------
-    system, models, features
+    system, models, features, n_threads
         As for `log_likelihood_ratios`.
     components : int
-        C. With 50 of 512 components the best speaker was that of the exact ratio in every test of 3 s of telephone
-        speech against 680 speakers; with 20, in 99 % of them, and in half the time.
+        C. With 100 of 512 components the true speaker had the rank of the exact ratio in every test of 3 s of telephone
+        speech against 1000 speakers; with 50 in 94 % of them and with 20 in 75 %, where those that differ are among the
+        last: whether it was the first, they told as the exact ratio in 100 and 99 %.
 
     Returns
     -------
@@ -55,33 +63,63 @@ def top_ratios(system: System, models: SpeakerModels, features: ArrayLike, *, co
     c = min(integer(components, "components", minimum=1), system.ubm.n_components)
     columns, quadratic = models.columns(x.dtype)
     total = np.zeros(columns.shape[2])
-    step = max(1, _ROWS // (c * columns.shape[2]))
-    for start in range(0, len(x), step):
-        y = centered(x[start : start + step], system.ubm.origin)
-        square = (y[:, :-1] ** 2) @ quadratic
-        ubm = y @ np.ascontiguousarray(columns[:, :, 0].T) + square
-        best = np.argpartition(ubm, -c, axis=1)[:, -c:] if c < ubm.shape[1] else np.tile(np.arange(c), (len(y), 1))
-        total += _of_the_best(y, columns, square, best)
+    groups = [columns[:, :, a : a + _SPEAKERS] for a in range(0, len(total), _SPEAKERS)]
+    mapper = threads(workers(n_threads, len(groups)))
+    for start in range(0, len(x), _FRAMES):
+        chosen = _Chosen.of(centered(x[start : start + _FRAMES], system.ubm.origin), columns, quadratic, c)
+        total += np.concatenate(list(mapper(chosen.log_densities, groups)))
     result: Array = (total[1:] - total[0]) / len(x)
     return result
 
 
-def _of_the_best(y: Array, columns: Array, square: Array, best: Array) -> Array:
-    """Return the log densities of UBM and speakers (S + 1,), summed over frames, of the components `best` (n, C)."""
-    from speechgmm.mixture import kernels
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """The pairs of a frame and one of its best components, ordered by component.
 
-    frames = np.repeat(np.arange(len(y)), best.shape[1])
-    order = np.argsort(best, axis=None, kind="stable")
-    component = best.ravel()[order]
-    joint = np.empty((best.size, columns.shape[2]), y.dtype)
-    edges = np.flatnonzero(np.diff(component, prepend=-1, append=len(columns)))
-    rows = y[frames[order]]
-    for a, b in itertools.pairwise(edges):
-        np.matmul(rows[a:b], columns[component[a]], out=joint[a:b])
-    joint += square[frames[order], component][:, None]
-    places = np.empty(best.size, np.int64)
-    places[order] = np.arange(best.size)
-    return kernels.log_sum_columns(joint, places.reshape(best.shape))
+    Parameters
+    ----------
+    frames : int
+        How many there are.
+    frame : ndarray, shape (P,)
+        Of each pair.
+    rows : ndarray, shape (P, D + 1)
+        [y, 1] of that frame.
+    square : ndarray, shape (P,)
+        The part of the log density that all speakers share.
+    parts : list of (component, first pair, last pair + 1)
+    """
+
+    frames: int
+    frame: Array
+    rows: Array
+    square: Array
+    parts: list[tuple[int, int, int]]
+
+    @classmethod
+    @one_thread
+    def of(cls, y: Array, columns: Array, quadratic: Array, c: int) -> _Chosen:
+        """Choose the c components that are likeliest under the UBM, which is the first of the columns."""
+        square = (y[:, :-1] ** 2) @ quadratic
+        ubm = y @ np.ascontiguousarray(columns[:, :, 0].T) + square
+        best = np.argpartition(ubm, -c, axis=1)[:, -c:] if c < ubm.shape[1] else np.tile(np.arange(c), (len(y), 1))
+        order = np.argsort(best, axis=None, kind="stable")
+        component, frame = best.ravel()[order], np.repeat(np.arange(len(y)), c)[order]
+        edges = np.flatnonzero(np.diff(component, prepend=-1, append=len(columns)))
+        parts = [(int(component[a]), int(a), int(b)) for a, b in itertools.pairwise(edges)]
+        return cls(len(y), frame, y[frame], square[frame, component], parts)
+
+    def log_densities(self, columns: Array) -> Array:
+        """Return the log densities (S,) of the models in these columns (K, D + 1, S), summed over frames."""
+        from speechgmm.mixture import kernels
+
+        shape = self.frames, columns.shape[2]
+        top, total = np.full(shape, kernels.NEVER, columns.dtype), np.zeros(shape, columns.dtype)
+        joint = np.empty((max(b - a for _, a, b in self.parts), shape[1]), columns.dtype)
+        for component, a, b in self.parts:
+            np.matmul(self.rows[a:b], columns[component], out=joint[: b - a])
+            kernels.add_log_sums(joint[: b - a], self.square[a:b], self.frame[a:b], top, total)
+        result: Array = (top + np.log(total)).sum(axis=0, dtype=np.float64)
+        return result
 
 
 def linear_ratios(system: System, models: SpeakerModels, features: ArrayLike) -> Array:

@@ -130,7 +130,7 @@ def score_held_out(system: System, material: Sequence[Material], cohort: Speaker
 
     def score(i: int) -> Array:
         x = material[i].features
-        return np.concatenate([log_likelihood_ratios(system, m, x) for m in (models, cohort)])
+        return np.concatenate([log_likelihood_ratios(system, m, x, n_threads=1) for m in (models, cohort)])
 
     raw = np.stack(list(mapper(score, tests)), axis=1)
     speaker = np.array([enrolled[n][1][0] for n in models.names])

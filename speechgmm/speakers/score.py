@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM, Statistics, adapt
-from speechgmm.parallel import one_thread
+from speechgmm.parallel import available_cores, threads
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -27,7 +27,9 @@ Array = NDArray[Any]
 __all__ = ["SpeakerModels", "adapted_model", "enrolled_models", "log_likelihood_ratios", "speaker_models"]
 
 _CELLS = 1 << 17
-"""How many densities (frames by components) of a speaker are held at once: they stay in the cache."""
+"""How many densities (frames by components) of a speaker are held at most at once: they stay in the cache."""
+_GROUP = 64
+"""Speakers that one thread takes at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +138,9 @@ def check_test(system: System, models: SpeakerModels, features: ArrayLike) -> Ar
     return system.check_features(features)
 
 
-@one_thread
-def log_likelihood_ratios(system: System, models: SpeakerModels, features: ArrayLike) -> Array:
+def log_likelihood_ratios(
+    system: System, models: SpeakerModels, features: ArrayLike, *, n_threads: int | None = None
+) -> Array:
     """Return the mean log-likelihood ratio of a test against each speaker.
 
     Parameters
@@ -146,6 +149,8 @@ def log_likelihood_ratios(system: System, models: SpeakerModels, features: Array
     models : SpeakerModels
     features : array_like, shape (N, D)
         Float32 features are scored in float32, others in float64.
+    n_threads : int, optional
+        Default: the cores of this process, where there are speakers enough. It changes the time and nothing else.
 
     Returns
     -------
@@ -157,23 +162,36 @@ def log_likelihood_ratios(system: System, models: SpeakerModels, features: Array
     IncompatibleModel
         If features or models are not of this system.
     """
+    x = check_test(system, models, features)
+    linear, quadratic = models.terms(x.dtype)
+    groups = [linear[a : a + _GROUP] for a in range(0, len(linear), _GROUP)]
+    add = functools.partial(_log_densities, x, system.ubm.origin, quadratic)
+    total = np.concatenate(list(threads(workers(n_threads, len(groups)))(add, groups)))
+    result: Array = (total[1:] - total[0]) / len(x)
+    return result
+
+
+def _log_densities(x: Array, origin: Array, quadratic: Array, linear: Array) -> Array:
+    """Return the log densities of frames (N, D), summed over these, of the models (S,) in a part of `terms`."""
     from speechgmm.mixture import kernels
 
-    x = check_test(system, models, features)
-
-    linear, quadratic = models.terms(x.dtype)
     total = np.zeros(len(linear))
-    step = max(1, _CELLS // system.ubm.n_components)
+    most = max(1, _CELLS // quadratic.shape[1])
+    step = -(-len(x) // -(-len(x) // most))
     for start in range(0, len(x), step):
-        y = centered(x[start : start + step], system.ubm.origin)
+        y = centered(x[start : start + step], origin)
         square = (y[:, :-1] ** 2) @ quadratic
         joint = np.empty_like(square)
         for i, one in enumerate(linear):
             np.matmul(y, one, out=joint)
             joint += square
             total[i] += kernels.log_sum(joint).sum()
-    result: Array = (total[1:] - total[0]) / len(x)
-    return result
+    return total
+
+
+def workers(n_threads: int | None, jobs: int) -> int:
+    """Return how many threads to start for so many jobs."""
+    return min(available_cores() if n_threads is None else n_threads, jobs)
 
 
 def centered(x: Array, origin: Array) -> Array:

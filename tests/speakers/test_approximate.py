@@ -18,6 +18,7 @@ from speechgmm.speakers import (
     linear_ratios,
     linear_ratios_of,
     log_likelihood_ratios,
+    score,
     speaker_models,
     top_ratios,
 )
@@ -62,12 +63,34 @@ def test_all_components_are_the_exact_ratio(c: int, dtype: type, tolerance: floa
     close(top_ratios(system, models, x, components=c), exact, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("rows", [1, 100, 1 << 30])
-def test_blocks_of_frames_do_not_matter(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["_FRAMES", "_SPEAKERS"])
+@pytest.mark.parametrize("size", [1, 2, 17, 1 << 30])
+def test_blocks_do_not_matter(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     system, models, x = problem()
     whole = top_ratios(system, models, x, components=4)
-    monkeypatch.setattr(approximate, "_ROWS", rows)
+    monkeypatch.setattr(approximate, name, size)
     close(top_ratios(system, models, x, components=4), whole)
+
+
+@pytest.mark.parametrize("far", [1e3, 1e6])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_frames_far_from_the_ubm_do_not_overflow(far: float, dtype: type) -> None:
+    system, models, x = problem()
+    x = np.concatenate([x, np.full((2, 5), far), np.full((2, 5), -far)]).astype(dtype)
+    found, exact = top_ratios(system, models, x, components=16), log_likelihood_ratios(system, models, x)
+    close(found, exact, rtol=1e-4, atol=1e-5 * far)
+
+
+@pytest.mark.parametrize("scorer", [top_ratios, log_likelihood_ratios])
+def test_the_number_of_threads_changes_no_bit(scorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    system, models, x = problem(dtype=np.float32)
+    monkeypatch.setattr(approximate, "_SPEAKERS", 2)
+    monkeypatch.setattr(score, "_GROUP", 2)
+    one, two, three, default = (scorer(system, models, x, n_threads=n) for n in (1, 2, 3, None))
+    assert one.tobytes() == two.tobytes() == three.tobytes() == default.tobytes()
+    for n in (0, 1.5):
+        with pytest.raises(InvalidInput, match="the number of workers must be"):
+            scorer(system, models, x, n_threads=n)
 
 
 def test_linear_is_its_definition() -> None:
