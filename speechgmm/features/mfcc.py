@@ -229,7 +229,7 @@ class MFCC:
         emphasized = np.pad(y, (rest // 2, rest - rest // 2))
         emphasized[rest // 2 + 1 :][: len(y) - 1] -= np.float32(self.preemphasis) * y[:-1]
         spectrum = librosa.stft(
-            emphasized, n_fft=size, hop_length=hop, win_length=window, window="hamming", center=False
+            emphasized, n_fft=size, hop_length=hop, win_length=window, window=_hamming(window), center=False
         )
         power = spectrum.real**2 + spectrum.imag**2
         mel = np.maximum(_mel_bands(self.sample_rate, size, self.n_mels, self.fmin, self.fmax) @ power, _FLOOR)
@@ -254,6 +254,15 @@ def _levels(y: Array, window: int, hop: int) -> Array:
     starts = np.arange(0, len(y) - window + 1, hop) // piece
     level: Array = 10 * np.log10(np.maximum((energy[starts + window // piece] - energy[starts]) / window, _FLOOR))
     return level
+
+
+@functools.lru_cache(maxsize=16)
+def _hamming(window: int) -> Array:
+    """Return the periodic Hamming window in float32: in float64 the transform would be too, and take twice as long."""
+    from librosa.filters import get_window
+
+    result: Array = get_window("hamming", window, fftbins=True).astype(np.float32)
+    return result
 
 
 @functools.lru_cache(maxsize=16)
