@@ -258,10 +258,10 @@ def _levels(y: Array, window: int, hop: int) -> Array:
 
 @functools.lru_cache(maxsize=16)
 def _hamming(window: int) -> Array:
-    """Return the periodic Hamming window in float32: in float64 the transform would be too, and take twice as long."""
+    """Return the periodic Hamming window."""
     from librosa.filters import get_window
 
-    result: Array = get_window("hamming", window, fftbins=True).astype(np.float32)
+    result: Array = get_window("hamming", window, fftbins=True)
     return result
 
 
