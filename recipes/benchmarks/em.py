@@ -80,6 +80,44 @@ def hmmlearn(x: np.ndarray, start: GMM) -> Callable[[], Any]:
     return iteration
 
 
+def pomegranate(x: np.ndarray, start: GMM) -> Callable[[], Any]:
+    """Return one iteration of pomegranate's mixture; each goes on from the one before."""
+    import torch
+    from pomegranate.distributions import Normal
+    from pomegranate.gmm import GeneralMixtureModel
+
+    def tensor(a: np.ndarray) -> Any:
+        return torch.from_numpy(a.astype(np.float32))
+
+    variances = start.covariance.deviations() ** 2
+    parts = [Normal(tensor(m), tensor(v), covariance_type="diag") for m, v in zip(start.means, variances, strict=True)]
+    model, data = GeneralMixtureModel(parts, priors=tensor(start.weights / start.weights.sum())), tensor(x)
+
+    def iteration() -> None:
+        model.summarize(data)
+        model.from_summaries()
+
+    return iteration
+
+
+def bob(x: np.ndarray, start: GMM) -> Callable[[], Any]:
+    """Return one iteration of bob.learn.em's mixture."""
+    from bob.learn.em import GMMMachine
+
+    def iteration() -> None:
+        every = {"update_means": True, "update_variances": True, "update_weights": True}
+        machine = GMMMachine(start.n_components, max_fitting_steps=1, weights=start.weights.copy(), **every)
+        machine.means, machine.variances = start.means.copy(), start.covariance.deviations() ** 2
+        machine.fit(x)
+
+    return iteration
+
+
+PEERS = {"hmmlearn": hmmlearn, "pomegranate": pomegranate, "bob.learn.em": bob}
+"""Optional, and so slow that they take one frame in `EVERY`."""
+EVERY = 10
+
+
 def one_iteration(x: np.ndarray, k: int, rounds: int) -> dict[str, Any]:
     """Return seconds of one iteration with K components."""
     start = fit_gmm(x[:40_000], k, stop=Stop(0.0, 6), floor=FLOOR).model
@@ -92,9 +130,13 @@ def one_iteration(x: np.ndarray, k: int, rounds: int) -> dict[str, Any]:
         "scikit-learn, float32": sklearn(x, start),
         "scikit-learn, float64": sklearn(double, start),
     }
-    if installed("hmmlearn") and k == 16:  # it takes half a minute for all of them
-        jobs["hmmlearn, float64, a tenth of the frames"] = hmmlearn(double[::10], start)
-    return {"of": f"{k} components, {len(x)} frames", "seconds": measure(jobs, rounds)}
+    slow = {name: peer for name, peer in PEERS.items() if k <= 64 and installed(name)}
+    jobs |= {name: peer(double[::EVERY], start) for name, peer in slow.items()}
+    seconds = measure(jobs, rounds)
+    return {
+        "of": f"{k} components, {len(x)} frames",
+        "seconds": {name: s * (EVERY if name in slow else 1) for name, s in seconds.items()},
+    }
 
 
 def selection(x: np.ndarray, k: int, iterations: int) -> dict[str, Any]:
