@@ -62,6 +62,32 @@ def test_the_threads_of_the_libraries_do_not_matter(method):
     laws.same_bits(starts[2], starts[0])
 
 
+@pytest.mark.parametrize("method", ["grow", "split"])
+def test_growing_gives_the_same_bits_on_any_number_of_threads(method):
+    x = data(n=30_000).astype(np.float32)
+    starts = [initialize(x, 70, method=method, n_threads=n) for n in (1, 2, 3, None)]
+    for start in starts[1:]:
+        laws.same_bits(start, starts[0])
+
+
+@pytest.mark.parametrize("k", [1, 5, 32])
+def test_few_components_grow_from_as_many_clusters(k):
+    laws.same_bits(initialize(data(), k), initialize(data(), k, method="kmeans"))
+
+
+def test_growing_splits_clusters_on_a_part_of_the_sample():
+    x, floor = data(n=10_000), Floor(absolute=1e-3, relative=0.0)
+    few = initialize(x, 32, method="kmeans", floor=floor)
+    grown = fit_gmm(x, 40, init=split(few, 8), floor=floor, stop=Stop(0.0, 8)).model
+    laws.same_gmm(initialize(np.repeat(x, 2, axis=0), 40, floor=floor), laws.plain(grown))
+
+
+def test_growing_ends_as_high_as_kmeans():
+    x = laws.random_gmm(60, 4).sample(20_000).frames
+    ends = {m: fit_gmm(x, 64, init=m).objective[-1] for m in ("grow", "kmeans", "random")}
+    assert ends["grow"] >= ends["kmeans"] - 0.02
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_the_partition_into_blocks_does_not_matter(method):
     x = data()
