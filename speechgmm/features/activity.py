@@ -95,8 +95,7 @@ class _Sums:
     def __add__(self, other: _Sums) -> _Sums:
         """Return the sums over both sets of levels."""
         first, second = (
-            (a[0] + b[0], a[1] + b[1], a[2] + b[2])
-            for a, b in ((self.first, other.first), (self.second, other.second))
+            (a[0] + b[0], a[1] + b[1], a[2] + b[2]) for a, b in ((self.first, other.first), (self.second, other.second))
         )
         return _Sums(first, second, self.log_likelihood + other.log_likelihood)
 

@@ -128,7 +128,7 @@ def fit_bayes(
     covariance: str = "full",
     prior: Prior | None = None,
     process: bool = True,
-    init: str | GMM = "grow",
+    init: str | GMM | None = None,
     seed: int | np.random.Generator = 0,
     stop: Stop = Stop(),  # noqa: B008  (a frozen value)
     n_threads: int | None = None,
@@ -161,7 +161,7 @@ def fit_bayes(
     if isinstance(init, GMM):
         start = init
     else:
-        start = initialize(data, n_components, method=init, covariance=covariance, seed=seed)
+        start = initialize(data, n_components, method=init, covariance=covariance, seed=seed, n_threads=n_threads)
     if start.n_components != n_components:
         refuse("n_components", f"be {start.n_components}, as init has", n_components)
     mapper = threads(n_threads)

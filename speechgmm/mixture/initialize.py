@@ -1,6 +1,6 @@
-"""Starts for EM: k-means, random frames, or growth by splitting to any number of components.
+"""Starts for EM: k-means, random frames, or binary splitting to any number of components.
 
-All of them work on the data scaled by its standard deviations, so that units do not matter, and give the same start
+All three work on the data scaled by its standard deviations, so that units do not matter, and give the same start
 for the same data and seed whatever the number of threads. Symbols: N frames, K components, D dimensions.
 """
 
@@ -30,13 +30,9 @@ Array = NDArray[Any]
 
 __all__ = ["COVARIANCES", "initialize"]
 
-METHODS = ("grow", "kmeans", "random", "split")
-FEW = 32
-"""From so many components on, growing is faster than k-means and no worse."""
-ENOUGH = 100
-"""Frames a component: more did not change error rates."""
-STEPS = 8
-"""EM steps between two splits. On speech 4 to 12 ended alike; with 8 fewer are left to do at the end."""
+METHODS = ("kmeans", "random", "split")
+MANY = 256
+"""Beyond so many components splitting is the default: k-means takes a second for 256, and then as their square."""
 COVARIANCES: dict[str, type[Covariance]] = {"diag": Diagonal, "spherical": Spherical, "tied": Tied, "full": Full}
 """The names of the kinds of covariances: the one place where text chooses between them."""
 
@@ -45,7 +41,7 @@ def initialize(
     blocks: ArrayLike | Iterable[ArrayLike],
     n_components: int,
     *,
-    method: str = "grow",
+    method: str | None = None,
     covariance: str = "diag",
     seed: int | np.random.Generator = 0,
     sample_size: int | None = None,
@@ -59,12 +55,12 @@ def initialize(
     blocks : array_like (N, D), or re-iterable blocks of these
     n_components : int
         K; at most the number of frames.
-    method : str
-        "grow": k-means of at most 32 components, of which the heaviest are split in two, with eight EM steps between,
-        until there are exactly K. Of 512 components on speech it took a third of the time of "kmeans", and EM ended as
-        high or higher. "kmeans": scikit-learn's k-means++ and Lloyd's algorithm, single-threaded. "random": the means
-        are frames drawn without replacement, the covariance that of all frames. "split": as "grow" from a single
-        component, so that chance has no part in it.
+    method : str, optional
+        "kmeans": scikit-learn's k-means++ and Lloyd's algorithm, single-threaded. "random": the means are frames drawn
+        without replacement, the covariance that of all frames. "split": from one component, the heaviest are split
+        in two with four EM steps between, until there are exactly K. For 512 components on features of speech it takes
+        a fifth of the time of k-means, and EM ends higher by 0.03 nats a frame; of clusters far apart it misses many.
+        Default: "kmeans" up to 256 components, "split" beyond.
     covariance : str
         "diag", "spherical", "tied" or "full".
     seed : int or numpy.random.Generator
@@ -72,7 +68,7 @@ def initialize(
         How many frames to work on; default 100 a component, at least 20 000: more did not change error rates.
     floor : Floor
     n_threads : int, optional
-        For growing; default: the cores of this process. It changes the time and nothing else.
+        For splitting; default: the cores of this process. It changes the time and nothing else.
 
     Raises
     ------
@@ -80,23 +76,21 @@ def initialize(
         If there are fewer frames than components, or an argument is out of range.
     """
     k = integer(n_components, "n_components", minimum=1)
-    choice(method, "method", METHODS)
+    method = choice(method or ("kmeans" if k <= MANY else "split"), "method", METHODS)
     kind = COVARIANCES[choice(covariance, "covariance", COVARIANCES)]
     if np.ndim(floor.absolute) > 1:
         refuse("the absolute floor", "be one number or one a dimension here", f"shape {np.shape(floor.absolute)}")
     rng = np.random.default_rng(seed)
-    size = max(ENOUGH * k, 20_000) if sample_size is None else integer(sample_size, "sample_size", minimum=1)
+    size = max(100 * k, 20_000) if sample_size is None else integer(sample_size, "sample_size", minimum=1)
     x = sample_frames(as_blocks(blocks), size, rng)
     if len(x) < k:
         refuse("n_components", f"be at most the {len(x)} frames it is trained on", k, "Use fewer, or more data.")
     whole = _whole(x, kind, floor)
-    if method == "random":
-        return _random(x, k, rng, whole)
     if method == "kmeans":
         return _kmeans(x, k, rng, whole, floor)
-    few = x if k <= FEW else _part(x, FEW)
-    model = whole if method == "split" else _kmeans(few, min(k, FEW), rng, whole, floor)
-    return _grown(x, k, model, floor, threads(n_threads))
+    if method == "random":
+        return _random(x, k, rng, whole)
+    return _split(x, k, whole, floor, threads(n_threads))
 
 
 def _whole(x: Array, kind: type[Covariance], floor: Floor) -> GMM:
@@ -130,15 +124,10 @@ def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor
     return maximize(statistics, start, floor=floor).model
 
 
-def _grown(x: Array, k: int, model: GMM, floor: Floor, mapper: Mapper) -> GMM:
+def _split(x: Array, k: int, whole: GMM, floor: Floor, mapper: Mapper) -> GMM:
     m_step = functools.partial(maximize, floor=floor)
+    blocks, model = as_blocks(x), whole
     while model.n_components < k:
         model = split(model, min(model.n_components, k - model.n_components))
-        blocks = as_blocks(_part(x, model.n_components))
-        model = fit(model, blocks, m_step, stop=Stop(0.0, STEPS), mapper=mapper).model
+        model = fit(model, blocks, m_step, stop=Stop(0.0, 4), mapper=mapper).model
     return model
-
-
-def _part(x: Array, k: int) -> Array:
-    """Return evenly spaced frames of the sample, enough for so many components."""
-    return np.ascontiguousarray(x[:: max(1, len(x) // max(ENOUGH * k, 10_000))])

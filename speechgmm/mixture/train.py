@@ -56,7 +56,7 @@ def fit_gmm(
     blocks: ArrayLike | Iterable[ArrayLike],
     n_components: int,
     *,
-    init: str | GMM = "grow",
+    init: str | GMM | None = None,
     covariance: str = "diag",
     seed: int | np.random.Generator = 0,
     stop: Stop = Stop(),  # noqa: B008  (a frozen value)
@@ -73,8 +73,8 @@ def fit_gmm(
     blocks : array_like (N, D), or re-iterable blocks of these
     n_components : int
         K.
-    init : str or GMM
-        A method of `initialize`, or the start itself.
+    init : str or GMM, optional
+        A method of `initialize`, which says what the default is, or the start itself.
     covariance : str
         "diag", "spherical", "tied" or "full"; a start that is given has its own.
     seed : int or numpy.random.Generator
@@ -108,9 +108,8 @@ def fit_gmm(
     else:
         rng = np.random.default_rng(seed)
         sample = _imputed(data, n_components, covariance, rng, floor) if missing else data
-        start = initialize(
-            sample, n_components, method=init, covariance=covariance, seed=rng, floor=floor, n_threads=n_threads
-        )
+        begin = functools.partial(initialize, method=init, covariance=covariance, floor=floor, n_threads=n_threads)
+        start = begin(sample, n_components, seed=rng)
     mapper = threads(n_threads)
     if missing:
         if selection is not None:

@@ -78,20 +78,17 @@ class _Chosen:
 
     Parameters
     ----------
-    frames : int
-        How many there are.
+    y : ndarray, shape (N, D + 1)
+        [y, 1] of each frame.
     frame : ndarray, shape (P,)
         Of each pair.
-    rows : ndarray, shape (P, D + 1)
-        [y, 1] of that frame.
     square : ndarray, shape (P,)
         The part of the log density that all speakers share.
     parts : list of (component, first pair, last pair + 1)
     """
 
-    frames: int
+    y: Array
     frame: Array
-    rows: Array
     square: Array
     parts: list[tuple[int, int, int]]
 
@@ -106,17 +103,17 @@ class _Chosen:
         component, frame = best.ravel()[order], np.repeat(np.arange(len(y)), c)[order]
         edges = np.flatnonzero(np.diff(component, prepend=-1, append=len(columns)))
         parts = [(int(component[a]), int(a), int(b)) for a, b in itertools.pairwise(edges)]
-        return cls(len(y), frame, y[frame], square[frame, component], parts)
+        return cls(y, frame, square[frame, component], parts)
 
     def log_densities(self, columns: Array) -> Array:
         """Return the log densities (S,) of the models in these columns (K, D + 1, S), summed over frames."""
         from speechgmm.mixture import kernels
 
-        shape = self.frames, columns.shape[2]
-        top, total = np.full(shape, kernels.NEVER, columns.dtype), np.zeros(shape, columns.dtype)
+        shape = len(self.y), columns.shape[2]
+        top, total = np.full(shape, np.finfo(columns.dtype).min), np.zeros(shape, columns.dtype)
         joint = np.empty((max(b - a for _, a, b in self.parts), shape[1]), columns.dtype)
         for component, a, b in self.parts:
-            np.matmul(self.rows[a:b], columns[component], out=joint[: b - a])
+            np.matmul(self.y[self.frame[a:b]], columns[component], out=joint[: b - a])
             kernels.add_log_sums(joint[: b - a], self.square[a:b], self.frame[a:b], top, total)
         result: Array = (top + np.log(total)).sum(axis=0, dtype=np.float64)
         return result

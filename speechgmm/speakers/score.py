@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import refuse
+from speechgmm.checks import integer, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM, Statistics, adapt
 from speechgmm.parallel import available_cores, threads
@@ -191,7 +191,8 @@ def _log_densities(x: Array, origin: Array, quadratic: Array, linear: Array) -> 
 
 def workers(n_threads: int | None, jobs: int) -> int:
     """Return how many threads to start for so many jobs."""
-    return min(available_cores() if n_threads is None else n_threads, jobs)
+    allowed = available_cores() if n_threads is None else integer(n_threads, "n_threads", minimum=1)
+    return min(allowed, jobs)
 
 
 def centered(x: Array, origin: Array) -> Array:

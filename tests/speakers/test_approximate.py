@@ -88,8 +88,9 @@ def test_the_number_of_threads_changes_no_bit(scorer: Any, monkeypatch: pytest.M
     monkeypatch.setattr(score, "_GROUP", 2)
     one, two, three, default = (scorer(system, models, x, n_threads=n) for n in (1, 2, 3, None))
     assert one.tobytes() == two.tobytes() == three.tobytes() == default.tobytes()
+    monkeypatch.undo()  # one group again
     for n in (0, 1.5):
-        with pytest.raises(InvalidInput, match="the number of workers must be"):
+        with pytest.raises(InvalidInput, match="n_threads must be"):
             scorer(system, models, x, n_threads=n)
 
 

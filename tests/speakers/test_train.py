@@ -118,7 +118,7 @@ def test_progress_is_reported_in_stages(mixed: list[Recording]) -> None:
     seen: list[tuple[str, int, int]] = []
     train_system(mixed, components=2, on_progress=lambda *args: seen.append(args))
     assert seen[:4] == [("features", i, 4) for i in (1, 2, 3, 4)]
-    assert seen[4:6] == [("k-means", 0, 1), ("k-means", 1, 1)]
+    assert seen[4:6] == [("start", 0, 1), ("start", 1, 1)]
     em = seen[6:]
     assert [stage for stage, _, _ in em] == ["EM"] * len(em)
     done = [d for _, d, _ in em]
