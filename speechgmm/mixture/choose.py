@@ -144,7 +144,7 @@ def choose(
         Into how many parts the frames are cut, at random, for cross-validation; 0 for none, which takes a folds-th of
         the time. "cross_validated" asks for at least 2.
     starts : int
-        Each mixture is the best of so many k-means starts: one start ends too often on a poorer maximum.
+        Each mixture is the best of so many starts: one ends too often on a poorer maximum.
     seed : int
     stop, floor
         As in `fit_gmm`; EM ends later by default, for differences of a criterion are N times those of a frame.
