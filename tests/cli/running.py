@@ -86,7 +86,9 @@ def run_on_terminal(*args, interrupt_at=None):
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
     command = [sys.executable, "-m", "speechgmm", *map(str, args)]
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # by a shell that runs the tests beside others
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, env=environment)
+    signal.signal(signal.SIGINT, ignored)
     os.close(theirs)
     seen, deadline = b"", time.monotonic() + 120
     while time.monotonic() < deadline:
