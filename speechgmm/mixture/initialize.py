@@ -59,7 +59,7 @@ def initialize(
         "kmeans": scikit-learn's k-means++ and Lloyd's algorithm, single-threaded. "random": the means are frames drawn
         without replacement, the covariance that of all frames. "split": from one component, the heaviest are split
         in two with four EM steps between, until there are exactly K. For 512 components on features of speech it takes
-        a fifth of the time of k-means, and EM ends higher by 0.03 nats a frame; of clusters far apart it misses many.
+        a fifth of the time of k-means, and EM ends as high or higher; of clusters far apart it misses many.
         Default: "kmeans" up to 256 components, "split" beyond.
     covariance : str
         "diag", "spherical", "tied" or "full".
