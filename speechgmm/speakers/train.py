@@ -124,7 +124,7 @@ def _train_ubm(
     """Train one UBM from its own start."""
     start_stage = "start" if stage == "EM" else stage
     report(start_stage, 0, 1 if stage == "EM" else stop.max_iterations)
-    start = initialize(blocks, components, seed=seed, floor=FLOOR)
+    start = initialize(blocks, components, seed=seed, floor=FLOOR, n_threads=n_threads)
     if stage == "EM":
         report(start_stage, 1, 1)
     return fit_gmm(
