@@ -11,7 +11,7 @@ import corpora
 from rich.console import Console
 from rich.table import Table
 
-from speechgmm.estimators import Classification
+from speechgmm.classification import Classification
 
 __all__ = ["arguments", "manifest", "show"]
 

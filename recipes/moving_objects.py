@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from speechgmm.mixture import Tracked
+from speechgmm.tracking import Tracked
 
 __all__ = ["HEIGHT", "WIDTH", "Video", "identities_kept", "video"]
 

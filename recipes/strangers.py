@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from speechgmm.evaluation import Interval, Scores, bootstrap
-from speechgmm.speakers import ScoreCalibration
+from speechgmm.speakers import SystemCalibration
 
 __all__ = ["false_accepts", "show_strangers"]
 
@@ -17,7 +17,7 @@ HALVES = 50
 
 
 def false_accepts(
-    calibration: ScoreCalibration, scores: Scores, rates: Sequence[float], *, seed: int = 0
+    calibration: SystemCalibration, scores: Scores, rates: Sequence[float], *, seed: int = 0
 ) -> dict[float, Interval]:
     """Return the share of strangers' tests accepted for each rate that is asked, with its interval over speakers.
 

@@ -17,7 +17,8 @@ import numpy as np
 from moving_objects import identities_kept, video
 from numpy.typing import NDArray
 
-from speechgmm.mixture import Full, Tracked, track
+from speechgmm.mixture import Full
+from speechgmm.tracking import Tracked, track
 
 NEW = np.diag([5.0, 5.0, 2.0]) ** 2
 """What a new object looks like: 5 pixels of deviation right and up, 2 hundredths of brightness."""

@@ -27,15 +27,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from speechgmm.classification import AudioClassifier, load_classifier, train_classifier
     from speechgmm.errors import SpeechGMMError
-    from speechgmm.estimators import (
-        AudioClassifier,
-        GaussianMixture,
-        GMMClassifier,
-        MFCCTransformer,
-        load_classifier,
-        train_classifier,
-    )
+    from speechgmm.estimators import GaussianMixture, GMMClassifier, MFCCTransformer
     from speechgmm.evaluation import Evaluation, evaluate
     from speechgmm.features import MFCC, read_corpus
     from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
@@ -56,11 +50,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "SpeechGMMError": "errors",
-    "AudioClassifier": "estimators",
+    "AudioClassifier": "classification",
     "GMMClassifier": "estimators",
     "MFCCTransformer": "estimators",
-    "load_classifier": "estimators",
-    "train_classifier": "estimators",
+    "load_classifier": "classification",
+    "train_classifier": "classification",
     "GaussianMixture": "estimators",
     "Evaluation": "evaluation",
     "evaluate": "evaluation",

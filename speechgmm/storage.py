@@ -2,7 +2,9 @@
 
 The file holds every array as a tensor and the rest as sorted JSON under one metadata key, with a digest over both,
 so that the same value gives the same bytes and a damaged file is refused. Nothing is ever unpickled or imported
-by a name from a file: `load` builds only the types that the caller passes.
+by a name from a file: `load` builds only the types that the caller passes. A type whose name or fields have changed
+says so in the class variables ``FORMER_NAMES`` (a tuple) and ``FORMER_FIELDS`` (old name -> new name), so that older
+files are still read.
 
 What can be stored: frozen dataclasses of arrays (bool, integer and float types), None, bool, int, float (NaN and
 infinities too), str, and tuples, lists and str-keyed mappings of these. Lists come back as tuples.
@@ -104,10 +106,10 @@ def loads(data: bytes, *types: type, source: str = "the data") -> Any:
         refuse(source, "be a whole model file", f"a damaged one ({error})", "Copy or train it again.")
     if header["digest"] != _digest(header["value"], tensors):
         refuse(source, "be unchanged since it was saved", "another digest", "Copy or train it again.")
-    known = {t.__name__: t for t in types}
-    expected, found = types[0].__name__, header["value"].get("$type")
-    if found != expected:
-        refuse(source, f"hold a {expected}", f"a {found}", error=IncompatibleModel)
+    known = {name: t for t in types for name in (t.__name__, *getattr(t, "FORMER_NAMES", ()))}
+    found = header["value"].get("$type")
+    if known.get(found) is not types[0]:
+        refuse(source, f"hold a {types[0].__name__}", f"a {found}", error=IncompatibleModel)
     return _decode(header["value"], known, tensors, source)
 
 
@@ -171,7 +173,8 @@ def _decode(body: Any, types: Mapping[str, type], tensors: _Tensors, source: str
     cls = types.get(body["$type"])
     if cls is None:
         refuse(source, f"hold only {', '.join(types)}", f"a {body['$type']}", error=IncompatibleModel)
-    fields = {k: _decode(v, types, tensors, source) for k, v in body["fields"].items()}
+    former = getattr(cls, "FORMER_FIELDS", {})
+    fields = {former.get(k, k): _decode(v, types, tensors, source) for k, v in body["fields"].items()}
     allowed = {f.name for f in dataclasses.fields(cls) if f.init}
     if unknown := sorted(set(fields) - allowed):
         refuse(

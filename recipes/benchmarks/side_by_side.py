@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from speechgmm.features import MFCC, extract_all, read_corpus
-from speechgmm.features.blocks import common_rate
+from speechgmm.features.extraction import common_rate
 
 PAUSE = 0.2
 """Seconds before each job: threads of the one before may still be spinning."""

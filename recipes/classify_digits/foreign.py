@@ -24,8 +24,8 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 import speechgmm  # noqa: E402
-from speechgmm.estimators import labels_of  # noqa: E402
-from speechgmm.estimators.audio_training import extract_labeled, train_on_features  # noqa: E402
+from speechgmm.classification import labels_of  # noqa: E402
+from speechgmm.classification.train import extract_labeled, train_on_features  # noqa: E402
 
 DIGITS = tuple("0123456789")
 STATED = (0.02, 0.05, 0.1, 0.2, 0.3)

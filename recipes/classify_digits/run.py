@@ -17,13 +17,7 @@ sys.path.insert(0, str(RECIPE.parent))
 import classifying  # noqa: E402
 
 import speechgmm  # noqa: E402
-from speechgmm.estimators import (  # noqa: E402
-    Classification,
-    MixtureSettings,
-    cross_validate,
-    evaluate_classifier,
-    labels_of,
-)
+from speechgmm.classification import Classification, MixtureSettings, cross_validate, evaluate_classifier, labels_of  # noqa: E402
 
 FRONTEND = speechgmm.MFCC(sample_rate=8000, n_mfcc=13, speech="none", silence=-200.0, min_speech=0.0)
 """The recordings are cut at the edges of the words: every frame counts."""

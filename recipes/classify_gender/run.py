@@ -20,13 +20,7 @@ sys.path.insert(0, str(RECIPE.parent))
 import classifying  # noqa: E402
 
 import speechgmm  # noqa: E402
-from speechgmm.estimators import (  # noqa: E402
-    Classification,
-    MixtureSettings,
-    cross_validate,
-    evaluate_classifier,
-    labels_of,
-)
+from speechgmm.classification import Classification, MixtureSettings, cross_validate, evaluate_classifier, labels_of  # noqa: E402
 
 SETTINGS = MixtureSettings(n_components=16)
 

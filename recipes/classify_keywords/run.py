@@ -17,7 +17,7 @@ sys.path.insert(0, str(RECIPE.parent))
 import classifying  # noqa: E402
 
 import speechgmm  # noqa: E402
-from speechgmm.estimators import Classification, evaluate_classifier, labels_of  # noqa: E402
+from speechgmm.classification import Classification, evaluate_classifier, labels_of  # noqa: E402
 
 WORDS = ["Onword", "Operator", "ThinkEngine", "Voyager", "Wildfire"]
 

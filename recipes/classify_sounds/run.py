@@ -17,7 +17,7 @@ sys.path[:0] = [str(RECIPE.parent), str(RECIPE)]
 import classifying  # noqa: E402
 
 from data import corpus_of  # noqa: E402
-from speechgmm.estimators import Classification, MixtureSettings, cross_validate, labels_of  # noqa: E402
+from speechgmm.classification import Classification, MixtureSettings, cross_validate, labels_of  # noqa: E402
 
 SETTINGS = MixtureSettings(n_components=16)
 BASELINES = {

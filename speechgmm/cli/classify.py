@@ -26,7 +26,7 @@ from speechgmm.cli.terminal import Commands, complain, counting, emit, exit_if_s
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from speechgmm.estimators import Classification, Classified, MixtureSettings
+    from speechgmm.classification import Classification, Classified, MixtureSettings
     from speechgmm.features import Corpus
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Words, sounds, languages: the likeliest class wins.")
@@ -66,7 +66,7 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier of recordings, with calibrated posteriors."""
-    from speechgmm.estimators import train_classifier
+    from speechgmm.classification import train_classifier
 
     check_output(output)
     recordings, labels, groups = _labeled(corpus, label, where)
@@ -101,7 +101,7 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Say what each recording is."""
-    from speechgmm.estimators import load_classifier
+    from speechgmm.classification import load_classifier
     from speechgmm.features import Corpus
     from speechgmm.parallel import threads as on_threads
 
@@ -133,7 +133,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Show how often labels are found, by a model or by cross-validation over the folds of a column."""
-    from speechgmm.estimators import cross_validate, evaluate_classifier, load_classifier
+    from speechgmm.classification import cross_validate, evaluate_classifier, load_classifier
 
     if (model is None) == (folds is None) or (folds and far is not None):
         usage("give --model, with --far as you like, or --folds")
@@ -173,7 +173,7 @@ def classifier_facts(summary: dict[str, Any]) -> dict[str, object]:
 
 def _labeled(source: str, label: str, where: list[str] | None) -> tuple[Corpus, tuple[str, ...], tuple[str, ...]]:
     """Return recordings, their labels, and who speaks in each where that is known and is not what is asked for."""
-    from speechgmm.estimators import labels_of
+    from speechgmm.classification import labels_of
 
     corpus = load_corpus(source, where, label="path")  # rows that --where leaves out need no label
     labels = labels_of(corpus, label)
@@ -191,7 +191,7 @@ def _column(corpus: Corpus, name: str) -> tuple[str, ...]:
 def _settings(components: int, relevance: float | None) -> MixtureSettings:
     from dataclasses import replace
 
-    from speechgmm.estimators.audio_training import SETTINGS
+    from speechgmm.classification.train import SETTINGS
 
     return replace(SETTINGS, n_components=components, relevance=relevance)
 

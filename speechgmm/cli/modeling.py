@@ -84,8 +84,8 @@ def train(
 
 def info(location: Location, as_json: JsonOption = False) -> None:
     """Show what a model or a store of speakers is, and how it was made."""
+    from speechgmm.classification import load_classifier
     from speechgmm.cli.classify import classifier_facts
-    from speechgmm.estimators import load_classifier
     from speechgmm.speakers import SpeakerStore, load_system
     from speechgmm.storage import read_header
 
@@ -131,7 +131,7 @@ def features(
 
 def _frontend(corpus: Corpus, model: str | None, preset: Preset | None) -> MFCC:
     """Return the front end of the model or classifier, or the one of this name at the lowest rate of the files."""
-    from speechgmm.estimators import load_classifier
+    from speechgmm.classification import load_classifier
     from speechgmm.features import common_rate
     from speechgmm.features import preset as named
     from speechgmm.storage import read_header

@@ -14,8 +14,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 from speechgmm.checks import choice, finite, numeric, refuse
-from speechgmm.estimators.class_mixtures import MixtureSettings, log_densities, train_mixtures
-from speechgmm.estimators.utterances import joined, summed
+from speechgmm.classification.mixtures import MixtureSettings, log_densities, train_mixtures
+from speechgmm.classification.utterances import joined, summed
 from speechgmm.parallel import Mapper, threads
 
 Array = NDArray[Any]

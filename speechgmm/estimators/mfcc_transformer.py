@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from speechgmm.checks import choice
-from speechgmm.estimators.sounds import Features, Sound, frontend_for, listed, map_sounds
+from speechgmm.classification.sounds import Features, Sound, frontend_for, listed, map_sounds
 from speechgmm.features import MFCC
 from speechgmm.parallel import threads
 

@@ -8,17 +8,17 @@ of sound or of mixtures: the scores of any other system are evaluated in the sam
 """
 
 from speechgmm.evaluation.accuracy import accuracy, wilson
-from speechgmm.evaluation.calibrate import Calibration, bayes_threshold, fit_calibration, posteriors
+from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
 from speechgmm.evaluation.files import read_scores, read_trials, write_scores, write_trials
-from speechgmm.evaluation.fuse import Fusion, fit_fusion
+from speechgmm.evaluation.fusion import Fusion, fit_fusion
 from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, identification_rate, open_set_rate
 from speechgmm.evaluation.intervals import Interval, bootstrap
 from speechgmm.evaluation.metrics import NIST, Application, actual_dcf, cllr, eer, min_cllr, min_dcf
 from speechgmm.evaluation.roc import Hull, Roc, det_points, roc_hull, roc_points
-from speechgmm.evaluation.strangers import Strangers, Threshold, fit_strangers
 from speechgmm.evaluation.summary import Evaluation, evaluate
+from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
 from speechgmm.evaluation.trials import Scores, Trials, join
 
 __all__ = [

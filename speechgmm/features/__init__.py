@@ -5,7 +5,8 @@ and `training_frames` turn many of them into features.
 """
 
 from speechgmm.features.audio import Signal, read, sample_rate
-from speechgmm.features.blocks import (
+from speechgmm.features.corpus import Corpus, Recording, read_corpus
+from speechgmm.features.extraction import (
     Extracted,
     Skipped,
     TrainingFrames,
@@ -14,10 +15,9 @@ from speechgmm.features.blocks import (
     extract_all,
     training_frames,
 )
-from speechgmm.features.corpus import Corpus, Recording, read_corpus
+from speechgmm.features.feature_files import Written, write_features
 from speechgmm.features.mfcc import MFCC
 from speechgmm.features.presets import PRESETS, preset
-from speechgmm.features.write import Written, write_features
 
 __all__ = [
     "MFCC",

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from speechgmm import checks
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel, TooLittleSpeech
-from speechgmm.features import activity, audio, normalize
+from speechgmm.features import audio, normalize, speech_detection
 from speechgmm.features.dynamics import add_deltas
 from speechgmm.parallel import one_thread
 from speechgmm.storage import fingerprint
@@ -122,7 +122,7 @@ class MFCC:
         checks.number(self.dither, "dither", minimum=0.0, maximum=1000.0)
         checks.integer(self.deltas, "deltas", minimum=0, maximum=2)
         checks.integer(self.delta_width, "delta_width", minimum=1, maximum=20)
-        checks.choice(self.speech, "speech", activity.METHODS)
+        checks.choice(self.speech, "speech", speech_detection.METHODS)
         checks.number(self.silence, "silence", minimum=-200.0, maximum=0.0, unit=" dB")
         checks.number(self.min_speech, "min_speech", minimum=0.0, maximum=60.0, unit=" s")
         checks.choice(self.normalization, "normalization", normalize.METHODS)
@@ -166,7 +166,7 @@ class MFCC:
         samples = audio.check_signal(np.asarray(signal), what)
         self._enough(len(samples) / self.sample_rate, max(self.win_length, self.min_speech), what, "of sound")
         static, level = self._static(samples)
-        speech = activity.speech_frames(level, self.speech, silence=self.silence)
+        speech = speech_detection.speech_frames(level, self.speech, silence=self.silence)
         found = f"of speech in {len(samples) / self.sample_rate:.2f} s of sound, its loudest frame at"
         least = max(self.hop_length, self.min_speech)  # one frame, whatever is asked for
         self._enough(speech.sum() * self.hop_length, least, what, f"{found} {level.max():.0f} dB")

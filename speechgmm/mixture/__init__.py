@@ -8,7 +8,7 @@ and `fit_gmm` does the usual thing in one call.
 from speechgmm.mixture.adapt import adapt, adapt_iterated
 from speechgmm.mixture.bayes import Variational, fit_bayes
 from speechgmm.mixture.blocks import ArrayBlocks, sample_frames
-from speechgmm.mixture.choose import Candidate, Choice, choose, n_parameters
+from speechgmm.mixture.choose import Choice, FittedCandidate, choose, n_parameters
 from speechgmm.mixture.covariance import Covariance, Diagonal
 from speechgmm.mixture.em import Fit, Stop, Update, fit
 from speechgmm.mixture.initialize import initialize
@@ -21,22 +21,20 @@ from speechgmm.mixture.priors import Prior
 from speechgmm.mixture.reduce import Reduction, merge, prune, reduce
 from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.statistics import Statistics
-from speechgmm.mixture.track import Points, Tracked, track
 from speechgmm.mixture.train import Selection, fit_gmm
 
 __all__ = [
     "GMM",
     "ArrayBlocks",
-    "Candidate",
     "Choice",
     "Covariance",
     "Diagonal",
     "Fit",
+    "FittedCandidate",
     "Floor",
     "Full",
     "Incomplete",
     "Online",
-    "Points",
     "Prior",
     "Reduction",
     "Sample",
@@ -45,7 +43,6 @@ __all__ = [
     "Statistics",
     "Stop",
     "Tied",
-    "Tracked",
     "Update",
     "Variational",
     "adapt",
@@ -65,5 +62,4 @@ __all__ = [
     "sample_frames",
     "split",
     "stepwise",
-    "track",
 ]

@@ -31,7 +31,7 @@ from speechgmm.parallel import threads
 
 Array = NDArray[Any]
 
-__all__ = ["Candidate", "Choice", "choose", "n_parameters"]
+__all__ = ["Choice", "FittedCandidate", "choose", "n_parameters"]
 
 CRITERIA = {"bic": 1.0, "aic": 1.0, "icl": 1.0, "cross_validated": -1.0}
 """The criteria, and the sign that makes less better."""
@@ -44,7 +44,7 @@ _SHAPES: dict[type[Covariance], Callable[[int, int], int]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class FittedCandidate:
     """A mixture of one kind and number of components, trained on all frames, and what speaks for it.
 
     Parameters
@@ -84,10 +84,10 @@ class Candidate:
 class Choice:
     """All candidates, in the order of covariances and then of counts, and the criterion that was asked for."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[FittedCandidate, ...]
     criterion: str
 
-    def ranked(self, criterion: str | None = None) -> tuple[Candidate, ...]:
+    def ranked(self, criterion: str | None = None) -> tuple[FittedCandidate, ...]:
         """Return the candidates from the best to the worst; among equals, those of fewer parameters come first."""
         name = criterion or self.criterion
         sign = CRITERIA[choice(name, "criterion", CRITERIA)]
@@ -96,7 +96,7 @@ class Choice:
         return tuple(sorted(self.candidates, key=lambda c: (sign * c.value(name), c.n_parameters)))
 
     @property
-    def best(self) -> Candidate:
+    def best(self) -> FittedCandidate:
         """The best candidate by the criterion that was asked for."""
         return self.ranked()[0]
 
@@ -210,15 +210,15 @@ def _train(x: Array, kind: str, k: int, *, starts: int, seed: int, stop: Stop, f
     return max(models, key=lambda model: float(model.log_density(x).sum()))
 
 
-def _candidate(model: GMM, kind: str, x: Array) -> Candidate:
+def _candidate(model: GMM, kind: str, x: Array) -> FittedCandidate:
     """Return the criteria of a mixture on the frames that it was trained on."""
     total, n, p = float(model.log_density(x).sum()), len(x), n_parameters(model)
     bic = -2 * total + p * math.log(n)
     doubt = -sum(float(np.log(model.posteriors(block).max(axis=1)).sum()) for block in ArrayBlocks(x))
-    return Candidate(kind, model.n_components, p, model, total / n, bic, -2 * total + 2 * p, bic + 2 * doubt)
+    return FittedCandidate(kind, model.n_components, p, model, total / n, bic, -2 * total + 2 * p, bic + 2 * doubt)
 
 
-def _with_folds(c: Candidate, scores: list[float]) -> Candidate:
+def _with_folds(c: FittedCandidate, scores: list[float]) -> FittedCandidate:
     """Return a candidate with the mean and standard error over folds."""
     if not scores:
         return c

@@ -121,7 +121,7 @@ def fit_gmm(
     if selection is not None:
         if not isinstance(start.covariance, Diagonal):
             refuse("selection", "go with a diagonal covariance", type(start.covariance).__name__)
-        from speechgmm.mixture.shortlist import fit_selected
+        from speechgmm.mixture.selection import fit_selected
 
         driver = functools.partial(fit_selected, selection=selection)
     m_step = functools.partial(maximize, floor=floor)

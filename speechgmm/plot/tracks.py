@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import refuse
-from speechgmm.mixture import Tracked
 from speechgmm.plot.axes import axes
 from speechgmm.plot.mixtures import COLORS
+from speechgmm.tracking import Tracked
 
 __all__ = ["plot_tracks"]
 

@@ -5,7 +5,7 @@
 """
 
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
-from speechgmm.speakers.decision import Decision, Rule, ScoreCalibration, decide
+from speechgmm.speakers.decision import Decision, Rule, SystemCalibration, decide
 from speechgmm.speakers.enrollment import Enrollment, enroll, enroll_features
 from speechgmm.speakers.identification import Candidate, Identification, Verification, identify, verify
 from speechgmm.speakers.score import (
@@ -15,11 +15,11 @@ from speechgmm.speakers.score import (
     log_likelihood_ratios,
     speaker_models,
 )
+from speechgmm.speakers.score_lists import Scored, score_corpus, score_trials
 from speechgmm.speakers.sessions import Export, Held, Session
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System, default_system, load_system
 from speechgmm.speakers.train import Training, train_system
-from speechgmm.speakers.trials import Scored, score_corpus, score_trials
 
 __all__ = [
     "Candidate",
@@ -30,12 +30,12 @@ __all__ = [
     "Held",
     "Identification",
     "Rule",
-    "ScoreCalibration",
     "Scored",
     "Session",
     "SpeakerModels",
     "SpeakerStore",
     "System",
+    "SystemCalibration",
     "Training",
     "Verification",
     "adapted_model",

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.evaluation import Scores, bootstrap, cllr, eer, min_cllr
-from speechgmm.evaluation.calibrate import Calibration, fit_calibration
+from speechgmm.evaluation.calibration import Calibration, fit_calibration
 from speechgmm.evaluation.resampling import detection_intervals, resampler
-from speechgmm.evaluation.strangers import Strangers, fit_strangers
+from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 from speechgmm.features import TrainingFrames
 from speechgmm.mixture import GMM
 from speechgmm.parallel import Mapper
-from speechgmm.speakers.decision import ScoreCalibration
-from speechgmm.speakers.held_out import Trials, adapt_cohort, divide, score_held_out
+from speechgmm.speakers.decision import SystemCalibration
+from speechgmm.speakers.held_out import HeldOutTrials, adapt_cohort, divide, score_held_out
 from speechgmm.speakers.system import System
 
 Array = NDArray[Any]
@@ -47,7 +47,7 @@ def calibrate(
     *,
     mapper: Mapper,
     seed: int = 0,
-) -> ScoreCalibration | None:
+) -> SystemCalibration | None:
     """Return a calibration for a system, or None where too few background speakers can be enrolled and tested.
 
     Parameters
@@ -78,10 +78,10 @@ def calibrate(
     llr, strangers, least = _fit(trials)
     cohort = adapt_cohort(system, frames, mapper=mapper, seed=seed)
     offsets = (cohort.offsets - system.ubm.offsets).astype(np.float32)
-    return ScoreCalibration(offsets, llr, strangers, least, _measure(trials, held_out.by, seed))
+    return SystemCalibration(offsets, llr, strangers, least, _measure(trials, held_out.by, seed))
 
 
-def _fit(trials: Sequence[Trials]) -> tuple[Calibration, Strangers, float]:
+def _fit(trials: Sequence[HeldOutTrials]) -> tuple[Calibration, Strangers, float]:
     """Return the map to LLRs, how high strangers come, and the least speech in a test."""
     used = [t.target | t.impostor for t in trials]
     scores, amounts, target = (
@@ -94,13 +94,13 @@ def _fit(trials: Sequence[Trials]) -> tuple[Calibration, Strangers, float]:
     return llr, fit_strangers(searches), least
 
 
-def _searches(t: Trials, llr: Calibration) -> list[Array]:
+def _searches(t: HeldOutTrials, llr: Calibration) -> list[Array]:
     """Return the LLRs of each test against all speakers of its fold but its own."""
     values, wanted = llr(t.scores, t.amounts), t.search & t.impostor
     return [values[wanted[:, u], u] for u in range(values.shape[1])]
 
 
-def _measure(trials: Sequence[Trials], by: str, seed: int) -> dict[str, Any]:
+def _measure(trials: Sequence[HeldOutTrials], by: str, seed: int) -> dict[str, Any]:
     """Return the error rates of each fold under the calibration of the others, with intervals over speakers."""
     found = [_answers(t, _fit([x for x in trials if x is not t])[:2]) for t in trials]
     enrolled, tested, test, llr, target = (np.concatenate([f[0][i] for f in found]) for i in range(5))
@@ -122,7 +122,7 @@ def _measure(trials: Sequence[Trials], by: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _answers(t: Trials, fitted: tuple[Calibration, Strangers]) -> tuple[tuple[Array, ...], dict[str, Array]]:
+def _answers(t: HeldOutTrials, fitted: tuple[Calibration, Strangers]) -> tuple[tuple[Array, ...], dict[str, Array]]:
     """Return the trials of one fold's searches, and whether each test is accepted with and without its own speaker."""
     llr, strangers = fitted
     values = llr(t.scores, t.amounts)

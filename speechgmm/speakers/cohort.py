@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import finite, numeric, refuse
-from speechgmm.speakers.normalize import t_norm
 from speechgmm.speakers.score import SpeakerModels, log_likelihood_ratios
+from speechgmm.speakers.score_norm import t_norm
 from speechgmm.speakers.system import System
 
 Array = NDArray[Any]

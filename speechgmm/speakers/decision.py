@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import finite, number, numeric, refuse
 from speechgmm.errors import TooLittleSpeech
-from speechgmm.evaluation.calibrate import Calibration, bayes_threshold, posteriors
-from speechgmm.evaluation.strangers import Strangers
+from speechgmm.evaluation.calibration import Calibration, bayes_threshold, posteriors
+from speechgmm.evaluation.thresholds import Strangers
 
 Array = NDArray[Any]
 
-__all__ = ["Decision", "Rule", "ScoreCalibration", "amount", "decide", "threshold_for"]
+__all__ = ["Decision", "Rule", "SystemCalibration", "amount", "decide", "threshold_for"]
 
 DEFAULT_FAR = 0.01
 DEFAULT_PRIOR = 0.5
@@ -87,7 +87,7 @@ class Rule:
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreCalibration:
+class SystemCalibration:
     """What turns raw scores into decisions; made by training, on speakers whom the UBM that scored them did not know.
 
     Parameters
@@ -103,6 +103,8 @@ class ScoreCalibration:
     measured : mapping
         Error rates with intervals, and what they were measured on.
     """
+
+    FORMER_NAMES: ClassVar = ("ScoreCalibration",)
 
     cohort: Array
     llr: Calibration
@@ -166,7 +168,7 @@ def amount(enrolled: ArrayLike, tested: ArrayLike) -> Array:
     return result
 
 
-def threshold_for(calibration: ScoreCalibration | None, rule: Rule, speakers: int) -> tuple[float | None, bool]:
+def threshold_for(calibration: SystemCalibration | None, rule: Rule, speakers: int) -> tuple[float | None, bool]:
     """Return the LLR from which a rule accepts the best of so many speakers, and whether it is extrapolated.
 
     None where several speakers and their costs are weighed: then no one LLR decides.
@@ -188,7 +190,7 @@ def threshold_for(calibration: ScoreCalibration | None, rule: Rule, speakers: in
     return found.score, found.extrapolated
 
 
-def decide(calibration: ScoreCalibration, llr: ArrayLike, rule: Rule) -> Decision:
+def decide(calibration: SystemCalibration, llr: ArrayLike, rule: Rule) -> Decision:
     """Decide on one test.
 
     With costs, the best speaker is accepted where ``cost_fa * (1 - posterior)`` is at most ``cost_miss`` times the
@@ -196,7 +198,7 @@ def decide(calibration: ScoreCalibration, llr: ArrayLike, rule: Rule) -> Decisio
 
     Parameters
     ----------
-    calibration : ScoreCalibration
+    calibration : SystemCalibration
     llr : array_like, shape (S,)
         Calibrated, of every enrolled speaker.
     rule : Rule

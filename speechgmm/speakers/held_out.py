@@ -27,7 +27,7 @@ from speechgmm.speakers.system import System
 
 Array = NDArray[Any]
 
-__all__ = ["COHORT", "HeldOut", "Material", "Trials", "adapt_cohort", "divide", "score_held_out"]
+__all__ = ["COHORT", "HeldOut", "HeldOutTrials", "Material", "adapt_cohort", "divide", "score_held_out"]
 
 COHORT = 40
 """Speakers in a cohort, which keeps the model small; the best 10, 20 or 40 of 64 normalized scores alike."""
@@ -57,7 +57,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True, eq=False)
-class Trials:
+class HeldOutTrials:
     """Normalized scores of one fold.
 
     Parameters
@@ -108,7 +108,9 @@ def divide(frames: TrainingFrames, frontend: MFCC, *, least: int, seed: int = 0)
     return HeldOut(by, {})
 
 
-def score_held_out(system: System, material: Sequence[Material], cohort: SpeakerModels, mapper: Mapper) -> Trials:
+def score_held_out(
+    system: System, material: Sequence[Material], cohort: SpeakerModels, mapper: Mapper
+) -> HeldOutTrials:
     """Enroll and test held-out speakers against each other.
 
     Parameters
@@ -141,7 +143,7 @@ def score_held_out(system: System, material: Sequence[Material], cohort: Speaker
     parts = np.array([max(m.part for m in material if m.speaker == s) + 1 for s in speaker])
     same = speaker[:, None] == tested[None]
     seconds = np.array([material[i].seconds for i in tests])
-    return Trials(
+    return HeldOutTrials(
         scores=normalized(raw, distances(models), distances(cohort)),
         amounts=amount(models.seconds[:, None], seconds[None]),
         target=same & ~inside,

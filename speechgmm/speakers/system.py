@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from speechgmm import storage
 from speechgmm.checks import matrix, number, refuse
 from speechgmm.errors import IncompatibleModel
-from speechgmm.evaluation.calibrate import Calibration
-from speechgmm.evaluation.strangers import Strangers
+from speechgmm.evaluation.calibration import Calibration
+from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.features import MFCC
 from speechgmm.mixture import GMM, Diagonal, Statistics
-from speechgmm.speakers.decision import ScoreCalibration
+from speechgmm.speakers.decision import SystemCalibration
 
 Array = NDArray[Any]
 
@@ -41,7 +41,7 @@ class System:
     relevance : float
         How many frames the UBM counts for when a speaker's means are adapted. It is chosen when scoring: stores
         keep statistics, so another value needs no new enrollment.
-    calibration : ScoreCalibration, optional
+    calibration : SystemCalibration, optional
         What turns raw scores, log-likelihood ratios a frame, into calibrated ones that decisions rest on. Without,
         they rank speakers.
     info : mapping
@@ -56,7 +56,7 @@ class System:
     frontend: MFCC
     ubm: GMM
     relevance: float = 4.0
-    calibration: ScoreCalibration | None = None
+    calibration: SystemCalibration | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -129,7 +129,7 @@ def load_system(path: str | os.PathLike[str]) -> System:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    system: System = storage.load(path, System, MFCC, GMM, Diagonal, ScoreCalibration, Calibration, Strangers)
+    system: System = storage.load(path, System, MFCC, GMM, Diagonal, SystemCalibration, Calibration, Strangers)
     return system
 
 

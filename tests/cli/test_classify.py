@@ -5,8 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from speechgmm.estimators import load_classifier, train_classifier
-from speechgmm.estimators.audio_training import SETTINGS
+from speechgmm.classification import load_classifier, train_classifier
+from speechgmm.classification.train import SETTINGS
 from speechgmm.features import preset, read_corpus
 from tests.cli.running import run
 from tests.estimators.conftest import KINDS, sound

@@ -13,16 +13,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from speechgmm import storage
+from speechgmm.classification import MixtureSettings, posterior_features, score_features, supervector, train_classifier
 from speechgmm.errors import AudioError, IncompatibleModel, InvalidInput
-from speechgmm.estimators import (
-    GMMClassifier,
-    MFCCTransformer,
-    MixtureSettings,
-    posterior_features,
-    score_features,
-    supervector,
-    train_classifier,
-)
+from speechgmm.estimators import GMMClassifier, MFCCTransformer
 from speechgmm.features import MFCC, preset
 from speechgmm.mixture import adapt, fit_gmm
 from speechgmm.mixture.initialize import COVARIANCES

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import pytest
 
-from speechgmm.mixture import GMM, Diagonal, kernels, shortlist
+from speechgmm.mixture import GMM, Diagonal, kernels, selection
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.vectors import exp
 from tests import laws, oracle
@@ -30,7 +30,7 @@ def digest(*modules: str) -> str:
 def test_what_lies_under_compiled_code_makes_it_compiled_anew() -> None:
     """Where this fails, put the digest that it shows into the module."""
     assert digest("vectors", "registers") == kernels.UNDER
-    assert digest("vectors", "registers", "kernels") == shortlist.UNDER
+    assert digest("vectors", "registers", "kernels") == selection.UNDER
 
 
 @numba.njit

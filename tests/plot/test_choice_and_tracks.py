@@ -7,9 +7,10 @@ import pytest
 from matplotlib.colors import to_hex
 
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import Diagonal, choose, track
+from speechgmm.mixture import Diagonal, choose
 from speechgmm.plot import plot_choice, plot_tracks
 from speechgmm.plot.mixtures import COLORS
+from speechgmm.tracking import track
 
 
 def test_lines_are_the_criterion_and_the_ring_is_around_the_best() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from speechgmm.classification import MixtureSettings
 from speechgmm.errors import InvalidInput
-from speechgmm.estimators import MixtureSettings
 from speechgmm.features import MFCC, read_corpus
 from tests.estimators.conftest import KINDS, sound
 from tests.recipes.test_recipes import CORPORA, RECIPES, script

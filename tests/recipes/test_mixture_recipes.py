@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speechgmm.mixture import GMM, Diagonal, Tracked
+from speechgmm.mixture import GMM, Diagonal
+from speechgmm.tracking import Tracked
 from tests.recipes.test_recipes import RECIPES, script
 
 NAMES = ("density", "impute", "track_objects", "choose_components")

@@ -16,9 +16,9 @@ from speechgmm.evaluation import Calibration, fit_strangers
 from speechgmm.features import Corpus
 from speechgmm.speakers import (
     Rule,
-    ScoreCalibration,
     SpeakerStore,
     System,
+    SystemCalibration,
     decide,
     default_system,
     enroll,
@@ -33,13 +33,13 @@ FAR = 0.05
 
 
 @pytest.fixture(scope="module")
-def calibration() -> ScoreCalibration:
+def calibration() -> SystemCalibration:
     """LLRs of strangers are normal with mean -3 and deviation 2."""
     strangers = fit_strangers(np.random.default_rng(0).normal(-3, 2, (4000, 20)))
-    return ScoreCalibration(np.zeros((2, 1, 1)), Calibration([1.0], [0.0], [], []), strangers, 0.5)
+    return SystemCalibration(np.zeros((2, 1, 1)), Calibration([1.0], [0.0], [], []), strangers, 0.5)
 
 
-def test_a_rate_per_search_asks_more_of_more_speakers(calibration: ScoreCalibration) -> None:
+def test_a_rate_per_search_asks_more_of_more_speakers(calibration: SystemCalibration) -> None:
     found = [threshold_for(calibration, Rule(far=FAR), n) for n in (1, 10, 100, 10_000)]
     scores = [t for t, _ in found if t is not None]
     assert np.diff(scores).min() > 0.5
@@ -48,7 +48,7 @@ def test_a_rate_per_search_asks_more_of_more_speakers(calibration: ScoreCalibrat
     assert threshold_for(calibration, Rule(), 10) == threshold_for(calibration, Rule(far=0.01), 10)
 
 
-def test_decide_by_rate_and_by_threshold(calibration: ScoreCalibration) -> None:
+def test_decide_by_rate_and_by_threshold(calibration: SystemCalibration) -> None:
     limit, _ = threshold_for(calibration, Rule(far=FAR), 3)
     assert limit is not None
     for rule in (Rule(far=FAR), Rule(threshold=limit)):
@@ -67,7 +67,7 @@ def test_costs_decide_for_what_is_expected_to_cost_less(
     llr: list[float], prior: float, cost_miss: float, cost_fa: float
 ) -> None:
     strangers = fit_strangers(np.zeros((3, 2)))
-    c = ScoreCalibration(np.zeros((2, 1, 1)), Calibration([1.0], [0.0], [], []), strangers, 0.5)
+    c = SystemCalibration(np.zeros((2, 1, 1)), Calibration([1.0], [0.0], [], []), strangers, 0.5)
     rule = Rule(prior=prior, cost_miss=cost_miss, cost_fa=cost_fa)
     joint = np.append(np.exp(llr) * prior / len(llr), 1 - prior)
     p = joint / joint.sum()
@@ -105,13 +105,13 @@ def test_bad_rules_are_refused(settings: Any, message: str) -> None:
         Rule(**settings)
 
 
-def test_a_bad_calibration_is_refused(calibration: ScoreCalibration) -> None:
+def test_a_bad_calibration_is_refused(calibration: SystemCalibration) -> None:
     with pytest.raises(InvalidInput, match="the cohort must be at least two models"):
-        ScoreCalibration(np.zeros((1, 1, 1)), calibration.llr, calibration.strangers, 0.5)
+        SystemCalibration(np.zeros((1, 1, 1)), calibration.llr, calibration.strangers, 0.5)
     with pytest.raises(InvalidInput, match="the cohort must be finite"):
-        ScoreCalibration(np.full((2, 1, 1), np.nan), calibration.llr, calibration.strangers, 0.5)
+        SystemCalibration(np.full((2, 1, 1), np.nan), calibration.llr, calibration.strangers, 0.5)
     with pytest.raises(InvalidInput, match="least_seconds must be at least 0"):
-        ScoreCalibration(calibration.cohort, calibration.llr, calibration.strangers, -1)
+        SystemCalibration(calibration.cohort, calibration.llr, calibration.strangers, -1)
     with pytest.raises(TooLittleSpeech, match=r"x must hold at least 0\.50 s of speech for a decision"):
         calibration.check_speech(0.4, "x")
 

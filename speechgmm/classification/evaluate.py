@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import refuse
-from speechgmm.estimators.audio_classifier import AudioClassifier, Classified
-from speechgmm.estimators.audio_training import SETTINGS, Report, extract_labeled, train_on_features
-from speechgmm.estimators.class_mixtures import MixtureSettings
-from speechgmm.estimators.sounds import Features, Sound, listed
+from speechgmm.classification.classifier import AudioClassifier, Classified
+from speechgmm.classification.mixtures import MixtureSettings
+from speechgmm.classification.sounds import Features, Sound, listed
+from speechgmm.classification.train import SETTINGS, Report, extract_labeled, train_on_features
 from speechgmm.evaluation import ConfusionMatrix, Interval, accuracy, confusion_matrix
 from speechgmm.features import MFCC, Skipped
 from speechgmm.parallel import threads

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import refuse
-from speechgmm.features.blocks import extract_all
 from speechgmm.features.corpus import Recording
+from speechgmm.features.extraction import extract_all
 from speechgmm.features.mfcc import MFCC
 from speechgmm.parallel import Mapper
 from speechgmm.storage import replacing

@@ -8,19 +8,8 @@ import numpy as np
 import pytest
 
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import (
-    GMM,
-    Covariance,
-    Diagonal,
-    Full,
-    Points,
-    Spherical,
-    Statistics,
-    Tied,
-    Tracked,
-    maximize,
-    track,
-)
+from speechgmm.mixture import GMM, Covariance, Diagonal, Full, Spherical, Statistics, Tied, maximize
+from speechgmm.tracking import Points, Tracked, track
 
 KINDS: tuple[Covariance, ...] = (
     Diagonal([[1.0, 1.0]]),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speechgmm.estimators.calibration import file_scores, fit_calibration, fit_rejection
-from speechgmm.estimators.class_mixtures import MixtureSettings
-from speechgmm.estimators.holdout import assign_folds, left_out_evidence
+from speechgmm.classification.calibration import file_scores, fit_class_calibration, fit_rejection
+from speechgmm.classification.held_out import assign_folds, left_out_evidence
+from speechgmm.classification.mixtures import MixtureSettings
 
 
 def test_calibration_finds_the_scale_and_offsets_that_made_the_scores() -> None:
@@ -16,7 +16,7 @@ def test_calibration_finds_the_scale_and_offsets_that_made_the_scores() -> None:
     x = rng.normal(size=(8000, 4))
     x[np.arange(8000), truth] += 1.0  # unit-variance Gaussians: the log-likelihood ratio of class c is x_c
     offsets = np.array([0.5, -0.5, 1.0, -1.0])
-    found = fit_calibration((x - offsets) / 3, truth)
+    found = fit_class_calibration((x - offsets) / 3, truth)
     assert found.scale == pytest.approx(3.0, rel=0.06)
     np.testing.assert_allclose(found.offsets, offsets, atol=0.12)
     np.testing.assert_allclose(np.exp(found.log_posteriors(x)).sum(axis=1), 1.0)
@@ -24,7 +24,7 @@ def test_calibration_finds_the_scale_and_offsets_that_made_the_scores() -> None:
 
 def test_calibration_has_an_answer_without_mistakes_and_for_classes_that_never_occur() -> None:
     scores = np.array([[1.0, 0.0, 0.2], [0.9, 0.1, 0.0], [0.0, 1.0, 0.1], [0.2, 1.0, 0.0]])
-    found = fit_calibration(scores, np.array([0, 0, 1, 1]))
+    found = fit_class_calibration(scores, np.array([0, 0, 1, 1]))
     assert 1 < found.scale < 1e6
     assert np.isfinite(found.offsets).all()
     assert (found.log_posteriors(scores)[:, :2].argmax(axis=1) == [0, 0, 1, 1]).all()
@@ -35,7 +35,7 @@ def test_classes_weigh_the_same_however_many_recordings_they_have() -> None:
     truth = rng.integers(3, size=300)
     scores = rng.normal(size=(300, 3)) + np.eye(3)[truth]
     more = np.concatenate([np.arange(300), *[np.flatnonzero(truth == 1)] * 4])
-    one, other = fit_calibration(scores, truth), fit_calibration(scores[more], truth[more])
+    one, other = fit_class_calibration(scores, truth), fit_class_calibration(scores[more], truth[more])
     assert other.scale == pytest.approx(one.scale, rel=0.01)
     np.testing.assert_allclose(other.offsets, one.offsets, atol=0.01)
 

@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import storage
 from speechgmm.checks import matrix, refuse
+from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection, file_scores
+from speechgmm.classification.mixtures import log_densities
+from speechgmm.classification.sounds import Features, Sound, listed, map_sounds
 from speechgmm.errors import IncompatibleModel, TooLittleSpeech
-from speechgmm.estimators.calibration import Calibration, FileScores, Rejection, file_scores
-from speechgmm.estimators.class_mixtures import log_densities
-from speechgmm.estimators.sounds import Features, Sound, listed, map_sounds
 from speechgmm.features import MFCC
 from speechgmm.mixture import GMM, Diagonal
 from speechgmm.parallel import Mapper
@@ -76,7 +76,7 @@ class AudioClassifier:
         The classes, sorted.
     mixtures : tuple of GMM
         One a class, of features of this front end.
-    calibration : Calibration or None
+    calibration : ClassCalibration or None
         None where no recording could be held out: then posteriors are not known.
     rejection : Rejection or None
         None where fewer than three classes were trained, or no recording could be held out.
@@ -92,7 +92,7 @@ class AudioClassifier:
     frontend: MFCC
     labels: tuple[str, ...]
     mixtures: tuple[GMM, ...]
-    calibration: Calibration | None = None
+    calibration: ClassCalibration | None = None
     rejection: Rejection | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
 
@@ -243,6 +243,6 @@ def load_classifier(path: str | os.PathLike[str]) -> AudioClassifier:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    types = (AudioClassifier, MFCC, GMM, Diagonal, Calibration, Rejection)
+    types = (AudioClassifier, MFCC, GMM, Diagonal, ClassCalibration, Rejection)
     classifier: AudioClassifier = storage.load(path, *types)
     return classifier

@@ -10,7 +10,7 @@ from scipy import stats
 
 from speechgmm import storage
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation.strangers import Strangers, fit_strangers
+from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 
 LAWS = {"normal": stats.norm(), "logistic": stats.logistic(), "Gumbel": stats.gumbel_r()}
 

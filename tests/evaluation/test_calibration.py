@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from speechgmm import storage
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation import cllr, min_cllr
-from speechgmm.evaluation.calibrate import Calibration, bayes_threshold, fit_calibration, posteriors
+from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
 
 N = 4000
 Case = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]

@@ -10,7 +10,7 @@ import pytest
 
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Selection, Statistics, Stop, Update, fit_gmm, maximize
-from speechgmm.mixture.shortlist import UNIT, Pairs, Visitor, _regrown, _step, fit_selected
+from speechgmm.mixture.selection import UNIT, Pairs, Visitor, _regrown, _step, fit_selected
 from tests.laws import close
 from tests.mixture.test_kernels import speechlike
 

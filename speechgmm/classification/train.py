@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from speechgmm import __version__
 from speechgmm.checks import integer, refuse
-from speechgmm.estimators.audio_classifier import AudioClassifier
-from speechgmm.estimators.calibration import fit_calibration, fit_rejection
-from speechgmm.estimators.class_mixtures import MixtureSettings, train_mixtures
-from speechgmm.estimators.holdout import assign_folds, held_out_scores, left_out_evidence
-from speechgmm.estimators.sounds import Sound, frontend_for, listed, map_sounds
+from speechgmm.classification.calibration import fit_class_calibration, fit_rejection
+from speechgmm.classification.classifier import AudioClassifier
+from speechgmm.classification.held_out import assign_folds, held_out_scores, left_out_evidence
+from speechgmm.classification.mixtures import MixtureSettings, train_mixtures
+from speechgmm.classification.sounds import Sound, frontend_for, listed, map_sounds
 from speechgmm.features import MFCC, Skipped
 from speechgmm.parallel import threads
 
@@ -181,7 +181,7 @@ def train_on_features(
     fold = assign_folds(data.names, codes, data.groups, folds)
     if (fold >= 0).any() and len(np.unique(codes[fold >= 0])) > 1:
         scores, held = held_out_scores(data.frames, codes, fold, settings, mapper=mapper, on_progress=on_progress)
-        calibration = fit_calibration(scores, codes[held])
+        calibration = fit_class_calibration(scores, codes[held])
         if rejects and (
             found := left_out_evidence(data.frames, codes, fold, settings, mapper=mapper, on_progress=on_progress)
         ):

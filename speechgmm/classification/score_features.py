@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import storage
 from speechgmm.checks import integer, matrix, refuse
+from speechgmm.classification.classifier import load_classifier
+from speechgmm.classification.mixtures import log_densities
+from speechgmm.classification.utterances import joined, summed
 from speechgmm.errors import IncompatibleModel
-from speechgmm.estimators.audio_classifier import load_classifier
-from speechgmm.estimators.class_mixtures import log_densities
-from speechgmm.estimators.utterances import joined, summed
 from speechgmm.mixture import GMM
 from speechgmm.mixture.initialize import COVARIANCES
 

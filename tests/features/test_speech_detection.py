@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from speechgmm.features import MFCC, read
-from speechgmm.features.activity import METHODS, speech_frames
+from speechgmm.features.speech_detection import METHODS, speech_frames
 from tests.laws import tenths
 from tests.sounds import CORPORA, Array
 

@@ -11,8 +11,7 @@ import pytest
 
 import speechgmm
 from speechgmm import storage
-from speechgmm.errors import AudioError, IncompatibleModel, InvalidInput, TooLittleSpeech
-from speechgmm.estimators import (
+from speechgmm.classification import (
     AudioClassifier,
     ClassifierTraining,
     MixtureSettings,
@@ -22,6 +21,7 @@ from speechgmm.estimators import (
     load_classifier,
     train_classifier,
 )
+from speechgmm.errors import AudioError, IncompatibleModel, InvalidInput, TooLittleSpeech
 from speechgmm.features import MFCC, Signal, preset, read_corpus
 from tests.estimators.conftest import KINDS, sound
 from tests.sounds import cut, write

@@ -22,10 +22,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import finite, integer, matrix, number, numeric, refuse
 from speechgmm.mixture.covariance import Covariance
-from speechgmm.mixture.groups import find_groups, pair
 from speechgmm.mixture.model import GMM
-from speechgmm.mixture.objects import Background, Objects, explain, learn, objects_of
 from speechgmm.parallel import one_thread
+from speechgmm.tracking.births import find_groups, pair
+from speechgmm.tracking.objects import Background, Objects, explain, learn, objects_of
 
 Array = NDArray[Any]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import matrix
-from speechgmm.estimators.utterances import joined
+from speechgmm.classification.utterances import joined
 from speechgmm.mixture import GMM, adapt
 
 Array = NDArray[Any]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.estimators.calibration import FileScores, file_scores
-from speechgmm.estimators.class_mixtures import MixtureSettings, log_densities, train_mixtures
+from speechgmm.classification.calibration import FileScores, file_scores
+from speechgmm.classification.mixtures import MixtureSettings, log_densities, train_mixtures
 from speechgmm.parallel import Mapper
 
 Array = NDArray[Any]

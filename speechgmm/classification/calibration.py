@@ -8,17 +8,17 @@ recordings that the mixtures were not trained on. Symbols: N frames, U recording
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import number
-from speechgmm.estimators.utterances import summed
+from speechgmm.classification.utterances import summed
 
 Array = NDArray[Any]
 
-__all__ = ["Calibration", "FileScores", "Rejection", "file_scores", "fit_calibration", "fit_rejection"]
+__all__ = ["ClassCalibration", "FileScores", "Rejection", "file_scores", "fit_class_calibration", "fit_rejection"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,10 @@ class FileScores:
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class ClassCalibration:
     """Log posterior of class c = scale * score_c + offset_c + a constant, for equal priors."""
+
+    FORMER_NAMES: ClassVar = ("Calibration",)
 
     scale: float
     offsets: Array
@@ -109,7 +111,7 @@ def file_scores(densities: Array, lengths: Array) -> FileScores:
     return FileScores(classes, np.concatenate([top, top - others], axis=1))
 
 
-def fit_calibration(scores: Array, labels: Array) -> Calibration:
+def fit_class_calibration(scores: Array, labels: Array) -> ClassCalibration:
     """Fit scale and offsets by maximum likelihood, every class weighing the same.
 
     Parameters
@@ -141,7 +143,7 @@ def fit_calibration(scores: Array, labels: Array) -> Calibration:
         return float(-(weights * log_p[np.arange(len(labels)), labels]).sum() + 0.5 * (prior @ parameters)), gradient
 
     found = minimize(objective, np.zeros(1 + c), jac=True, method="BFGS", options={"gtol": 1e-7}).x
-    return Calibration(float(np.exp(found[0])), found[1:] - found[1:].mean())
+    return ClassCalibration(float(np.exp(found[0])), found[1:] - found[1:].mean())
 
 
 def fit_rejection(known: Array, foreign: Array) -> Rejection:
