@@ -17,10 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.fitting import MixtureFit
-from speechgmm.estimators.rows import Rows, each
-from speechgmm.mixture import GMM, Statistics, Tied, Update
+from speechgmm.estimators.rows import RowBlocks, by_blocks
+from speechgmm.mixture import GMM, Tied, Update
 from speechgmm.mixture.bayes import Evidence, Variational, posterior
-from speechgmm.mixture.em import total
+from speechgmm.mixture.em import expectation
 from speechgmm.mixture.initialize import COVARIANCES
 from speechgmm.mixture.priors import Prior
 
@@ -171,17 +171,17 @@ class BayesianGaussianMixture(MixtureFit):
         """Return the log density of each row under the expected mixture, shape (N,), in nats; it integrates to 1."""
         check_is_fitted(self)
         x = self._checked(X, reset=False)
-        return self._typed(each(self.mixture_.log_density, x), x)
+        return self._typed(by_blocks(self.mixture_.log_density, x), x)
 
-    def _check_parameters(self, rows: Rows) -> None:
+    def _check_parameters(self, rows: RowBlocks) -> None:
         self._prior = self._believed(rows)
 
-    def _believed(self, rows: Rows) -> Prior:
+    def _believed(self, rows: RowBlocks) -> Prior:
         """Return the prior that the parameters and the rows say."""
-        d, kind = rows.x.shape[1], COVARIANCES[self.covariance_type]
+        d, kind = rows.frames.shape[1], COVARIANCES[self.covariance_type]
         one = GMM(np.ones(1), rows.mean[None], kind.of(np.ones((1, d))), rows.mean)
         process = self.weight_concentration_prior_type == "dirichlet_process"
-        prior = Prior.of(sum_of(rows, one), kind, self.n_components, process=process)
+        prior = Prior.of(expectation(one, rows, n_threads=rows.n_threads), kind, self.n_components, process=process)
         given: dict[str, Any] = {
             "concentration": self.weight_concentration_prior,
             "mean_precision": self.mean_precision_prior,
@@ -200,13 +200,13 @@ class BayesianGaussianMixture(MixtureFit):
             return None
         return kinds.check_covariance_prior(self.covariance_prior, self.covariance_type, d)
 
-    def _start(self, rows: Rows, rng: np.random.RandomState) -> Variational:
+    def _start(self, rows: RowBlocks, rng: np.random.RandomState) -> Variational:
         kind, k = self.covariance_type, self.n_components
         statistics, empty = starts.first(rows, k, method=self.init_params, kind=kind, rng=rng)
         before = Variational(self._prior, empty, statistics.counts)
         return self._m_step(Evidence(statistics, 0.0), before).model
 
-    def _again(self, rows: Rows) -> Variational:
+    def _again(self, rows: RowBlocks) -> Variational:
         model = replace(self.posterior_.model, origin=rows.mean)
         return replace(self.posterior_, prior=self._prior, model=model)
 
@@ -217,7 +217,7 @@ class BayesianGaussianMixture(MixtureFit):
             s = replace(s, second=s.second + added.imagined(np.zeros(shape), s.counts))
         return posterior(replace(evidence, statistics=s), variational)
 
-    def _unit(self, rows: Rows) -> float:
+    def _unit(self, rows: RowBlocks) -> float:
         return rows.total
 
     def _publish(self, model: Variational, dtype: Any) -> None:
@@ -235,9 +235,3 @@ class BayesianGaussianMixture(MixtureFit):
         self.mean_prior_ = prior.mean
         self.degrees_of_freedom_prior_ = prior.degrees
         self.covariance_prior_ = prior.covariance.parameters if tied else prior.covariance.parameters[0]
-
-
-def sum_of(rows: Rows, model: GMM) -> Statistics:
-    """Return the statistics of all rows."""
-    result: Statistics = total(rows.map(model.statistics, rows))
-    return result
