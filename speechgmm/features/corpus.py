@@ -100,6 +100,25 @@ class Corpus:
         """The speakers, sorted."""
         return tuple(sorted({r.speaker for r in self.recordings}))
 
+    def column(self, name: str, what: str = "label") -> tuple[str, ...]:
+        """Return what each recording has in a column; `what` says in messages what that is for.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such column, or a recording has nothing in it.
+        """
+        values = []
+        for r in self.recordings:
+            if name not in r.columns:
+                refuse(
+                    f"the {what}", f"name a column: {', '.join(r.columns)}", repr(name), f"Choose one with --{what}."
+                )
+            if not r.columns[name]:
+                refuse(f"the column {name!r}", f"hold a {what} for every recording", f"nothing for {r.name}")
+            values.append(r.columns[name])
+        return tuple(values)
+
     def where(self, /, **conditions: str | Collection[str]) -> Corpus:
         """Keep the recordings whose columns have these values, or one of several values.
 

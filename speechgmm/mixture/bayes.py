@@ -130,7 +130,7 @@ def fit_bayes(
     process: bool = True,
     init: str | GMM | None = None,
     seed: int | np.random.Generator = 0,
-    stop: Stop = Stop(),  # noqa: B008  (a frozen value)
+    stop: Stop = Stop(),
     n_threads: int | None = None,
     on_iteration: Callable[[int, float, Mapping[str, float]], None] | None = None,
 ) -> Fit[Variational]:
