@@ -233,8 +233,7 @@ def _channel(samples: Array, channel: int | str, name: str) -> Array:
     if samples.shape[1] == 1 and channel in ("mix", 0):
         return samples[:, 0]
     if channel == "mix":
-        result: Array = samples.mean(axis=1, dtype=np.float32)
-        return result
+        return samples.mean(axis=1, dtype=np.float32)
     if isinstance(channel, (str, bool)) or not 0 <= channel < samples.shape[1]:
         rule = f"be 'mix' or one of its {samples.shape[1]} channels, counted from 0"
         refuse(f"the channel of {name}", rule, repr(channel), error=AudioError)
