@@ -1,6 +1,6 @@
 """Reading sound: every format that libsndfile knows, one channel or their mean, at the rate that a model wants.
 
-Signals are float32 in [-1, 1] whatever the file holds. Seconds and hertz outside; samples stay in this room.
+Signals are float32 in [-1, 1] whatever the file holds. Seconds and hertz outside; samples stay in `speechgmm.features`.
 """
 
 from __future__ import annotations

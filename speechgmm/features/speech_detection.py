@@ -99,7 +99,7 @@ class _Sums:
 
     @property
     def mean_log_likelihood(self) -> float:
-        """In nats a frame."""
+        """In nats per frame."""
         return self.log_likelihood / (self.first[0] + self.second[0])
 
 
