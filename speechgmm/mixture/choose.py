@@ -124,8 +124,8 @@ def choose(
     folds: int = 0,
     starts: int = 3,
     seed: int = 0,
-    stop: Stop = Stop(1e-5, 500),  # noqa: B008  (a frozen value)
-    floor: Floor = Floor(),  # noqa: B008  (a frozen value)
+    stop: Stop = Stop(1e-5, 500),
+    floor: Floor = Floor(),
     n_threads: int | None = None,
 ) -> Choice:
     """Train a mixture of each kind and number of components, and compare them.
