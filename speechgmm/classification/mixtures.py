@@ -28,7 +28,7 @@ from speechgmm.mixture import (
     fit,
     maximize,
 )
-from speechgmm.mixture.blocks import total, weighted
+from speechgmm.mixture.blocks import WeightedBlock, total, weighted
 from speechgmm.mixture.em import expectation
 from speechgmm.mixture.initialize import grow
 from speechgmm.parallel import threads
@@ -141,10 +141,16 @@ def _total(blocks: Iterable[Any]) -> float:
     return float(sum(weighted(block).weights.sum() for block in blocks))
 
 
+def _sum(block: Any) -> Array:
+    """Return the sum of the frames of a block, weighted, shape (D,)."""
+    if isinstance(block, WeightedBlock):
+        return block.weights @ np.float64(block.frames)
+    return np.float64(block).sum(axis=0)
+
+
 def _gaussian(blocks: Iterable[Any], floor: Floor) -> GMM:
     """Return the single Gaussian of all frames, about their mean."""
-    sums = ((b.weights[:, None] * np.float64(b.frames)).sum(axis=0) for b in map(weighted, blocks))
-    mean = total(sums) / _total(blocks)
+    mean = total(map(_sum, blocks)) / _total(blocks)
     start = GMM(np.ones(1), mean[None], Diagonal(np.ones((1, len(mean)))), mean)
     return maximize(expectation(start, blocks, n_threads=1), start, floor=replace(floor, occupancy=0.0)).model
 
