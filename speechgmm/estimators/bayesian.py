@@ -5,7 +5,7 @@ Symbols: N rows, K components, D features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
@@ -46,6 +46,7 @@ class Expected:
         return self.model.log_density(x) + self.constant
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class BayesianGaussianMixture(MixtureFit):
     """A mixture whose superfluous components vanish: a posterior by variational Bayes, with scikit-learn's interface.
 
@@ -117,44 +118,23 @@ class BayesianGaussianMixture(MixtureFit):
     }
     _missing = False
 
-    def __init__(
-        self,
-        *,
-        n_components: int = 1,
-        covariance_type: Literal["full", "tied", "diag", "spherical"] = "full",
-        tol: float = 1e-3,
-        reg_covar: float = 1e-6,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans",
-        weight_concentration_prior_type: Literal["dirichlet_process", "dirichlet_distribution"] = "dirichlet_process",
-        weight_concentration_prior: float | None = None,
-        mean_precision_prior: float | None = None,
-        mean_prior: ArrayLike | None = None,
-        degrees_of_freedom_prior: float | None = None,
-        covariance_prior: float | ArrayLike | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        verbose_interval: int = 10,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weight_concentration_prior_type = weight_concentration_prior_type
-        self.weight_concentration_prior = weight_concentration_prior
-        self.mean_precision_prior = mean_precision_prior
-        self.mean_prior = mean_prior
-        self.degrees_of_freedom_prior = degrees_of_freedom_prior
-        self.covariance_prior = covariance_prior
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.verbose_interval = verbose_interval
+    n_components: int = 1
+    covariance_type: Literal["full", "tied", "diag", "spherical"] = "full"
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans"
+    weight_concentration_prior_type: Literal["dirichlet_process", "dirichlet_distribution"] = "dirichlet_process"
+    weight_concentration_prior: float | None = None
+    mean_precision_prior: float | None = None
+    mean_prior: ArrayLike | None = None
+    degrees_of_freedom_prior: float | None = None
+    covariance_prior: float | ArrayLike | None = None
+    random_state: int | np.random.RandomState | None = None
+    warm_start: bool = False
+    verbose: int = 0
+    verbose_interval: int = 10
 
     @property
     def mixture_(self) -> GMM:
@@ -222,9 +202,7 @@ class BayesianGaussianMixture(MixtureFit):
 
     def _publish(self, model: Variational, dtype: Any) -> None:
         self.posterior_, prior = model, model.prior
-        attributes = kinds.attributes_of(model.model, dtype)
-        for field in fields(attributes):
-            setattr(self, f"{field.name}_", getattr(attributes, field.name))
+        self._set_attributes(model.model, dtype)
         sticks = prior.sticks(model.counts)
         self.weight_concentration_ = sticks if prior.process else prior.concentration + model.counts
         self.mean_precision_ = model.precisions

@@ -9,7 +9,7 @@ import functools
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar, Self
@@ -22,9 +22,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from speechgmm.checks import refuse
 from speechgmm.estimators.density import MixtureBase
+from speechgmm.estimators.kinds import attributes_of
 from speechgmm.estimators.rows import RowBlocks, check_enough
 from speechgmm.estimators.starts import METHODS
-from speechgmm.mixture.em import Fit, Notes, fit
+from speechgmm.mixture import GMM, Fit, fit
+from speechgmm.mixture.em import Notes
 from speechgmm.mixture.initialize import COVARIANCES
 from speechgmm.parallel import one_thread
 
@@ -130,6 +132,12 @@ class MixtureFit(MixtureBase):
     @abstractmethod
     def _publish(self, model: Any, dtype: Any) -> None:
         """Set the fitted attributes."""
+
+    def _set_attributes(self, gmm: GMM, dtype: Any) -> None:
+        """Set the fitted attributes that describe the mixture."""
+        attributes = attributes_of(gmm, dtype)
+        for field in fields(attributes):
+            setattr(self, f"{field.name}_", getattr(attributes, field.name))
 
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the mixture by EM, and keep the best of ``n_init`` starts.

@@ -6,7 +6,7 @@ Symbols: N rows, K components, D features.
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -26,6 +26,7 @@ Array = NDArray[Any]
 __all__ = ["GaussianMixture"]
 
 
+@dataclass(eq=False, repr=False)
 class GaussianMixture(MixtureFit):
     """A Gaussian mixture fitted by EM: scikit-learn's class with one import changed, and more.
 
@@ -103,40 +104,22 @@ class GaussianMixture(MixtureFit):
         "precisions_init": ["array-like", None],
     }
 
-    _state: StepwiseState | None = None
-
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        covariance_type: Literal["full", "tied", "diag", "spherical"] = "full",
-        tol: float = 1e-3,
-        reg_covar: float = 1e-6,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans",
-        weights_init: ArrayLike | None = None,
-        means_init: ArrayLike | None = None,
-        precisions_init: ArrayLike | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        verbose_interval: int = 10,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.verbose_interval = verbose_interval
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: Literal["full", "tied", "diag", "spherical"] = "full"
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans"
+    weights_init: ArrayLike | None = None
+    means_init: ArrayLike | None = None
+    precisions_init: ArrayLike | None = None
+    random_state: int | np.random.RandomState | None = None
+    warm_start: bool = False
+    verbose: int = 0
+    verbose_interval: int = 10
+    _state: ClassVar[StepwiseState | None] = None
 
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from one more batch by stepwise EM (Cappe and Moulines 2009).
@@ -278,10 +261,8 @@ class GaussianMixture(MixtureFit):
     def _publish(self, model: GMM, dtype: Any) -> None:
         self._gmm = model
         self._state = None
-        attributes = kinds.attributes_of(model, dtype)
-        for field in fields(attributes):
-            setattr(self, f"{field.name}_", getattr(attributes, field.name))
-        self._factors = attributes.precisions_cholesky.copy()
+        self._set_attributes(model, dtype)
+        self._factors = self.precisions_cholesky_.copy()
 
     def _holds(self, gmm: GMM) -> bool:
         """Whether the attributes still say what the fitted mixture says."""

@@ -5,6 +5,7 @@ Symbols: N rows, U utterances, K components, D dimensions, C classes.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ Array = NDArray[Any]
 __all__ = ["GMMClassifier"]
 
 
+@dataclass(eq=False, repr=False)
 class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """One mixture a class, over rows or over whole utterances.
 
@@ -78,26 +80,15 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     array(['a', 'b'], dtype='<U1')
     """
 
-    def __init__(
-        self,
-        n_components: int = 8,
-        *,
-        relevance: float | None = None,
-        update: str = "wm",
-        priors: Any = None,
-        floor: float = 0.01,
-        tol: float = 1e-3,
-        max_iter: int = 10,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.relevance = relevance
-        self.update = update
-        self.priors = priors
-        self.floor = floor
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_threads = n_threads
+    n_components: int = 8
+    _: KW_ONLY
+    relevance: float | None = None
+    update: str = "wm"
+    priors: Any = None
+    floor: float = 0.01
+    tol: float = 1e-3
+    max_iter: int = 10
+    n_threads: int | None = None
 
     def fit(
         self, X: Any, y: ArrayLike, *, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None
