@@ -30,14 +30,14 @@ from speechgmm.mixture import (
 )
 from speechgmm.mixture.blocks import WeightedBlock, total, weighted
 from speechgmm.mixture.em import expectation
-from speechgmm.mixture.initialize import grow
+from speechgmm.mixture.initialize import grow, unit_gaussian
 from speechgmm.parallel import threads
 
 Array = NDArray[Any]
 
 __all__ = ["ClassMixtures", "MixtureSettings", "log_densities", "train_mixtures"]
 
-_GROWING = 3
+_GROWING = Stop(0.0, 3)
 """EM iterations between two splits: 2, 3 and 4 found spoken digits of unknown voices alike, within noise."""
 _ROWS = 5.0
 """Frames that a component needs at least: a class of fewer gets fewer components."""
@@ -151,7 +151,7 @@ def _sum(block: Any) -> Array:
 def _gaussian(blocks: Iterable[Any], floor: Floor) -> GMM:
     """Return the single Gaussian of all frames, about their mean."""
     mean = total(map(_sum, blocks)) / _total(blocks)
-    start = GMM(np.ones(1), mean[None], Diagonal(np.ones((1, len(mean)))), mean)
+    start = unit_gaussian(mean, Diagonal)
     return maximize(expectation(start, blocks, n_threads=1), start, floor=replace(floor, occupancy=0.0)).model
 
 
@@ -162,7 +162,7 @@ def _grown(settings: MixtureSettings, floor: Floor, blocks: Iterable[Any], *, n_
     floor = replace(floor, occupancy=min(floor.occupancy, 0.5 * n / k))  # weights may sum to less than a frame
     stop = Stop(settings.tolerance, settings.max_iterations)
     start = _gaussian(blocks, floor)
-    return grow(start, blocks, k, between=Stop(0.0, _GROWING), stop=stop, floor=floor, n_threads=n_threads)
+    return grow(start, blocks, k, between=_GROWING, stop=stop, floor=floor, n_threads=n_threads)
 
 
 def _adapted(settings: MixtureSettings, background: GMM, blocks: Iterable[Any]) -> Fit[GMM]:

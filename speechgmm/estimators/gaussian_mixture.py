@@ -119,7 +119,6 @@ class GaussianMixture(MixtureFit):
     warm_start: bool = False
     verbose: int = 0
     verbose_interval: int = 10
-    _state: ClassVar[StepwiseState | None] = None
 
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from one more batch by stepwise EM (Cappe and Moulines 2009).
@@ -153,7 +152,7 @@ class GaussianMixture(MixtureFit):
             check_enough(rows, self.n_components)
         state = self._after(rows, first=first)
         self._publish(state.model, x.dtype)
-        self._state = state
+        self._state: StepwiseState | None = state
         self.converged_ = False
         self.n_iter_ = state.updates
         self.lower_bound_ = state.running.mean_log_likelihood
@@ -163,7 +162,7 @@ class GaussianMixture(MixtureFit):
     @one_thread
     def _after(self, rows: RowBlocks, *, first: bool) -> StepwiseState:
         """Return the state of stepwise EM after these rows."""
-        state = self._state
+        state: StepwiseState | None = getattr(self, "_state", None)
         if first:
             state = StepwiseState.of(self._start(rows, check_random_state(self.random_state)))
         elif state is None or state.model is not self.mixture_:  # a fit, or attributes set by hand

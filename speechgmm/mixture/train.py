@@ -73,15 +73,10 @@ def fit_gmm(
     array([ 0., 10.])
     """
     data = as_blocks(blocks, missing=missing)
-    if isinstance(init, GMM) and init.n_components != n_components:
-        refuse("n_components", f"be {init.n_components}, as init has", n_components)
-    if isinstance(init, GMM):
-        start = init
-    else:
-        rng = np.random.default_rng(seed)
-        sample = _imputed(data, n_components, covariance, rng, floor) if missing else data
-        begin = functools.partial(initialize, method=init, covariance=covariance, floor=floor, n_threads=n_threads)
-        start = begin(sample, n_components, seed=rng)
+    rng = np.random.default_rng(seed)
+    sample = data if not missing or isinstance(init, GMM) else _imputed(data, n_components, covariance, rng, floor)
+    begin = functools.partial(initialize, method=init, covariance=covariance, floor=floor, n_threads=n_threads)
+    start = begin(sample, n_components, seed=rng)
     m_step: Callable[[Statistics, GMM], Update[GMM]] = functools.partial(maximize, floor=floor)
     e_step: Callable[[GMM, Any], Statistics] = observed_statistics if missing else statistics_of
     if selection is not None:
