@@ -1,8 +1,8 @@
 """Repeat the tests marked `numeric` as other processors compute them: python .ci/kernels.py
 
-OpenBLAS and numpy choose their loops by the processor and numba compiles for it, so that results differ between machines
-in their last bits, and those of float32 in their last digits. Each turn below takes other loops than this processor's
-own, which the whole test suite runs with. A turn that this processor cannot run, or whose kernel has had its turn, is
+OpenBLAS and numpy choose their loops by the processor, and numba compiles for it. Results therefore differ between
+machines in their last bits, and those of float32 in their last digits. Each turn below takes other loops than this
+processor's own, which the whole test suite runs with. A turn that this processor cannot run, or whose kernel has had its turn, is
 left out, and the output says so. The first failure ends it.
 """
 
@@ -69,7 +69,10 @@ def main() -> int:
             continue
         seen.add(runs)
         print(f"-- {kernel}: OpenBLAS runs {runs}, numba {numba or 'this processor'}, cores {cores}", flush=True)
-        start, pytest = time.monotonic(), [sys.executable, "-m", "pytest", "-q", "-m", "numeric", *sys.argv[1:]]
+        start, pytest = (
+            time.monotonic(),
+            [sys.executable, "-m", "pytest", "-q", "-m", "numeric", "tests", *sys.argv[1:]],
+        )
         os.sched_setaffinity(0, all_cores[:cores])  # processes that are started from here inherit it
         status = subprocess.run(pytest, env=os.environ | variables(kernel, numba)).returncode
         os.sched_setaffinity(0, all_cores)
