@@ -2,8 +2,8 @@
 
 OpenBLAS and numpy choose their loops by the processor, and numba compiles for it. Results therefore differ between
 machines in their last bits, and those of float32 in their last digits. Each turn below takes other loops than this
-processor's own, which the whole test suite runs with. A turn that this processor cannot run, or whose kernel has had its turn, is
-left out, and the output says so. The first failure ends it.
+processor's own, which the whole test suite runs with. A turn that this processor cannot run, or whose kernel has had
+its turn, is left out, and the output says so. The first failure ends it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def main() -> int:
             [sys.executable, "-m", "pytest", "-q", "-m", "numeric", "tests", *sys.argv[1:]],
         )
         os.sched_setaffinity(0, all_cores[:cores])  # processes that are started from here inherit it
-        status = subprocess.run(pytest, env=os.environ | variables(kernel, numba)).returncode
+        status = subprocess.run([*pytest, *sys.argv[1:]], env=os.environ | variables(kernel, numba)).returncode
         os.sched_setaffinity(0, all_cores)
         print(f"-- {kernel}: {'failed' if status else 'passed'} in {time.monotonic() - start:.0f} s", flush=True)
         if status:

@@ -41,6 +41,14 @@ NUMERIC = tuple(
 assert all(place.exists() for place in NUMERIC), [p for p in NUMERIC if not p.exists()]
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m numeric``, do not import the other tests."""
+    if config.option.markexpr != "numeric":
+        return None
+    near = any(p.is_relative_to(collection_path) or collection_path.is_relative_to(p) for p in NUMERIC)
+    return None if near else True
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests about numbers."""

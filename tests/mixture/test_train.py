@@ -78,7 +78,7 @@ def test_the_objective_never_falls_while_floors_only_clip(case):
     assert result.model.n_components == case.k
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.data().dtype == np.float32], ids=str)
+@pytest.mark.parametrize("case", [c for c in CASES if c.data in (few_values, silence)], ids=str)
 def test_float32_moves_the_objective_that_is_told_and_not_the_one_that_is_reached(case):
     """Posteriors that are off by a little make a step that is as good as the exact one, up to the square of that.
 
