@@ -22,17 +22,13 @@ if TYPE_CHECKING:
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Words, sounds, languages: the likeliest class wins.")
 
 Labeled = Annotated[str, options.argument("CORPUS", options.corpus("label"))]
-Label = Annotated[str, typer.Option("--label", metavar="COLUMN", help="What is told apart; folders are labels.")]
+Label = Annotated[str, options.option("--label", "COLUMN", "What is told apart; folders are labels.")]
 Components = Annotated[int, options.components("for each class")]
 Relevance = Annotated[float, options.relevance("of all classes counts for")]
 Alone = Annotated[bool, typer.Option("--alone", help="Train each class alone, without a background.")]
-Folds = Annotated[
-    str | None, typer.Option("--folds", metavar="COLUMN", help="Hold each value of this column out in turn.")
-]
+Folds = Annotated[str | None, options.option("--folds", "COLUMN", "Hold each value of this column out in turn.")]
 Far = Annotated[float | None, options.far("Reject what is foreign; accept it at this rate.")]
-Picture = Annotated[
-    str | None, typer.Option("--picture", metavar="OUT.png", help="Draw the confusion matrix into this file.")
-]
+Picture = Annotated[str | None, options.option("--picture", "OUT.png", "Draw the confusion matrix into this file.")]
 Classifier = Annotated[str, options.argument("MODEL", "Model that train wrote.")]
 
 
@@ -194,5 +190,5 @@ def _matrix(found: Classification) -> Table:
     confusion = found.confusion
     if len(confusion.labels) > 20:
         return table("truth", "taken for", ">times", rows=confusion.confusions(20))
-    rows = ((n, *map(str, counts)) for n, counts in zip(confusion.labels, confusion.counts.tolist(), strict=True))
+    rows = ((n, *counts) for n, counts in zip(confusion.labels, confusion.counts.tolist(), strict=True))
     return table("truth \\ taken for", *(f">{n}" for n in confusion.labels), rows=rows)

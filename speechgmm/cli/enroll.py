@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NewSpeaker = Annotated[str | None, options.argument("SPEAKER", "Whose recordings these are.")]
 Session = Annotated[
-    str | None, typer.Option("--session", metavar="NAME", help="Name of the sitting; default: each file is its own.")
+    str | None, options.option("--session", "NAME", "Name of the sitting; default: each file is its own.")
 ]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Forget first what these sessions hold (without --session: the files' own).")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, facts
 from speechgmm.errors import InvalidInput
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 ScoresFile = Annotated[str, options.argument("SCORES", "Scores with labels.")]
 Report = Annotated[
-    str | None, typer.Option("--report", metavar="OUT.html", help="Write a web page of one file: tables and pictures.")
+    str | None, options.option("--report", "OUT.html", "Write a web page of one file: tables and pictures.")
 ]
 
 
@@ -48,28 +46,27 @@ def evaluate(scores: ScoresFile, report: Report = None, as_json: options.Json = 
 def _rates(result: Evaluation) -> dict[str, object]:
     """Return the main results for people, with their intervals in brackets."""
 
-    def rate(value: float, name: str) -> str:
+    def told(name: str, value: float, *, percent: bool = False) -> str:
         span = result.intervals.get(name)
-        return f"{100 * value:.2f} %" + (f" ({100 * span.low:.2f} to {100 * span.high:.2f})" if span else "")
-
-    def cost(value: float, name: str) -> str:
-        span = result.intervals.get(name)
-        return f"{value:.4f}" + (f" ({span.low:.4f} to {span.high:.4f})" if span else "")
+        numbers = [value] if span is None else [value, span.low, span.high]
+        text, *ends = [f"{100 * v:.2f}" if percent else f"{v:.4f}" for v in numbers]
+        return text + (" %" if percent else "") + (f" ({' to '.join(ends)})" if ends else "")
 
     application = f"prior {result.prior:g}, costs {result.cost_miss:g} and {result.cost_fa:g}"
-    identified = result.identification_rate
     rows: dict[str, object] = {
         "trials": f"{result.trials}: {result.targets} targets, {result.nontargets} nontargets in {result.tests} tests",
-        "equal error rate": rate(result.eer, "eer"),
-        "identified": "-" if identified is None else f"{rate(identified, 'identification_rate')} of the tests",
-        "minimum DCF": f"{cost(result.min_dcf, 'min_dcf')}, {application}",
-        "actual DCF": f"{cost(result.actual_dcf, 'actual_dcf')}, {application}",
-        "minimum Cllr": f"{cost(result.min_cllr, 'min_cllr')} bits",
-        "Cllr": f"{cost(result.cllr, 'cllr')} bits",
+        "equal error rate": told("eer", result.eer, percent=True),
+        "identified": "-",
+        "minimum DCF": f"{told('min_dcf', result.min_dcf)}, {application}",
+        "actual DCF": f"{told('actual_dcf', result.actual_dcf)}, {application}",
+        "minimum Cllr": f"{told('min_cllr', result.min_cllr)} bits",
+        "Cllr": f"{told('cllr', result.cllr)} bits",
     }
+    if (rate := result.identification_rate) is not None:
+        rows["identified"] = f"{told('identification_rate', rate, percent=True)} of the tests"
     if result.open_set:
         share = f"{100 * result.open_set.false_alarm_rate:g} % of strangers accepted"
-        rows["found in open set"] = f"{rate(result.open_set.rate, 'open_set_rate')} with at most {share}"
+        rows["found in open set"] = f"{told('open_set_rate', result.open_set.rate, percent=True)} with at most {share}"
     for interval in list(result.intervals.values())[:1]:
         rows["in brackets"] = f"{100 * interval.level:g} % intervals over speakers"
     return rows

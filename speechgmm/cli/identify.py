@@ -35,10 +35,12 @@ def identify(
     with speakers.SpeakerStore(store, system) as opened, counting(len(files)) as count:
         answers = speakers.identify(system, opened, files, rule=rule, top=top, mapper=mapper, on_progress=count)
         limit = threshold_for(system.calibration, rule, len(opened.speakers))
+    stated = asdict(rule) | {"far": rule.asked_far, "prior": rule.stated_prior}
+    stated |= {"threshold": limit[0], "extrapolated": limit[1]}
     kept = ("file", "status", "error", "speech_seconds", "decision", "candidates")
     document = {
         "calibrated": calibrated,
-        "rule": _rule(rule, *limit) if calibrated else None,
+        "rule": stated if calibrated else None,
         "files": [{name: value for name, value in asdict(a).items() if name in kept} for a in answers],
     }
     columns = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">posterior")
@@ -55,18 +57,6 @@ def rule_note(calibrated: bool, rule: Rule, threshold: float | None, extrapolate
         return f"\naccepted at least expected cost, with a prior of {rule.prior:g}{at}"
     beyond = "; extrapolated: the model was calibrated on too few speakers to be sure of this" if extrapolated else ""
     return f"\naccepted so that {100 * rule.asked_far:g} % of strangers are{at}{beyond}"
-
-
-def _rule(rule: Rule, threshold: float | None, extrapolated: bool) -> dict[str, object]:
-    """Return how files are decided; the threshold is the LLR from which the best candidate is accepted."""
-    return {
-        "far": rule.asked_far,
-        "prior": rule.stated_prior,
-        "cost_miss": rule.cost_miss,
-        "cost_fa": rule.cost_fa,
-        "threshold": threshold,
-        "extrapolated": extrapolated,
-    }
 
 
 def _rows(answers: Iterable[Identification]) -> Iterable[tuple[object, ...]]:

@@ -25,9 +25,14 @@ def argument(metavar: str, text: str) -> Any:
     return typer.Argument(metavar=metavar, help=text, show_default=False)
 
 
+def option(name: str, metavar: str, text: str) -> Any:
+    """Return an option that takes a text."""
+    return typer.Option(name, metavar=metavar, help=text)
+
+
 def output(metavar: str, text: str) -> Any:
     """Return the option of the file to write."""
-    return typer.Option("--output", "-o", metavar=metavar, help=text, show_default=False)
+    return typer.Option("--output", "-o", metavar=metavar, help=text)
 
 
 def corpus(labels: str) -> str:
@@ -51,25 +56,18 @@ def far(text: str) -> Any:
 
 
 Corpus = Annotated[str, argument("CORPUS", corpus("speaker"))]
-Manifest = Annotated[str | None, typer.Option("--manifest", metavar="CORPUS", help=corpus("speaker"))]
+Manifest = Annotated[str | None, option("--manifest", "CORPUS", corpus("speaker"))]
+Where = Annotated[
+    list[str] | None, option("--where", "COLUMN=VALUE", "Keep these rows; repeat: all columns, any value of one.")
+]
 Files = Annotated[list[str], argument("FILE", "Recordings.")]
 SomeFiles = Annotated[list[str] | None, argument("FILE", "Recordings.")]
 Model = Annotated[
-    str | None,
-    typer.Option("--model", metavar="MODEL", help="Model file that train wrote; default: the one of the package."),
+    str | None, option("--model", "MODEL", "Model file that train wrote; default: the one of the package.")
 ]
 ModelFile = Annotated[str, output("MODEL", "Model file.")]
 Preset = Annotated[PresetName, typer.Option("--preset", help="Front end: of speech alone, or of every frame.")]
-Store = Annotated[
-    str,
-    typer.Option(
-        "--store", metavar="STORE", help="Enrolled speakers: SQLite file or database URL.", show_default=False
-    ),
-]
-Where = Annotated[
-    list[str] | None,
-    typer.Option("--where", metavar="COLUMN=VALUE", help="Keep these rows; repeat: all columns, any value of one."),
-]
+Store = Annotated[str, option("--store", "STORE", "Enrolled speakers: SQLite file or database URL.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, metavar="N", help="Default: all cores. Results do not depend on it.")
 ]
@@ -77,11 +75,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 Top = Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many candidates to show.")]
 Far = Annotated[float | None, far("Share of strangers accepted as anybody; default 0.01.")]
 Prior = Annotated[
-    float | None,
-    typer.Option("--prior", min=0, max=1, help="Probability that somebody enrolled speaks; costs decide."),
+    float | None, typer.Option(min=0, max=1, help="Probability that somebody enrolled speaks; costs decide.")
 ]
-CostMiss = Annotated[float | None, typer.Option("--cost-miss", min=0, help="With --prior: of a miss; default 1.")]
-CostFa = Annotated[float | None, typer.Option("--cost-fa", min=0, help="With --prior: of a false accept; default 1.")]
+CostMiss = Annotated[float | None, typer.Option(min=0, help="With --prior: of a miss; default 1.")]
+CostFa = Annotated[float | None, typer.Option(min=0, help="With --prior: of a false accept; default 1.")]
 
 
 def usage(message: str) -> NoReturn:
@@ -126,13 +123,7 @@ def check_output(path: str) -> None:
         refuse("the file to write", "name a file that can be written", path)
 
 
-def rule_of(
-    far: float | None,
-    prior: float | None,
-    cost_miss: float | None,
-    cost_fa: float | None,
-    threshold: float | None = None,
-) -> Rule:
+def rule_of(far: Far, prior: Prior, cost_miss: CostMiss, cost_fa: CostFa, threshold: float | None = None) -> Rule:
     """Return when to accept, or say which options do not go together."""
     from speechgmm.speakers import Rule
 

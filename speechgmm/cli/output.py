@@ -37,19 +37,18 @@ class Commands(TyperGroup):
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
-        except SpeechGMMError as error:
-            complain(str(error))
-            raise typer.Exit(1) from None
-        except UnicodeEncodeError as error:
-            complain(f"names must be Unicode text; got {error.object!a}. Rename the file or the speaker.")
-            raise typer.Exit(1) from None
         except BrokenPipeError:
             raise
+        except SpeechGMMError as error:
+            message = str(error)
+        except UnicodeEncodeError as error:
+            message = f"names must be Unicode text; got {error.object!a}. Rename the file or the speaker."
         except OSError as error:
-            complain(f"the output must be written; got {error.strerror}. Free some space, or write elsewhere.")
-            raise typer.Exit(1) from None
+            message = f"the output must be written; got {error.strerror}. Free some space, or write elsewhere."
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+        complain(message)
+        raise typer.Exit(1)
 
 
 def emit(
@@ -166,7 +165,6 @@ def _plain(value: Any, name: str = "") -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(v, name) for v in value]
     if isinstance(value, float):
-        if not math.isfinite(value):
-            return None
-        return round(value, 3) if name.endswith("seconds") else value
+        value = round(value, 3) if name.endswith("seconds") else value
+        return value if math.isfinite(value) else None
     return value

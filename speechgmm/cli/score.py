@@ -11,13 +11,9 @@ from speechgmm.cli import options
 from speechgmm.cli.output import counting, emit, facts
 
 ScoresFile = Annotated[str, options.output("SCORES", "Text, or arrays if it ends in .npz.")]
+LINES = "Lines '1|0 enroll test' or 'enroll test target|nontarget'; tests are names in the manifest"
 Trials = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TRIALS",
-        help="Lines '1|0 enroll test' or 'enroll test target|nontarget'; tests are names in the manifest or, "
-        "without one, paths relative to this file.",
-    ),
+    str | None, options.option("--trials", "TRIALS", f"{LINES} or, without one, paths relative to this file.")
 ]
 By = Annotated[
     Literal["file", "session"] | None,
@@ -41,10 +37,8 @@ def score(
     from speechgmm.evaluation import read_trials, write_scores
 
     if (manifest is None and (where or trials is None)) or (by is not None and trials is not None):
-        message = (
-            "give --manifest with --where and --by as you like, or --trials, or --trials and --manifest without --by"
-        )
-        options.usage(message)
+        either = "give --manifest with --where and --by as you like, or --trials"
+        options.usage(f"{either}, or --trials and --manifest without --by")
     options.check_output(output)
     pairs = None if trials is None else read_trials(trials)
     corpus = None if manifest is None else options.load_corpus(manifest, where)
