@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from speechgmm import __version__, plot
@@ -23,29 +24,7 @@ _LABELS = 60
 """With more speakers than these a picture of the confusion matrix shows nothing."""
 _MISTAKES = 20
 
-_STYLE = """
-:root { color-scheme: light dark; --paper: #fdfdfc; --ink: #1a1b1c; --faint: #5c6166; --rule: #d5d8da;
-  --target: #0b6e99; --impostor: #b8472f; --grid: #777c80; }
-@media (prefers-color-scheme: dark) { :root { --paper: #16181a; --ink: #e9eaea; --faint: #a6abb0; --rule: #3b4044;
-  --target: #55b4dd; --impostor: #f08a72; --grid: #959b9f; } svg image { filter: brightness(1.5); } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1rem; max-width: 66rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0.5rem 0; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 0.5rem; border-top: 1px solid var(--rule); padding-top: 0.8rem; }
-p { margin: 0.4rem 0; max-width: 46rem; }
-.faint, figcaption, caption { color: var(--faint); font-size: 0.9rem; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
-figure { margin: 0; }
-svg { display: block; width: 100%; max-width: 36rem; height: auto; }
-svg text { font-family: system-ui, sans-serif !important; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; margin: 0.6rem 0; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding-bottom: 0.3rem; }
-th, td { text-align: left; vertical-align: top; padding: 0.2rem 0.9rem 0.2rem 0; border-bottom: 1px solid var(--rule); }
-th { font-weight: 600; } tbody th { font-weight: 400; } .number { text-align: right; white-space: nowrap; }
-@media (max-width: 30rem) { table { font-size: 0.85rem; } th, td { padding-right: 0.6rem; } }
-"""
+_STYLE = Path(__file__).with_suffix(".css")
 
 
 def write_report(scores: Scores, evaluation: Evaluation, path: str | os.PathLike[str], *, title: str = "") -> None:
@@ -79,7 +58,7 @@ def render_report(scores: Scores, evaluation: Evaluation, *, title: str = "") ->
     sections = (_rates(e), _pictures(scores, e), _searches(e), _durations(e), _nist(e), _left_out(e))
     body = "\n".join(itertools.chain(top, *sections))
     meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    head = f"{meta}<title>{heading}</title><style>{_STYLE}</style>"
+    head = f"{meta}<title>{heading}</title><style>\n{_STYLE.read_text('utf-8')}</style>"
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{body}\n</main></body></html>\n'
 
 
