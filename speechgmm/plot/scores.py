@@ -110,7 +110,7 @@ def plot_calibration(scores: Scores, *, bins: int = 12, ax: Any = None) -> Any:
     return finish(ax, legend="upper left")
 
 
-def _binned(targets: NDArray[Any], nontargets: NDArray[Any], bins: int) -> tuple[list[float], list[float]]:
+def _binned(targets: NDArray[Any], nontargets: NDArray[Any], bins: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the mean score and the observed LLR of each bin that holds both kinds; scores ascend."""
     fine = np.linspace(0, 1, 40 * bins + 1)
     places = np.unique(np.concatenate([np.quantile(kind, fine) for kind in (targets, nontargets)]))
@@ -120,13 +120,11 @@ def _binned(targets: NDArray[Any], nontargets: NDArray[Any], bins: int) -> tuple
     cuts = np.unique(np.minimum(wanted, len(mass) - 1))
     t, n = (np.concatenate([[0], at[cuts], [len(k)]]) for at, k in zip(below, (targets, nontargets), strict=True))
     sum_t, sum_n = (np.append(0.0, np.cumsum(kind)) for kind in (targets, nontargets))
-    x, y = [], []
-    for i in np.flatnonzero((np.diff(t) > 0) & (np.diff(n) > 0)):
-        shares = np.array([(t[i + 1] - t[i]) / len(targets), (n[i + 1] - n[i]) / len(nontargets)])
-        sums = (sum_t[t[i + 1]] - sum_t[t[i]]) / len(targets) + (sum_n[n[i + 1]] - sum_n[n[i]]) / len(nontargets)
-        x.append(float(sums / shares.sum()))
-        y.append(float(np.log(shares[0] / shares[1])))
-    return x, y
+    shares = np.stack([np.diff(t) / len(targets), np.diff(n) / len(nontargets)])
+    sums = np.diff(sum_t[t]) / len(targets) + np.diff(sum_n[n]) / len(nontargets)
+    both = (shares > 0).all(axis=0)
+    shares = shares[:, both]
+    return sums[both] / shares.sum(axis=0), np.log(shares[0] / shares[1])
 
 
 def _edges(kinds: list[NDArray[Any]], threshold: float | None, bins: int) -> NDArray[Any]:
