@@ -153,7 +153,7 @@ def _rates(result: Evaluation) -> dict[str, object]:
         "Cllr": f"{cost(result.cllr, 'cllr')} bits",
     }
     if result.open_set:
-        share = f"{100 * result.open_set.false_alarm_rate:g} % of strangers accepted"
+        share = f"{100 * result.open_set.far:g} % of strangers accepted"
         rows["found in open set"] = f"{rate(result.open_set.rate, 'open_set_rate')} with at most {share}"
     for interval in list(result.intervals.values())[:1]:
         rows["in brackets"] = f"{100 * interval.level:g} % intervals over speakers"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +74,7 @@ def error_by_duration(
     replicates, level, seed
         Of the intervals, as in `bootstrap`; 0 replicates for none.
     sampler : Resampler, optional
-        Of these scores, if there is one already.
+        Of these scores, if there is one already; the intervals then follow its options.
 
     Raises
     ------
@@ -91,31 +90,37 @@ def error_by_duration(
     of_test = _bins(seconds, bins)
     of_trial = of_test[scores.tests.codes]
     if replicates and sampler is None:
-        sampler = resampler(scores)
+        sampler = resampler(scores, replicates=replicates, level=level, seed=seed)
     found = []
     for i in range(of_test.max() + 1):
-        rows = of_trial == i
-        rates = _rates(scores, rows, threshold)
-        if rates is None:
-            continue
-        interval = None
-        if sampler and len(np.unique(scores.speakers.codes[rows & (scores.target == 1)])) >= _SPEAKERS:
-            with contextlib.suppress(InvalidInput):  # so few pairs of speakers that most replicates draw none
-                interval = detection_intervals(
-                    sampler, {}, rows=rows, kept=_KEPT, replicates=replicates, level=level, seed=seed
-                )["eer"]
-        inside = seconds[of_test == i]
-        found.append(DurationBin(float(inside.min()), float(inside.max()), len(inside), *rates, interval))
+        rows, inside = of_trial == i, seconds[of_test == i]
+        targets, nontargets = (scores.score[rows & (scores.target == label)] for label in (1, 0))
+        if len(targets) and len(nontargets):
+            found.append(
+                DurationBin(
+                    low=float(inside.min()),
+                    high=float(inside.max()),
+                    tests=len(inside),
+                    targets=len(targets),
+                    nontargets=len(nontargets),
+                    eer=roc_hull(targets, nontargets).eer(),
+                    p_miss=float(np.mean(targets < threshold)),
+                    p_fa=float(np.mean(nontargets >= threshold)),
+                    interval=_interval(sampler, rows) if sampler else None,
+                )
+            )
     return tuple(found)
 
 
-def _rates(scores: Scores, rows: NDArray[np.bool_], threshold: float) -> tuple[int, int, float, float, float] | None:
-    """Return the fields targets to p_fa of a bin, None without trials of both kinds."""
-    targets, nontargets = (scores.score[rows & (scores.target == label)] for label in (1, 0))
-    if not (len(targets) and len(nontargets)):
+def _interval(sampler: Resampler, rows: NDArray[np.bool_]) -> Interval | None:
+    """Return the interval of the equal error rate of some trials, None for too few speakers."""
+    scores = sampler.scores
+    if len(np.unique(scores.speakers.codes[rows & (scores.target == 1)])) < _SPEAKERS:
         return None
-    p_miss, p_fa = float(np.mean(targets < threshold)), float(np.mean(nontargets >= threshold))
-    return len(targets), len(nontargets), roc_hull(targets, nontargets).eer(), p_miss, p_fa
+    try:
+        return detection_intervals(sampler, {}, rows=rows, kept=_KEPT)["eer"]
+    except InvalidInput:  # so few pairs of speakers that most replicates draw none
+        return None
 
 
 def _bins(seconds: NDArray[np.float64], bins: int) -> NDArray[np.int64]:

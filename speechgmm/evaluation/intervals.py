@@ -5,29 +5,32 @@ speakers are. A replicate draws as many persons as there are, with replacement; 
 speaker was drawn times as often as the speaker of its test was, and once only where both are the same person. An
 interval holds the middle of the replicates (percentiles). It says how much a rate would differ with other speakers of
 the same kind; it says nothing of other rooms, telephones or languages, and where no replicate can see an error (an
-EER of 0) its width is 0, which is no proof that there are none.
+EER of 0) its width is 0, which is no proof that there are none. Shares of independent decisions have Wilson's interval.
 
 References
 ----------
 .. [1] B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13.
 .. [2] N. Poh and S. Bengio, "Estimating the confidence interval of expected performance curve in biometric
    authentication using joint bootstrap", ICASSP 2007.
+.. [3] E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import checks
-from speechgmm.evaluation.names import index_names
+from speechgmm.evaluation.name_index import index_names
 
-__all__ = ["Interval", "bootstrap", "draws", "intervals_of"]
+__all__ = ["Interval", "accuracy", "bootstrap", "resample", "weigh", "wilson"]
 
+Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
@@ -56,7 +59,7 @@ def bootstrap(
     ----------
     statistic : callable
         Given weights (R,) from 0 up, it returns numbers by name; NaN where the weights leave nothing to measure.
-        It is called with weights of 1 for the estimates, then once a replicate.
+        It is called with weights of 1 for the estimates, then once per replicate.
     speaker : array_like of str, shape (R,)
         The speaker of each row.
     other : array_like of str, shape (R,), optional
@@ -92,15 +95,39 @@ def bootstrap(
         names = np.concatenate([names, second])
     people = index_names(names)
     first, last = people.codes[:rows], people.codes[-rows:]
-    estimates = statistic(np.ones(rows))
-    values = (
-        statistic(weigh(times, first, last).astype(float)) for times in draws(len(people.names), replicates, seed)
+    return resample(
+        lambda times: statistic(weigh(times, first, last).astype(float)),
+        len(people.names),
+        replicates=replicates,
+        level=level,
+        seed=seed,
     )
-    return intervals_of(estimates, values, level=level)
 
 
-def draws(people: int, replicates: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Yield how often each person is drawn, (P,), once a replicate; refuse fewer than two persons."""
+def resample(
+    statistic: Callable[[Counts], Mapping[str, float]], people: int, *, replicates: int, level: float, seed: int
+) -> dict[str, Interval]:
+    """Return intervals for what a statistic returns, given how often each of P persons is drawn, (P,).
+
+    Options and errors as in `bootstrap`; the estimates are those for each person drawn once.
+    """
+    checks.number(level, "level", minimum=0, maximum=1, above=True)
+    estimates = statistic(np.ones(people, dtype=np.int64))
+    table = [statistic(times) for times in draws(people, replicates, seed)]
+    intervals = {}
+    for name, estimate in estimates.items():
+        values = np.array([found[name] for found in table])
+        there = values[~np.isnan(values)]
+        if 2 * len(there) <= len(values):
+            found = f"a value in {len(there)} of {len(values)} replicates"
+            checks.refuse(name, "be there in more than half of the replicates", found, "More speakers are needed.")
+        low, high = np.quantile(there, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+        intervals[name] = Interval(float(estimate), float(low), float(high), float(level))
+    return intervals
+
+
+def draws(people: int, replicates: int, seed: int) -> Iterator[Counts]:
+    """Yield how often each person is drawn, (P,), once per replicate; refuse fewer than two persons."""
     checks.integer(replicates, "replicates", minimum=20)
     checks.integer(seed, "seed", minimum=0)
     if people < 2:
@@ -113,23 +140,55 @@ def draws(people: int, replicates: int, seed: int) -> Iterator[NDArray[np.int64]
 def weigh(times: NDArray[Any], first: NDArray[Any], last: NDArray[Any]) -> NDArray[Any]:
     """Return how often each trial counts, (R,), given how often each person was drawn."""
     once, same = times[first], first == last
-    both: NDArray[Any] = once * times[last]
-    return np.where(same, once, both) if same.any() else both
+    both = once * times[last]
+    return np.asarray(np.where(same, once, both) if same.any() else both)
 
 
-def intervals_of(
-    estimates: Mapping[str, float], replicates: Iterator[Mapping[str, float]], *, level: float
-) -> dict[str, Interval]:
-    """Return the middle of the replicates of each statistic; NaNs are left out, if fewer than half of all are."""
-    checks.number(level, "level", minimum=0, maximum=1, above=True)
-    table = [dict(found) for found in replicates]
-    result = {}
-    for name, estimate in estimates.items():
-        values = np.array([found[name] for found in table])
-        there = values[~np.isnan(values)]
-        if 2 * len(there) <= len(values):
-            found = f"a value in {len(there)} of {len(values)} replicates"
-            checks.refuse(name, "be there in more than half of the replicates", found, "More speakers are needed.")
-        low, high = np.quantile(there, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
-        result[name] = Interval(float(estimate), float(low), float(high), float(level))
-    return result
+def accuracy(right: ArrayLike, groups: ArrayLike | None = None, *, level: float = 0.95, seed: int = 0) -> Interval:
+    """Return the share of right decisions.
+
+    Parameters
+    ----------
+    right : array_like of bool, shape (U,)
+    groups : array_like of str, shape (U,), optional
+        Who or what each decision comes from. Decisions about one speaker are alike, so that with two groups or more
+        the interval is that of a bootstrap over groups. Without them, or where no decision differs from the others
+        and a bootstrap would have no width, it is Wilson's, for independent decisions.
+    level : float
+    seed : int
+
+    Raises
+    ------
+    InvalidInput
+        For no decisions, or groups that are not as many.
+
+    Examples
+    --------
+    >>> found = accuracy([True, True, True, False])
+    >>> round(found.low, 2), found.estimate, round(found.high, 2)
+    (0.3, 0.75, 0.95)
+    """
+    hits = np.asarray(right, dtype=np.float64)
+    if hits.ndim != 1 or not len(hits):
+        checks.refuse("decisions", "be at least one", f"an array of shape {hits.shape}")
+    if groups is not None and len(names := np.asarray(groups, dtype=np.str_)) != len(hits):
+        checks.refuse("groups", f"be {len(hits)}, one for each decision", len(names))
+    if groups is None or len(np.unique(names)) < 2 or np.ptp(hits) == 0:
+        return wilson(int(hits.sum()), len(hits), level=level)
+    return bootstrap(lambda w: {"accuracy": w @ hits / w.sum()}, names, level=level, seed=seed)["accuracy"]
+
+
+def wilson(successes: int, trials: int, *, level: float = 0.95) -> Interval:
+    """Return Wilson's score interval of a share of independent trials [3]_.
+
+    Examples
+    --------
+    >>> round(wilson(10, 10).low, 3)
+    0.722
+    """
+    n = checks.integer(trials, "trials", minimum=1)
+    p = checks.integer(successes, "successes", minimum=0, maximum=n) / n
+    z = NormalDist().inv_cdf((1 + checks.number(level, "level", minimum=0.01, maximum=0.9999)) / 2)
+    center, width = p + z * z / (2 * n), z * (p * (1 - p) / n + (z / (2 * n)) ** 2) ** 0.5
+    scale = 1 + z * z / n
+    return Interval(p, max(0.0, (center - width) / scale), min(1.0, (center + width) / scale), level)
