@@ -96,19 +96,10 @@ def error_by_duration(
         rows, inside = of_trial == i, seconds[of_test == i]
         targets, nontargets = (scores.score[rows & (scores.target == label)] for label in (1, 0))
         if len(targets) and len(nontargets):
-            found.append(
-                DurationBin(
-                    low=float(inside.min()),
-                    high=float(inside.max()),
-                    tests=len(inside),
-                    targets=len(targets),
-                    nontargets=len(nontargets),
-                    eer=roc_hull(targets, nontargets).eer(),
-                    p_miss=float(np.mean(targets < threshold)),
-                    p_fa=float(np.mean(nontargets >= threshold)),
-                    interval=_interval(sampler, rows) if sampler else None,
-                )
-            )
+            ends, counts = (float(inside.min()), float(inside.max())), (len(inside), len(targets), len(nontargets))
+            errors = float(np.mean(targets < threshold)), float(np.mean(nontargets >= threshold))
+            interval = _interval(sampler, rows) if sampler else None
+            found.append(DurationBin(*ends, *counts, roc_hull(targets, nontargets).eer(), *errors, interval))
     return tuple(found)
 
 

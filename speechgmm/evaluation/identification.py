@@ -21,15 +21,7 @@ from speechgmm import checks
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.trials import Scores, check_labels
 
-__all__ = [
-    "OpenSet",
-    "Searches",
-    "closed_set_confusion",
-    "cmc",
-    "identification_rate",
-    "open_set_rate",
-    "searches",
-]
+__all__ = ["OpenSet", "Searches", "closed_set_confusion", "cmc", "identification_rate", "open_set_rate", "searches"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,13 +95,11 @@ def bootstrap(
         names = np.concatenate([names, second])
     people = index_names(names)
     first, last = people.codes[:rows], people.codes[-rows:]
-    return resample(
-        lambda times: statistic(weigh(times, first, last).astype(float)),
-        len(people.names),
-        replicates=replicates,
-        level=level,
-        seed=seed,
-    )
+
+    def weighted(times: Counts) -> Mapping[str, float]:
+        return statistic(weigh(times, first, last).astype(float))
+
+    return resample(weighted, len(people.names), replicates=replicates, level=level, seed=seed)
 
 
 def resample(

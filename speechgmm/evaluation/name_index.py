@@ -41,6 +41,11 @@ class NameIndex:
         """Return the number of rows, T."""
         return len(self.codes)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the column, (T,)."""
+        return self.codes.shape
+
     @cached_property
     def full(self) -> Names:
         """The names of all rows, (T,), read-only."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from speechgmm.evaluation.identification import Searches, searches
 from speechgmm.evaluation.intervals import Interval, resample, weigh
-from speechgmm.evaluation.name_index import index_names
+from speechgmm.evaluation.name_index import NameIndex, index_names
 from speechgmm.evaluation.roc import Application, hull_of_counts
 from speechgmm.evaluation.trials import Scores, columns
 
@@ -34,24 +34,27 @@ _KEPT = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class _Persons:
-    """Who is who: P persons; the person of each enrolled speaker and of each test, in the order of their names."""
-
-    enrolled: Codes
-    tested: Codes
-    total: int
-
-
-@dataclass(frozen=True, eq=False)
 class Resampler:
-    """A table of scores made ready for replicates: who is who, and its rows by ascending score, (T,).
+    """A table of T scores made ready for replicates; made by `resampler`.
 
-    `replicates`, `level` and `seed` are those of `bootstrap`.
+    Parameters
+    ----------
+    scores : Scores
+    order : array of int, shape (T,)
+        Its rows by ascending score.
+    enrolled, tested : array of int
+        The person who is each enrolled speaker, and who speaks in each test, in the order of their names.
+    persons : int
+        How many persons there are.
+    replicates, level, seed
+        As in `bootstrap`.
     """
 
     scores: Scores
-    persons: _Persons
     order: Codes
+    enrolled: Codes
+    tested: Codes
+    persons: int
     replicates: int
     level: float
     seed: int
@@ -117,7 +120,7 @@ def resampler(scores: Scores, *, replicates: int = 1000, level: float = 0.95, se
         As in `bootstrap`.
     """
     order = np.argsort(scores.score, kind="stable").astype(np.int32)
-    return Resampler(scores, _persons(scores), order, replicates, level, seed)
+    return Resampler(scores, order, *_persons(scores), replicates, level, seed)
 
 
 def detection_intervals(
@@ -157,13 +160,12 @@ def search_intervals(sampler: Resampler, far: float | None) -> dict[str, Interva
 
     Errors as in `detection_intervals`.
     """
-    found, tested = searches(sampler.scores), sampler.persons.tested
+    found, tested = searches(sampler.scores), sampler.tested
     return _intervals(sampler, lambda times: _search_rates(found, times[tested], far))
 
 
 def _intervals(sampler: Resampler, rates: Callable[[Counts], Mapping[str, float]]) -> dict[str, Interval]:
-    people, replicates = sampler.persons.total, sampler.replicates
-    return resample(rates, people, replicates=replicates, level=sampler.level, seed=sampler.seed)
+    return resample(rates, sampler.persons, replicates=sampler.replicates, level=sampler.level, seed=sampler.seed)
 
 
 def _search_rates(found: Searches, weight: Counts, far: float | None) -> dict[str, float]:
@@ -184,31 +186,31 @@ def _search_rates(found: Searches, weight: Counts, far: float | None) -> dict[st
     return rates | {"open_set_rate": float(known @ (hits & (found.own[found.known] >= threshold)) / total)}
 
 
-def _persons(scores: Scores) -> _Persons:
-    """Return who is who. Enrolled speakers come first, then tested ones who are not enrolled, then the unknown."""
-    tests, of = len(scores.tests.names), scores.tests.codes
-    names = np.full(tests, "", dtype=scores.speakers.names.dtype)
-    told = columns(scores).get("test_speaker")
-    if told is not None:
-        code = np.zeros(tests, dtype=np.int32)
-        code[of] = told.codes
-        names = told.names[code]
-    enrolled = scores.speakers.names
-    everybody = index_names(np.concatenate([enrolled, names]))
-    known, tested = everybody.codes[: len(enrolled)], everybody.codes[len(enrolled) :].copy()
-    targets = np.flatnonzero((scores.target == 1) & (names == "")[of])
+def _persons(scores: Scores) -> tuple[Codes, Codes, int]:
+    """Return who is each enrolled speaker, who speaks in each test, and how many persons there are.
+
+    They are numbered in the order of their names; those who are not known come last.
+    """
+    of, enrolled = scores.tests.codes, scores.speakers.names
+    nobody = NameIndex(np.array([""]), np.zeros(len(scores), dtype=np.int32))
+    told = columns(scores).get("test_speaker", nobody)
+    everybody = index_names(np.concatenate([enrolled, told.names]))
+    known, others = np.split(everybody.codes, [len(enrolled)])
+    code = np.zeros(len(scores.tests.names), dtype=np.int32)
+    code[of] = told.codes
+    tested = np.where(told.names[code] == "", -1, others[code])
+    targets = np.flatnonzero((scores.target == 1) & (tested < 0)[of])
     tested[of[targets]] = known[scores.speakers.codes[targets]]
-    named = names != ""
-    named[of[targets]] = True
-    tested[~named] = len(everybody.names) + np.arange((~named).sum())
+    unknown = np.flatnonzero(tested < 0)
+    tested[unknown] = len(everybody.names) + np.arange(len(unknown))
     present, places = np.unique(np.concatenate([known, tested]), return_inverse=True)
-    codes = places.astype(np.int32)
-    return _Persons(codes[: len(enrolled)], codes[len(enrolled) :], len(present))
+    known, tested = np.split(places.astype(np.int32), [len(enrolled)])
+    return known, tested, len(present)
 
 
 def _kept_trials(sampler: Resampler, rows: NDArray[np.bool_], label: int, many: int) -> _KeptTrials:
     """Return the trials of one kind by ascending score, thinned out on the side that decides little."""
-    scores, persons = sampler.scores, sampler.persons
+    scores = sampler.scores
     places = sampler.order[(rows & (scores.target == label))[sampler.order]]
     decides = slice(None, None, 1 if label == 1 else -1)  # the lowest targets, the highest nontargets
     kept, stands = _thin(len(places), many)
@@ -217,8 +219,8 @@ def _kept_trials(sampler: Resampler, rows: NDArray[np.bool_], label: int, many: 
     return _KeptTrials(
         score,
         np.logaddexp(0, -score if label == 1 else score),
-        persons.enrolled[scores.speakers.codes[places]].astype(np.intp),
-        persons.tested[scores.tests.codes[places]].astype(np.intp),
+        sampler.enrolled[scores.speakers.codes[places]].astype(np.intp),
+        sampler.tested[scores.tests.codes[places]].astype(np.intp),
         stands.astype(np.float64),
     )
 

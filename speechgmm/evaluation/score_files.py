@@ -19,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, fields
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -239,9 +240,11 @@ def _content(path: PathLike) -> bytes:
 
 
 def _text(path: PathLike) -> bytes:
-    """Return the content of a file without a mark of byte order and with line ends of one kind."""
+    """Return the content of a file without a mark of byte order, each line with an end of the same kind."""
     content = _content(path).removeprefix(b"\xef\xbb\xbf")
-    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in content else content
+    if b"\r" in content:
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return content if content.endswith(b"\n") else content + b"\n"
 
 
 def _decode(path: PathLike, content: bytes) -> str:
@@ -313,39 +316,26 @@ class _Table:
 
     def line(self, row: int) -> int:
         """Return the number of the line that held a row."""
-        for lines in self.lines:
-            if row < len(lines):
-                return lines[row]
-            row -= len(lines)
-        raise IndexError(row)
+        return next(islice(chain.from_iterable(self.lines), row, None))
 
 
 def _read_table(path: PathLike) -> _Table:
     content = _text(path)
-    start = line = 0
-    head = b""
-    while not head.strip(b" "):
-        if start >= len(content):
-            checks.refuse(os.fspath(path), "hold at least a header and a row", "an empty file")
-        end = _end_of_line(content, start)
-        head, start, line = content[start:end], end + 1, line + 1
-    header = _decode(path, head).split("\t")
-    _check_header(path, header)
-    table = _Table(header)
-    while start < len(content):
-        end = _end_of_line(content, start + _BLOCK)
-        block = content[start : end + 1]
-        if not block.endswith(b"\n"):
-            block += b"\n"
-        if not _append(table, block, line + 1):
-            _append_slowly(path, table, block, line + 1)
-        start, line = end + 1, line + block.count(b"\n")
-    return table
-
-
-def _end_of_line(content: bytes, start: int) -> int:
+    blank = len(content) - len(content.lstrip(b" \n"))
+    if blank == len(content):
+        checks.refuse(os.fspath(path), "hold at least a header and a row", "an empty file")
+    start = content.rfind(b"\n", 0, blank) + 1
     end = content.find(b"\n", start)
-    return len(content) if end < 0 else end
+    header = _decode(path, content[start:end]).split("\t")
+    _check_header(path, header)
+    table, line = _Table(header), content.count(b"\n", 0, end) + 2
+    while (start := end + 1) < len(content):
+        end = content.find(b"\n", min(start + _BLOCK, len(content) - 1))
+        block = content[start : end + 1]
+        if not _append(table, block, line):
+            _append_slowly(path, table, block, line)
+        line += block.count(b"\n")
+    return table
 
 
 def _append(table: _Table, block: bytes, first: int) -> bool:

@@ -12,14 +12,7 @@ from numpy.typing import NDArray
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.confusion import ConfusionMatrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
-from speechgmm.evaluation.identification import (
-    OpenSet,
-    Searches,
-    closed_set_confusion,
-    cmc,
-    open_set_rate,
-    searches,
-)
+from speechgmm.evaluation.identification import OpenSet, Searches, closed_set_confusion, cmc, open_set_rate, searches
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr
 from speechgmm.evaluation.resampling import Resampler, detection_intervals, resampler, search_intervals

@@ -7,7 +7,7 @@ A trial is a pair (speaker, test): is the test spoken by the enrolled speaker? I
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast, overload
 
 import numpy as np
@@ -57,19 +57,8 @@ class _Column(Generic[Seen]):
         raise AttributeError(self._name)
 
     def __set__(self, table: object, given: ArrayLike | NameIndex | None) -> None:
-        held = vars(table)
-        if given is None and self._optional:
-            held[self._name] = None
-            return
-        column = self._check(given, self._name)
-        shape = (len(column),) if isinstance(column, NameIndex) else column.shape
-        rows = len(held["speaker"]) if "speaker" in held else int(np.prod(shape))
-        if rows == 0:
-            checks.refuse(type(table).__name__.lower(), "hold at least one row", "none")
-        if shape != (rows,):
-            rule = f"be one-dimensional, of the same length as speaker ({rows})"
-            checks.refuse(self._name, rule, f"shape {shape}")
-        held[self._name] = column
+        left_out = given is None and self._optional
+        vars(table)[self._name] = None if left_out else self._check(given, self._name)
 
 
 def _names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
@@ -106,7 +95,7 @@ def _seconds(given: ArrayLike, what: str) -> Floats:
 def _labels(given: ArrayLike, what: str) -> Labels:
     labels = np.asarray(given)
     rule = "be 1 (target), 0 (nontarget) or -1 (not known), as whole numbers"
-    if labels.dtype.kind not in "iub":
+    if labels.size and labels.dtype.kind not in "iub":
         checks.refuse(what, rule, f"an array of type {labels.dtype}")
     _check_every(np.isin(labels, (1, 0, -1)), labels, what, rule)
     return _frozen(given, labels, np.int8)
@@ -131,10 +120,17 @@ class _Table:
     """What trials and scores share."""
 
     def __post_init__(self) -> None:
+        what, rows = type(self).__name__.lower(), len(self)
+        if rows == 0:
+            checks.refuse(what, "hold at least one row", "none")
+        for name, column in columns(self).items():
+            if column.shape != (rows,):
+                rule = f"be one-dimensional, of the same length as speaker ({rows})"
+                checks.refuse(name, rule, f"shape {column.shape}")
         again = repeated(self.speakers, self.tests)
         if again:
             found = f"{name_pair(self, again[1])} in rows {again[0]} and {again[1]}"
-            checks.refuse(type(self).__name__.lower(), "hold each pair of speaker and test once", found)
+            checks.refuse(what, "hold each pair of speaker and test once", found)
 
     @property
     def speakers(self) -> NameIndex:
@@ -260,9 +256,9 @@ def _places(wanted: NameIndex, among: NameIndex) -> NDArray[np.int64]:
     return np.where(among.names[place] == wanted.names, place, -1)[wanted.codes]
 
 
-def columns(scores: Scores) -> dict[str, Any]:
+def columns(table: _Table) -> dict[str, Any]:
     """Return the columns that are there, in the order of the file format; names as a `NameIndex`."""
-    return {f.name: vars(scores)[f.name] for f in fields(scores) if vars(scores)[f.name] is not None}
+    return {name: column for name, column in vars(table).items() if column is not None}
 
 
 def name_pair(table: _Table, row: int) -> str:

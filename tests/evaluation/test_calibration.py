@@ -172,7 +172,7 @@ def test_the_bayes_threshold_parts_what_costs_less(prior: float, cost_miss: floa
 
 def test_bad_costs_are_refused() -> None:
     for wrong in ({"prior": 1.0}, {"prior": 0.5, "cost_miss": 0.0}, {"prior": 0.5, "cost_fa": np.inf}):
-        with pytest.raises(InvalidInput, match="must be (above 0|finite)"):
+        with pytest.raises(InvalidInput, match=r"must be (above 0|finite)"):
             bayes_threshold(**wrong)
 
 

@@ -194,8 +194,8 @@ def test_without_a_column_the_speaker_of_a_test_is_that_of_its_target():
 
 
 def test_without_a_column_each_test_of_a_stranger_is_another_stranger():
-    assert resampler(matrix(named=False)).persons.total == 8 + 4 * 3
-    assert resampler(matrix(named=True)).persons.total == 8 + 4
+    assert resampler(matrix(named=False)).persons == 8 + 4 * 3
+    assert resampler(matrix(named=True)).persons == 8 + 4
 
 
 def test_searches_draw_the_tested_speakers():
