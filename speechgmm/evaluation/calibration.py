@@ -22,7 +22,7 @@ from speechgmm.evaluation.roc import Application
 
 Array = NDArray[Any]
 
-__all__ = ["Calibration", "bayes_threshold", "fit_calibration", "posteriors", "regress", "weigh_kinds"]
+__all__ = ["Calibration", "bayes_threshold", "fit_calibration", "posteriors", "regress"]
 
 _STRENGTH = 1.0
 """scikit-learn's C for standardized scores: a penalty of the weight of about one trial. It keeps slopes finite where
@@ -143,7 +143,6 @@ def fit_calibration(
     """
     probability(prior, "prior")
     s, y, w, amounts = _trials(scores, target, side, weights)
-    w = weigh_kinds(y, prior, w)
     low, high = np.quantile(amounts, _EDGES, axis=0) if side else np.zeros((2, 0))
     u = np.log(np.clip(amounts, low, high))
     for kinds_in_slope, kinds in ((len(side), len(side)), (0, len(side)), (0, 0)):
@@ -153,39 +152,31 @@ def fit_calibration(
     return refuse("scores", "be higher for targets than for nontargets", "scores that are not", "Turn their sign.")
 
 
-def weigh_kinds(targets: NDArray[np.bool_], prior: float, weights: ArrayLike = 1.0) -> Array:
-    """Return weights of trials, (T,), of which targets hold a share `prior`; their sum is T.
-
-    Parameters
-    ----------
-    targets : array of bool, shape (T,)
-    prior : float
-    weights : float or array, shape (T,)
-        What a trial weighs among those of its kind.
-    """
-    w = np.broadcast_to(np.asarray(weights, dtype=np.float64), targets.shape)
-    shares = np.where(targets, prior * w / w[targets].sum(), (1 - prior) * w / w[~targets].sum())
-    return np.asarray(shares * len(w))
-
-
-def regress(features: Array, targets: NDArray[np.bool_], weights: Array, prior: float) -> tuple[Array, float]:
+def regress(
+    features: Array, targets: NDArray[np.bool_], weights: Array, *, spread: Array, prior: float
+) -> tuple[Array, float]:
     """Return slopes (M,) and offset of the LLR as a linear function of features (T, M), by logistic regression.
 
     Parameters
     ----------
     features : array, shape (T, M)
-        About as large as 1, for the penalty.
     targets : array of bool, shape (T,)
     weights : array, shape (T,)
-        As `weigh_kinds` returns them for the prior.
+        How much a trial counts among those of its kind.
+    spread : array, shape (M,)
+        In units of these, 0 counting as 1, slopes are penalized alike.
     prior : float
-        Its log odds are taken off the offset.
+        Share of the targets' weight; its log odds are taken off the offset.
     """
     from sklearn.linear_model import LogisticRegression
 
+    of_targets, of_nontargets = prior / weights[targets].sum(), (1 - prior) / weights[~targets].sum()
+    shares = len(weights) * weights * np.where(targets, of_targets, of_nontargets)
+    center, spread = features.mean(axis=0), np.where(spread == 0, 1.0, spread)
     model = LogisticRegression(C=_STRENGTH, solver="newton-cholesky", tol=1e-8, max_iter=1000)
-    model.fit(features, targets, sample_weight=weights)
-    return np.asarray(model.coef_[0]), float(model.intercept_[0] - np.log(prior) + np.log1p(-prior))
+    model.fit((features - center) / spread, targets, sample_weight=shares)
+    slopes = np.divide(model.coef_[0], spread)
+    return slopes, float(model.intercept_[0] - slopes @ center - np.log(prior) + np.log1p(-prior))
 
 
 def bayes_threshold(*, prior: float, cost_miss: float = 1.0, cost_fa: float = 1.0) -> float:
@@ -264,16 +255,19 @@ def _trials(
 
 def _line(s: Array, y: Array, w: Array, u: Array, kinds_in_slope: int, kinds: int, prior: float) -> tuple[Array, Array]:
     """Return slopes and offsets (1 + Q,), moved by so many kinds of the side information (T, Q)."""
-    center, spread = np.average(s, weights=w), max(float(s.std()), np.finfo(float).tiny)
-    z, middle = (s[:, None] - center) / spread, u.mean(axis=0)
+    center = prior * np.average(s[y], weights=w[y]) + (1 - prior) * np.average(s[~y], weights=w[~y])
+    spread, middle = float(s.std()) or 1.0, u.mean(axis=0)
     v = u - middle
-    found, offset = regress(np.hstack([z, z * v[:, :kinds_in_slope], v[:, :kinds]]), y, w, prior)
-    slopes, offsets = np.zeros(1 + u.shape[1]), np.zeros(1 + u.shape[1])
+    products = (s - center)[:, None] / spread * v[:, :kinds_in_slope]
+    features = np.column_stack([s, products, v[:, :kinds]])
+    spreads = np.append(spread, np.ones(kinds_in_slope + kinds))
+    found, offset = regress(features, y, w, spread=spreads, prior=prior)
+    slopes, offsets = np.zeros((2, 1 + u.shape[1]))
     slopes[1 : 1 + kinds_in_slope], offsets[1 : 1 + kinds] = np.split(found[1:], [kinds_in_slope])
+    slopes[1:] /= spread
+    offsets[1:] -= center * slopes[1:]
     slopes[0], offsets[0] = found[0] - slopes[1:] @ middle, offset - offsets[1:] @ middle
-    # from the centered, scaled score back to the score itself
-    slopes /= spread
-    return slopes, offsets - center * slopes
+    return slopes, offsets
 
 
 def _least_slope(slopes: Array, low: Array, high: Array) -> float:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation.intervals import Interval
-from speechgmm.evaluation.resampling import Resampler, detection_intervals, resampler
+from speechgmm.evaluation.intervals import Interval, Resampler, detection_intervals, resampler
 from speechgmm.evaluation.roc import roc_hull
 from speechgmm.evaluation.trials import Scores, check_labels
 
@@ -18,8 +17,6 @@ __all__ = ["DurationBin", "error_by_duration"]
 
 _KEPT = 2000
 """Fewer trials than elsewhere stand for all: each bin has its own replicates."""
-_SPEAKERS = 5
-"""With fewer speakers who have target trials a bin has no interval."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +102,7 @@ def error_by_duration(
 
 def _interval(sampler: Resampler, rows: NDArray[np.bool_]) -> Interval | None:
     """Return the interval of the equal error rate of some trials, None for too few speakers."""
-    scores = sampler.scores
-    if len(np.unique(scores.speakers.codes[rows & (scores.target == 1)])) < _SPEAKERS:
+    if sampler.speakers(rows) < sampler.LEAST_SPEAKERS:
         return None
     try:
         return detection_intervals(sampler, {}, rows=rows, kept=_KEPT)["eer"]

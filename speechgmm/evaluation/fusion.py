@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm import checks
-from speechgmm.evaluation.calibration import regress, weigh_kinds
+from speechgmm.evaluation.calibration import regress
 from speechgmm.evaluation.trials import Scores, check_labels, columns, name_pair, rows_scoring
 
 __all__ = ["Fusion", "fit_fusion"]
@@ -108,11 +108,9 @@ def fit_fusion(tables: Mapping[str, Scores], *, prior: float = 0.5) -> Fusion:
     if targets.all() or not targets.any():
         found = f"{int(targets.sum())} targets of {len(first)}"
         checks.refuse("the trials", "be of both kinds, targets and nontargets", found)
-    center, spread = scores.mean(axis=0), scores.std(axis=0)
-    spread[spread == 0] = 1.0
-    slopes, offset = regress((scores - center) / spread, targets, weigh_kinds(targets, prior), prior)
-    weights = slopes / spread
-    return Fusion(names, weights, offset - float(weights @ center), prior, len(first))
+    spread = scores.std(axis=0)
+    weights, offset = regress(scores, targets, np.ones(len(first)), spread=spread, prior=prior)
+    return Fusion(names, weights, offset, prior, len(first))
 
 
 def _stack(tables: Sequence[Scores], names: Sequence[str]) -> tuple[Scores, Floats]:

@@ -56,6 +56,26 @@ class Searches:
         """Which tests have no target trial."""
         return np.equal(self.targets, 0)
 
+    def found(self, weights: NDArray[np.int64], rank: int = 1, threshold: float = -np.inf) -> float:
+        """Return the share of known tests whose own speaker is among the `rank` highest scores and accepted.
+
+        Test s counts `weights[s]` times; NaN if there are no known tests.
+        """
+        times, hits = weights[self.known], (self.rivals < rank) & (self.own >= threshold)
+        return float(times @ hits[self.known] / times.sum()) if times.any() else np.nan
+
+    def open_set(self, weights: NDArray[np.int64], far: float, rank: int = 1) -> tuple[float, float, float]:
+        """Return the rate of `found`, the share of strangers that are accepted, and the least threshold with `far`."""
+        order = np.argsort(-self.best[self.strangers], kind="stable")
+        best, times = self.best[self.strangers][order], weights[self.strangers][order]
+        accepted = np.cumsum(times)
+        if not accepted[-1]:
+            return np.nan, np.nan, np.nan
+        refused = accepted > far * accepted[-1] + 1e-9
+        threshold = float(np.nextafter(best[np.argmax(refused)], np.inf)) if refused.any() else -np.inf
+        measured = float(times @ (best >= threshold) / accepted[-1])
+        return self.found(weights, rank, threshold), measured, threshold
+
 
 @dataclass(frozen=True)
 class OpenSet:
@@ -156,18 +176,8 @@ def open_set_rate(scores: Scores, far: float = 0.01, *, rank: int = 1) -> OpenSe
     found = searches(scores)
     _refuse_none(found.known, "with exactly one target trial, for an open set")
     _refuse_none(found.strangers, "without a target trial, for an open set")
-    own, hits = found.own[found.known], found.rivals[found.known] < rank
-    best = np.sort(found.best[found.strangers])
-    allowed = int(np.floor(far * len(best) + 1e-9))  # so many of the strangers may be accepted
-    threshold = -np.inf if allowed == len(best) else float(np.nextafter(best[len(best) - 1 - allowed], np.inf))
-    return OpenSet(
-        rate=float(np.mean(hits & (own >= threshold))),
-        far=far,
-        measured=float(np.mean(best >= threshold)),
-        threshold=threshold,
-        known=len(own),
-        strangers=len(best),
-    )
+    rate, measured, threshold = found.open_set(np.ones(len(found.tests), dtype=np.int64), far, rank)
+    return OpenSet(rate, far, measured, threshold, int(found.known.sum()), int(found.strangers.sum()))
 
 
 def closed_set_confusion(scores: Scores) -> ConfusionMatrix:

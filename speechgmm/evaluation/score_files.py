@@ -185,14 +185,14 @@ _LENGTH = "be a finite number of seconds, at least 0, or empty"
 _PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "speaker": (_filled, "not be empty"),
     "test": (_filled, "not be empty"),
-    "test_speaker": (str, ""),
-    "session": (str, ""),
     "score": (_number, "be a finite number"),
     "target": (_label, "be 1, 0 or empty"),
     "enroll_seconds": (_seconds, _LENGTH),
     "test_seconds": (_seconds, _LENGTH),
 }
-"""How a field of each column becomes a value (ValueError: it is none), and the rule that it obeys."""
+"""How a field becomes a value (ValueError: it is none), and the rule that it obeys."""
+_ANY = str, ""
+"""The same for the columns of other text."""
 _NUMBERS = {"score": np.float64, "target": np.int8, "enroll_seconds": np.float64, "test_seconds": np.float64}
 """The types of the columns that hold no text."""
 
@@ -372,7 +372,7 @@ def _column(table: _Table, name: str, data: NDArray[np.uint8], marks: NDArray[np
     if found is None:
         raise ValueError("two fields of one hash")
     stands, codes = found
-    parse, _ = _PARSERS[name]
+    parse, _ = _PARSERS.get(name, _ANY)
     return table.array(name, [parse(bytes(fields[row, : lengths[row]]).decode("utf-8")) for row in stands])[codes]
 
 
@@ -386,7 +386,7 @@ def _append_slowly(path: PathLike, table: _Table, block: bytes, first: int) -> N
             _refuse_line(path, number, f"hold {width} fields divided by tabs, as the header does", len(row))
     values: dict[str, list[Any]] = {name: [] for name in table.header}
     for i, name in enumerate(table.header):
-        parse, rule = _PARSERS[name]
+        parse, rule = _PARSERS.get(name, _ANY)
         for number, row in rows.items():
             try:
                 values[name].append(parse(row[i]))

@@ -7,15 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.confusion import ConfusionMatrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
 from speechgmm.evaluation.identification import OpenSet, Searches, closed_set_confusion, cmc, open_set_rate, searches
-from speechgmm.evaluation.intervals import Interval
+from speechgmm.evaluation.intervals import Interval, Resampler, detection_intervals, resampler, search_intervals
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr
-from speechgmm.evaluation.resampling import Resampler, detection_intervals, resampler, search_intervals
 from speechgmm.evaluation.roc import Application, Hull, roc_hull
 from speechgmm.evaluation.trials import Scores, check_labels, columns
 
@@ -29,10 +28,7 @@ _FAR = 0.01
 _BIN_SHARE = 4
 """Intervals of the bins by duration take one of so many replicates, but at least 20."""
 _MANY = 1_000_000
-_LEAST = 5
-"""With fewer speakers who have target trials, an interval would not say what it seems to."""
 
-Floats = NDArray[np.float64]
 Reasons = list[str]
 """What was left out, and why: "name: reason"."""
 
@@ -154,13 +150,13 @@ def evaluate(
     check_labels(scores)
     pair = scores.score[scores.target == 1], scores.score[scores.target == 0]
     hull, application = roc_hull(*pair), Application(prior, cost_miss, cost_fa)
-    own = _cost("", (application,), hull, *pair)
+    own, *nist = (_cost(name, points, hull, pair) for name, points in ({"": (application,)} | NIST).items())
     if replicates is None:
         replicates = 1000 if len(scores) <= _MANY else 300
     sampler = resampler(scores, replicates=replicates, level=level, seed=seed) if replicates else None
     searched, why_no_searches = _searches(scores)
     durations, why_no_durations = _durations(scores, hull.eer_threshold(), sampler)
-    intervals, why_no_intervals = _intervals(scores, application, searched, sampler)
+    intervals, why_no_intervals = _intervals(sampler, application, searched)
     return Evaluation(
         trials=len(scores),
         targets=len(pair[0]),
@@ -171,7 +167,7 @@ def evaluate(
         eer_threshold=hull.eer_threshold(),
         min_dcf=own.min_dcf,
         actual_dcf=own.actual_dcf,
-        nist=tuple(_cost(name, points, hull, *pair) for name, points in NIST.items()),
+        nist=tuple(nist),
         cllr=cllr(*pair),
         min_cllr=hull.min_cllr(),
         **searched,
@@ -184,10 +180,10 @@ def evaluate(
     )
 
 
-def _cost(name: str, points: tuple[Application, ...], hull: Hull, targets: Floats, nontargets: Floats) -> NistCost:
+def _cost(name: str, points: tuple[Application, ...], hull: Hull, pair: tuple[ArrayLike, ArrayLike]) -> NistCost:
     """Return the mean costs of some applications."""
     least = [hull.costs(point).min() for point in points]
-    actual = [actual_dcf(targets, nontargets, **asdict(point)) for point in points]
+    actual = [actual_dcf(*pair, **asdict(point)) for point in points]
     return NistCost(name, float(np.mean(least)), float(np.mean(actual)))
 
 
@@ -198,22 +194,17 @@ def _searches(scores: Scores) -> tuple[dict[str, Any], Reasons]:
         return {}, [f"identification_rate, cmc, confusions, open_set: {reason}"]
     strangers, total = int(found.strangers.sum()), len(found.tests)
     partial = int((found.trials[found.strangers] < speakers).sum())
-    counts = {
-        "no target trial (open set)": strangers,
-        "more than one target trial": int((found.targets > 1).sum()),
-    }
+    several = int((found.targets > 1).sum())
+    counts = {"no target trial (open set)": strangers, "more than one target trial": several}
     left_out = [f"identification_rate: {n} of {total} tests not counted, with {why}" for why, n in counts.items() if n]
     if not strangers:
         left_out += ["open_set: no test is of a stranger (without a target trial)"]
     elif partial:
         left_out += [f"open_set: {partial} of {strangers} tests of strangers are not scored against all speakers"]
     rates = tuple(float(rate) for rate in cmc(scores, min(_RANKS, speakers)))
-    return {
-        "identification_rate": rates[0],
-        "cmc": rates,
-        "confusion": closed_set_confusion(scores),
-        "open_set": open_set_rate(scores, _FAR) if strangers and not partial else None,
-    }, left_out
+    open_set = open_set_rate(scores, _FAR) if strangers and not partial else None
+    confusion = closed_set_confusion(scores)
+    return {"identification_rate": rates[0], "cmc": rates, "open_set": open_set, "confusion": confusion}, left_out
 
 
 def _no_searches(found: Searches, speakers: int) -> str:
@@ -238,18 +229,16 @@ def _durations(scores: Scores, threshold: float, sampler: Resampler | None) -> t
 
 
 def _intervals(
-    scores: Scores, application: Application, searched: Mapping[str, Any], sampler: Resampler | None
+    sampler: Resampler | None, application: Application, searched: Mapping[str, Any]
 ) -> tuple[dict[str, Interval], Reasons]:
     """Return the intervals of all rates if there are enough speakers."""
     if sampler is None:
         return {}, ["intervals: not asked for (0 replicates)"]
-    people = len(np.unique(scores.speakers.codes[scores.target == 1]))
-    if people < _LEAST:
-        few = f"fewer than {_LEAST} are too few to draw from"
+    if (people := sampler.speakers()) < sampler.LEAST_SPEAKERS:
+        few = f"fewer than {sampler.LEAST_SPEAKERS} are too few to draw from"
         return {}, [f"intervals: {people} speakers have target trials; {few}"]
-    left_out = []
-    if "test_speaker" not in columns(scores):
-        left_out += ["intervals: without the column test_speaker each test of a stranger counts as another stranger"]
+    unnamed = "intervals: without the column test_speaker each test of a stranger counts as another stranger"
+    left_out = [] if "test_speaker" in columns(sampler.scores) else [unnamed]
     points = {"": (application,)} | {f" {name}": points for name, points in NIST.items()}
     try:
         rates = detection_intervals(sampler, points)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from speechgmm.evaluation import Scores, bootstrap, cllr, eer, min_cllr
 from speechgmm.evaluation.calibration import Calibration, fit_calibration
-from speechgmm.evaluation.resampling import detection_intervals, resampler
+from speechgmm.evaluation.intervals import detection_intervals, resampler
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 from speechgmm.features import TrainingFrames
 from speechgmm.mixture import GMM

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from speechgmm import storage
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation import NIST, Interval, Scores, actual_dcf, bootstrap, cllr, eer, min_cllr, min_dcf, resampling
-from speechgmm.evaluation.intervals import draws
-from speechgmm.evaluation.resampling import detection_intervals, resampler, search_intervals
+from speechgmm.evaluation import NIST, Interval, Scores, actual_dcf, bootstrap, cllr, eer, min_cllr, min_dcf
+from speechgmm.evaluation import intervals as module
+from speechgmm.evaluation.intervals import detection_intervals, draws, resampler, search_intervals
 
 
 def mean_of(values):
@@ -169,7 +169,7 @@ def test_thinning_changes_little():
 @pytest.mark.parametrize("label", [0, 1])
 def test_thinning_keeps_those_that_decide_and_the_number_of_all(label):
     scores = Scores(["a"] * 1000, [f"t{i}" for i in range(1000)], np.arange(1000.0), [label] * 1000)
-    kind = resampling._kept_trials(resampler(scores), np.ones(1000, dtype=bool), label, 50)
+    kind = module._kept_trials(resampler(scores), np.ones(1000, dtype=bool), label, 50)
     assert (np.diff(kind.score) > 0).all()
     assert kind.stands.sum() == 1000
     assert 100 < len(kind.stands) < 300
