@@ -15,8 +15,8 @@ from typing import Any
 
 from speechgmm import __version__, plot
 from speechgmm.evaluation import NIST, Application, Evaluation, Interval, Scores
-from speechgmm.evaluation.text import replace
 from speechgmm.plot.svg import svg
+from speechgmm.storage import replacing
 
 __all__ = ["render_report", "write_report"]
 
@@ -37,7 +37,9 @@ def write_report(scores: Scores, evaluation: Evaluation, path: str | os.PathLike
     MissingExtra
         Without matplotlib.
     """
-    replace(render_report(scores, evaluation, title=title).encode("utf-8", "replace"), path)
+    page = render_report(scores, evaluation, title=title)
+    with replacing(path) as beside:
+        beside.write_bytes(page.encode("utf-8", "replace"))
 
 
 def render_report(scores: Scores, evaluation: Evaluation, *, title: str = "") -> str:
@@ -132,7 +134,7 @@ def _searches(e: Evaluation) -> Iterator[str]:
         span = _span(e, "open_set_rate", _percent)
         yield (
             f"<p>With strangers: at the threshold {o.threshold:.4g}, at which {_percent(o.measured)} of {o.strangers} "
-            f"searches for a stranger accept anybody (allowed: {_percent(o.false_alarm_rate)}), {_percent(o.rate)} of "
+            f"searches for a stranger accept anybody (allowed: {_percent(o.far)}), {_percent(o.rate)} of "
             f"{o.known} tests of enrolled speakers find and accept their own speaker{f' ({span})' if span else ''}.</p>"
         )
     if not (confusion := e.confusion):

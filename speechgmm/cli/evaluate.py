@@ -65,7 +65,7 @@ def _rates(result: Evaluation) -> dict[str, object]:
     if (rate := result.identification_rate) is not None:
         rows["identified"] = f"{told('identification_rate', rate, percent=True)} of the tests"
     if result.open_set:
-        share = f"{100 * result.open_set.false_alarm_rate:g} % of strangers accepted"
+        share = f"{100 * result.open_set.far:g} % of strangers accepted"
         rows["found in open set"] = f"{told('open_set_rate', result.open_set.rate, percent=True)} with at most {share}"
     for interval in list(result.intervals.values())[:1]:
         rows["in brackets"] = f"{100 * interval.level:g} % intervals over speakers"
