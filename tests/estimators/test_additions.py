@@ -263,7 +263,7 @@ def test_bits_do_not_depend_on_threads(kind: str, holes: float, monkeypatch: pyt
     x = holed(rng.normal(size=(3 * rows.BLOCK + 5, 3)) + 4 * rng.integers(0, 3, (3 * rows.BLOCK + 5, 1)), holes)
     results = []
     for n in (1, 2, 5):
-        monkeypatch.setattr(rows, "workers", lambda size, n=n: n)
+        monkeypatch.setattr(rows, "allowed_threads", lambda size, n=n: n)
         fitted = GaussianMixture(3, covariance_type=kind, max_iter=4, tol=10.0, random_state=0).fit(x)
         fitted.partial_fit(x)
         answers = (fitted.means_, fitted.covariances_, fitted.score_samples(x), fitted.predict(x), fitted.impute(x))
@@ -273,9 +273,9 @@ def test_bits_do_not_depend_on_threads(kind: str, holes: float, monkeypatch: pyt
 
 def test_threads_are_those_that_the_libraries_may_use() -> None:
     with single_threaded():
-        assert rows.workers(10**6) == 1
-    assert rows.workers(rows.BLOCK) == 1
-    assert 1 <= rows.workers(10**6) <= available_cores()
+        assert rows.allowed_threads(10**6) == 1
+    assert rows.allowed_threads(rows.BLOCK) == 1
+    assert 1 <= rows.allowed_threads(10**6) <= available_cores()
 
 
 @pytest.mark.parametrize("kind", ["full", "diag"])
