@@ -82,6 +82,15 @@ def test_stopping_at_the_tolerance():
     assert min(steps[:-1]) >= 1e-4
 
 
+def test_a_fall_is_not_the_end():
+    """MAP lowers the likelihood while what it maximizes rises: EM cannot tell that from rounding, and goes on."""
+    script = iter([Coins((0.8, 0.52)), Coins((0.7, 0.5)), Coins((0.7, 0.5))])
+    result = fit(START, HEADS, lambda tally, model: Update(next(script, model)), stop=Stop(1e-9, 100))
+    first, high, low, last = result.objective
+    assert first < high > low == last
+    assert result.converged
+
+
 def test_a_step_that_reseeded_is_never_the_end():
     calls = []
 
