@@ -1,4 +1,4 @@
-"""One mixture a class: trained alone, or adapted by MAP from a background model of all classes.
+"""One mixture for each class: trained alone, or adapted by MAP from a background model of all classes.
 
 Nothing here is random: mixtures grow by binary splitting, so that the order of classes, of recordings and of frames
 changes rounding and nothing else. Symbols: N frames, K components, D dimensions, C classes.
@@ -40,7 +40,7 @@ __all__ = ["ClassMixtures", "MixtureSettings", "log_densities", "train_mixtures"
 _GROWING = Stop(0.0, 3)
 """EM iterations between two splits: 2, 3 and 4 found spoken digits of unknown voices alike, within noise."""
 _ROWS = 5.0
-"""Frames that a component needs at least: a class of fewer gets fewer components."""
+"""Frames that a component needs at least: from five a variance is known to 70 % (the square root of 2 / 4)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +50,10 @@ class MixtureSettings:
     Parameters
     ----------
     n_components : int
-        K. A class of fewer than 5 frames a component gets fewer; so does the background.
+        K. A class of fewer than 5 frames for each component gets fewer; so does the background.
     relevance : float, optional
         None: each class alone. A number: each is adapted from a background model of all classes that counts for so
-        many frames a component.
+        many frames in each component.
     update : str
         What adapts: any of "w" (weights), "m" (means), "c" (covariances). With weights, a class can also give up
         components that it never uses.
@@ -61,7 +61,7 @@ class MixtureSettings:
         The least variance, as a share of the variance of all classes together. Variances that adapt ("c") are held to
         a thousandth of those of the background instead.
     tolerance : float
-        Nats a frame, see `Stop`.
+        Nats per frame, see `Stop`.
     max_iterations : int
         EM iterations after the last split, or of adaptation.
 
@@ -92,7 +92,7 @@ class MixtureSettings:
 
 @dataclass(frozen=True, eq=False)
 class ClassMixtures:
-    """What training made: a mixture a class, the `background` if they were adapted, and the most EM iterations."""
+    """What training made: a mixture for each class, the `background` if there was one, and the most EM iterations."""
 
     mixtures: tuple[GMM, ...]
     background: GMM | None

@@ -54,6 +54,7 @@ def initialize(
     Parameters
     ----------
     blocks : array_like (N, D), or re-iterable blocks of these
+        Of weights only 0 counts: such frames are left out.
     n_components : int
         K; at most the number of frames.
     method : str or GMM, optional
@@ -66,7 +67,7 @@ def initialize(
         "diag", "spherical", "tied" or "full".
     seed : int or numpy.random.Generator
     sample_size : int, optional
-        How many frames to work on; default 100 a component, at least 20 000: more did not change error rates.
+        How many frames to work on; default 100 for each component, at least 20 000: more did not change error rates.
     floor : Floor
     n_threads : int, optional
         For splitting; default: the cores of this process. It changes the time and nothing else.
@@ -84,7 +85,7 @@ def initialize(
     method = choice(method or ("kmeans" if k <= MANY else "split"), "method", METHODS)
     kind = COVARIANCES[choice(covariance, "covariance", COVARIANCES)]
     if np.ndim(floor.absolute) > 1:
-        refuse("the absolute floor", "be one number or one a dimension here", f"shape {np.shape(floor.absolute)}")
+        refuse("the absolute floor", "be one number, or one per dimension", f"shape {np.shape(floor.absolute)}")
     rng = np.random.default_rng(seed)
     size = sample_size_of(k) if sample_size is None else integer(sample_size, "sample_size", minimum=1)
     x = sample_frames(as_blocks(blocks), size, rng)
@@ -101,7 +102,7 @@ def initialize(
 
 
 def sample_size_of(k: int) -> int:
-    """Return how many frames a start of `k` components works on: more did not change error rates."""
+    """Return how many frames a start of K components works on: more did not change error rates."""
     return max(100 * k, 20_000)
 
 

@@ -42,7 +42,7 @@ def fit_gmm(
 
     Parameters
     ----------
-    blocks : array_like (N, D), or re-iterable blocks of these
+    blocks : array_like (N, D), or re-iterable blocks of these, with weights or without
     n_components : int
         K.
     init : str or GMM, optional
@@ -57,13 +57,13 @@ def fit_gmm(
         observed somewhere; rows without any value are left out.
     selection : Selection, optional
         Gaussian selection: most iterations visit only the components that matter to a frame. It costs memory (two
-        bytes a frame for each component on its list, some 60 on speech) and likelihood, which the notes of the result
-        report as "selection_loss". Worth it from about 500 components. Blocks must come in the same order each time.
-        Default: every iteration is exact.
+        bytes per frame for each component on its list, some 60 on speech) and likelihood, which the notes of the
+        result report as "selection_loss". Worth it from about 500 components. Blocks must come in the same order each
+        time and have no weights. Default: every iteration is exact.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
-        Called with the iteration, the objective (nats a frame) and the notes of its M-step.
+        Called with the iteration, the objective (nats per frame) and the notes of its M-step.
 
     Examples
     --------
