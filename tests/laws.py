@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as nps
 from numpy.typing import NDArray
 
 from speechgmm.mixture import GMM, Diagonal, Fit, Full, Spherical, Statistics, Tied
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 from tests import oracle
 
 Array = NDArray[Any]

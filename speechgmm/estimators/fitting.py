@@ -21,7 +21,7 @@ from speechgmm.estimators.density import MixtureBase
 from speechgmm.estimators.em import Progress, Run, run
 from speechgmm.estimators.rows import Rows, check_enough, rows_of
 from speechgmm.estimators.starts import METHODS
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]

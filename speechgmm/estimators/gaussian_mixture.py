@@ -20,6 +20,7 @@ from speechgmm.estimators.em import learned, maximized
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import Rows, check_enough, each, rows_of
 from speechgmm.mixture import GMM, Floor, Update, n_parameters
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.missing import impute
 from speechgmm.mixture.online import Online
 from speechgmm.parallel import one_thread
@@ -300,4 +301,5 @@ class GaussianMixture(MixtureFit):
         held = getattr(self, "_factors", None)
         if hasattr(self, "covariances_") and (factors is None or held is None or np.array_equal(factors, held)):
             return kinds.covariance(self.covariance_type, np.asarray(self.covariances_, dtype=np.float64))
-        return kinds.from_cholesky(self.covariance_type, np.asarray(self.precisions_cholesky_, dtype=np.float64))
+        factors = np.asarray(self.precisions_cholesky_, dtype=np.float64)
+        return COVARIANCES[self.covariance_type].from_precisions_cholesky(factors)

@@ -13,8 +13,8 @@ from speechgmm.errors import InvalidInput
 from speechgmm.estimators.em import ILL_DEFINED, maximized
 from speechgmm.estimators.rows import BLOCK, Rows
 from speechgmm.mixture import GMM, Floor, Statistics, Tied, initialize
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.em import total
-from speechgmm.mixture.initialize import COVARIANCES
 
 Array = NDArray[Any]
 Parts = Iterator[tuple[Array, Array]]

@@ -18,89 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import matrix
-from speechgmm.mixture import kernels
-from speechgmm.mixture.covariance import Diagonal
+from speechgmm.mixture.compiled.e_step import CompiledEStep
+from speechgmm.mixture.compiled.pairs import Pairs, exact, visited
 from speechgmm.mixture.em import Fit, Stop, Update, fit
 from speechgmm.mixture.model import GMM
-from speechgmm.mixture.registers import add_moments, log_densities
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.mixture.train import Selection
-from speechgmm.mixture.vectors import compiled, exp, larger
 from speechgmm.parallel import Mapper, one_thread
 
 Array = NDArray[Any]
 
 __all__ = ["fit_selected"]
 
-UNDER = "3af099fb6e294fe0"
-"""Names the text of `vectors`, `registers` and `kernels`, as there."""
-UNIT = 1024
-"""Frames whose pairs are kept together: a multiple of the blocks of the exact E-step."""
-FLUSH = 4
-"""Units whose float32 sums are kept before they are added in float64."""
 WATCHED = 8
 """Of so many blocks one is evaluated both ways when its lists are made anew."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Of `length` frames, up to `UNIT`: how many each component's list has (K,), their numbers (P,), list by list."""
-
-    counts: Array
-    frames: Array
-    length: int = UNIT
-
-
-@compiled
-def _keep(lists: Any, threshold: float, base: int, frames: Array, counts: Array, best: Array) -> None:
-    """Append to frames (K, UNIT) those of a block whose posteriors are above the threshold, or their frame's best."""
-    frame, share, used = lists
-    best[:] = 0
-    for c in range(len(counts)):
-        for a in range(used[c]):
-            best[frame[c, a]] = larger(best[frame[c, a]], share[c, a])
-    for c in range(len(counts)):
-        n = counts[c]
-        for a in range(used[c]):
-            if share[c, a] > threshold or share[c, a] == best[frame[c, a]]:
-                frames[c, n] = base + frame[c, a]
-                n += 1
-        counts[c] = n
-
-
-@compiled
-def _packed(frames: Array, counts: Array, result: Array) -> None:
-    """Lay the lists of all components one after the other."""
-    place = 0
-    for c in range(len(counts)):
-        for a in range(counts[c]):
-            result[place] = frames[c, a]
-            place += 1
-
-
-@compiled
-def _visit(z: Array, rows: Array, pairs: Any, top: Array, total: Array, sums: Array) -> None:
-    """Give the maxima and sums of exp(joint - maximum) of each frame over its pairs, and add their moments to sums."""
-    counts, frames, joint = pairs
-    top[:] = joint.dtype.type(kernels.NEVER)
-    total[:] = 0
-    joint[:] = 0
-    start = 0
-    for c in range(len(counts)):
-        log_densities(rows, c, z, frames, joint, start, np.int64(counts[c]))
-        start += counts[c]
-    for p in range(len(frames)):
-        top[frames[p]] = larger(top[frames[p]], joint[p])
-    for p in range(len(frames)):
-        joint[p] = exp(joint[p] - top[frames[p]])
-    for p in range(len(frames)):
-        total[frames[p]] += joint[p]
-    for p in range(len(frames)):
-        joint[p] /= total[frames[p]]
-    start = 0
-    for c in range(len(counts)):
-        add_moments(sums, c, z, frames, joint, start, np.int64(counts[c]))
-        start += counts[c]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,62 +53,19 @@ class Visitor:
         """Return the statistics of one block."""
         (i, block), m = numbered, self.model
         x = matrix(block, dimensions=m.n_dimensions, minimum=0)
-        assert isinstance(m.covariance, Diagonal)
-        t = m.covariance.terms(x.dtype, m.weights, m.offsets, m.origin)
+        e_step = m.e_step(x.dtype)
+        assert isinstance(e_step, CompiledEStep)
         wanted = not self.exact or i % WATCHED == 0
         same = i in self.kept and sum(p.length for p in self.kept[i]) == len(x)
-        before = _selected(x, t, m.n_components, self.kept[i]) if wanted and same else None
+        before = visited(x, e_step, self.kept[i]) if wanted and same else None
         if not self.exact and before:
-            counts, first, second, log_likelihood = before
-        elif not self.keep:
-            counts, first, second, log_likelihood = kernels.statistics(x, t, m.n_components)
-        else:
-            (counts, first, second, log_likelihood), self.kept[i] = _exact(x, t, m.n_components, self.threshold)
-            if before:
-                self.behind[i] = (log_likelihood - before[-1]) / max(len(x), 1)
-        return Statistics(m.origin, counts, first, second, log_likelihood, float(len(x)))
-
-
-def _exact(
-    x: Array, t: kernels.Terms, k: int, threshold: float
-) -> tuple[tuple[Array, Array, Array, float], list[Pairs]]:
-    """Return what `kernels.statistics` does, and the pairs above the threshold."""
-    padded = t.matrix.shape[1]
-    frames, counts = np.empty((padded, UNIT + 32), np.uint16), np.zeros(padded, np.int32)
-    best = np.empty(kernels.block_size(t), t.kind)
-    result: list[Pairs] = []
-    done = 0
-
-    def pack() -> None:
-        packed = np.empty(counts.sum(), np.uint16)
-        _packed(frames, counts, packed)
-        result.append(Pairs(counts.astype(np.uint16), packed, (done - 1) % UNIT + 1))
-        counts[:] = 0
-
-    def listen(lists: tuple[Array, Array, Array], n: int) -> None:
-        nonlocal done
-        _keep(lists, threshold, done % UNIT, frames, counts, best)
-        done += n
-        if done % UNIT == 0 or done == len(x):
-            pack()
-
-    return kernels.statistics(x, t, k, listen), result
-
-
-def _selected(x: Array, t: kernels.Terms, k: int, kept: list[Pairs]) -> tuple[Array, Array, Array, float]:
-    """Return what `kernels.statistics` does, over the pairs that are kept."""
-    rows = np.zeros((t.matrix.shape[1], 2 * t.half), t.kind)
-    rows[:, : len(t.matrix)] = t.matrix.T
-    top, total, sums = np.empty(UNIT, t.kind), np.empty(UNIT, t.kind), kernels.Sums.of(t)
-    log_likelihood = 0.0
-    for i, (z, pairs) in enumerate(zip(kernels.prepared(x, t, UNIT), kept, strict=True), 1):
-        n = len(z)
-        joint = np.empty(len(pairs.frames), t.kind)
-        _visit(z, rows, (pairs.counts, pairs.frames, joint), top[:n], total[:n], sums.sums)
-        log_likelihood += kernels.summed_log(top[:n], total[:n])
-        if i % FLUSH == 0:
-            sums.flush()
-    return *sums.moments(t, k), log_likelihood
+            return before
+        if not self.keep:
+            return e_step.statistics(x)
+        statistics, self.kept[i] = exact(x, e_step, self.threshold)
+        if before:
+            self.behind[i] = (statistics.log_likelihood - before.log_likelihood) / max(len(x), 1)
+        return statistics
 
 
 def _regrown(kept: list[Pairs], source: Array) -> list[Pairs]:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import choice, integer, number, refuse
+from speechgmm.checks import integer, number, refuse
 from speechgmm.mixture.blocks import as_blocks, sample_frames
-from speechgmm.mixture.covariance import Diagonal
+from speechgmm.mixture.covariance import Covariance, Diagonal, covariance_type
 from speechgmm.mixture.em import Fit, Stop, Update, fit
-from speechgmm.mixture.initialize import COVARIANCES, initialize
+from speechgmm.mixture.initialize import initialize
 from speechgmm.mixture.maximize import Floor, maximize
 from speechgmm.mixture.missing import Incomplete, impute
 from speechgmm.mixture.model import GMM
@@ -57,7 +57,7 @@ def fit_gmm(
     n_components: int,
     *,
     init: str | GMM | None = None,
-    covariance: str = "diag",
+    covariance: str | type[Covariance] = "diag",
     seed: int | np.random.Generator = 0,
     stop: Stop = Stop(),  # noqa: B008  (a frozen value)
     floor: Floor = Floor(),  # noqa: B008  (a frozen value)
@@ -75,8 +75,8 @@ def fit_gmm(
         K.
     init : str or GMM, optional
         A method of `initialize`, which says what the default is, or the start itself.
-    covariance : str
-        "diag", "spherical", "tied" or "full"; a start that is given has its own.
+    covariance : str or Covariance class
+        "diag", "spherical", "tied" or "full", or another kind of covariance itself; a start that is given has its own.
     seed : int or numpy.random.Generator
     stop, floor
         When EM ends, and what keeps components from collapsing.
@@ -134,7 +134,13 @@ def _maximize_incomplete(statistics: Statistics, incomplete: Incomplete, *, floo
     return Update(Incomplete(update.model), update.notes)
 
 
-def _imputed(data: Iterable[ArrayLike], k: int, covariance: str, rng: np.random.Generator, floor: Floor) -> Array:
+def _imputed(
+    data: Iterable[ArrayLike],
+    k: int,
+    covariance: str | type[Covariance],
+    rng: np.random.Generator,
+    floor: Floor,
+) -> Array:
     """Return complete frames for a start: drawn, given what was observed, from one Gaussian of all frames."""
     size = max(100 * k, 20_000)
     x = sample_frames(data, size, rng, missing=True).astype(np.float64)
@@ -143,7 +149,7 @@ def _imputed(data: Iterable[ArrayLike], k: int, covariance: str, rng: np.random.
         rule = "have every feature observed in some of the frames"
         refuse("frames", rule, f"none of feature {int(observed.any(axis=0).argmin())}", "Leave that feature out.")
     x = x[observed.any(axis=1)]
-    kind = COVARIANCES[choice(covariance, "covariance", COVARIANCES)]
+    kind = covariance_type(covariance)
     variance = np.maximum(np.nanvar(x, axis=0), floor.minimum(np.nanvar(x, axis=0)))
     gaussian = GMM(np.ones(1), np.nanmean(x, axis=0)[None], kind.of(np.maximum(variance, np.finfo(float).tiny)[None]))
     m_step = functools.partial(_maximize_incomplete, floor=floor)

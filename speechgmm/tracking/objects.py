@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.mixture.covariance import Covariance, log_sum
+from speechgmm.mixture.covariance import Covariance
+from speechgmm.mixture.e_step import density_and_posteriors
 from speechgmm.mixture.model import GMM
 
 Array = NDArray[Any]
@@ -124,7 +125,7 @@ def explain(objects: Objects, y: Array, background: Background, least: float) ->
         joint[:, :-1] = objects.pool.take(visible + 1).log_components(y, objects.means[visible])
         joint[:, :-1] += np.log(np.maximum(objects.counts[visible], least))
         joint[:, -1] = np.log(background.count) + background.log_density(objects.scale)
-        result[:, visible] = log_sum(joint)[1][:, :-1]
+        result[:, visible] = density_and_posteriors(joint)[1][:, :-1]
     return result
 
 

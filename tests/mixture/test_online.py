@@ -8,7 +8,7 @@ import pytest
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.mixture import GMM, Diagonal, Floor, Online, Statistics, blend, maximize, stepwise
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 from tests import laws
 
 KEEP = Floor(absolute=1e-9, relative=0.0, occupancy=0.0, reseed=False)

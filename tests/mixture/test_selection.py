@@ -10,9 +10,10 @@ import pytest
 
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Selection, Statistics, Stop, Update, fit_gmm, maximize
-from speechgmm.mixture.selection import UNIT, Pairs, Visitor, _regrown, _step, fit_selected
+from speechgmm.mixture.compiled.pairs import UNIT, Pairs
+from speechgmm.mixture.selection import Visitor, _regrown, _step, fit_selected
 from tests.laws import close
-from tests.mixture.test_kernels import speechlike
+from tests.mixture.test_compiled import speechlike
 
 Array = Any
 ALWAYS = Selection(threshold=1e-6, refresh=4, settled=1e9)
