@@ -60,7 +60,7 @@ def run(out: Path) -> dict[str, float]:
         "new_data_in_place": float((true.log_density(new) >= limit).mean()),
     }
     print(f"The Bayesian information criterion chooses {best.n_components} components.")
-    print("Divergence from the truth, in nats a point (less is better):")
+    print("Divergence from the truth, in nats per point (less is better):")
     for name in ("divergence", "kernel_density", "one_gaussian"):
         print(f"    {name.replace('divergence', 'mixture').replace('_', ' '):16s}{found[name]:.3f}")
     print(f"90 % of the probability lie in {found['regions']:.0f} separate regions.")

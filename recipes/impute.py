@@ -26,7 +26,7 @@ from speechgmm.mixture import Floor, fit_gmm, impute
 Array = NDArray[np.float64]
 DATA = Path(__file__).resolve().parent.parent / "data"
 COMPONENTS = {"iris": 2, "speech": 4}
-"""For Iris what the Bayesian information criterion chooses on complete rows; for speech a frame's kinds of sound."""
+"""For Iris what the Bayesian information criterion chooses on complete rows; for speech the kinds of sound."""
 
 
 def read() -> dict[str, Array]:

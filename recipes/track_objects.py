@@ -32,7 +32,7 @@ def run(out: Path, *, images: Path | None = None, seed: int = 0) -> dict[str, fl
     tracked = list(track(Full(NEW[None]), points, region=[[0.0, 0.0, 0.0], corner]))
     speed = len(frames) / (time.process_time() - start)
     found = {"objects": float(len({i for t in tracked for i in t.identities.tolist()})), "frames_per_second": speed}
-    print(f"{found['objects']:.0f} objects in {len(frames)} frames, {speed:.0f} frames a second of one core.")
+    print(f"{found['objects']:.0f} objects in {len(frames)} frames, {speed:.0f} frames per second of one core.")
     if truth:
         found["identities_kept"] = identities_kept(truth, tracked)
         print(f"In {found['identities_kept']:.1%} of the frames every object in view has its own identity.")

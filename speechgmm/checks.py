@@ -108,7 +108,7 @@ def sample_weights(weights: ArrayLike, n: int) -> Array:
     """Return how often each of `n` frames counts as float64 (N,): finite and at least 0."""
     w = numeric(weights, "sample weights").astype(np.float64, copy=False)
     if w.shape != (n,):
-        refuse("sample weights", f"have shape ({n},), one a frame", f"shape {w.shape}")
+        refuse("sample weights", f"have shape ({n},), one for each frame", f"shape {w.shape}")
     if finite(w, "sample weights").min(initial=0.0) < 0:
         refuse("sample weights", "be at least 0", f"{w.min():g} at frame {int(w.argmin())}")
     return w

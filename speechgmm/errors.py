@@ -1,9 +1,12 @@
 """The errors of this package: one root, and a name for each thing that a caller may want to catch.
 
-Every message says what was refused, the rule, what was found, and what to do about it.
+Every message says what was refused, the rule, what was found, and what to do about it. Where one of many recordings is
+refused, work goes on with the others; `Skipped` then says which was left out, and why.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 __all__ = [
     "AudioError",
@@ -11,6 +14,7 @@ __all__ = [
     "InvalidInput",
     "MissingExtra",
     "SameRecording",
+    "Skipped",
     "SpeechGMMError",
     "TooLittleSpeech",
     "UnknownSpeaker",
@@ -47,3 +51,11 @@ class SameRecording(InvalidInput):
 
 class MissingExtra(SpeechGMMError, ImportError):
     """An optional dependency is needed and not installed."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A recording that was left out, by its `name`, and the `reason`: the message of the error that it met."""
+
+    name: str
+    reason: str

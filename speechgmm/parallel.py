@@ -1,4 +1,4 @@
-"""Functions shaped like the builtin `map`, for work shared by threads or processes.
+"""Work shared by threads, and how its progress is told: functions shaped like the builtin `map`.
 
 Results come in the order of the items whatever finishes first, so ordered sums give the same bits with any number
 of workers; at most two items per worker are under way, so memory stays constant. numpy's own threads are held to
@@ -12,7 +12,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from speechgmm.checks import integer
@@ -21,7 +21,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
 
-__all__ = ["Mapper", "available_cores", "one_thread", "processes", "single_threaded", "threads"]
+Progress = Callable[[str, int, int], None]
+"""Called with a stage of long work, how much of it is done, and how much there is."""
+
+__all__ = ["Mapper", "Progress", "available_cores", "counted", "one_thread", "single_threaded", "threads", "workers"]
 
 
 class Mapper(Protocol):
@@ -37,26 +40,44 @@ def available_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def threads(n: int | None = None) -> Mapper:
-    """Return a `map` that runs on `n` threads (default: the cores of this process).
+def workers(n_threads: int | None, jobs: int) -> int:
+    """Return how many threads to start for so many jobs: `n_threads`, by default the cores, and no more than jobs."""
+    return min(_number(n_threads), max(jobs, 1))
+
+
+def threads(n_threads: int | None = None) -> Mapper:
+    """Return a `map` that runs on so many threads (default: the cores of this process).
 
     Examples
     --------
     >>> list(threads(2)(abs, [-1, 2, -3]))
     [1, 2, 3]
     """
-    return _mapper(functools.partial(ThreadPoolExecutor, initializer=single_threaded), n)
+    n = _number(n_threads)
+
+    def mapper(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+        with single_threaded():
+            if n == 1:
+                yield from map(function, items)
+                return
+            with ThreadPoolExecutor(n, initializer=single_threaded) as pool:
+                yield from _ordered(pool, function, items, 2 * n)
+
+    return mapper
 
 
-def processes(n: int | None = None) -> Mapper:
-    """Return a `map` that runs on `n` processes; the function and items must be picklable values."""
-    return _mapper(functools.partial(ProcessPoolExecutor, initializer=single_threaded), n)
+def counted(items: Iterable[T], stage: str, total: int, on_progress: Progress | None) -> Iterator[T]:
+    """Yield items, and tell after each how many there were."""
+    for done, item in enumerate(items, 1):
+        yield item
+        if on_progress:
+            on_progress(stage, done, total)
 
 
 def single_threaded() -> Any:
     """Return a context in which BLAS and OpenMP use one thread: sums then do not depend on the machine's load.
 
-    OpenMP keeps its limit a thread, so that each worker sets its own.
+    OpenMP keeps its limit for each thread, so that each worker sets its own.
     """
     return _libraries(len(sys.modules)).limit(limits=1)
 
@@ -80,18 +101,8 @@ def _libraries(modules: int) -> Any:
     return ThreadpoolController()
 
 
-def _mapper(executor: Callable[[int], Executor], n: int | None) -> Mapper:
-    workers = available_cores() if n is None else integer(n, "the number of workers", minimum=1)
-
-    def mapper(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
-        with single_threaded():
-            if workers == 1:
-                yield from map(function, items)
-                return
-            with executor(workers) as pool:
-                yield from _ordered(pool, function, items, 2 * workers)
-
-    return mapper
+def _number(n_threads: int | None) -> int:
+    return available_cores() if n_threads is None else integer(n_threads, "n_threads", minimum=1)
 
 
 def _ordered(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:

@@ -4,7 +4,6 @@ from speechgmm.classification.classifier import AudioClassifier, Candidate, Clas
 from speechgmm.classification.evaluate import Classification, cross_validate, evaluate_classifier
 from speechgmm.classification.mixtures import MixtureSettings
 from speechgmm.classification.score_features import FeatureScores, score_features
-from speechgmm.classification.sounds import labels_of
 from speechgmm.classification.train import ClassifierTraining, train_classifier
 from speechgmm.classification.vectors import posterior_features, supervector
 
@@ -18,7 +17,6 @@ __all__ = [
     "MixtureSettings",
     "cross_validate",
     "evaluate_classifier",
-    "labels_of",
     "load_classifier",
     "posterior_features",
     "score_features",

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,11 @@ from speechgmm import storage
 from speechgmm.checks import matrix, refuse
 from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection, file_scores
 from speechgmm.classification.mixtures import log_densities
-from speechgmm.classification.sounds import Features, Sound, listed, map_sounds
 from speechgmm.errors import IncompatibleModel, TooLittleSpeech
-from speechgmm.features import MFCC
+from speechgmm.features import MFCC, Extracted, FrontEnd, Sound, extract_all
+from speechgmm.features.sounds import listed
 from speechgmm.mixture import GMM, Diagonal
-from speechgmm.parallel import Mapper
+from speechgmm.parallel import Progress
 
 Array = NDArray[Any]
 
@@ -71,7 +71,7 @@ class AudioClassifier:
 
     Parameters
     ----------
-    frontend : MFCC
+    frontend : FrontEnd
     labels : tuple of str
         The classes, sorted.
     mixtures : tuple of GMM
@@ -89,7 +89,7 @@ class AudioClassifier:
         If the parts do not fit.
     """
 
-    frontend: MFCC
+    frontend: FrontEnd
     labels: tuple[str, ...]
     mixtures: tuple[GMM, ...]
     calibration: ClassCalibration | None = None
@@ -116,8 +116,8 @@ class AudioClassifier:
         sounds: Iterable[Sound],
         *,
         far: float | None = None,
-        mapper: Mapper | None = None,
-        on_progress: Callable[[int], None] | None = None,
+        n_threads: int | None = None,
+        on_progress: Progress | None = None,
     ) -> tuple[Classified, ...]:
         """Return an answer for each sound, in order; a bad one does not lose the others.
 
@@ -127,7 +127,7 @@ class AudioClassifier:
         far : float, optional
             Reject what belongs to no class, so that foreign sounds are taken for a class at this rate. None rejects
             nothing.
-        mapper, on_progress
+        n_threads, on_progress
             See `speechgmm.features.extract_all`.
 
         Raises
@@ -137,21 +137,21 @@ class AudioClassifier:
         """
         least = None if far is None else self._rejecting().threshold(far)
         answer = functools.partial(self.answer, least=least)
-        return tuple(map_sounds(answer, self.frontend, listed(sounds), mapper=mapper, on_progress=on_progress))
+        return tuple(extract_all(self.frontend, listed(sounds), answer, n_threads=n_threads, on_progress=on_progress))
 
-    def answer(self, sound: Features, *, least: float | None = None) -> Classified:
+    def answer(self, sound: Extracted, *, least: float | None = None) -> Classified:
         """Return the answer for features that are there already, or for the error in their place.
 
         Parameters
         ----------
-        sound : Features
+        sound : Extracted
         least : float, optional
             What ``rejection.values`` must reach, see `Rejection.threshold`.
         """
-        if sound.frames is None:
+        if sound.features is None:
             status = "too_little_speech" if isinstance(sound.error, TooLittleSpeech) else "error"
             return Classified(sound.name, status, None, (), error=str(sound.error))
-        scores = self.scores(sound.frames)
+        scores = self.scores(sound.features)
         posteriors: list[float | None] = [None] * len(self.labels)
         ranking = scores.classes[0]
         if self.calibration:
@@ -163,7 +163,7 @@ class AudioClassifier:
         )
         known = least is None or float(self._rejecting().values(scores.evidence)[0]) >= least
         status = "unknown" if not known else "accepted" if self.calibration else "ranked"
-        seconds = len(sound.frames) * self.frontend.hop_length
+        seconds = len(sound.features) * self.frontend.hop_length
         return Classified(sound.name, status, candidates[0].label if known else None, candidates, seconds)
 
     def predict(self, sounds: Iterable[Sound], *, far: float | None = None) -> tuple[str | None, ...]:
@@ -205,7 +205,7 @@ class AudioClassifier:
             "components": [m.n_components for m in self.mixtures],
             "calibrated": self.calibration is not None,
             "rejects": self.rejection is not None,
-            "frontend": asdict(self.frontend),
+            "frontend": self.frontend.settings,
             "info": dict(self.info),
         }
 
@@ -225,12 +225,12 @@ class AudioClassifier:
     def _good(self, sounds: Iterable[Sound], far: float | None) -> tuple[Classified, ...]:
         least = None if far is None else self._rejecting().threshold(far)
 
-        def answer(sound: Features) -> Classified:
+        def answer(sound: Extracted) -> Classified:
             if sound.error:
                 raise sound.error
             return self.answer(sound, least=least)
 
-        return tuple(map_sounds(answer, self.frontend, listed(sounds)))
+        return tuple(extract_all(self.frontend, listed(sounds), answer))
 
 
 def load_classifier(path: str | os.PathLike[str]) -> AudioClassifier:

@@ -11,11 +11,12 @@ import numpy as np
 from speechgmm.checks import refuse
 from speechgmm.classification.classifier import AudioClassifier, Classified
 from speechgmm.classification.mixtures import MixtureSettings
-from speechgmm.classification.sounds import Features, Sound, listed
-from speechgmm.classification.train import SETTINGS, Report, extract_labeled, train_on_features
+from speechgmm.classification.train import SETTINGS, extract_labeled, train_on_features
+from speechgmm.errors import Skipped
 from speechgmm.evaluation import ConfusionMatrix, Interval, accuracy, confusion_matrix
-from speechgmm.features import MFCC, Skipped
-from speechgmm.parallel import threads
+from speechgmm.features import Extracted, FrontEnd, Recording, Sound
+from speechgmm.features.sounds import listed
+from speechgmm.parallel import Progress
 
 __all__ = ["UNKNOWN", "Classification", "cross_validate", "evaluate_classifier"]
 
@@ -86,7 +87,7 @@ def evaluate_classifier(
     groups: Sequence[str] | None = None,
     far: float | None = None,
     n_threads: int | None = None,
-    on_progress: Report | None = None,
+    on_progress: Progress | None = None,
 ) -> Classification:
     """Classify labeled sounds and compare; a bad one is left out and reported.
 
@@ -115,11 +116,7 @@ def evaluate_classifier(
         known = ", ".join(classifier.labels[:20])
         refuse("labels", f"be among those of the classifier: {known}", repr(strange[0]), "Choose rows with --where.")
 
-    def count(done: int) -> None:
-        if on_progress:
-            on_progress("recordings", done, len(every))
-
-    answers = classifier.classify(every, far=far, mapper=threads(n_threads), on_progress=count)
+    answers = classifier.classify(every, far=far, n_threads=n_threads, on_progress=on_progress)
     return _compared(classifier.labels, answers, labels, groups)
 
 
@@ -129,11 +126,11 @@ def cross_validate(
     folds: Sequence[str],
     *,
     groups: Sequence[str] | None = None,
-    frontend: MFCC | str = "speech",
+    frontend: FrontEnd | str = "speech",
     settings: MixtureSettings = SETTINGS,
     calibration_folds: int = 5,
     n_threads: int | None = None,
-    on_progress: Report | None = None,
+    on_progress: Progress | None = None,
 ) -> Classification:
     """Hold each fold out in turn: train on the others, calibration included, and classify it.
 
@@ -171,7 +168,7 @@ def cross_validate(
             training, settings=settings, folds=calibration_folds, rejects=False, n_threads=n_threads
         )
         for i in np.flatnonzero(part == fold).tolist():
-            answers[i] = made.classifier.answer(Features(data.names[i], data.frames[i]))
+            answers[i] = made.classifier.answer(Extracted(Recording("", "", data.names[i]), data.frames[i], "", 0.0))
         if on_progress:
             on_progress("folds", done, len(names))
     found = _compared(tuple(sorted(set(labels))), [answers[i] for i in sorted(answers)], data.labels, data.groups)

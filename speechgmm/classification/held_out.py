@@ -5,7 +5,7 @@ Symbols: N frames, U sounds, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from speechgmm.classification.calibration import FileScores, file_scores
 from speechgmm.classification.mixtures import MixtureSettings, log_densities, train_mixtures
-from speechgmm.parallel import Mapper
+from speechgmm.parallel import Mapper, Progress
 
 Array = NDArray[Any]
-Report = Callable[[str, int, int], None]
 
 __all__ = ["assign_folds", "held_out_scores", "left_out_evidence"]
 
@@ -58,7 +57,7 @@ def held_out_scores(
     settings: MixtureSettings,
     *,
     mapper: Mapper = map,
-    on_progress: Report | None = None,
+    on_progress: Progress | None = None,
 ) -> tuple[Array, Array]:
     """Return mean log densities (V, C) of the sounds that are held out, and which these are (V,).
 
@@ -88,7 +87,7 @@ def left_out_evidence(
     settings: MixtureSettings,
     *,
     mapper: Mapper = map,
-    on_progress: Report | None = None,
+    on_progress: Progress | None = None,
 ) -> tuple[Array, Array] | None:
     """Return the evidence (V, 3) of held-out sounds of known classes, and (W, 3) of classes that were left out.
 

@@ -6,7 +6,7 @@ Symbols: N frames, D dimensions, U sounds, C classes.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -20,9 +20,10 @@ from speechgmm.classification.calibration import fit_class_calibration, fit_reje
 from speechgmm.classification.classifier import AudioClassifier
 from speechgmm.classification.held_out import assign_folds, held_out_scores, left_out_evidence
 from speechgmm.classification.mixtures import MixtureSettings, train_mixtures
-from speechgmm.classification.sounds import Sound, frontend_for, listed, map_sounds
-from speechgmm.features import MFCC, Skipped
-from speechgmm.parallel import threads
+from speechgmm.errors import Skipped
+from speechgmm.features import FrontEnd, Sound, extract_all, preset_for
+from speechgmm.features.sounds import listed
+from speechgmm.parallel import Progress, threads
 
 Array = NDArray[Any]
 
@@ -30,8 +31,6 @@ __all__ = ["SETTINGS", "ClassifierTraining", "Labeled", "extract_labeled", "trai
 
 SETTINGS = MixtureSettings(n_components=64, relevance=4.0, max_iterations=2)
 """64 to 128 components adapted in two steps from a background of all classes measured best on spoken words."""
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Labeled:
     `kept` holds their places in the list that was given.
     """
 
-    frontend: MFCC
+    frontend: FrontEnd
     kept: tuple[int, ...]
     frames: tuple[Array, ...]
     names: tuple[str, ...]
@@ -76,11 +75,11 @@ def train_classifier(
     labels: Sequence[str],
     *,
     groups: Sequence[str] | None = None,
-    frontend: MFCC | str = "speech",
+    frontend: FrontEnd | str = "speech",
     settings: MixtureSettings = SETTINGS,
     folds: int = 5,
     n_threads: int | None = None,
-    on_progress: Report | None = None,
+    on_progress: Progress | None = None,
 ) -> ClassifierTraining:
     """Train a classifier on labeled sounds; a bad one is left out and reported.
 
@@ -92,7 +91,7 @@ def train_classifier(
     groups : sequence of str, optional
         Speakers, sessions or sources, one a sound: no group is held out in part. Without them posteriors suppose that
         voices and places to come are those of the training.
-    frontend : MFCC or str
+    frontend : FrontEnd or str
         Or a preset at the lowest rate of the sounds, from 8 kHz up: slower ones are left out.
     settings : MixtureSettings
     folds : int
@@ -119,9 +118,9 @@ def extract_labeled(
     labels: Sequence[str],
     *,
     groups: Sequence[str] | None = None,
-    frontend: MFCC | str = "speech",
+    frontend: FrontEnd | str = "speech",
     n_threads: int | None = None,
-    on_progress: Report | None = None,
+    on_progress: Progress | None = None,
 ) -> Labeled:
     """Return the features of labeled sounds; arguments as for `train_classifier`."""
     every, labels = listed(sounds), list(labels)  # a pandas column counts by its index, not by place
@@ -131,21 +130,17 @@ def extract_labeled(
     for what, column in (("labels", labels), ("groups", groups)):
         if len(column) != len(every) or not all(isinstance(value, str) for value in column):
             refuse(what, f"be {len(every)} texts, one a sound", f"{len(column)}: {column[:3]}")
-    front = frontend_for(every, frontend) if isinstance(frontend, str) else frontend
-
-    def count(done: int) -> None:
-        if on_progress:
-            on_progress("features", done, len(every))
+    front = preset_for(every, frontend) if isinstance(frontend, str) else frontend
 
     frames = []
-    for i, f in enumerate(map_sounds(lambda f: f, front, every, mapper=threads(n_threads), on_progress=count)):
-        if f.frames is None:
+    for i, f in enumerate(extract_all(front, every, stage="features", n_threads=n_threads, on_progress=on_progress)):
+        if f.features is None:
             skipped.append(Skipped(f.name, str(f.error)))
             reasons.setdefault(labels[i], skipped[-1].reason)
             continue
         kept.append(i)
         names.append(f.name)
-        frames.append(f.frames)
+        frames.append(f.features)
     if lost := sorted(set(reasons) - {labels[i] for i in kept}):
         found = f"none for {lost[0]!r}; the first left out: {reasons[lost[0]]}"
         refuse("every class", "have at least one usable sound", found)
@@ -160,7 +155,7 @@ def train_on_features(
     folds: int = 5,
     rejects: bool = True,
     n_threads: int | None = None,
-    on_progress: Report | None = None,
+    on_progress: Progress | None = None,
 ) -> ClassifierTraining:
     """Train a classifier on features; arguments as for `train_classifier`.
 

@@ -14,9 +14,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from speechgmm.checks import choice
-from speechgmm.classification.sounds import Features, Sound, frontend_for, listed, map_sounds
-from speechgmm.features import MFCC
-from speechgmm.parallel import threads
+from speechgmm.features import Extracted, FrontEnd, Sound, extract_all, preset_for
+from speechgmm.features.sounds import listed
 
 Array = NDArray[Any]
 
@@ -30,7 +29,7 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    frontend : MFCC or str
+    frontend : FrontEnd or str
         Or the name of a preset ("speech", "sound"), at the lowest rate of the sounds that it is fitted to, from 8 kHz
         up. In a grid search, give a list of front ends.
     output : str
@@ -41,7 +40,7 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    frontend_ : MFCC
+    frontend_ : FrontEnd
 
     Examples
     --------
@@ -51,7 +50,7 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     def __init__(
-        self, frontend: MFCC | str = "speech", *, output: str = "matrices", n_threads: int | None = None
+        self, frontend: FrontEnd | str = "speech", *, output: str = "matrices", n_threads: int | None = None
     ) -> None:
         self.frontend = frontend
         self.output = output
@@ -72,7 +71,7 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         choice(self.output, "output", _OUTPUTS)
         sounds = listed(X)
-        self.frontend_ = frontend_for(sounds, self.frontend) if isinstance(self.frontend, str) else self.frontend
+        self.frontend_ = preset_for(sounds, self.frontend) if isinstance(self.frontend, str) else self.frontend
         return self
 
     def transform(self, X: Sequence[Sound]) -> list[Array] | Array:
@@ -85,12 +84,7 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
 
-        def frames(f: Features) -> Array:
-            if f.frames is None:
-                raise f.error or ValueError(f.name)
-            return f.frames
-
-        matrices = list(map_sounds(frames, self.frontend_, listed(X), mapper=threads(self.n_threads)))
+        matrices = list(extract_all(self.frontend_, listed(X), Extracted.usable, n_threads=self.n_threads))
         if self.output == "matrices":
             return matrices
         wide = (m.astype(np.float64) for m in matrices)
@@ -99,7 +93,8 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return names of the columns, of statistics or of the matrices."""
         check_is_fitted(self)
-        names = [f"{self.frontend_.kind}{i}" for i in range(self.frontend_.n_dimensions)]
+        kind = getattr(self.frontend_, "kind", "feature")
+        names = [f"{kind}{i}" for i in range(self.frontend_.n_dimensions)]
         if self.output == "statistics":
             names = [f"{name}_{what}" for what in ("mean", "deviation") for name in names]
         return np.array(names, dtype=object)

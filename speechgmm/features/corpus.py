@@ -100,6 +100,25 @@ class Corpus:
         """The speakers, sorted."""
         return tuple(sorted({r.speaker for r in self.recordings}))
 
+    def column(self, name: str, what: str = "label") -> tuple[str, ...]:
+        """Return what each recording has in a column; `what` says in messages what that is for.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such column, or a recording has nothing in it.
+        """
+        values = []
+        for r in self.recordings:
+            if name not in r.columns:
+                refuse(
+                    f"the {what}", f"name a column: {', '.join(r.columns)}", repr(name), f"Choose one with --{what}."
+                )
+            if not r.columns[name]:
+                refuse(f"the column {name!r}", f"hold a {what} for every recording", f"nothing for {r.name}")
+            values.append(r.columns[name])
+        return tuple(values)
+
     def where(self, /, **conditions: str | Collection[str]) -> Corpus:
         """Keep the recordings whose columns have these values, or one of several values.
 
@@ -135,8 +154,8 @@ def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corp
     ----------
     path : path
         A CSV (or TSV) with the columns ``path,speaker`` and, if wanted, ``session,start,end,channel`` and any others,
-        its paths relative to itself; or a folder with one subfolder a speaker (folders inside that are sessions);
-        or a Kaldi data directory (``wav.scp``, ``utt2spk`` and, if wanted, ``segments``).
+        its paths relative to itself; or a folder with one subfolder for each speaker (folders inside are sessions); or
+        a Kaldi data directory (``wav.scp``, ``utt2spk`` and, if wanted, ``segments``).
     label : str
         The column of a CSV that must name what each recording is, instead of the speaker. Folders are "label", too.
 
@@ -233,7 +252,7 @@ def _read_folder(folder: Path) -> list[Recording]:
     if not recordings:
         refuse(
             f"the folder {folder}",
-            "hold one subfolder a speaker with recordings in it",
+            "hold one subfolder for each speaker with recordings in it",
             "no such recordings",
             "Or give a CSV with the columns path and speaker.",
         )

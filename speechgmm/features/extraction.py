@@ -5,36 +5,28 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import refuse
-from speechgmm.errors import SpeechGMMError
-from speechgmm.features import audio
+from speechgmm.errors import Skipped, SpeechGMMError
 from speechgmm.features.corpus import Recording
-from speechgmm.features.mfcc import MFCC
+from speechgmm.features.frontend import FrontEnd
+from speechgmm.features.sounds import Sound, read_sound, recording_of
 from speechgmm.mixture import ArrayBlocks
-from speechgmm.parallel import Mapper, threads
+from speechgmm.parallel import Progress, counted, threads
 
 Array = NDArray[Any]
+R = TypeVar("R")
 
-__all__ = [
-    "Extracted",
-    "FramesKept",
-    "Skipped",
-    "TrainingFrames",
-    "common_rate",
-    "extract",
-    "extract_all",
-    "training_frames",
-]
+__all__ = ["Extracted", "FramesKept", "Part", "TrainingFrames", "extract", "extract_all", "training_frames"]
 
 
 @dataclass(frozen=True, eq=False)
 class Extracted:
-    """The features of a recording, or the error that it met.
+    """The features of a sound, or the error that it met.
 
     Parameters
     ----------
@@ -42,24 +34,36 @@ class Extracted:
     features : ndarray, shape (N, D), or None where there is an `error`
     digest : str
         Names the recording by its samples; empty where they could not be read.
-    seconds : float
-        Speech, in seconds.
+    speech_seconds : float
     error : SpeechGMMError or None
     """
 
     recording: Recording
     features: Array | None
     digest: str
-    seconds: float
+    speech_seconds: float
     error: SpeechGMMError | None = None
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.recording.name
+
+    def usable(self) -> Array:
+        """Return the features, or raise the error that took their place."""
+        if self.features is None:
+            assert self.error is not None
+            raise self.error
+        return self.features
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """A recording that was left out, and why."""
+class Part:
+    """Which of many frames are those of a recording: from `start` on, and before `stop`."""
 
-    name: str
-    reason: str
+    recording: Recording
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,28 +73,31 @@ class TrainingFrames:
     Parameters
     ----------
     blocks : ArrayBlocks
-    parts : tuple of (Recording, int, int)
-        The recordings in their order, each with the first of its frames and the one after its last.
-    seconds : float
-        Speech, in seconds.
+    parts : tuple of Part
+        The recordings in their order.
+    speech_seconds : float
     skipped : tuple of Skipped
     """
 
     blocks: ArrayBlocks
-    parts: tuple[tuple[Recording, int, int], ...]
-    seconds: float
+    parts: tuple[Part, ...]
+    speech_seconds: float
     skipped: tuple[Skipped, ...]
 
     @property
     def speakers(self) -> tuple[str, ...]:
         """The speakers, sorted."""
-        return tuple(sorted({r.speaker for r, _, _ in self.parts}))
+        return tuple(sorted({p.recording.speaker for p in self.parts}))
+
+    def of(self, part: Part) -> Array:
+        """Return the frames (n, D) of one recording."""
+        return self.blocks.frames[part.start : part.stop]
 
     def without(self, speakers: Collection[str]) -> FramesKept:
         """Return the frames of all other speakers, as re-iterable blocks that copy a block at a time."""
         keep = np.zeros(len(self.blocks.frames), dtype=bool)
-        for recording, start, stop in self.parts:
-            keep[start:stop] = recording.speaker not in speakers
+        for p in self.parts:
+            keep[p.start : p.stop] = p.recording.speaker not in speakers
         return FramesKept(self.blocks, keep)
 
 
@@ -111,74 +118,76 @@ class FramesKept:
                 yield block[kept]
 
 
-def extract(frontend: MFCC, recording: Recording) -> Extracted:
-    """Read one recording and return its features, or its error."""
-    digest = ""
+def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extracted:
+    """Read one sound and return its features, or its error; `name` is that of a signal, which lies in no file."""
+    recording, digest = recording_of(sound, name), ""
     try:
-        signal = audio.read(recording.path, channel=recording.channel, start=recording.start, end=recording.end)
+        signal = read_sound(sound, recording, frontend.sample_rate)
         digest = signal.digest
-        features = frontend.from_signal(signal, what=recording.path)
+        features = frontend.from_signal(signal, what=recording.path or name)
     except SpeechGMMError as error:
         return Extracted(recording, None, digest, 0.0, error)
-    return Extracted(recording, features, digest, len(features) * frontend.hop_length)
+    return Extracted(recording, features, digest, frontend.seconds(features))
 
 
+@overload
 def extract_all(
-    frontend: MFCC,
-    recordings: Iterable[Recording],
+    frontend: FrontEnd,
+    sounds: Iterable[Sound],
     *,
-    mapper: Mapper | None = None,
-    on_progress: Callable[[int], None] | None = None,
-) -> Iterator[Extracted]:
-    """Yield the features of recordings in their order.
+    stage: str = ...,
+    n_threads: int | None = ...,
+    on_progress: Progress | None = ...,
+) -> Iterator[Extracted]: ...
+@overload
+def extract_all(
+    frontend: FrontEnd,
+    sounds: Iterable[Sound],
+    then: Callable[[Extracted], R],
+    *,
+    stage: str = ...,
+    n_threads: int | None = ...,
+    on_progress: Progress | None = ...,
+) -> Iterator[R]: ...
+def extract_all(
+    frontend: FrontEnd,
+    sounds: Iterable[Sound],
+    then: Callable[[Extracted], Any] | None = None,
+    *,
+    stage: str = "recordings",
+    n_threads: int | None = None,
+    on_progress: Progress | None = None,
+) -> Iterator[Any]:
+    """Yield the features of sounds in their order; a bad one has its error in their place and does not lose the others.
 
     Parameters
     ----------
-    frontend : MFCC
-    recordings : iterable of Recording
-    mapper : callable, optional
-        Shaped like the builtin `map`; default: the threads of this machine.
+    frontend : FrontEnd
+    sounds : iterable of paths, signals or recordings
+    then : callable, optional
+        Called with each `Extracted` on the thread that made it; what it returns is yielded instead.
+    stage : str
+        What progress calls this work.
+    n_threads : int, optional
+        Default: the cores of this process. It changes the time and nothing else.
     on_progress : callable, optional
-        Called with how many are done.
+        Called with the stage, how many are done, and how many there are.
     """
-    work = (mapper or threads())(lambda r: extract(frontend, r), recordings)
-    for done, extracted in enumerate(work, 1):
-        yield extracted
-        if on_progress:
-            on_progress(done)
+    every = tuple(sounds)
 
+    def work(i: int) -> Any:
+        extracted = extract(frontend, every[i], f"sound {i}")
+        return extracted if then is None else then(extracted)
 
-def common_rate(recordings: Iterable[Recording], *, minimum: int = 0) -> int:
-    """Return the lowest sampling rate of the recordings that can be opened, in Hz.
-
-    Parameters
-    ----------
-    recordings : iterable of Recording
-    minimum : int
-        Lower rates count only where no recording has so much.
-
-    Raises
-    ------
-    SpeechGMMError
-        If none can be opened: the first one's error.
-    """
-    rates, first = set(), None
-    for path in {r.path: None for r in recordings}:
-        try:
-            rates.add(audio.sample_rate(path))
-        except SpeechGMMError as error:
-            first = first or error
-    if first and not rates:
-        raise first
-    return min({r for r in rates if r >= minimum} or rates, default=16000)
+    yield from counted(threads(n_threads)(work, range(len(every))), stage, len(every), on_progress)
 
 
 def training_frames(
-    frontend: MFCC,
+    frontend: FrontEnd,
     recordings: Iterable[Recording],
     *,
-    mapper: Mapper | None = None,
-    on_progress: Callable[[int], None] | None = None,
+    n_threads: int | None = None,
+    on_progress: Progress | None = None,
 ) -> TrainingFrames:
     """Extract the features of recordings once, into an unnamed temporary file that EM then reads again and again.
 
@@ -187,20 +196,21 @@ def training_frames(
     InvalidInput
         If no recording could be used; the first reason is given.
     """
-    parts: list[tuple[Recording, int, int]] = []
-    skipped, seconds, frames = [], 0.0, 0
+    parts: list[Part] = []
+    skipped, frames = [], 0
+    extracted = extract_all(frontend, recordings, stage="features", n_threads=n_threads, on_progress=on_progress)
     with tempfile.TemporaryFile(prefix="speechgmm-") as spool:
-        for e in extract_all(frontend, recordings, mapper=mapper, on_progress=on_progress):
+        for e in extracted:
             if e.features is None:
-                skipped.append(Skipped(e.recording.name, str(e.error)))
+                skipped.append(Skipped(e.name, str(e.error)))
                 continue
-            parts.append((e.recording, frames, frames + len(e.features)))
+            parts.append(Part(e.recording, frames, frames + len(e.features)))
             spool.write(np.ascontiguousarray(e.features, dtype="<f4").tobytes())
-            seconds, frames = seconds + e.seconds, frames + len(e.features)
+            frames += len(e.features)
         if not parts:
             found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
             refuse("a corpus", "hold at least one usable recording", found)
         spool.flush()
         # the map keeps the file alive after its handle and name are gone
         x = np.memmap(spool, dtype="<f4", mode="r", shape=(frames, frontend.n_dimensions))
-    return TrainingFrames(ArrayBlocks(x), tuple(parts), seconds, tuple(skipped))
+    return TrainingFrames(ArrayBlocks(x), tuple(parts), frontend.seconds(x), tuple(skipped))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from speechgmm.checks import refuse
 from speechgmm.features.corpus import Recording
 from speechgmm.features.extraction import extract_all
-from speechgmm.features.mfcc import MFCC
-from speechgmm.parallel import Mapper
+from speechgmm.features.frontend import FrontEnd
+from speechgmm.parallel import Progress
 from speechgmm.storage import replacing
 
 __all__ = ["Written", "write_features"]
@@ -30,17 +30,17 @@ class Written:
 
     name: str
     frames: int
-    seconds: float
+    speech_seconds: float
     error: str | None = None
 
 
 def write_features(
-    frontend: MFCC,
+    frontend: FrontEnd,
     recordings: Iterable[Recording],
     path: str | os.PathLike[str],
     *,
-    mapper: Mapper | None = None,
-    on_progress: Callable[[int], None] | None = None,
+    n_threads: int | None = None,
+    on_progress: Progress | None = None,
 ) -> tuple[Written, ...]:
     """Write the features of recordings to one file that `numpy.load` reads; a bad recording is left out and reported.
 
@@ -49,12 +49,12 @@ def write_features(
 
     Parameters
     ----------
-    frontend : MFCC
+    frontend : FrontEnd
     recordings : iterable of Recording
         Of different names.
     path : path
         Used as it is; end it in ``.npz``.
-    mapper, on_progress
+    n_threads, on_progress
         See `extract_all`.
 
     Raises
@@ -70,13 +70,13 @@ def write_features(
     done = []
     with replacing(path) as beside:
         with zipfile.ZipFile(beside, "w") as file:
-            _put(file, _SETTINGS, np.array(json.dumps(asdict(frontend), sort_keys=True)))
-            for e in extract_all(frontend, every, mapper=mapper, on_progress=on_progress):
+            _put(file, _SETTINGS, np.array(json.dumps(frontend.settings, sort_keys=True)))
+            for e in extract_all(frontend, every, n_threads=n_threads, on_progress=on_progress):
                 if e.features is None:
-                    done.append(Written(e.recording.name, 0, 0.0, str(e.error)))
+                    done.append(Written(e.name, 0, 0.0, str(e.error)))
                     continue
-                _put(file, e.recording.name, e.features)
-                done.append(Written(e.recording.name, len(e.features), e.seconds))
+                _put(file, e.name, e.features)
+                done.append(Written(e.name, len(e.features), e.speech_seconds))
         if not any(w.frames for w in done):
             found = f"none of {len(done)}" + (f"; the first: {done[0].error}" if done else "")
             refuse("recordings", "be at least one that can be used", found)

@@ -9,22 +9,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import os
 import warnings
 import zlib
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import checks
 from speechgmm.checks import refuse
-from speechgmm.errors import IncompatibleModel, TooLittleSpeech
+from speechgmm.errors import TooLittleSpeech
 from speechgmm.features import audio, normalize, speech_detection
 from speechgmm.features.dynamics import add_deltas
+from speechgmm.features.frontend import FrontEnd
 from speechgmm.parallel import one_thread
-from speechgmm.storage import fingerprint
 
 Array = NDArray[Any]
 
@@ -35,7 +34,7 @@ _FLOOR = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class MFCC:
+class MFCC(FrontEnd):
     """Mel-frequency cepstral coefficients of speech frames, with deltas, normalized over the recording.
 
     The order: dither, pre-emphasis, windows, mel bands, logarithm, cosine transform, deltas over all frames, speech
@@ -135,10 +134,13 @@ class MFCC:
         """D: cepstra (or mel bands) and their deltas."""
         return (self.n_mfcc if self.kind == "mfcc" else int(self.n_mels or 0)) * (self.deltas + 1)
 
-    @property
-    def fingerprint(self) -> str:
-        """Names the settings: features of two front ends with the same one can be compared."""
-        return fingerprint(self)
+    def __str__(self) -> str:
+        """Return the settings that make the dimensions."""
+        return f"MFCC(sample_rate={self.sample_rate}, n_mfcc={self.n_mfcc}, deltas={self.deltas})"
+
+    def normalized(self, x: Array) -> Array:
+        """Return the features (N, D) of a part of a recording, normalized over this part alone."""
+        return normalize.normalize(np.asarray(x), self.normalization)
 
     @one_thread
     def __call__(self, signal: ArrayLike, *, what: str = "the signal") -> Array:
@@ -170,33 +172,7 @@ class MFCC:
         found = f"of speech in {len(samples) / self.sample_rate:.2f} s of sound, its loudest frame at"
         least = max(self.hop_length, self.min_speech)  # one frame, whatever is asked for
         self._enough(speech.sum() * self.hop_length, least, what, f"{found} {level.max():.0f} dB")
-        return normalize.normalize(add_deltas(static, self.deltas, self.delta_width)[speech], self.normalization)
-
-    def from_signal(self, signal: audio.Signal, *, what: str = "the signal") -> Array:
-        """Return the features (N, D) of a signal of this rate or a higher one."""
-        return self(audio.resample(signal, self.sample_rate, what=what).samples, what=what)
-
-    def from_file(self, path: str | os.PathLike[str], *, channel: int | str = "mix") -> Array:
-        """Return the features (N, D) of a recording; see `audio.read` for formats and errors."""
-        return self.from_signal(audio.read(path, channel=channel), what=str(path))
-
-    def check_same(self, other: Self, what: str) -> None:
-        """Refuse another front end, and say which settings differ.
-
-        Raises
-        ------
-        IncompatibleModel
-        """
-        settings = [f.name for f in dataclasses.fields(self)]
-        differ = [n for n in settings if getattr(self, n) != getattr(other, n)]
-        if differ:
-            refuse(
-                what,
-                "be of the same front end: " + ", ".join(f"{n}={getattr(self, n)!r}" for n in differ),
-                ", ".join(f"{n}={getattr(other, n)!r}" for n in differ),
-                "Use the model that it was made with, or make it again with this one.",
-                error=IncompatibleModel,
-            )
+        return self.normalized(add_deltas(static, self.deltas, self.delta_width)[speech])
 
     @property
     def _fmin(self) -> float:
@@ -242,8 +218,7 @@ class MFCC:
             return samples.copy()
         rng = np.random.default_rng(zlib.crc32(np.ascontiguousarray(samples).data))
         noise = rng.standard_normal(len(samples), dtype=np.float32)
-        result: Array = samples + noise * np.float32(self.dither / 32768)
-        return result
+        return samples + noise * np.float32(self.dither / 32768)
 
 
 def _levels(y: Array, window: int, hop: int) -> Array:
@@ -252,8 +227,7 @@ def _levels(y: Array, window: int, hop: int) -> Array:
     pieces = (y - y.mean(dtype=np.float64))[: len(y) // piece * piece].reshape(-1, piece)
     energy = np.concatenate([[0.0], np.cumsum(np.einsum("ij,ij->i", pieces, pieces))])
     starts = np.arange(0, len(y) - window + 1, hop) // piece
-    level: Array = 10 * np.log10(np.maximum((energy[starts + window // piece] - energy[starts]) / window, _FLOOR))
-    return level
+    return 10 * np.log10(np.maximum((energy[starts + window // piece] - energy[starts]) / window, _FLOOR))
 
 
 @functools.lru_cache(maxsize=16)
@@ -261,8 +235,7 @@ def _hamming(window: int) -> Array:
     """Return the periodic Hamming window."""
     from librosa.filters import get_window
 
-    result: Array = get_window("hamming", window, fftbins=True)
-    return result
+    return get_window("hamming", window, fftbins=True)
 
 
 @functools.lru_cache(maxsize=16)

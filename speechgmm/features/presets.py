@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import MappingProxyType
 
 from speechgmm.checks import choice, integer
 from speechgmm.features.mfcc import MFCC
+from speechgmm.features.sounds import Sound, common_rate
 
-__all__ = ["PRESETS", "preset"]
+__all__ = ["PRESETS", "preset", "preset_for"]
+
+_LOWEST, _HIGHEST = 8000, 48000
+"""The rates of presets, in Hz."""
 
 
 def _speech(rate: int) -> MFCC:
@@ -62,5 +66,16 @@ def preset(name: str, sample_rate: int = 16000) -> MFCC:
     >>> dataclasses.replace(preset("sound"), kind="mel").n_dimensions
     80
     """
-    rate = integer(sample_rate, "sample_rate", minimum=8000, maximum=48000, advice="It is in Hz.")
+    rate = integer(sample_rate, "sample_rate", minimum=_LOWEST, maximum=_HIGHEST, advice="It is in Hz.")
     return PRESETS[choice(name, "preset", PRESETS)](rate)
+
+
+def preset_for(sounds: Iterable[Sound], name: str) -> MFCC:
+    """Return the preset of this name at the lowest rate of the sounds that is at least 8 kHz, at most 48 kHz.
+
+    Raises
+    ------
+    InvalidInput
+        If all rates are below 8 kHz, no sound has one, or there is no such preset.
+    """
+    return preset(name, min(common_rate(sounds, minimum=_LOWEST), _HIGHEST))

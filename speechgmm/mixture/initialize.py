@@ -42,7 +42,7 @@ def initialize(
     covariance: str | type[Covariance] = "diag",
     seed: int | np.random.Generator = 0,
     sample_size: int | None = None,
-    floor: Floor = Floor(),  # noqa: B008  (a frozen value)
+    floor: Floor = Floor(),
     n_threads: int | None = None,
 ) -> GMM:
     """Return a start for EM.

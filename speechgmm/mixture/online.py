@@ -77,7 +77,7 @@ def stepwise(
     step: float | None = None,
     sample_weight: ArrayLike | None = None,
     update: str = "wmc",
-    floor: Floor = Floor(),  # noqa: B008  (a frozen value)
+    floor: Floor = Floor(),
 ) -> Online:
     """Return the state after one more batch of frames.
 

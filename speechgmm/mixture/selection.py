@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from speechgmm.checks import matrix
 from speechgmm.mixture.compiled.e_step import CompiledEStep
-from speechgmm.mixture.compiled.pairs import Pairs, exact, visited
+from speechgmm.mixture.compiled.pairs import Pairs, exact, listed, regrown
 from speechgmm.mixture.em import Fit, Stop, Update, fit
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
@@ -57,7 +57,7 @@ class Visitor:
         assert isinstance(e_step, CompiledEStep)
         wanted = not self.exact or i % WATCHED == 0
         same = i in self.kept and sum(p.length for p in self.kept[i]) == len(x)
-        before = visited(x, e_step, self.kept[i]) if wanted and same else None
+        before = listed(x, e_step, self.kept[i]) if wanted and same else None
         if not self.exact and before:
             return before
         if not self.keep:
@@ -66,21 +66,6 @@ class Visitor:
         if before:
             self.behind[i] = (statistics.log_likelihood - before.log_likelihood) / max(len(x), 1)
         return statistics
-
-
-def _regrown(kept: list[Pairs], source: Array) -> list[Pairs]:
-    """Return the pairs after a reseeding: a component visits the frames of what it has grown from, and its own."""
-    grown = np.flatnonzero(source != np.arange(len(source)))
-    result = []
-    for pairs in kept:
-        ends = np.cumsum(pairs.counts, dtype=np.int64)
-        starts, counts, parts, done = ends - pairs.counts, pairs.counts.copy(), [], 0
-        for c in grown:
-            both = [pairs.frames[starts[i] : ends[i]] for i in (c, source[c])]
-            parts += [pairs.frames[done : starts[c]], np.union1d(*both)]
-            counts[c], done = len(parts[-1]), ends[c]
-        result.append(Pairs(counts, np.concatenate([*parts, pairs.frames[done:]]), pairs.length))
-    return result
 
 
 @dataclass(frozen=True)
@@ -138,5 +123,5 @@ def _step(
     update, behind, kept = m_step(statistics, visitor.model), visitor.behind, visitor.kept
     lost = {"selection_loss": float(np.mean([behind[i] for i in sorted(behind)]))} if behind else {}
     if update.source is not None:
-        kept = {i: _regrown(pairs, update.source) for i, pairs in kept.items()}
+        kept = {i: regrown(pairs, update.source) for i, pairs in kept.items()}
     return Update(replace(visitor, model=update.model, exact=False, kept=kept, behind={}), {**update.notes, **lost})

@@ -59,8 +59,8 @@ def fit_gmm(
     init: str | GMM | None = None,
     covariance: str | type[Covariance] = "diag",
     seed: int | np.random.Generator = 0,
-    stop: Stop = Stop(),  # noqa: B008  (a frozen value)
-    floor: Floor = Floor(),  # noqa: B008  (a frozen value)
+    stop: Stop = Stop(),
+    floor: Floor = Floor(),
     missing: bool = False,
     selection: Selection | None = None,
     n_threads: int | None = None,

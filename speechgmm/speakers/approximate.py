@@ -21,8 +21,8 @@ from speechgmm.checks import integer, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import Statistics
 from speechgmm.mixture.maximize import check_against
-from speechgmm.parallel import one_thread, threads
-from speechgmm.speakers.score import SpeakerModels, centered, check_test, log_likelihood_ratios, workers
+from speechgmm.parallel import one_thread, threads, workers
+from speechgmm.speakers.score import SpeakerModels, centered, check_test, log_likelihood_ratios
 from speechgmm.speakers.system import System
 
 Array = NDArray[Any]

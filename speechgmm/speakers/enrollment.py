@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 
-from speechgmm.features import Extracted, Recording, Skipped, extract_all
-from speechgmm.parallel import Mapper
+from speechgmm.errors import Skipped
+from speechgmm.features import Extracted, Recording, extract_all
+from speechgmm.parallel import Progress
 from speechgmm.speakers.sessions import Session
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
@@ -31,8 +32,8 @@ def enroll(
     recordings: Iterable[Recording],
     *,
     replace: bool = False,
-    mapper: Mapper | None = None,
-    on_progress: Callable[[int], None] | None = None,
+    n_threads: int | None = None,
+    on_progress: Progress | None = None,
 ) -> Enrollment:
     """Enroll recordings under their speakers and sessions.
 
@@ -47,7 +48,7 @@ def enroll(
     replace : bool
         Forget first what is enrolled of each (speaker, session) that has a usable recording. Then one that is
         enrolled already elsewhere refuses all.
-    mapper, on_progress
+    n_threads, on_progress
         See `speechgmm.features.extract_all`.
 
     Raises
@@ -60,9 +61,9 @@ def enroll(
     store.check_system(system)
     skipped: list[Skipped] = []
     sessions: list[Session] = []
-    for e in extract_all(system.frontend, recordings, mapper=mapper, on_progress=on_progress):
+    for e in extract_all(system.frontend, recordings, n_threads=n_threads, on_progress=on_progress):
         if e.features is None:
-            skipped.append(Skipped(e.recording.name, str(e.error)))
+            skipped.append(Skipped(e.name, str(e.error)))
             continue
         sessions.append(_session(system, e))
     forget = {(s.speaker, s.name) for s in sessions} if replace else ()
@@ -92,4 +93,4 @@ def enroll_features(
 def _session(system: System, e: Extracted) -> Session:
     r = e.recording
     assert e.features is not None
-    return Session(r.speaker, r.session_name, system.statistics(e.features), e.seconds, {e.digest: r.name})
+    return Session(r.speaker, r.session_name, system.statistics(e.features), e.speech_seconds, {e.digest: r.name})

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.features import MFCC, Recording, TrainingFrames
-from speechgmm.features.normalize import normalize
+from speechgmm.features import FrontEnd, Recording, TrainingFrames
 from speechgmm.mixture import Statistics
 from speechgmm.parallel import Mapper
 from speechgmm.speakers.cohort import distances, normalized
@@ -84,16 +83,15 @@ class HeldOutTrials:
     seconds: Array
 
 
-def divide(frames: TrainingFrames, frontend: MFCC, *, least: int, seed: int = 0) -> HeldOut:
+def divide(frames: TrainingFrames, frontend: FrontEnd, *, least: int, seed: int = 0) -> HeldOut:
     """Divide the speech of background speakers by the first way that works for at least so many of them.
 
     Pieces are normalized each by itself, as recordings of their own would be. The result holds no speakers where no
     way works.
     """
     by_speaker: dict[str, list[tuple[Recording, Array]]] = {}
-    for recording, start, stop in frames.parts:
-        rows = by_speaker.setdefault(recording.speaker, [])
-        rows.append((recording, frames.blocks.frames[start:stop]))
+    for p in frames.parts:
+        by_speaker.setdefault(p.recording.speaker, []).append((p.recording, frames.of(p)))
     ways: dict[str, Callable[[list[tuple[Recording, Array]]], list[tuple[str, Array]]]] = {
         "sessions": lambda rows: [(r.session, x) for r, x in rows if r.session],
         "recordings": lambda rows: [(r.name, x) for r, x in rows],
@@ -161,26 +159,25 @@ def adapt_cohort(
     """Return models of up to `COHORT` background speakers, drawn by seed, each adapted to all of their speech."""
     speakers = sorted(set(frames.speakers) - leave_out)
     chosen = sorted(np.random.default_rng(seed).permutation(speakers)[:COHORT].tolist())
-    spans = [(r.speaker, a, b) for r, a, b in frames.parts if r.speaker in chosen]
+    spans = [p for p in frames.parts if p.recording.speaker in chosen]
     sums: dict[str, Statistics] = {}
-    for (s, _, _), found in zip(
-        spans, mapper(lambda span: system.statistics(frames.blocks.frames[span[1] : span[2]]), spans), strict=True
-    ):
+    for span, found in zip(spans, mapper(lambda p: system.statistics(frames.of(p)), spans), strict=True):
+        s = span.recording.speaker
         sums[s] = sums[s] + found if s in sums else found
     return speaker_models(system, sums)
 
 
-def _cut(x: Array, frontend: MFCC) -> list[Array]:
+def _cut(x: Array, frontend: FrontEnd) -> list[Array]:
     """Return pieces of a recording's features, normalized each by itself; what is left over goes to the last."""
     ends: list[int] = []
     at = 0.0
     while at + (step := PIECES[len(ends) % len(PIECES)]) <= len(x) * frontend.hop_length:
         at += step
         ends.append(round(at / frontend.hop_length))
-    return [normalize(np.asarray(p), frontend.normalization) for p in np.split(x, ends[:-1])]
+    return [frontend.normalized(p) for p in np.split(x, ends[:-1])]
 
 
-def _parts(speaker: str, rows: list[tuple[str, Array]], frontend: MFCC, rng: Any) -> tuple[Material, ...]:
+def _parts(speaker: str, rows: list[tuple[str, Array]], frontend: FrontEnd, rng: Any) -> tuple[Material, ...]:
     """Deal out what bears one name to one part."""
     names = rng.permutation(sorted({name for name, _ in rows})).tolist()
     part = {name: i % PARTS for i, name in enumerate(names)}

@@ -8,7 +8,7 @@ knows. Symbols: N frames, S speakers, C cohort.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from speechgmm.checks import integer, refuse
 from speechgmm.errors import SameRecording, SpeechGMMError, TooLittleSpeech
 from speechgmm.features import Corpus, Extracted, extract_all
-from speechgmm.parallel import Mapper
+from speechgmm.parallel import Progress
 from speechgmm.speakers.cohort import cohort_distances, distances, normalized, score_all
 from speechgmm.speakers.decision import Rule, amount, decide, threshold_for
 from speechgmm.speakers.score import SpeakerModels, enrolled_models
@@ -109,8 +109,8 @@ def identify(
     *,
     rule: Rule = Rule(),  # noqa: B008  (a frozen value)
     top: int = 5,
-    mapper: Mapper | None = None,
-    on_progress: Callable[[int], None] | None = None,
+    n_threads: int | None = None,
+    on_progress: Progress | None = None,
 ) -> tuple[Identification, ...]:
     """Rank the enrolled speakers for each file; a bad file is reported in its place.
 
@@ -123,7 +123,7 @@ def identify(
         When to accept the best; by default so that one stranger in a hundred is accepted.
     top : int
         How many candidates to give.
-    mapper, on_progress
+    n_threads, on_progress
         See `speechgmm.features.extract_all`.
 
     Raises
@@ -135,11 +135,11 @@ def identify(
     models = enrolled_models(system, store)
     threshold_for(system.calibration, rule, len(models.names))
     results = []
-    for e in extract_all(system.frontend, Corpus.from_files(files), mapper=mapper, on_progress=on_progress):
+    for e in extract_all(system.frontend, Corpus.from_files(files), n_threads=n_threads, on_progress=on_progress):
         try:
-            llr = calibrated(system, store, models, score_test(system, store, e), e.seconds)
+            llr = calibrated(system, store, models, score_test(system, store, e), e.speech_seconds)
         except SpeechGMMError as error:
-            results.append(Identification(e.recording.name, _status(error), str(error), e.seconds, None, ()))
+            results.append(Identification(e.name, _status(error), str(error), e.speech_seconds, None, ()))
             continue
         results.append(_answer(system, models.names, llr, e, rule, top))
     return tuple(results)
@@ -150,22 +150,24 @@ def _answer(
 ) -> Identification:
     """Decide on one file, and list the best candidates."""
     best = np.argsort(-llr, kind="stable")[:top]
-    name, c = e.recording.name, system.calibration
+    name, c = e.name, system.calibration
     if c is None:
         candidates = tuple(Candidate(names[i], float(llr[i])) for i in best)
         if rule.threshold is None:
-            return Identification(name, "ranked", None, e.seconds, None, candidates)
+            return Identification(name, "ranked", None, e.speech_seconds, None, candidates)
         status, decision = ("accepted", names[best[0]]) if llr[best[0]] >= rule.threshold else ("unknown", None)
-        return Identification(name, status, None, e.seconds, decision, candidates, rule.threshold)
+        return Identification(name, status, None, e.speech_seconds, decision, candidates, rule.threshold)
     found = decide(c, llr, rule)
     candidates = tuple(Candidate(names[i], float(llr[i]), found.posteriors[i]) for i in best)
     try:
-        c.check_speech(e.seconds, name)
+        c.check_speech(e.speech_seconds, name)
     except TooLittleSpeech as error:
-        return Identification(name, _status(error), str(error), e.seconds, None, candidates)
+        return Identification(name, _status(error), str(error), e.speech_seconds, None, candidates)
     status = "unknown" if found.accepted is None else "accepted"
     decision = None if found.accepted is None else names[found.accepted]
-    return Identification(name, status, None, e.seconds, decision, candidates, found.threshold, found.extrapolated)
+    return Identification(
+        name, status, None, e.speech_seconds, decision, candidates, found.threshold, found.extrapolated
+    )
 
 
 def verify(
@@ -175,8 +177,8 @@ def verify(
     files: Iterable[str | os.PathLike[str]],
     *,
     rule: Rule = Rule(),  # noqa: B008  (a frozen value)
-    mapper: Mapper | None = None,
-    on_progress: Callable[[int], None] | None = None,
+    n_threads: int | None = None,
+    on_progress: Progress | None = None,
 ) -> Verification:
     """Score files, pooled into one test, against one speaker.
 
@@ -188,7 +190,7 @@ def verify(
     files : iterable of path
     rule : Rule
         When to accept; by default so that one stranger in a hundred is accepted, where there is a calibration.
-    mapper, on_progress
+    n_threads, on_progress
         See `speechgmm.features.extract_all`.
 
     Raises
@@ -202,13 +204,13 @@ def verify(
     models = enrolled_models(system, store, speaker)
     parts, errors, status = [], [], "error"
     heard: set[str] = set()
-    for e in extract_all(system.frontend, Corpus.from_files(files), mapper=mapper, on_progress=on_progress):
+    for e in extract_all(system.frontend, Corpus.from_files(files), n_threads=n_threads, on_progress=on_progress):
         try:
             refuse_heard(e, heard)
             store.refuse_enrolled(e.digest, e.recording.path)
-            parts.append((score_all(system, models, usable(e)), e.seconds))
+            parts.append((score_all(system, models, e.usable()), e.speech_seconds))
         except SpeechGMMError as error:
-            errors.append((e.recording.name, str(error)))
+            errors.append((e.name, str(error)))
             status = _status(error)
     if not parts:
         return Verification(speaker, status, None, threshold, None, 0.0, tuple(errors))
@@ -237,7 +239,7 @@ def score_test(system: System, store: SpeakerStore, extracted: Extracted) -> NDA
     """
     if extracted.digest:
         store.refuse_enrolled(extracted.digest, extracted.recording.path)
-    return score_all(system, enrolled_models(system, store), usable(extracted))
+    return score_all(system, enrolled_models(system, store), extracted.usable())
 
 
 def calibrated(
@@ -265,14 +267,6 @@ def refuse_heard(extracted: Extracted, heard: set[str]) -> None:
         refuse(extracted.recording.path, rule, "the same samples again", error=SameRecording)
     if extracted.digest:
         heard.add(extracted.digest)
-
-
-def usable(extracted: Extracted) -> NDArray[Any]:
-    """Return the features, or raise the error that took their place."""
-    if extracted.features is None:
-        assert extracted.error is not None
-        raise extracted.error
-    return extracted.features
 
 
 def pooled(parts: Iterable[tuple[NDArray[Any], float]]) -> NDArray[Any]:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import integer, refuse
+from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM, Statistics, adapt
 from speechgmm.mixture.compiled.e_step import NEVER, log_sums
-from speechgmm.parallel import available_cores, threads
+from speechgmm.parallel import threads, workers
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -184,12 +184,6 @@ def _log_densities(x: Array, origin: Array, quadratic: Array, linear: Array) -> 
             joint += square
             total[i] += log_sums(joint).sum()
     return total
-
-
-def workers(n_threads: int | None, jobs: int) -> int:
-    """Return how many threads to start for so many jobs."""
-    allowed = available_cores() if n_threads is None else integer(n_threads, "n_threads", minimum=1)
-    return min(allowed, jobs)
 
 
 def centered(x: Array, origin: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import choice, refuse
-from speechgmm.errors import SpeechGMMError, UnknownSpeaker
+from speechgmm.errors import Skipped, SpeechGMMError, UnknownSpeaker
 from speechgmm.evaluation import Scores, Trials
-from speechgmm.features import Recording, Skipped, extract_all
-from speechgmm.parallel import Mapper
+from speechgmm.features import Recording, extract_all
+from speechgmm.parallel import Progress
 from speechgmm.speakers.identification import calibrated, pooled, refuse_heard, score_test
 from speechgmm.speakers.score import SpeakerModels, enrolled_models
 from speechgmm.speakers.store import SpeakerStore
@@ -48,8 +48,8 @@ def score_corpus(
     recordings: Iterable[Recording],
     *,
     by: str = "file",
-    mapper: Mapper | None = None,
-    on_progress: Callable[[int], None] | None = None,
+    n_threads: int | None = None,
+    on_progress: Progress | None = None,
 ) -> Scored:
     """Score every recording, or every session, against every enrolled speaker.
 
@@ -63,7 +63,7 @@ def score_corpus(
         Their speakers say which trials are target trials; nobody needs to be enrolled for a recording to be a test.
     by : str
         "file", or "session" to pool all recordings of one (speaker, session): the mean over all their frames.
-    mapper, on_progress
+    n_threads, on_progress
         See `speechgmm.features.extract_all`.
 
     Raises
@@ -73,7 +73,7 @@ def score_corpus(
     """
     choice(by, "by", ("file", "session"))
     models = enrolled_models(system, store)
-    tests, skipped = _score(system, store, models, recordings, by, mapper, on_progress)
+    tests, skipped = _score(system, store, models, recordings, by, n_threads, on_progress)
     pairs = [(t, i) for t in tests for i in range(len(models.names))]
     labels = [int(t.speaker == models.names[i]) for t, i in pairs]
     return Scored(_scores(models, pairs, labels), skipped)
@@ -86,8 +86,8 @@ def score_trials(
     recordings: Iterable[Recording] | None = None,
     *,
     folder: str | Path = ".",
-    mapper: Mapper | None = None,
-    on_progress: Callable[[int], None] | None = None,
+    n_threads: int | None = None,
+    on_progress: Progress | None = None,
 ) -> Scored:
     """Score the pairs of a trial list.
 
@@ -99,7 +99,7 @@ def score_trials(
         Tests are names of `recordings` or, without these, paths relative to `folder`.
     recordings : iterable of Recording, optional
     folder : path
-    mapper, on_progress
+    n_threads, on_progress
         See `speechgmm.features.extract_all`.
 
     Raises
@@ -123,7 +123,7 @@ def score_trials(
             found = f"{missing[0]!r} ({len(missing)} in all)"
             refuse("the tests of a trial list", "be recordings of the manifest", found)
         wanted = [known[n] for n in names]
-    tests, skipped = _score(system, store, models, wanted, "file", mapper, on_progress)
+    tests, skipped = _score(system, store, models, wanted, "file", n_threads, on_progress)
     by_name = {t.name: t for t in tests}
     rows = zip(trials.speaker.tolist(), trials.test.tolist(), trials.target.tolist(), strict=True)
     kept = [(by_name[test], place[speaker], target) for speaker, test, target in rows if test in by_name]
@@ -136,14 +136,14 @@ def _score(
     models: SpeakerModels,
     recordings: Iterable[Recording],
     by: str,
-    mapper: Mapper | None,
-    on_progress: Callable[[int], None] | None,
+    n_threads: int | None,
+    on_progress: Progress | None,
 ) -> tuple[list[_Test], tuple[Skipped, ...]]:
     """Score recordings against all speakers, and pool those of a session where asked."""
     skipped = []
     groups: dict[tuple[str, str, str], list[tuple[NDArray[Any], float]]] = {}
     heard: dict[tuple[str, str], set[str]] = {}
-    for e in extract_all(system.frontend, recordings, mapper=mapper, on_progress=on_progress):
+    for e in extract_all(system.frontend, recordings, n_threads=n_threads, on_progress=on_progress):
         r = e.recording
         name = f"{r.speaker}/{r.session_name}" if by == "session" else r.name
         try:
@@ -152,7 +152,7 @@ def _score(
         except SpeechGMMError as error:
             skipped.append(Skipped(r.name, str(error)))
             continue
-        groups.setdefault((name, r.speaker, r.session or ""), []).append((llr, e.seconds))
+        groups.setdefault((name, r.speaker, r.session or ""), []).append((llr, e.speech_seconds))
     if not groups:
         found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         refuse("tests", "be at least one recording that can be scored", found)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import storage
-from speechgmm.checks import matrix, number, refuse
+from speechgmm.checks import number, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.thresholds import Strangers
-from speechgmm.features import MFCC
+from speechgmm.features import MFCC, FrontEnd
 from speechgmm.mixture import GMM, Diagonal, Statistics
 from speechgmm.speakers.decision import SystemCalibration
 
@@ -35,7 +34,7 @@ class System:
 
     Parameters
     ----------
-    frontend : MFCC
+    frontend : FrontEnd
     ubm : GMM
         The universal background model, trained on features of this front end.
     relevance : float
@@ -53,7 +52,7 @@ class System:
         If the UBM is of another number of features.
     """
 
-    frontend: MFCC
+    frontend: FrontEnd
     ubm: GMM
     relevance: float = 4.0
     calibration: SystemCalibration | None = None
@@ -82,18 +81,7 @@ class System:
 
     def check_features(self, features: ArrayLike) -> Array:
         """Return features as a finite matrix (N, D), or say how to extract those that this system needs."""
-        x = np.asarray(features)
-        if x.ndim != 2 or x.shape[1] != self.ubm.n_dimensions:
-            f = self.frontend
-            refuse(
-                "frames",
-                f"have {self.ubm.n_dimensions} features, as this UBM was trained with "
-                f"MFCC(sample_rate={f.sample_rate}, n_mfcc={f.n_mfcc}, deltas={f.deltas})",
-                f"shape {x.shape}",
-                "Extract them with system.frontend.",
-                error=IncompatibleModel,
-            )
-        return matrix(features)
+        return self.frontend.check_features(features, "this UBM")
 
     def statistics(self, features: ArrayLike) -> Statistics:
         """Return the sufficient statistics of features (N, D) against the UBM."""
@@ -110,7 +98,7 @@ class System:
             "relevance": self.relevance,
             "components": self.ubm.n_components,
             "dimensions": self.ubm.n_dimensions,
-            "frontend": asdict(self.frontend),
+            "frontend": self.frontend.settings,
             "info": dict(self.info),
         }
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from speechgmm import __version__
 from speechgmm.checks import integer
-from speechgmm.errors import InvalidInput
-from speechgmm.features import MFCC, Recording, Skipped, TrainingFrames, common_rate, training_frames
+from speechgmm.errors import InvalidInput, Skipped
+from speechgmm.features import MFCC, FrontEnd, Recording, TrainingFrames, common_rate, training_frames
 from speechgmm.mixture import GMM, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.parallel import threads
 from speechgmm.speakers.calibration import LEAST_SPEAKERS, calibrate
@@ -49,9 +49,9 @@ class Training:
 def train_system(
     corpus: Iterable[Recording],
     *,
-    components: int = 256,
+    n_components: int = 256,
     relevance: float = 4.0,
-    frontend: MFCC | None = None,
+    frontend: FrontEnd | None = None,
     calibrated: bool = True,
     seed: int = 0,
     n_threads: int | None = None,
@@ -66,11 +66,11 @@ def train_system(
     ----------
     corpus : iterable of Recording
         Background speakers: nobody who will be enrolled or tested.
-    components : int
+    n_components : int
         K; 128 to 512 measured alike, 256 best, from a quarter of an hour of speech on. It must not exceed the frames.
     relevance : float
         See `System`.
-    frontend : MFCC, optional
+    frontend : FrontEnd, optional
         Default: ``MFCC(sample_rate=R)`` with R the lowest rate in the corpus.
     calibrated : bool
         Whether to calibrate where there are speakers enough; it takes several times as long as the UBM does.
@@ -87,18 +87,16 @@ def train_system(
         If no recording can be used, or there are fewer frames than components.
     """
     recordings = tuple(corpus)
-    integer(components, "components", minimum=1)
+    integer(n_components, "n_components", minimum=1)
     integer(seed, "seed", minimum=0)
     report = on_progress or (lambda stage, done, total: None)
     frontend = frontend or MFCC(sample_rate=common_rate(recordings))
     mapper = threads(n_threads)
-    frames = training_frames(
-        frontend, recordings, mapper=mapper, on_progress=lambda done: report("features", done, len(recordings))
-    )
-    train = functools.partial(_train_ubm, components=components, seed=seed, n_threads=n_threads, report=report)
+    frames = training_frames(frontend, recordings, n_threads=n_threads, on_progress=on_progress)
+    train = functools.partial(_train_ubm, n_components=n_components, seed=seed, n_threads=n_threads, report=report)
     result = train(frames.blocks, stop=STOP)
     system = System(frontend, result.model, float(relevance), info=_info(frames, result, seed))
-    doubts = _doubts(frames, components)
+    doubts = _doubts(frames, n_components)
     if calibrated:
         try:
             found = calibrate(
@@ -114,7 +112,7 @@ def train_system(
 def _train_ubm(
     blocks: Iterable[Any],
     *,
-    components: int,
+    n_components: int,
     seed: int,
     n_threads: int | None,
     report: Callable[[str, int, int], None],
@@ -124,12 +122,12 @@ def _train_ubm(
     """Train one UBM from its own start."""
     start_stage = "start" if stage == "EM" else stage
     report(start_stage, 0, 1 if stage == "EM" else stop.max_iterations)
-    start = initialize(blocks, components, seed=seed, floor=FLOOR, n_threads=n_threads)
+    start = initialize(blocks, n_components, seed=seed, floor=FLOOR, n_threads=n_threads)
     if stage == "EM":
         report(start_stage, 1, 1)
     return fit_gmm(
         blocks,
-        components,
+        n_components,
         init=start,
         stop=stop,
         floor=FLOOR,
@@ -138,12 +136,12 @@ def _train_ubm(
     )
 
 
-def _doubts(frames: TrainingFrames, components: int) -> tuple[str, ...]:
+def _doubts(frames: TrainingFrames, n_components: int) -> tuple[str, ...]:
     """Return what makes a background model a poor one."""
     n, doubts = len(frames.blocks.frames), []
-    if n < FEW_FRAMES * components:
+    if n < FEW_FRAMES * n_components:
         doubts.append(
-            f"{frames.seconds:.0f} s of speech are little for {components} components: "
+            f"{frames.speech_seconds:.0f} s of speech are little for {n_components} components: "
             f"use more recordings, or at most {max(1, n // FEW_FRAMES)} components"
         )
     if len(frames.speakers) < FEW_SPEAKERS:
@@ -158,7 +156,7 @@ def _info(frames: TrainingFrames, result: Fit[GMM], seed: int) -> dict[str, Any]
             "recordings": len(frames.parts),
             "skipped": len(frames.skipped),
             "speakers": len(frames.speakers),
-            "speech_seconds": round(frames.seconds, 2),
+            "speech_seconds": round(frames.speech_seconds, 2),
             "frames": len(frames.blocks.frames),
         },
         "em": {

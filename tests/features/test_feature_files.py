@@ -8,7 +8,6 @@ import soundfile
 
 from speechgmm.errors import InvalidInput
 from speechgmm.features import MFCC, Corpus, common_rate, preset, write_features
-from speechgmm.parallel import threads
 
 
 @pytest.fixture
@@ -23,8 +22,10 @@ def noises(tmp_path):
 def test_numpy_reads_what_was_written(noises, tmp_path):
     frontend, done = preset("sound", 8000), []
     corpus = Corpus.from_files(noises)
-    written = write_features(frontend, corpus, tmp_path / "any name", mapper=threads(2), on_progress=done.append)
-    assert done == [1, 2, 3]
+    written = write_features(
+        frontend, corpus, tmp_path / "any name", n_threads=2, on_progress=lambda *news: done.append(news)
+    )
+    assert done == [("recordings", i, 3) for i in (1, 2, 3)]
     with np.load(tmp_path / "any name", allow_pickle=False) as file:
         held = {name: file[name] for name in file.files}
     assert MFCC(**json.loads(str(held.pop("frontend")))) == frontend
@@ -33,7 +34,7 @@ def test_numpy_reads_what_was_written(noises, tmp_path):
         np.testing.assert_array_equal(held[w.name], frontend.from_file(w.name))
         assert held[w.name].dtype == np.float32
         assert (w.frames, w.error) == (len(held[w.name]), None)
-        assert w.seconds == pytest.approx(w.frames * frontend.hop_length)
+        assert w.speech_seconds == pytest.approx(w.frames * frontend.hop_length)
     assert (written[2].name, written[2].frames) == (noises[2], 0)
     assert "missing.wav, which does not" in written[2].error
 

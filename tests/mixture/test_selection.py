@@ -10,8 +10,8 @@ import pytest
 
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Selection, Statistics, Stop, Update, fit_gmm, maximize
-from speechgmm.mixture.compiled.pairs import UNIT, Pairs
-from speechgmm.mixture.selection import Visitor, _regrown, _step, fit_selected
+from speechgmm.mixture.compiled.pairs import UNIT, Pairs, regrown
+from speechgmm.mixture.selection import Visitor, _step, fit_selected
 from tests.laws import close
 from tests.mixture.test_compiled import speechlike
 
@@ -125,7 +125,7 @@ def test_threads_change_no_bit(n_threads: int) -> None:
 def test_a_reseeded_component_visits_what_it_grew_from() -> None:
     counts = np.array([2, 1, 3, 0], np.uint16)
     pairs = Pairs(counts, np.array([0, 1, 1, 2, 3, 4], np.uint16))
-    (grown,) = _regrown([pairs], np.array([0, 2, 2, 0]))
+    (grown,) = regrown([pairs], np.array([0, 2, 2, 0]))
     np.testing.assert_array_equal(grown.counts, [2, 4, 3, 2])
     np.testing.assert_array_equal(grown.frames, [0, 1, 1, 2, 3, 4, 2, 3, 4, 0, 1])
     np.testing.assert_array_equal(pairs.counts, [2, 1, 3, 0])

@@ -160,7 +160,7 @@ def test_the_start_may_be_given_and_the_callback_is_called():
     [
         ({"init": "em"}, "method must be one of 'kmeans', 'random', 'split'; got 'em'"),
         ({"init": laws.random_gmm(3, 2)}, "n_components must be 3, as init has; got 2"),
-        ({"n_threads": 0}, "the number of workers must be at least 1; got 0"),
+        ({"n_threads": 0}, "n_threads must be at least 1; got 0"),
         ({"init": laws.random_gmm(2, 5)}, "frames must have 5 features per frame, as the model has"),
     ],
 )

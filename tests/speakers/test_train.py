@@ -138,7 +138,7 @@ def test_fewer_frames_than_components_are_refused(mixed: list[Recording]) -> Non
         ({"components": 2.5}, r"components must be a whole number; got 2\.5"),
         ({"seed": -1}, "seed must be at least 0; got -1"),
         ({"relevance": -1.0}, "relevance must be at least 0 frames"),
-        ({"n_threads": 0}, "the number of workers must be at least 1; got 0"),
+        ({"n_threads": 0}, "n_threads must be at least 1; got 0"),
     ],
 )
 def test_bad_settings_are_refused(mixed: list[Recording], settings: dict[str, float], message: str) -> None:

@@ -1,6 +1,7 @@
-"""The E-step of Gaussian selection: a frame visits only the components that took some of it at the last exact one.
+"""Frames and the components that each of them visits: the E-step under Gaussian selection.
 
-Symbols: N frames, K components (padded to whole vectors), P frames and components in pairs.
+An exact E-step notes, for each frame, which components took more than a threshold of it. A listed one evaluates only
+these pairs, each component over its own list of frames, so that its cost hardly grows with K. Symbols: N frames, K components (padded to whole vectors), P frames and components in pairs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from speechgmm.mixture.statistics import Statistics
 
 Array = NDArray[Any]
 
-__all__ = ["UNIT", "Pairs", "exact", "visited"]
+__all__ = ["Pairs", "exact", "listed", "regrown"]
 
 UNIT = 1024
 """Frames whose pairs are kept together: a multiple of the blocks of the exact E-step."""
@@ -56,7 +57,7 @@ def exact(x: Array, e_step: CompiledEStep, threshold: float) -> tuple[Statistics
     return e_step.statistics(x, listen=listen), pairs
 
 
-def visited(x: Array, e_step: CompiledEStep, kept: list[Pairs]) -> Statistics:
+def listed(x: Array, e_step: CompiledEStep, kept: list[Pairs]) -> Statistics:
     """Return the statistics of frames (N, D) over the pairs that are kept."""
     from speechgmm.mixture.compiled import loops
 
@@ -73,3 +74,18 @@ def visited(x: Array, e_step: CompiledEStep, kept: list[Pairs]) -> Statistics:
         if i % FLUSH == 0:
             sums.flush()
     return sums.statistics(e_step, log_likelihood, len(x))
+
+
+def regrown(kept: list[Pairs], source: Array) -> list[Pairs]:
+    """Return the pairs after a reseeding: a component visits the frames of what it has grown from, and its own."""
+    grown = np.flatnonzero(source != np.arange(len(source)))
+    result = []
+    for pairs in kept:
+        ends = np.cumsum(pairs.counts, dtype=np.int64)
+        starts, counts, parts, done = ends - pairs.counts, pairs.counts.copy(), [], 0
+        for c in grown:
+            both = [pairs.frames[starts[i] : ends[i]] for i in (c, source[c])]
+            parts += [pairs.frames[done : starts[c]], np.union1d(*both)]
+            counts[c], done = len(parts[-1]), ends[c]
+        result.append(Pairs(counts, np.concatenate([*parts, pairs.frames[done:]]), pairs.length))
+    return result

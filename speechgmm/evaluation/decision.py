@@ -1,0 +1,257 @@
+"""Decisions: what to accept, and when to answer "unknown". The same for speakers and for classes.
+
+A test is scored against everybody enrolled, or against every class. The best is accepted where it reaches a threshold,
+which follows from a stated rate for strangers, or where accepting it costs less than it saves. Symbols: S candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.checks import number, refuse
+from speechgmm.errors import Skipped, TooLittleSpeech
+from speechgmm.evaluation.calibration import bayes_threshold
+from speechgmm.evaluation.thresholds import Strangers, Threshold
+
+Array = NDArray[Any]
+
+__all__ = ["Answer", "Candidate", "Rule", "decide", "threshold_for"]
+
+DEFAULT_FAR = 0.01
+DEFAULT_PRIOR = 0.5
+"""One stranger in a hundred is accepted; half of the tests are of enrolled speakers."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When to accept: by a rate, by costs and a prior, or from a threshold on. Without any of these: ``far=0.01``.
+
+    Parameters
+    ----------
+    far : float, optional
+        False accepts: the share of the strangers' tests that may be accepted as anybody.
+    prior : float, optional
+        Probability that a test is of one of the enrolled (`identify`), or of the claimed speaker (`verify`).
+        The expected cost then decides. Posteriors are stated for it, or for 0.5.
+    cost_miss, cost_fa : float
+        Costs of not accepting an enrolled speaker, and of accepting anybody else.
+    threshold : float, optional
+        The least score that is accepted: in nats where there is a calibration, in nats per frame where there is none.
+
+    Raises
+    ------
+    InvalidInput
+        If a number is out of its range, or more than one way to decide is given.
+    """
+
+    far: float | None = None
+    prior: float | None = None
+    cost_miss: float = 1.0
+    cost_fa: float = 1.0
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check everything."""
+        top = float(np.finfo(float).max)
+        for name in ("far", "prior"):
+            if getattr(self, name) is not None:
+                value = number(getattr(self, name), name, minimum=0.0, maximum=1.0, above=True)
+                if value == 1:
+                    refuse(name, "be below 1", value)
+                object.__setattr__(self, name, value)
+        for name in ("cost_miss", "cost_fa"):
+            number(getattr(self, name), name, minimum=0.0, maximum=top, above=True)
+        if self.threshold is not None:
+            number(self.threshold, "threshold", minimum=-top, maximum=top)
+        given = [n for n in ("far", "prior", "threshold") if getattr(self, n) is not None]
+        if len(given) > 1:
+            refuse("a rule", "be a false-accept rate, a prior with costs, or a threshold", " and ".join(given))
+        if self.prior is None and (self.cost_miss, self.cost_fa) != (1.0, 1.0):
+            refuse("costs", "come with a prior", "costs without one", "Add the prior of an enrolled speaker.")
+
+    @property
+    def asked_far(self) -> float | None:
+        """The false-accept rate that decides, None where something else does."""
+        return DEFAULT_FAR if self == Rule() else self.far
+
+    @property
+    def stated_prior(self) -> float:
+        """The prior that posteriors are given for."""
+        return DEFAULT_PRIOR if self.prior is None else self.prior
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Somebody enrolled, or a class: the `name`, the `score`, and the `posterior`, None without a calibration.
+
+    The score of a speaker is the log-likelihood ratio in nats, or, without a calibration, raw in nats per frame. That
+    of a class is its mean log density in nats per frame.
+    """
+
+    name: str
+    score: float
+    posterior: float | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was decided of one test.
+
+    Parameters
+    ----------
+    name : str
+        Of the test: a file, or all files of a test together.
+    status : str
+        "accepted"; "unknown", or "rejected" where one speaker was asked for; "ranked" (no calibration, so no decision);
+        "too_little_speech" or "error".
+    speech_seconds : float
+    decision : str or None
+        The name of the candidate that was accepted.
+    candidates : tuple of Candidate
+        The best first; also where there is speech to rank them by, but too little to decide.
+    rule : Rule or None
+        The rule that was applied; None accepts the best class whatever it is.
+    threshold : float or None
+        From where on the best is accepted; None where nothing is decided, or costs decide among several.
+    extrapolated : bool
+        Whether the threshold lies beyond what the calibration's data can support.
+    error : str or None
+    skipped : tuple of Skipped
+        The recordings of the test that were left out.
+    """
+
+    name: str
+    status: str
+    speech_seconds: float = 0.0
+    decision: str | None = None
+    candidates: tuple[Candidate, ...] = ()
+    rule: Rule | None = None
+    threshold: float | None = None
+    extrapolated: bool = False
+    error: str | None = None
+    skipped: tuple[Skipped, ...] = ()
+
+    @classmethod
+    def failed(cls, name: str, error: Exception, rule: Rule | None = None, speech_seconds: float = 0.0) -> Self:
+        """Return the answer for a test that could not be scored."""
+        status = "too_little_speech" if isinstance(error, TooLittleSpeech) else "error"
+        return cls(name, status, speech_seconds, rule=rule, error=str(error))
+
+
+def threshold_for(strangers: Strangers | None, rule: Rule | None, searched: int) -> Threshold | None:
+    """Return the score from which a rule accepts the best of so many; None where no one score decides.
+
+    Parameters
+    ----------
+    strangers : Strangers or None
+        How high strangers come; None where that is not known.
+    rule : Rule or None
+    searched : int
+
+    Raises
+    ------
+    InvalidInput
+        If the rule asks for a rate or costs, and nothing is known of strangers.
+    """
+    if rule is None:
+        return None
+    if rule.threshold is not None:
+        return Threshold(rule.threshold, False)
+    if strangers is None:
+        asked = {"far": rule.far, "prior": rule.prior}
+        if named := [n for n, v in asked.items() if v is not None]:
+            advice = "Train a model on more background speakers, or give verify a threshold."
+            refuse("a model", f"be calibrated for decisions by {' and '.join(named)}", "one of raw scores", advice)
+        return None
+    if rule.prior is not None:
+        if searched > 1:
+            return None
+        bayes = bayes_threshold(prior=rule.prior, cost_miss=rule.cost_miss, cost_fa=rule.cost_fa)
+        return Threshold(bayes, False)
+    assert rule.asked_far is not None
+    return strangers.threshold(rule.asked_far, searched)
+
+
+def decide(
+    name: str,
+    names: Sequence[str],
+    scores: Array,
+    rule: Rule | None,
+    strangers: Strangers | None,
+    *,
+    speech_seconds: float,
+    posteriors: Array | None = None,
+    ranking: Array | None = None,
+    evidence: float | None = None,
+    searched: int | None = None,
+    least_seconds: float = 0.0,
+    top: int | None = None,
+) -> Answer:
+    """Decide on one test.
+
+    With costs, the best is accepted where ``cost_fa * (1 - posterior)`` is at most ``cost_miss`` times the posterior of
+    all candidates together: the expected costs of accepting and of answering "unknown".
+
+    Parameters
+    ----------
+    name : str
+        Of the test.
+    names : sequence of str
+        S candidates.
+    scores : ndarray, shape (S,)
+    rule : Rule or None
+        None accepts the best, or only ranks where there are no posteriors.
+    strangers : Strangers or None
+        How high strangers come, in the units of `evidence`.
+    speech_seconds : float
+    posteriors : ndarray, shape (S,), optional
+        What is missing to 1 is the stranger's.
+    ranking : ndarray, shape (S,), optional
+        What candidates are ranked by; default: the scores.
+    evidence : float, optional
+        What is compared with the threshold; default: the score of the best.
+    searched : int, optional
+        How many were searched for the best evidence; default: S.
+    least_seconds : float
+        With less speech nothing is decided.
+    top : int, optional
+        How many candidates to tell; default: all.
+    """
+    order = np.argsort(-(scores if ranking is None else ranking), kind="stable")
+    best = int(order[0])
+    known = [None] * len(names) if posteriors is None else posteriors.tolist()
+    candidates = tuple(Candidate(names[i], float(scores[i]), known[i]) for i in order[:top].tolist())
+    limit = threshold_for(strangers, rule, len(names) if searched is None else searched)
+    accept: bool | None
+    if limit is not None:
+        accept = bool((scores[best] if evidence is None else evidence) >= limit.score)
+    elif posteriors is None:
+        accept = None
+    elif rule is None:
+        accept = True
+    else:
+        cost = rule.cost_fa * (1 - posteriors[best])
+        accept = bool(cost <= rule.cost_miss * posteriors.sum())
+    status, error = {None: "ranked", True: "accepted", False: "unknown"}[accept], None
+    if posteriors is not None and speech_seconds < least_seconds:
+        status, accept = "too_little_speech", None
+        error = (
+            f"{name} must hold at least {least_seconds:.2f} s of speech for a decision, as this model was calibrated; "
+            f"got {speech_seconds:.2f} s. Record more, or test several recordings together."
+        )
+    return Answer(
+        name,
+        status,
+        speech_seconds,
+        names[best] if accept else None,
+        candidates,
+        rule,
+        None if limit is None else limit.score,
+        limit is not None and limit.extrapolated,
+        error,
+    )

@@ -1,0 +1,113 @@
+"""What a front end is: a frozen value that turns sound into a matrix of features (N frames, D dimensions).
+
+`MFCC` is one. A front end of your own is a frozen dataclass of its settings that derives from `FrontEnd` and says its
+rate, its step, its dimensions and what it makes of a signal; everything else works with it as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import matrix, refuse
+from speechgmm.errors import IncompatibleModel
+from speechgmm.features import audio
+from speechgmm.storage import fingerprint
+
+Array = NDArray[Any]
+
+__all__ = ["FrontEnd"]
+
+
+class FrontEnd(ABC):
+    """Sound to features. A subclass is a frozen dataclass with at least these settings:
+
+    Parameters
+    ----------
+    sample_rate : int
+        Hz. Recordings of a higher rate are resampled, those of a lower one refused.
+    hop_length : float
+        Seconds from one frame to the next.
+    """
+
+    sample_rate: int
+    hop_length: float
+
+    @property
+    @abstractmethod
+    def n_dimensions(self) -> int:
+        """D."""
+
+    @abstractmethod
+    def __call__(self, signal: ArrayLike, *, what: str = "the signal") -> Array:
+        """Return the features (N, D) of a signal at this front end's rate; `what` names it in messages."""
+
+    def normalized(self, x: Array) -> Array:
+        """Return the features (N, D) of a part of a recording as if it were a recording of its own."""
+        return x
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the settings: features of two front ends with the same one can be compared."""
+        return fingerprint(self)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings by name, in types that JSON holds."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        """Return the kind and the rate."""
+        return f"{type(self).__name__}(sample_rate={self.sample_rate})"
+
+    def seconds(self, x: Array) -> float:
+        """Return how much speech so many frames (N, D) are, in seconds."""
+        return len(x) * self.hop_length
+
+    def from_signal(self, signal: audio.Signal, *, what: str = "the signal") -> Array:
+        """Return the features (N, D) of a signal of this rate or a higher one."""
+        return self(audio.resample(signal, self.sample_rate, what=what).samples, what=what)
+
+    def from_file(self, path: str | os.PathLike[str], *, channel: int | str = "mix") -> Array:
+        """Return the features (N, D) of a recording; see `audio.read` for formats and errors."""
+        return self.from_signal(audio.read(path, channel=channel), what=str(path))
+
+    def check_features(self, features: ArrayLike, model: str) -> Array:
+        """Return features as a finite matrix (N, D), or say how to extract those that a model needs.
+
+        Raises
+        ------
+        InvalidInput
+            If they are not finite numbers.
+        IncompatibleModel
+            If they are of another number of dimensions.
+        """
+        x = np.asarray(features)
+        if x.ndim != 2 or x.shape[1] != self.n_dimensions:
+            rule = f"have {self.n_dimensions} features, as {model} was trained with {self}"
+            advice = "Extract them with its front end."
+            refuse("frames", rule, f"shape {x.shape}", advice, error=IncompatibleModel)
+        return matrix(features)
+
+    def check_same(self, other: Self, what: str) -> None:
+        """Refuse another front end, and say which settings differ.
+
+        Raises
+        ------
+        IncompatibleModel
+        """
+        mine, others = self.settings, other.settings
+        differ = [name for name in mine if mine[name] != others.get(name)]
+        if differ:
+            refuse(
+                what,
+                "be of the same front end: " + ", ".join(f"{n}={mine[n]!r}" for n in differ),
+                ", ".join(f"{n}={others.get(n)!r}" for n in differ),
+                "Use the model that it was made with, or make it again with this one.",
+                error=IncompatibleModel,
+            )

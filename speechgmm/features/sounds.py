@@ -1,0 +1,95 @@
+"""What can be heard: paths, signals and samples beside the recordings of a corpus, and the rates that they have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+
+from speechgmm.checks import refuse
+from speechgmm.errors import SpeechGMMError
+from speechgmm.features import audio
+from speechgmm.features.audio import Array, Signal
+from speechgmm.features.corpus import Recording
+
+__all__ = ["Sound", "common_rate", "listed", "read_sound", "recording_of"]
+
+Sound = str | os.PathLike[str] | Signal | Recording | Array
+"""A path, a signal, a recording of a corpus, or samples in [-1, 1] at the front end's own rate."""
+
+
+def listed(sounds: Iterable[Sound]) -> tuple[Sound, ...]:
+    """Return sounds as a tuple; one path alone is refused, as it would be taken for a list of letters.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no list, or an empty one.
+    """
+    samples = isinstance(sounds, np.ndarray) and sounds.dtype.kind not in "OU"
+    if samples or isinstance(sounds, (str, os.PathLike, Signal, Recording)):
+        refuse("sounds", "be a list of paths, signals or recordings", type(sounds).__name__, "Put it into a list.")
+    found = tuple(sounds)
+    if not found:
+        refuse("sounds", "be at least one", "none")
+    return found
+
+
+def recording_of(sound: Sound, name: str) -> Recording:
+    """Return the recording that a sound is; `name` is that of signals and samples, which lie in no file."""
+    if isinstance(sound, Recording):
+        return sound
+    if isinstance(sound, (str, os.PathLike)):
+        return Recording(os.fspath(sound), "", os.fspath(sound))
+    return Recording("", "", name)
+
+
+def read_sound(sound: Sound, recording: Recording, sample_rate: int) -> Signal:
+    """Return the signal of a sound; bare samples count as of `sample_rate` Hz.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read, or is no sound.
+    """
+    if recording.path:
+        r = recording
+        return audio.read(r.path, channel=r.channel, start=r.start, end=r.end)
+    samples, rate = (sound.samples, sound.sample_rate) if isinstance(sound, Signal) else (sound, sample_rate)
+    return Signal(audio.check_signal(np.asarray(samples), recording.name), rate)
+
+
+def common_rate(sounds: Iterable[Sound], *, minimum: int = 0) -> int:
+    """Return the lowest sampling rate of the sounds that can be opened, in Hz.
+
+    Parameters
+    ----------
+    sounds : iterable of paths, signals or recordings
+    minimum : int
+        Lower rates count only where no sound has so much.
+
+    Raises
+    ------
+    SpeechGMMError
+        If none can be opened: the first one's error. If all are bare samples, whose rate nobody knows.
+    """
+    rates: set[int] = set()
+    paths: dict[str, None] = {}
+    first: SpeechGMMError | None = None
+    for sound in sounds:
+        if isinstance(sound, Signal):
+            rates.add(sound.sample_rate)
+        elif path := recording_of(sound, "").path:
+            paths[path] = None
+    for path in paths:
+        try:
+            rates.add(audio.sample_rate(path))
+        except SpeechGMMError as error:
+            first = first or error
+    if first and not rates:
+        raise first
+    if not rates:
+        advice = "Give a front end, or Signal(samples, rate)."
+        refuse("sounds", "be at least one, with a rate", "bare samples or none", advice)
+    return min({r for r in rates if r >= minimum} or rates)
