@@ -1,7 +1,8 @@
 """Frames and the components that each of them visits: the E-step under Gaussian selection.
 
 An exact E-step notes, for each frame, which components took more than a threshold of it. A listed one evaluates only
-these pairs, each component over its own list of frames, so that its cost hardly grows with K. Symbols: N frames, K components (padded to whole vectors), P frames and components in pairs.
+these pairs, each component over its own list of frames, so that its cost hardly grows with K. Symbols: N frames, K
+components (padded to whole vectors), P frames and components in pairs.
 """
 
 from __future__ import annotations
