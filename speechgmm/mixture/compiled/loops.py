@@ -274,7 +274,7 @@ def prepare(z: Array, origin: Array, scale: Array, dimensions: int) -> float:
         row[dimensions] = 1
         for d in range(half):
             row[half + d] = row[d] * row[d]
-    return far  # type: ignore[no-any-return]
+    return far
 
 
 @compiled
