@@ -19,10 +19,10 @@ from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import RowBlocks, by_blocks
 from speechgmm.mixture import GMM, Tied, Update
-from speechgmm.mixture.bayes import Evidence, Variational, posterior
+from speechgmm.mixture.bayes import Evidence, Prior, Variational, posterior
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.em import expectation
-from speechgmm.mixture.initialize import COVARIANCES, unit_gaussian
-from speechgmm.mixture.priors import Prior
+from speechgmm.mixture.initialize import unit_gaussian
 
 Array = NDArray[Any]
 Positive = Interval(Real, 0.0, None, closed="neither")

@@ -19,6 +19,7 @@ from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import RowBlocks, by_blocks, check_enough
 from speechgmm.mixture import GMM, Floor, StepwiseState, Update, impute, n_parameters, stepwise
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
@@ -277,4 +278,5 @@ class GaussianMixture(MixtureFit):
         held = getattr(self, "_factors", None)
         if hasattr(self, "covariances_") and (factors is None or held is None or np.array_equal(factors, held)):
             return kinds.covariance(self.covariance_type, np.asarray(self.covariances_, dtype=np.float64))
-        return kinds.from_cholesky(self.covariance_type, np.asarray(self.precisions_cholesky_, dtype=np.float64))
+        factors = np.asarray(self.precisions_cholesky_, dtype=np.float64)
+        return COVARIANCES[self.covariance_type].from_precisions_cholesky(factors)
