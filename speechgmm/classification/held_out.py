@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from speechgmm.classification.calibration import FileScores, file_scores
 from speechgmm.classification.mixtures import MixtureSettings, log_densities, train_mixtures
-from speechgmm.parallel import Mapper, Progress
+from speechgmm.parallel import Progress
 
 Array = NDArray[Any]
 
@@ -56,7 +56,7 @@ def held_out_scores(
     fold: Array,
     settings: MixtureSettings,
     *,
-    mapper: Mapper = map,
+    n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> tuple[Array, Array]:
     """Return mean log densities (V, C) of the sounds that are held out, and which these are (V,).
@@ -66,14 +66,14 @@ def held_out_scores(
     frames : sequence of ndarray (N, D)
     codes, fold : ndarray of int, shape (U,)
     settings : MixtureSettings
-    mapper, on_progress
+    n_threads, on_progress
         See `train_classifier`.
     """
     scores, held = [], []
     parts = np.unique(fold[fold >= 0])
     for done, part in enumerate(parts, 1):
         test = np.flatnonzero(fold == part)
-        scores.append(_scores(frames, codes, fold != part, test, settings, mapper).classes)
+        scores.append(_scores(frames, codes, fold != part, test, settings, n_threads).classes)
         held.append(test)
         if on_progress:
             on_progress("calibration", done, len(parts))
@@ -86,7 +86,7 @@ def left_out_evidence(
     fold: Array,
     settings: MixtureSettings,
     *,
-    mapper: Mapper = map,
+    n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> tuple[Array, Array] | None:
     """Return the evidence (V, 3) of held-out sounds of known classes, and (W, 3) of classes that were left out.
@@ -106,7 +106,7 @@ def left_out_evidence(
         code = np.full(len(codes), -1)
         code[~left] = remaining
         test = np.concatenate([np.flatnonzero(held & ~left), np.flatnonzero(left)])
-        evidence = _scores(frames, code, ~held & ~left, test, settings, mapper).evidence
+        evidence = _scores(frames, code, ~held & ~left, test, settings, n_threads).evidence
         known.append(evidence[: (held & ~left).sum()])
         foreign.append(evidence[(held & ~left).sum() :])
         if on_progress:
@@ -117,14 +117,14 @@ def left_out_evidence(
 
 
 def _scores(
-    frames: Sequence[Array], codes: Array, trained: Array, test: Array, settings: MixtureSettings, mapper: Mapper
+    frames: Sequence[Array], codes: Array, trained: Array, test: Array, settings: MixtureSettings, n_threads: int | None
 ) -> FileScores:
     """Train on some sounds and score others."""
     classes = range(int(codes.max()) + 1)
     members = [np.flatnonzero(trained & (codes == c)) for c in classes]
     mixtures = train_mixtures(
-        [np.concatenate([frames[i] for i in m.tolist()]) for m in members], settings, mapper=mapper
+        [np.concatenate([frames[i] for i in m.tolist()]) for m in members], settings, n_threads=n_threads
     ).mixtures
     lengths = np.array([len(frames[i]) for i in test.tolist()])
     tested = np.concatenate([frames[i] for i in test.tolist()])
-    return file_scores(log_densities(mixtures, tested, mapper=mapper), lengths)
+    return file_scores(log_densities(mixtures, tested, n_threads=n_threads), lengths)

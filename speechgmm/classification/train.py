@@ -23,7 +23,7 @@ from speechgmm.classification.mixtures import MixtureSettings, train_mixtures
 from speechgmm.errors import Skipped
 from speechgmm.features import FrontEnd, Sound, extract_all, preset_for
 from speechgmm.features.sounds import listed
-from speechgmm.parallel import Progress, threads
+from speechgmm.parallel import Progress
 
 Array = NDArray[Any]
 
@@ -166,19 +166,18 @@ def train_on_features(
     classes, codes = np.unique(np.array(data.labels), return_inverse=True)
     if len(classes) < 2:
         refuse("labels", "name at least two classes", f"only {str(classes[0])!r}", "One class alone is never confused.")
-    mapper = threads(n_threads)
     mixtures = train_mixtures(
         [np.concatenate([data.frames[i] for i in np.flatnonzero(codes == c)]) for c in range(len(classes))],
         settings,
-        mapper=mapper,
+        n_threads=n_threads,
     ).mixtures
     calibration = rejection = None
     fold = assign_folds(data.names, codes, data.groups, folds)
     if (fold >= 0).any() and len(np.unique(codes[fold >= 0])) > 1:
-        scores, held = held_out_scores(data.frames, codes, fold, settings, mapper=mapper, on_progress=on_progress)
+        scores, held = held_out_scores(data.frames, codes, fold, settings, n_threads=n_threads, on_progress=on_progress)
         calibration = fit_class_calibration(scores, codes[held])
         if rejects and (
-            found := left_out_evidence(data.frames, codes, fold, settings, mapper=mapper, on_progress=on_progress)
+            found := left_out_evidence(data.frames, codes, fold, settings, n_threads=n_threads, on_progress=on_progress)
         ):
             rejection = fit_rejection(*found)
     labels = tuple(str(c) for c in classes)
