@@ -20,7 +20,7 @@ from speechgmm.classification.mixtures import log_densities
 from speechgmm.classification.utterances import joined, summed
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 
 Array = NDArray[Any]
 

@@ -19,10 +19,9 @@ from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import RowBlocks, by_blocks
 from speechgmm.mixture import GMM, Tied, Update
-from speechgmm.mixture.bayes import Evidence, Variational, posterior
+from speechgmm.mixture.bayes import Evidence, Prior, Variational, posterior
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.em import expectation
-from speechgmm.mixture.initialize import COVARIANCES
-from speechgmm.mixture.priors import Prior
 
 Array = NDArray[Any]
 Positive = Interval(Real, 0.0, None, closed="neither")

@@ -26,8 +26,8 @@ from speechgmm.estimators.kinds import attributes_of
 from speechgmm.estimators.rows import RowBlocks, check_enough
 from speechgmm.estimators.starts import METHODS
 from speechgmm.mixture import GMM, Fit, fit
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.em import Notes
-from speechgmm.mixture.initialize import COVARIANCES
 from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]

@@ -19,6 +19,7 @@ from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import RowBlocks, by_blocks, check_enough
 from speechgmm.mixture import GMM, Floor, StepwiseState, Update, impute, n_parameters, stepwise
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
@@ -119,7 +120,6 @@ class GaussianMixture(MixtureFit):
     warm_start: bool = False
     verbose: int = 0
     verbose_interval: int = 10
-    _state: ClassVar[StepwiseState | None] = None
 
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from one more batch by stepwise EM (Cappe and Moulines 2009).
@@ -153,7 +153,7 @@ class GaussianMixture(MixtureFit):
             check_enough(rows, self.n_components)
         state = self._after(rows, first=first)
         self._publish(state.model, x.dtype)
-        self._state = state
+        self._state: StepwiseState | None = state
         self.converged_ = False
         self.n_iter_ = state.updates
         self.lower_bound_ = state.running.mean_log_likelihood
@@ -163,7 +163,7 @@ class GaussianMixture(MixtureFit):
     @one_thread
     def _after(self, rows: RowBlocks, *, first: bool) -> StepwiseState:
         """Return the state of stepwise EM after these rows."""
-        state = self._state
+        state: StepwiseState | None = getattr(self, "_state", None)
         if first:
             state = StepwiseState.of(self._start(rows, check_random_state(self.random_state)))
         elif state is None or state.model is not self.mixture_:  # a fit, or attributes set by hand
@@ -278,4 +278,5 @@ class GaussianMixture(MixtureFit):
         held = getattr(self, "_factors", None)
         if hasattr(self, "covariances_") and (factors is None or held is None or np.array_equal(factors, held)):
             return kinds.covariance(self.covariance_type, np.asarray(self.covariances_, dtype=np.float64))
-        return kinds.from_cholesky(self.covariance_type, np.asarray(self.precisions_cholesky_, dtype=np.float64))
+        factors = np.asarray(self.precisions_cholesky_, dtype=np.float64)
+        return COVARIANCES[self.covariance_type].from_precisions_cholesky(factors)

@@ -16,7 +16,7 @@ from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import BLOCK, RowBlocks
 from speechgmm.mixture import GMM, ArrayBlocks, Floor, Statistics, Tied, Update, initialize, maximize
 from speechgmm.mixture.blocks import total, weighted
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 
 Array = NDArray[Any]
 

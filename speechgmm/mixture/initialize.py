@@ -17,25 +17,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import choice, integer, refuse
 from speechgmm.mixture.blocks import as_blocks, sample_frames, total
-from speechgmm.mixture.covariance import BLOCK, Covariance, Diagonal
+from speechgmm.mixture.covariance import Covariance, covariance_type
+from speechgmm.mixture.e_step import BLOCK
 from speechgmm.mixture.em import Fit, Stop, StopRule, fit
-from speechgmm.mixture.matrices import Full, Tied
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.model import GMM
-from speechgmm.mixture.spherical import Spherical
 from speechgmm.parallel import single_threaded
 
 Array = NDArray[Any]
 
-__all__ = ["COVARIANCES", "grow", "initialize", "sample_size_of"]
+__all__ = ["grow", "initialize", "sample_size_of"]
 
 METHODS = ("kmeans", "random", "split")
 MANY = 256
 """Beyond so many components splitting is the default: k-means takes a second for 256, and then as their square."""
 GROWING = 4
 """EM iterations after each split."""
-COVARIANCES: dict[str, type[Covariance]] = {"diag": Diagonal, "spherical": Spherical, "tied": Tied, "full": Full}
-"""The names of the kinds of covariances: the one place where text chooses between them."""
 
 
 def initialize(
@@ -43,7 +40,7 @@ def initialize(
     n_components: int,
     *,
     method: str | None = None,
-    covariance: str = "diag",
+    covariance: str | type[Covariance] = "diag",
     seed: int | np.random.Generator = 0,
     sample_size: int | None = None,
     floor: Floor = Floor(),
@@ -62,8 +59,8 @@ def initialize(
         in two with four EM steps between, until there are exactly K. For 512 components on features of speech it takes
         a fifth of the time of k-means, and EM ends as high or higher; of clusters far apart it misses many.
         Default: "kmeans" up to 256 components, "split" beyond.
-    covariance : str
-        "diag", "spherical", "tied" or "full".
+    covariance : str or Covariance class
+        "diag", "spherical", "tied" or "full", or another kind of covariance itself.
     seed : int or numpy.random.Generator
     sample_size : int, optional
         How many frames to work on; default 100 a component, at least 20 000: more did not change error rates.
@@ -78,7 +75,7 @@ def initialize(
     """
     k = integer(n_components, "n_components", minimum=1)
     method = choice(method or ("kmeans" if k <= MANY else "split"), "method", METHODS)
-    kind = COVARIANCES[choice(covariance, "covariance", COVARIANCES)]
+    kind = covariance_type(covariance)
     if np.ndim(floor.absolute) > 1:
         refuse("the absolute floor", "be one number or one a dimension here", f"shape {np.shape(floor.absolute)}")
     rng = np.random.default_rng(seed)

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import integer, matrix, number, refuse
 from speechgmm.mixture.blocks import WeightedBlock
-from speechgmm.mixture.covariance import Diagonal
+from speechgmm.mixture.compiled.e_step import CompiledEStep
+from speechgmm.mixture.compiled.pairs import Pairs, exact, listed, regrown
 from speechgmm.mixture.em import Update
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
-
-if TYPE_CHECKING:
-    from speechgmm.mixture.pairs import Pairs
 
 Array = NDArray[Any]
 
@@ -106,32 +104,27 @@ class Visitor:
     @one_thread
     def e_step(self, model: GMM, numbered: tuple[int, Any]) -> Statistics:
         """Return the statistics of one block."""
-        from speechgmm.mixture import kernels, pairs
-
         i, block = numbered
         if isinstance(block, WeightedBlock):
             refuse("selection", "go with blocks without weights", "weights")
-        if not isinstance(model.covariance, Diagonal):
-            refuse("selection", "go with a diagonal covariance", type(model.covariance).__name__)
-        x, k = matrix(block, dimensions=model.n_dimensions, minimum=0), model.n_components
-        t = model.covariance.terms(x.dtype, model.weights, model.offsets, model.origin)
+        x = matrix(block, dimensions=model.n_dimensions, minimum=0)
+        e_step = model.e_step(x.dtype)
+        if not isinstance(e_step, CompiledEStep):
+            refuse("selection", "go with a covariance of independent features", type(model.covariance).__name__)
         wanted = not self.exact or (self.keep and i % WATCHED == 0)
         same = i in self.lists and sum(p.length for p in self.lists[i]) == len(x)
-        listed = pairs.listed(x, t, k, self.lists[i]) if wanted and same else None
-        if listed and not self.exact:
-            sums = listed
-        elif not self.keep:
-            sums = kernels.statistics(x, t, k)
-        else:
-            sums, self.lists[i] = pairs.exact(x, t, k, self.selection.threshold)
-            if listed:
-                self.behind[i] = (sums[-1] - listed[-1]) / max(len(x), 1)
-        return Statistics(model.origin, *sums, float(len(x)))
+        before = listed(x, e_step, self.lists[i]) if wanted and same else None
+        if before and not self.exact:
+            return before
+        if not self.keep:
+            return e_step.statistics(x)
+        statistics, self.lists[i] = exact(x, e_step, self.selection.threshold)
+        if before:
+            self.behind[i] = (statistics.log_likelihood - before.log_likelihood) / max(len(x), 1)
+        return statistics
 
     def m_step(self, statistics: Statistics, model: GMM) -> Update[GMM]:
         """Maximize, note what the lists had lost, take reseeded components onto them, and decide what comes next."""
-        from speechgmm.mixture.pairs import regrown
-
         update = self.maximize(statistics, model)
         notes = dict(update.notes) | ({} if self.exact else {"listed": 1})
         if self.behind:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import choice, refuse
+from speechgmm.checks import refuse
 from speechgmm.mixture.blocks import as_blocks, sample_frames
+from speechgmm.mixture.covariance import Covariance, covariance_type
 from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, fit, statistics_of
-from speechgmm.mixture.initialize import COVARIANCES, initialize, sample_size_of
+from speechgmm.mixture.initialize import initialize, sample_size_of
 from speechgmm.mixture.maximize import Floor, maximize
 from speechgmm.mixture.missing import impute, observed_statistics
 from speechgmm.mixture.model import GMM
@@ -29,7 +30,7 @@ def fit_gmm(
     n_components: int,
     *,
     init: str | GMM | None = None,
-    covariance: str = "diag",
+    covariance: str | type[Covariance] = "diag",
     seed: int | np.random.Generator = 0,
     stop: StopRule = Stop(),
     floor: Floor = Floor(),
@@ -47,8 +48,8 @@ def fit_gmm(
         K.
     init : str or GMM, optional
         A method of `initialize`, which says what the default is, or the start itself.
-    covariance : str
-        "diag", "spherical", "tied" or "full"; a start that is given has its own.
+    covariance : str or Covariance class
+        "diag", "spherical", "tied" or "full", or another kind of covariance itself; a start that is given has its own.
     seed : int or numpy.random.Generator
     stop, floor
         When EM ends, and what keeps components from collapsing.
@@ -92,7 +93,9 @@ def fit_gmm(
     return fit(start, data, m_step, stop=stop, e_step=e_step, n_threads=n_threads, on_iteration=on_iteration)
 
 
-def _imputed(data: Iterable[Any], k: int, covariance: str, rng: np.random.Generator, floor: Floor) -> Array:
+def _imputed(
+    data: Iterable[Any], k: int, covariance: str | type[Covariance], rng: np.random.Generator, floor: Floor
+) -> Array:
     """Return complete frames for a start: drawn, given what was observed, from one Gaussian of all frames."""
     x = sample_frames(data, sample_size_of(k), rng, missing=True).astype(np.float64)
     seen = ~np.isnan(x)
@@ -100,7 +103,7 @@ def _imputed(data: Iterable[Any], k: int, covariance: str, rng: np.random.Genera
         rule = "have every feature observed in some of the frames"
         refuse("frames", rule, f"none of feature {int(seen.any(axis=0).argmin())}", "Leave that feature out.")
     x = x[seen.any(axis=1)]
-    kind = COVARIANCES[choice(covariance, "covariance", COVARIANCES)]
+    kind = covariance_type(covariance)
     variance = np.maximum(np.nanvar(x, axis=0), floor.minimum(np.nanvar(x, axis=0)))
     gaussian = GMM(np.ones(1), np.nanmean(x, axis=0)[None], kind.of(np.maximum(variance, np.finfo(float).tiny)[None]))
     m_step = functools.partial(maximize, floor=floor)

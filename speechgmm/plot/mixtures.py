@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import integer, matrix, number, refuse
 from speechgmm.mixture import GMM, Choice
-from speechgmm.mixture.marginal import marginal, matrices
 from speechgmm.plot.axes import COLORS, axes, finish
 from speechgmm.tracking import Tracked
 
@@ -157,8 +156,8 @@ def _ellipses(ax: Any, gmm: GMM, pair: list[int], numbers: NDArray[Any], deviati
     from matplotlib.patches import Ellipse
 
     sizes = [number(d, "each of deviations", minimum=0.0, above=True) for d in deviations]
-    both = marginal(gmm, pair)
-    for mean, covariance, i in zip(both.means, matrices(both), numbers, strict=True):
+    both = gmm.marginal(pair)
+    for mean, covariance, i in zip(both.means, both.covariance_matrices, numbers, strict=True):
         color = COLORS[i % len(COLORS)]
         values, vectors = np.linalg.eigh(covariance)
         angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))

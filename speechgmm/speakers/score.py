@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM, Statistics, adapt
+from speechgmm.mixture.compiled.e_step import NEVER, log_sums
 from speechgmm.parallel import threads, workers
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
@@ -80,8 +81,6 @@ class SpeakerModels:
         return self._terms(np.float32)
 
     def _terms(self, dtype: Any) -> tuple[Array, Array]:
-        from speechgmm.mixture.kernels import NEVER
-
         precisions = 1.0 / self.ubm.covariance.deviations() ** 2
         weights = self.ubm.weights
         log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), NEVER)
@@ -173,8 +172,6 @@ def log_likelihood_ratios(
 
 def _log_densities(x: Array, origin: Array, quadratic: Array, linear: Array) -> Array:
     """Return the log densities of frames (N, D), summed over these, of the models (S,) in a part of `terms`."""
-    from speechgmm.mixture import kernels
-
     total = np.zeros(len(linear))
     most = max(1, _CELLS // quadratic.shape[1])
     step = -(-len(x) // -(-len(x) // most))
@@ -185,7 +182,7 @@ def _log_densities(x: Array, origin: Array, quadratic: Array, linear: Array) -> 
         for i, one in enumerate(linear):
             np.matmul(y, one, out=joint)
             joint += square
-            total[i] += kernels.log_sum(joint).sum()
+            total[i] += log_sums(joint).sum()
     return total
 
 

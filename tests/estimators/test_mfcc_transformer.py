@@ -18,7 +18,7 @@ from speechgmm.errors import AudioError, IncompatibleModel, InvalidInput
 from speechgmm.estimators import GMMClassifier, MFCCTransformer
 from speechgmm.features import MFCC, preset
 from speechgmm.mixture import adapt, fit_gmm
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 from tests.estimators.conftest import KINDS
 from tests.laws import random_gmm
 

@@ -9,8 +9,8 @@ import pytest
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Statistics, StepwiseState, Update, maximize, stepwise
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.em import expectation
-from speechgmm.mixture.initialize import COVARIANCES
 from speechgmm.mixture.missing import observed_statistics
 from tests import laws
 

@@ -22,10 +22,10 @@ from speechgmm.mixture import (
     fit_gmm,
     maximize,
 )
-from speechgmm.mixture.pairs import UNIT, Pairs, regrown
+from speechgmm.mixture.compiled.pairs import UNIT, Pairs, regrown
 from speechgmm.mixture.selection import Numbered, Visitor
 from tests.laws import close
-from tests.mixture.test_kernels import speechlike
+from tests.mixture.test_compiled import speechlike
 
 Array = Any
 ALWAYS = Selection(threshold=1e-6, refresh=4, settled=1e9)
