@@ -46,7 +46,7 @@ class FeatureScores:
 
     @property
     def files(self) -> Array:
-        """The sum over the frames of each file, shape (U, M); divide by `lengths` for nats a frame."""
+        """The sum over the frames of each file, shape (U, M); divide by `lengths` for nats per frame."""
         return summed(self.frames, self.lengths)
 
     def segments(self, length: int, file: int = 0) -> Array:
@@ -102,7 +102,9 @@ def score_features(
     if len(dimensions) > 1:
         refuse("models", "be of the same number of features", f"{sorted(dimensions)}", error=IncompatibleModel)
     x = matrix(x, "features", dimensions=dimensions.pop())
-    return FeatureScores(tuple(found), log_densities(list(found.values()), x), np.array([len(x)]) if n is None else n)
+    return FeatureScores(
+        tuple(found), log_densities(list(found.values()), x, mapper=map), np.array([len(x)]) if n is None else n
+    )
 
 
 def _loaded(models: Any) -> dict[str, GMM]:

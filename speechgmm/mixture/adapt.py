@@ -18,9 +18,10 @@ from speechgmm.mixture.maximize import Floor, check_against, maximize
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 
-__all__ = ["adapt", "adapt_iterated"]
+__all__ = ["RELEVANCE", "adapt", "adapt_iterated"]
 
 _LETTERS = "wmc"
+RELEVANCE = 4.0
 
 
 def adapt(
