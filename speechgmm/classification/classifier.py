@@ -18,7 +18,7 @@ from speechgmm.checks import matrix, refuse
 from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection, file_scores
 from speechgmm.classification.mixtures import log_densities
 from speechgmm.errors import IncompatibleModel
-from speechgmm.evaluation.decision import Answer, Rule, decide
+from speechgmm.evaluation import Answer, Rule, decide
 from speechgmm.features import MFCC, Extracted, FrontEnd, Sound, extract_all
 from speechgmm.features.sounds import listed
 from speechgmm.mixture import GMM, Diagonal

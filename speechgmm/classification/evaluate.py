@@ -13,8 +13,7 @@ from speechgmm.classification.classifier import AudioClassifier, label_of
 from speechgmm.classification.mixtures import MixtureSettings
 from speechgmm.classification.train import SETTINGS, LabeledSound, columns, extract_labeled, train_on_features
 from speechgmm.errors import Skipped
-from speechgmm.evaluation import ConfusionMatrix, Interval, accuracy, confusion_matrix
-from speechgmm.evaluation.decision import Answer, Rule
+from speechgmm.evaluation import Answer, ConfusionMatrix, Interval, Rule, accuracy, confusion_matrix
 from speechgmm.features import FrontEnd, Sound
 from speechgmm.features.sounds import listed
 from speechgmm.parallel import Progress, counted
@@ -27,26 +26,40 @@ UNKNOWN = "(unknown)"
 
 @dataclass(frozen=True)
 class Classification:
-    """What was decided of sounds whose labels are known.
+    """What was decided of U sounds whose labels are known.
 
     Parameters
     ----------
     labels : tuple of str
         All classes.
-    names, truth, decisions, groups : tuple of str
-        One for each sound that could be used; "(unknown)" is the decision for one that was rejected.
-    posteriors : tuple of float
-        Of the true class; NaN without calibration.
+    answers : tuple of Answer
+        One for each sound that could be used.
+    truth, groups : tuple of str
+        What each is, and where it comes from.
     skipped : tuple of Skipped
     """
 
     labels: tuple[str, ...]
-    names: tuple[str, ...]
+    answers: tuple[Answer, ...]
     truth: tuple[str, ...]
-    decisions: tuple[str, ...]
     groups: tuple[str, ...]
-    posteriors: tuple[float, ...]
     skipped: tuple[Skipped, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each sound is called."""
+        return tuple(a.name for a in self.answers)
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """What each was taken for; "(unknown)" where it was rejected."""
+        return tuple(label_of(a) or UNKNOWN for a in self.answers)
+
+    @property
+    def posteriors(self) -> tuple[float, ...]:
+        """The posterior of the true class; NaN without calibration."""
+        known = [{c.name: c.posterior for c in a.candidates if c.posterior is not None} for a in self.answers]
+        return tuple(p.get(label, float("nan")) for p, label in zip(known, self.truth, strict=True))
 
     @property
     def confusion(self) -> ConfusionMatrix:
@@ -115,10 +128,10 @@ def evaluate_classifier(
         refuse("labels", f"be among those of the classifier: {known}", repr(strange[0]), "Choose rows with --where.")
     answers = classifier.classify(every, rule=rule, n_threads=n_threads, on_progress=on_progress)
     skipped = tuple(Skipped(a.name, a.error) for a in answers if a.error)
-    told = [row for row in zip(answers, truth, sources, strict=True) if row[0].candidates]
-    if not told:
+    if len(skipped) == len(every):
         refuse("sounds", "be at least one that can be used", f"none of {len(every)}; the first: {skipped[0].reason}")
-    return _compared(classifier.labels, told, skipped)
+    told = [row for row in zip(answers, truth, sources, strict=True) if not row[0].error]
+    return _classification(classifier.labels, told, skipped)
 
 
 def cross_validate(
@@ -150,14 +163,14 @@ def cross_validate(
         If there are fewer than two folds, a class occurs in one fold alone, or an argument does not fit.
     """
     every = listed(sounds)
-    truth, parts = columns(len(every), labels=labels, folds=folds)
-    if len(names := sorted(set(parts))) < 2:
-        refuse("folds", "be two or more different ones", f"{names[0]!r} alone")
-    of_class = {label: {f for f, known in zip(parts, truth, strict=True) if known == label} for label in set(truth)}
-    if once := sorted(label for label, found in of_class.items() if len(found) < 2):
-        refuse("every class", "occur in at least two folds", f"{once[0]!r} in one", "It could not be trained.")
+    classes, parts = columns(len(every), labels=labels, folds=folds)
+    if len(set(parts)) < 2:
+        refuse("folds", "be two or more different ones", f"{parts[0]!r} alone")
+    for label in sorted(set(classes)):
+        if len({part for part, of in zip(parts, classes, strict=True) if of == label}) < 2:
+            refuse("every class", "occur in at least two folds", f"{label!r} in one", "It could not be trained.")
     data = extract_labeled(
-        every, truth, groups=groups, folds=parts, frontend=frontend, n_threads=n_threads, on_progress=on_progress
+        every, classes, groups=groups, folds=parts, frontend=frontend, n_threads=n_threads, on_progress=on_progress
     )
     answers: dict[LabeledSound, Answer] = {}
     names = sorted({s.fold for s in data.sounds})
@@ -166,21 +179,12 @@ def cross_validate(
         made = train_on_features(rest, settings=settings, folds=calibration_folds, rejects=False, n_threads=n_threads)
         answers |= {s: made.classifier.answer(s.name, s.features) for s in data.sounds if s.fold == fold}
     told = [(answers[s], s.label, s.group) for s in data.sounds]
-    return _compared(tuple(sorted(of_class)), told, data.skipped)
+    return _classification(tuple(sorted(set(classes))), told, data.skipped)
 
 
-def _compared(
+def _classification(
     labels: tuple[str, ...], told: Sequence[tuple[Answer, str, str]], skipped: tuple[Skipped, ...]
 ) -> Classification:
-    """Compare answers with what each sound is, of a group."""
-    answers, truth, groups = zip(*told, strict=True)
-    posteriors = [next((c.posterior for c in a.candidates if c.name == label), None) for a, label, _ in told]
-    return Classification(
-        labels,
-        tuple(a.name for a in answers),
-        truth,
-        tuple(label_of(a) or UNKNOWN for a in answers),
-        groups,
-        tuple(float("nan") if p is None else p for p in posteriors),
-        skipped,
-    )
+    """Return what was `told` of sounds, beside what each is and where it comes from."""
+    answers, truth, groups = (tuple(column) for column in zip(*told, strict=True))
+    return Classification(labels, answers, truth, groups, skipped)

@@ -102,9 +102,8 @@ def score_features(
     if len(dimensions) > 1:
         refuse("models", "be of the same number of features", f"{sorted(dimensions)}", error=IncompatibleModel)
     x = matrix(x, "features", dimensions=dimensions.pop())
-    return FeatureScores(
-        tuple(found), log_densities(list(found.values()), x, mapper=map), np.array([len(x)]) if n is None else n
-    )
+    densities = log_densities(list(found.values()), x, mapper=map)
+    return FeatureScores(tuple(found), densities, np.array([len(x)]) if n is None else n)
 
 
 def _loaded(models: Any) -> dict[str, GMM]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import integer, refuse
-from speechgmm.classification.calibration import file_scores, fit_class_calibration, fit_rejection
+from speechgmm.classification.calibration import FileScores, file_scores, fit_class_calibration, fit_rejection
 from speechgmm.classification.classifier import AudioClassifier
 from speechgmm.classification.mixtures import MixtureSettings, log_densities, train_mixtures
 from speechgmm.errors import Skipped
@@ -27,14 +27,7 @@ from speechgmm.storage import versions
 
 Array = NDArray[Any]
 
-__all__ = [
-    "SETTINGS",
-    "ClassifierTraining",
-    "LabeledFeatures",
-    "extract_labeled",
-    "train_classifier",
-    "train_on_features",
-]
+__all__ = ["SETTINGS", "ClassifierTraining", "Labeled", "extract_labeled", "train_classifier", "train_on_features"]
 
 SETTINGS = MixtureSettings(n_components=64, relevance=RELEVANCE, max_iterations=2)
 """64 to 128 components adapted in two steps from a background of all classes measured best on spoken words."""
@@ -91,17 +84,12 @@ class LabeledSound:
 
 
 @dataclass(frozen=True, eq=False)
-class LabeledFeatures:
+class Labeled:
     """The `sounds` that can be used, their front end, and what was left out."""
 
     frontend: FrontEnd
     sounds: tuple[LabeledSound, ...]
     skipped: tuple[Skipped, ...] = ()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The classes, sorted."""
-        return _classes(self.sounds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +154,7 @@ def extract_labeled(
     frontend: FrontEnd | str = "speech",
     n_threads: int | None = None,
     on_progress: Progress | None = None,
-) -> LabeledFeatures:
+) -> Labeled:
     """Return the features of labeled sounds; arguments as for `train_classifier`, folds as for `cross_validate`."""
     every = listed(sounds)
     known = columns(len(every), labels=labels, groups=groups, folds=folds)
@@ -176,9 +164,9 @@ def extract_labeled(
     usable = tuple(LabeledSound(e.name, label, e.usable(), *more) for e, label, *more in found if not e.error)
     reasons = {label: str(e.error) for e, label, *_ in reversed(found) if e.error}
     if lost := sorted(set(reasons) - set(_classes(usable))):
-        found_none = f"none for {lost[0]!r}; the first left out: {reasons[lost[0]]}"
-        refuse("every class", "have at least one usable sound", found_none)
-    return LabeledFeatures(front, usable, tuple(Skipped(e.name, str(e.error)) for e, *_ in found if e.error))
+        first = f"none for {lost[0]!r}; the first left out: {reasons[lost[0]]}"
+        refuse("every class", "have at least one usable sound", first)
+    return Labeled(front, usable, tuple(Skipped(e.name, str(e.error)) for e, *_ in found if e.error))
 
 
 def columns(n: int, **given: Sequence[str] | None) -> list[list[str]]:
@@ -198,7 +186,7 @@ def columns(n: int, **given: Sequence[str] | None) -> list[list[str]]:
 
 
 def train_on_features(
-    data: LabeledFeatures,
+    data: Labeled,
     *,
     settings: MixtureSettings = SETTINGS,
     folds: int = 5,
@@ -217,28 +205,30 @@ def train_on_features(
     """
     if integer(folds, "folds", minimum=0) == 1:
         refuse("folds", "be two or more, or 0 for none", 1, "With one part held out, none is left to train on.")
-    labels = data.labels
+    labels = _classes(data.sounds)
     if len(labels) < 2:
         refuse("labels", "name at least two classes", f"only {labels[0]!r}", "One class alone is never confused.")
-    info = _info(data, settings, folds)
     parts = fold_rounds(data.sounds, folds)
     if len(set(held := [labels.index(s.label) for part in parts for s in part.known])) < 2:
         parts = ()
-    plan = {"mixtures": (Round(data.sounds),), "calibration": parts}
-    plan["rejection"] = class_rounds(data.sounds, parts) if rejects else ()
-    (final, *_), held_out, left_out = (
-        [_run(part, settings, n_threads) for part in counted(rounds, stage, len(rounds), on_progress)]
+    turns = class_rounds(data.sounds, parts) if rejects else ()
+    plan = {"mixtures": (Round(data.sounds),), "calibration": parts, "rejection": turns}
+    runs = {
+        stage: [_run(part, settings, n_threads) for part in counted(rounds, stage, len(rounds), on_progress)]
         for stage, rounds in plan.items()
-    )
+    }
     calibration = rejection = None
-    if held_out:
-        calibration = fit_class_calibration(np.concatenate([f.classes for f in held_out]), np.array(held))
-    if left_out:
-        known, foreign = (np.concatenate(x) for x in zip(*((f.known, f.foreign) for f in left_out), strict=True))
-        rejection = fit_rejection(known, foreign)
-    return ClassifierTraining(
-        AudioClassifier(data.frontend, labels, final.mixtures, calibration, rejection, info), data.skipped
-    )
+    if parts:
+        scores = np.concatenate([run.scores.classes for run in runs["calibration"]])
+        calibration = fit_class_calibration(scores, np.array(held))
+    if turns:
+        evidence = [
+            np.split(run.scores.evidence, [len(turn.known)]) for turn, run in zip(turns, runs["rejection"], strict=True)
+        ]
+        rejection = fit_rejection(np.concatenate([e[0] for e in evidence]), np.concatenate([e[1] for e in evidence]))
+    (every,), info = runs["mixtures"], _info(data, settings, folds)
+    classifier = AudioClassifier(data.frontend, labels, every.mixtures, calibration, rejection, info)
+    return ClassifierTraining(classifier, data.skipped)
 
 
 def fold_rounds(sounds: Sequence[LabeledSound], folds: int) -> tuple[Round, ...]:
@@ -280,39 +270,35 @@ def class_rounds(sounds: Sequence[LabeledSound], rounds: Sequence[Round]) -> tup
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
-    """What a round gives: mixtures, the mean log densities (V, C) of known sounds, and evidence of all sounds."""
+class _Run:
+    """The `mixtures` that a round trained, and the `scores` of its known and then of its foreign sounds."""
 
     mixtures: tuple[GMM, ...]
-    classes: Array
-    known: Array
-    foreign: Array
+    scores: FileScores
 
 
-def _run(part: Round, settings: MixtureSettings, n_threads: int | None) -> _Found:
+def _run(part: Round, settings: MixtureSettings, n_threads: int | None) -> _Run:
     """Train on some sounds and score others."""
     frames = [np.concatenate([s.features for s in part.trained if s.label == c]) for c in _classes(part.trained)]
     mixtures = train_mixtures(frames, settings, mapper=threads(n_threads)).mixtures
-    tested, n = [s.features for s in (*part.known, *part.foreign)], len(part.known)
-    if not tested:
-        return _Found(mixtures, *[np.zeros(0)] * 3)
-    densities = log_densities(mixtures, np.concatenate(tested), mapper=threads(n_threads))
-    scores = file_scores(densities, np.array([len(x) for x in tested]))
-    return _Found(mixtures, scores.classes[:n], scores.evidence[:n], scores.evidence[n:])
+    densities, tested = np.zeros((0, len(mixtures))), [s.features for s in (*part.known, *part.foreign)]
+    if tested:
+        densities = log_densities(mixtures, np.concatenate(tested), mapper=threads(n_threads))
+    return _Run(mixtures, file_scores(densities, np.array([len(x) for x in tested], dtype=np.int64)))
 
 
 def _classes(sounds: Sequence[LabeledSound]) -> tuple[str, ...]:
     return tuple(sorted({s.label for s in sounds}))
 
 
-def _info(data: LabeledFeatures, settings: MixtureSettings, folds: int) -> dict[str, Any]:
+def _info(data: Labeled, settings: MixtureSettings, folds: int) -> dict[str, Any]:
     labels = [s.label for s in data.sounds]
     return {
         "versions": versions("librosa", "numba", "numpy", "scikit-learn", "scipy"),
         "settings": asdict(settings),
         "folds": folds,
         "data": {
-            "sounds": {label: labels.count(label) for label in data.labels},
+            "sounds": {label: labels.count(label) for label in sorted(set(labels))},
             "groups": len({s.group for s in data.sounds} - {""}),
             "seconds": round(sum(len(s.features) for s in data.sounds) * data.frontend.hop_length, 3),
             "skipped": len(data.skipped),

@@ -56,9 +56,8 @@ def summed(values: Array, lengths: Array | None) -> Array:
 
 def _is_list(x: Any) -> bool:
     """Whether this is a sequence of matrices."""
-    if isinstance(x, np.ndarray):
-        return x.dtype == object and x.ndim == 1 and len(x) > 0 and np.ndim(x[0]) == 2
-    return isinstance(x, (list, tuple)) and len(x) > 0 and not np.isscalar(x[0]) and np.ndim(x[0]) == 2
+    listed = x.dtype == object and x.ndim == 1 if isinstance(x, np.ndarray) else isinstance(x, (list, tuple))
+    return listed and len(x) > 0 and np.ndim(x[0]) == 2
 
 
 def _concatenated(x: Sequence[Any]) -> tuple[Array, Array]:
