@@ -1,4 +1,4 @@
-"""Ten spoken digits, told apart by one mixture a word (Free Spoken Digit Dataset).
+"""Ten spoken digits, told apart by one mixture for each word (Free Spoken Digit Dataset).
 
 The official split (every voice was heard in training), and with each of the six speakers left out in turn.
 

@@ -210,6 +210,16 @@ def test_a_class_of_one_short_file_is_trained_and_doubted(kinds: Path, tmp_path:
     assert "'beep' has too few frames for 4 components: 1" in training.warnings
 
 
+def test_progress_tells_each_stage(kinds: Path) -> None:
+    paths, labels = files(kinds, range(4))
+    seen: list[tuple[str, int, int]] = []
+    train_classifier(
+        paths, labels, frontend="sound", settings=SETTINGS, folds=2, on_progress=lambda *news: seen.append(news)
+    )
+    parts = {"features": 16, "mixtures": 1, "calibration": 2, "rejection": 3}
+    assert seen == [(stage, done, total) for stage, total in parts.items() for done in range(1, total + 1)]
+
+
 def test_nothing_to_hold_out_means_no_posteriors(kinds: Path) -> None:
     paths, labels = files(kinds, range(1))
     more = [*paths, str(kinds / "tone" / "01.wav")]  # one class alone could be held out
