@@ -30,11 +30,10 @@ if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier, load_classifier, train_classifier
     from speechgmm.errors import SpeechGMMError
     from speechgmm.estimators import GaussianMixture, GMMClassifier, MFCCTransformer
-    from speechgmm.evaluation import Evaluation, evaluate
+    from speechgmm.evaluation import Evaluation, Rule, evaluate
     from speechgmm.features import MFCC, read_corpus
     from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
     from speechgmm.speakers import (
-        Rule,
         SpeakerStore,
         System,
         default_system,
@@ -57,6 +56,7 @@ _HOME = {
     "train_classifier": "classification",
     "GaussianMixture": "estimators",
     "Evaluation": "evaluation",
+    "Rule": "evaluation",
     "evaluate": "evaluation",
     "MFCC": "features",
     "read_corpus": "features",
@@ -64,7 +64,6 @@ _HOME = {
     "Diagonal": "mixture",
     "adapt": "mixture",
     "fit_gmm": "mixture",
-    "Rule": "speakers",
     "SpeakerStore": "speakers",
     "default_system": "speakers",
     "System": "speakers",

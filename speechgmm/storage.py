@@ -18,17 +18,20 @@ import hashlib
 import json
 import math
 import os
+import platform
 import uuid
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from speechgmm import __version__
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput
 
-__all__ = ["dumps", "fingerprint", "load", "loads", "read_header", "replacing", "save"]
+__all__ = ["dumps", "fingerprint", "load", "loads", "read_header", "replacing", "save", "versions"]
 
 _KEY = "speechgmm"
 _FORMAT = 1
@@ -124,6 +127,11 @@ def fingerprint(*values: Any) -> str:
     tensors: _Tensors = {}
     body = [_encode(v, str(i), tensors) for i, v in enumerate(values)]
     return _digest(body, tensors)[:16]
+
+
+def versions(*libraries: str) -> dict[str, str]:
+    """Return the versions of this package, of Python, and of the libraries that a value is made with."""
+    return {"speechgmm": __version__, "python": platform.python_version()} | {p: version(p) for p in libraries}
 
 
 def _encode(value: Any, name: str, tensors: _Tensors) -> Any:

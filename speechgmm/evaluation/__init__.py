@@ -10,6 +10,7 @@ of sound or of mixtures: the scores of any other system are evaluated in the sam
 from speechgmm.evaluation.accuracy import accuracy, wilson
 from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
+from speechgmm.evaluation.decision import Answer, Candidate, Rule, decide, threshold_for
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
 from speechgmm.evaluation.files import read_scores, read_trials, write_scores, write_trials
 from speechgmm.evaluation.fusion import Fusion, fit_fusion
@@ -23,8 +24,10 @@ from speechgmm.evaluation.trials import Scores, Trials, join
 
 __all__ = [
     "NIST",
+    "Answer",
     "Application",
     "Calibration",
+    "Candidate",
     "ConfusionMatrix",
     "DurationBin",
     "Evaluation",
@@ -33,6 +36,7 @@ __all__ = [
     "Interval",
     "OpenSet",
     "Roc",
+    "Rule",
     "Scores",
     "Strangers",
     "Threshold",
@@ -45,6 +49,7 @@ __all__ = [
     "closed_set_confusion",
     "cmc",
     "confusion_matrix",
+    "decide",
     "det_points",
     "eer",
     "error_by_duration",
@@ -62,6 +67,7 @@ __all__ = [
     "read_trials",
     "roc_hull",
     "roc_points",
+    "threshold_for",
     "wilson",
     "write_scores",
     "write_trials",

@@ -18,16 +18,18 @@ from speechgmm.mixture.maximize import Floor, check_against, maximize
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 
-__all__ = ["adapt", "adapt_iterated"]
+__all__ = ["RELEVANCE", "adapt", "adapt_iterated"]
 
 _LETTERS = "wmc"
+RELEVANCE = 4.0
+"""How many frames the UBM counts for in each component."""
 
 
 def adapt(
     ubm: GMM,
     statistics: Statistics,
     *,
-    relevance: float | Mapping[str, float] = 4.0,
+    relevance: float | Mapping[str, float] = RELEVANCE,
     update: str = "m",
 ) -> GMM:
     """Return the UBM moved towards data, each component as far as the data speak of it.
@@ -85,7 +87,7 @@ def adapt_iterated(
     blocks: Any,
     *,
     iterations: int = 1,
-    relevance: float | Mapping[str, float] = 4.0,
+    relevance: float | Mapping[str, float] = RELEVANCE,
     update: str = "m",
     mapper: Callable[..., Any] = map,
 ) -> GMM:
