@@ -21,9 +21,9 @@ from speechgmm.speakers import (
     enroll_features,
     enrolled_models,
     log_likelihood_ratios,
-    score,
     speaker_models,
 )
+from speechgmm.speakers import models as layout
 from tests import oracle
 from tests.laws import close, problems, random_gmm, same_gmm
 from tests.laws import plain as as_plain
@@ -92,7 +92,7 @@ def test_blocks_do_not_matter(cells: int, dtype: type, monkeypatch: pytest.Monke
     models = models_of(system, voices(3))
     x = np.random.default_rng(9).normal(0, 2, (101, 3)).astype(dtype)
     whole = log_likelihood_ratios(system, models, x)
-    monkeypatch.setattr(score, "_CELLS", cells)
+    monkeypatch.setattr(layout, "_CELLS", cells)
     tolerance = 1e-12 if dtype is np.float64 else 1e-5
     close(log_likelihood_ratios(system, models, x), whole, rtol=tolerance, atol=tolerance)
 
@@ -167,7 +167,7 @@ def test_speakers_are_sorted_with_their_seconds() -> None:
     s = system.statistics(np.zeros((3, 2)))
     models = speaker_models(system, {"b": s, "c": s, "a": s}, {"c": 2.0, "a": 1.0})
     assert models.names == ("a", "b", "c")
-    np.testing.assert_array_equal(models.seconds, [1.0, np.nan, 2.0])
+    np.testing.assert_array_equal(models.speech_seconds, [1.0, np.nan, 2.0])
     assert models.offsets.shape == (3, 2, 2)
     assert models.fingerprint == system.fingerprint
 
@@ -185,7 +185,7 @@ def test_order_of_enrollment_does_not_matter(tiny: System, tmp_path: Any) -> Non
         first, second = fill(tiny, one, batch), fill(tiny, two, batch[::-1])
     assert first.names == second.names == ("ann", "bob", "cid")
     np.testing.assert_array_equal(first.offsets, second.offsets)
-    np.testing.assert_allclose(first.seconds, 0.4)
+    np.testing.assert_allclose(first.speech_seconds, 0.4)
 
 
 def test_enrolled_models_are_those_of_all_sessions_together(new: SpeakerStore, tiny: System) -> None:
