@@ -107,6 +107,8 @@ class _Chosen:
 
     def log_densities(self, columns: Array) -> Array:
         """Return the log densities (S,) of the models in these columns (K, D + 1, S), summed over frames."""
+        from speechgmm.mixture.compiled.loops import add_log_sums
+
         shape = len(self.y), columns.shape[2]
         top, total = np.full(shape, np.finfo(columns.dtype).min), np.zeros(shape, columns.dtype)
         joint = np.empty((max(b - a for _, a, b in self.parts), shape[1]), columns.dtype)
