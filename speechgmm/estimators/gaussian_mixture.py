@@ -42,7 +42,7 @@ class GaussianMixture(MixtureFit):
         K.
     covariance_type : {"full", "tied", "diag", "spherical"}
     tol : float
-        EM ends when the mean log-likelihood changes by less, in nats a row.
+        EM ends when the mean log-likelihood changes by less, in nats per row.
     reg_covar : float
         Added to variances.
     max_iter : int
@@ -73,7 +73,7 @@ class GaussianMixture(MixtureFit):
     converged_ : bool
     n_iter_ : int
     lower_bound_ : float
-        The mean log-likelihood of the last iteration, before its M-step, in nats a row.
+        The mean log-likelihood of the last iteration, before its M-step, in nats per row.
     lower_bounds_ : list of float
         That of every iteration. With one row a component ("k-means++", "random_from_data") scikit-learn starts from
         weights that do not sum to 1, so that its first entry is lower by log(N / K); the others are the same.

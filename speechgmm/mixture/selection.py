@@ -2,7 +2,7 @@
 
 What the iterations over lists leave out makes their objective a lower bound of the likelihood (Neal and Hinton 1998,
 section 5: sparse EM): it rises like the likelihood itself, and each exact iteration measures how far the lists had
-fallen behind. The lists themselves are in `pairs`, which is compiled.
+fallen behind. The lists themselves are in `compiled/pairs.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from speechgmm.checks import integer, matrix, number, refuse
 from speechgmm.mixture.blocks import WeightedBlock
 from speechgmm.mixture.compiled.e_step import CompiledEStep
 from speechgmm.mixture.compiled.pairs import Pairs, exact, listed, regrown
+from speechgmm.mixture.covariance import Diagonal
 from speechgmm.mixture.em import Update
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
@@ -41,7 +42,7 @@ class Selection:
         A component is on a frame's list if it took more than this of it. On speech the default keeps 30 of 2048.
     refresh : int
         Every so many iterations one is exact and makes the lists anew. An iteration over lists takes 0.13 of an exact
-        one (K = 2048, telephone speech), so that an exact one in six is half of the time.
+        one (K = 2048, telephone speech), so that with 6 the exact ones are 0.6 of the time, and more gains little.
     settled : float
         All iterations are exact until one changes the objective by less than this, in nats per frame: while components
         still move far, lists are out of date at once.
@@ -109,8 +110,8 @@ class Visitor:
             refuse("selection", "go with blocks without weights", "weights")
         x = matrix(block, dimensions=model.n_dimensions, minimum=0)
         e_step = model.e_step(x.dtype)
-        if not isinstance(e_step, CompiledEStep):
-            refuse("selection", "go with a covariance of independent features", type(model.covariance).__name__)
+        if not (isinstance(model.covariance, Diagonal) and isinstance(e_step, CompiledEStep)):
+            refuse("selection", "go with a diagonal covariance", type(model.covariance).__name__)
         wanted = not self.exact or (self.keep and i % WATCHED == 0)
         same = i in self.lists and sum(p.length for p in self.lists[i]) == len(x)
         before = listed(x, e_step, self.lists[i]) if wanted and same else None
