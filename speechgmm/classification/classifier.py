@@ -224,5 +224,4 @@ def load_classifier(path: str | os.PathLike[str], *types: type) -> AudioClassifi
         If it holds something else, or was written by a later version.
     """
     known = (AudioClassifier, MFCC, GMM, Diagonal, ClassCalibration, Rejection)
-    classifier: AudioClassifier = storage.load(path, *known, *types)
-    return classifier
+    return storage.load(path, *known, *types)

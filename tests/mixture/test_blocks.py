@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import ArrayBlocks, Stop, WeightedBlock, fit, fit_bayes, fit_gmm, maximize, sample_frames
 from speechgmm.mixture.blocks import as_blocks, weighted
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.em import statistics_of
-from speechgmm.mixture.initialize import COVARIANCES
 from speechgmm.mixture.missing import observed_statistics
 from tests import laws
 
