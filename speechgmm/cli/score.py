@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, facts, progress
+
+if TYPE_CHECKING:
+    from speechgmm.evaluation import Scores
 
 ScoresFile = Annotated[str, options.output("SCORES", "Text, or arrays if it ends in .npz.")]
 LINES = "Lines '1|0 enroll test' or 'enroll test target|nontarget'; tests are names in the manifest"
@@ -53,13 +56,15 @@ def score(
             result = speakers.score_corpus(
                 system, opened, corpus or (), by=by or "file", n_threads=threads, on_progress=report
             )
-    scores = result.scores
-    write_scores(scores, output)
-    document = {
-        "scores": output,
+    write_scores(result.scores, output)
+    document = {"scores": output} | _counts(result.scores)
+    emit(as_json, document, facts(document), skipped=result.skipped)
+
+
+def _counts(scores: Scores) -> dict[str, object]:
+    return {
         "trials": len(scores),
         "targets": int((scores.target == 1).sum()),
         "tests": len(set(scores.test.tolist())),
         "speakers": len(set(scores.speaker.tolist())),
     }
-    emit(as_json, document, facts(document), skipped=result.skipped)
