@@ -118,8 +118,7 @@ def loads(data: bytes, *types: type, source: str = "the data") -> Any:
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the JSON part of a file (settings, versions, data summary), without building anything."""
-    value: dict[str, Any] = _header(_read(path), str(path))["value"]
-    return value
+    return _header(_read(path), str(path))["value"]
 
 
 def fingerprint(*values: Any) -> str:
