@@ -61,7 +61,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         If it cannot be written or renamed.
     """
     target = Path(path)
-    beside = target.parent / f".{target.name}.{uuid.uuid4().hex}"
+    beside = target.parent / f".{uuid.uuid4().hex}.tmp"
     try:
         yield beside
         os.replace(beside, target)

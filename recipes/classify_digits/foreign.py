@@ -18,8 +18,9 @@ import numpy as np
 RECIPE = Path(__file__).resolve().parent
 sys.path.insert(0, str(RECIPE.parent))
 
-import classifying  # noqa: E402
+import pictures  # noqa: E402
 import run  # noqa: E402
+import running  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
@@ -52,27 +53,22 @@ def measure(manifest: Path, digits: Sequence[str] = DIGITS) -> tuple[np.ndarray,
 
 def show(accepted: np.ndarray, kept: np.ndarray, digits: Sequence[str], picture: Path) -> None:
     """Print the rates, and draw the trade-off."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
     table = Table("foreign", *(f"{100 * s:g} % stated" for s in STATED))
     rows = [*zip(digits, accepted, kept, strict=True), ("mean", accepted.mean(axis=0), kept.mean(axis=0))]
     for name, a, k in rows:
         table.add_row(name, *(f"{100 * x:.0f} % in, {100 * y:.0f} % kept" for x, y in zip(a, k, strict=True)))
     Console(width=120).print(table)
-    _, ax = plt.subplots(layout="constrained")
+    figure, ax = pictures.subplots(1, 1, (6.4, 4.8))
     ax.plot(100 * accepted.T, 100 * kept.T, color="0.8", linewidth=0.8)
     ax.plot(100 * accepted.mean(axis=0), 100 * kept.mean(axis=0), marker="o", label="mean of ten digits")
     for s, x, y in zip(STATED, accepted.mean(axis=0), kept.mean(axis=0), strict=True):
         ax.annotate(f"{100 * s:g} % stated", (100 * x, 100 * y), xytext=(4, -10), textcoords="offset points")
     ax.set(xlabel="foreign words accepted (%)", ylabel="known words kept (%)", title="The tenth digit is foreign")
     ax.legend(loc="lower right")
-    ax.figure.savefig(picture, dpi=150)
+    pictures.save(figure, picture, dpi=150)
 
 
 if __name__ == "__main__":
-    given = classifying.arguments(__doc__)
-    manifest = classifying.manifest(RECIPE.parent / "identify_digits", given, given.data)
+    given = running.arguments(__doc__, picture=True)
+    manifest = running.manifest(RECIPE.parent / "identify_digits", given)
     show(*measure(manifest), DIGITS, given.picture)

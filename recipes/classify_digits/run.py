@@ -14,7 +14,7 @@ from pathlib import Path
 RECIPE = Path(__file__).resolve().parent
 sys.path.insert(0, str(RECIPE.parent))
 
-import classifying  # noqa: E402
+import running  # noqa: E402
 
 import speechgmm  # noqa: E402
 from speechgmm.classification import Classification, MixtureSettings, cross_validate, evaluate_classifier  # noqa: E402
@@ -44,6 +44,6 @@ def run(manifest: Path) -> Mapping[str, Classification]:
 
 
 if __name__ == "__main__":
-    given = classifying.arguments(__doc__)
-    manifest = classifying.manifest(RECIPE.parent / "identify_digits", given, given.data)
-    classifying.show(RECIPE, run(manifest), given.picture)
+    given = running.arguments(__doc__, picture=True)
+    manifest = running.manifest(RECIPE.parent / "identify_digits", given)
+    running.show_classifications(RECIPE, run(manifest), given.picture)

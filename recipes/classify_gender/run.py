@@ -17,7 +17,7 @@ from pathlib import Path
 RECIPE = Path(__file__).resolve().parent
 sys.path.insert(0, str(RECIPE.parent))
 
-import classifying  # noqa: E402
+import running  # noqa: E402
 
 import speechgmm  # noqa: E402
 from speechgmm.classification import Classification, MixtureSettings, cross_validate, evaluate_classifier  # noqa: E402
@@ -49,8 +49,7 @@ def run(librispeech: Path, wuw: Path) -> Mapping[str, Classification]:
 
 
 if __name__ == "__main__":
-    given = classifying.arguments(__doc__)
+    given = running.arguments(__doc__, picture=True)
     parts = {"identify_readers": "librispeech_mini", "verify_telephone": "wuw2"}
-    copies = [given.data / name if given.data else None for name in parts.values()]
-    manifests = [classifying.manifest(RECIPE.parent / r, given, c) for r, c in zip(parts, copies, strict=True)]
-    classifying.show(RECIPE, run(*manifests), given.picture)
+    manifests = [running.manifest(RECIPE.parent / recipe, given, copy) for recipe, copy in parts.items()]
+    running.show_classifications(RECIPE, run(*manifests), given.picture)

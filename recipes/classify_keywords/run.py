@@ -14,7 +14,7 @@ from pathlib import Path
 RECIPE = Path(__file__).resolve().parent
 sys.path.insert(0, str(RECIPE.parent))
 
-import classifying  # noqa: E402
+import running  # noqa: E402
 
 import speechgmm  # noqa: E402
 from speechgmm.classification import Classification, evaluate_classifier  # noqa: E402
@@ -33,6 +33,6 @@ def run(manifest: Path) -> Mapping[str, Classification]:
 
 
 if __name__ == "__main__":
-    given = classifying.arguments(__doc__)
-    manifest = classifying.manifest(RECIPE.parent / "verify_telephone", given, given.data)
-    classifying.show(RECIPE, run(manifest), given.picture)
+    given = running.arguments(__doc__, picture=True)
+    manifest = running.manifest(RECIPE.parent / "verify_telephone", given)
+    running.show_classifications(RECIPE, run(manifest), given.picture)

@@ -176,7 +176,7 @@ class AudioClassifier:
     def scores(self, features: ArrayLike) -> FileScores:
         """Return the scores of the features (N, D) of one sound."""
         x = matrix(features, dimensions=self.frontend.n_dimensions)
-        return file_scores(log_densities(self.mixtures, x, mapper=map), np.array([len(x)]))
+        return file_scores(log_densities(self.mixtures, x, n_threads=1), np.array([len(x)]))
 
     def summary(self) -> dict[str, Any]:
         """Return settings, sizes and how it was made, in types that JSON holds."""

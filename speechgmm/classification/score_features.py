@@ -102,7 +102,7 @@ def score_features(
     if len(dimensions) > 1:
         refuse("models", "be of the same number of features", f"{sorted(dimensions)}", error=IncompatibleModel)
     x = matrix(x, "features", dimensions=dimensions.pop())
-    densities = log_densities(list(found.values()), x, mapper=map)
+    densities = log_densities(list(found.values()), x, n_threads=1)
     return FeatureScores(tuple(found), densities, np.array([len(x)]) if n is None else n)
 
 

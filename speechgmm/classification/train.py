@@ -20,9 +20,8 @@ from speechgmm.classification.mixtures import MixtureSettings, log_densities, tr
 from speechgmm.errors import Skipped
 from speechgmm.features import FrontEnd, Sound, extract_all, preset_for
 from speechgmm.features.sounds import listed
-from speechgmm.mixture import GMM
-from speechgmm.mixture.adapt import RELEVANCE
-from speechgmm.parallel import Progress, counted, threads
+from speechgmm.mixture import GMM, RELEVANCE
+from speechgmm.parallel import Progress, counted
 from speechgmm.storage import versions
 
 Array = NDArray[Any]
@@ -280,10 +279,10 @@ class _Run:
 def _run(part: Round, settings: MixtureSettings, n_threads: int | None) -> _Run:
     """Train on some sounds and score others."""
     frames = [np.concatenate([s.features for s in part.trained if s.label == c]) for c in _classes(part.trained)]
-    mixtures = train_mixtures(frames, settings, mapper=threads(n_threads)).mixtures
+    mixtures = train_mixtures(frames, settings, n_threads=n_threads).mixtures
     densities, tested = np.zeros((0, len(mixtures))), [s.features for s in (*part.known, *part.foreign)]
     if tested:
-        densities = log_densities(mixtures, np.concatenate(tested), mapper=threads(n_threads))
+        densities = log_densities(mixtures, np.concatenate(tested), n_threads=n_threads)
     return _Run(mixtures, file_scores(densities, np.array([len(x) for x in tested], dtype=np.int64)))
 
 

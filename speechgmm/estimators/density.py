@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from speechgmm.checks import integer, number, refuse
 from speechgmm.errors import InvalidInput
-from speechgmm.estimators.rows import each
+from speechgmm.estimators.rows import by_blocks
 from speechgmm.mixture import GMM, Full, Tied
 from speechgmm.mixture.marginal import marginal, matrices
 from speechgmm.mixture.missing import Incomplete
@@ -70,17 +70,17 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         labels : ndarray of int, shape (N,)
         """
         model, x = self._asked(X)
-        return each(lambda rows: model.posteriors(rows).argmax(axis=1), x)
+        return by_blocks(lambda rows: model.posteriors(rows).argmax(axis=1), x)
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return the posterior probability of each component for each row, shape (N, K)."""
         model, x = self._asked(X)
-        return self._typed(each(model.posteriors, x), x)
+        return self._typed(by_blocks(model.posteriors, x), x)
 
     def score_samples(self, X: ArrayLike) -> Array:
         """Return the log density of each row, shape (N,), in nats."""
         model, x = self._asked(X)
-        return self._typed(each(model.log_density, x), x)
+        return self._typed(by_blocks(model.log_density, x), x)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean log density of the rows, in nats; `y` is ignored."""
@@ -149,7 +149,7 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         low, high = (gmm.means - reach).min(axis=0)[chosen], (gmm.means + reach).max(axis=0)[chosen]
         axes = tuple(np.linspace(a, b, size) for a, b in zip(low, high, strict=True))
         grid = np.stack([a.ravel() for a in np.meshgrid(*axes)], axis=1)
-        density = np.exp(each(marginal(gmm, chosen).log_density, grid))
+        density = np.exp(by_blocks(marginal(gmm, chosen).log_density, grid))
         return DensityGrid(axes, density.reshape((size,) * len(chosen)))
 
     def _asked(self, X: ArrayLike) -> tuple[Any, Array]:

@@ -53,7 +53,7 @@ def speech_frames(level: Array, method: str, *, silence: float) -> Array:
     center = float(x.mean())
     levels = _Levels.of(x - center)
     pair = _Pair(0.5, (quiet - center, loud - center), (max(float(x.var()), _LEAST),) * 2)
-    pair = fit(pair, [levels], _maximize, stop=Stop(1e-4, _ITERATIONS)).model
+    pair = fit(pair, [levels], _maximize, stop=Stop(1e-4, _ITERATIONS), n_threads=1).model
     speech = pair.log_odds(levels) > 0 if pair.means[0] <= pair.means[1] else pair.log_odds(levels) < 0
     low, high = sorted(m + center for m in pair.means)
     # the wider Gaussian wins in both tails: below the quiet mean nothing is speech, above the loud one all is

@@ -13,7 +13,7 @@ Symbols: N frames, K components, D dimensions; n counts, beta = beta0 + n, nu = 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import refuse
-from speechgmm.mixture.blocks import as_blocks
+from speechgmm.mixture.blocks import as_blocks, weighted
 from speechgmm.mixture.covariance import Covariance, Diagonal
-from speechgmm.mixture.em import Fit, Stop, Update, fit, total
+from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, expectation, fit
 from speechgmm.mixture.initialize import initialize
 from speechgmm.mixture.matrices import Tied
 from speechgmm.mixture.maximize import check_against
@@ -31,7 +31,7 @@ from speechgmm.mixture.model import GMM
 from speechgmm.mixture.priors import Prior
 from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.statistics import Statistics
-from speechgmm.parallel import one_thread, threads
+from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
@@ -130,9 +130,9 @@ def fit_bayes(
     process: bool = True,
     init: str | GMM | None = None,
     seed: int | np.random.Generator = 0,
-    stop: Stop = Stop(),
+    stop: StopRule = Stop(),
     n_threads: int | None = None,
-    on_iteration: Callable[[int, float, Mapping[str, float]], None] | None = None,
+    on_iteration: Callable[[int, float, Notes], None] | None = None,
 ) -> Fit[Variational]:
     """Fit the posterior of a mixture of at most `n_components`; those that the data do not need vanish.
 
@@ -164,14 +164,19 @@ def fit_bayes(
         start = initialize(data, n_components, method=init, covariance=covariance, seed=seed, n_threads=n_threads)
     if start.n_components != n_components:
         refuse("n_components", f"be {start.n_components}, as init has", n_components)
-    mapper = threads(n_threads)
     if prior is None:
         kind = type(start.covariance)
         one = GMM(np.ones(1), start.origin[None], kind.of(np.ones((1, start.n_dimensions))), start.origin)
-        whole = total(mapper(lambda block: one.assigned(block, np.ones((len(block), 1))), data))
+        whole = expectation(one, data, e_step=_all, n_threads=n_threads)
         prior = Prior.of(whole, kind, n_components, process=process)
-    first = _posterior(prior, total(mapper(start.statistics, data)), start)
-    return fit(first, data, posterior, stop=stop, mapper=mapper, on_iteration=on_iteration)
+    first = _posterior(prior, expectation(start, data, n_threads=n_threads), start)
+    return fit(first, data, posterior, stop=stop, n_threads=n_threads, on_iteration=on_iteration)
+
+
+def _all(one: GMM, block: Any) -> Statistics:
+    """Return the statistics of a block under a mixture of one component."""
+    b = weighted(block)
+    return one.assigned(b.frames, b.weights[:, None])
 
 
 @one_thread

@@ -7,7 +7,6 @@ for the same data and seed whatever the number of threads. Symbols: N frames, K 
 from __future__ import annotations
 
 import functools
-import operator
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,22 +16,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import choice, integer, refuse
-from speechgmm.mixture.blocks import as_blocks, sample_frames
+from speechgmm.mixture.blocks import as_blocks, sample_frames, total
 from speechgmm.mixture.covariance import BLOCK, Covariance, Diagonal
-from speechgmm.mixture.em import Stop, fit
+from speechgmm.mixture.em import Fit, Stop, StopRule, fit
 from speechgmm.mixture.matrices import Full, Tied
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.spherical import Spherical
-from speechgmm.parallel import Mapper, single_threaded, threads
+from speechgmm.parallel import single_threaded
 
 Array = NDArray[Any]
 
-__all__ = ["COVARIANCES", "initialize"]
+__all__ = ["COVARIANCES", "grow", "initialize", "sample_size_of"]
 
 METHODS = ("kmeans", "random", "split")
 MANY = 256
 """Beyond so many components splitting is the default: k-means takes a second for 256, and then as their square."""
+GROWING = 4
+"""EM iterations after each split."""
 COVARIANCES: dict[str, type[Covariance]] = {"diag": Diagonal, "spherical": Spherical, "tied": Tied, "full": Full}
 """The names of the kinds of covariances: the one place where text chooses between them."""
 
@@ -81,7 +82,7 @@ def initialize(
     if np.ndim(floor.absolute) > 1:
         refuse("the absolute floor", "be one number or one a dimension here", f"shape {np.shape(floor.absolute)}")
     rng = np.random.default_rng(seed)
-    size = max(100 * k, 20_000) if sample_size is None else integer(sample_size, "sample_size", minimum=1)
+    size = sample_size_of(k) if sample_size is None else integer(sample_size, "sample_size", minimum=1)
     x = sample_frames(as_blocks(blocks), size, rng)
     if len(x) < k:
         refuse("n_components", f"be at most the {len(x)} frames it is trained on", k, "Use fewer, or more data.")
@@ -90,7 +91,15 @@ def initialize(
         return _kmeans(x, k, rng, whole, floor)
     if method == "random":
         return _random(x, k, rng, whole)
-    return _split(x, k, whole, floor, threads(n_threads))
+    if k == 1:
+        return whole
+    four = Stop(0.0, GROWING)
+    return grow(whole, as_blocks(x), k, between=four, stop=four, floor=floor, n_threads=n_threads).model
+
+
+def sample_size_of(k: int) -> int:
+    """Return how many frames a start of `k` components works on: more did not change error rates."""
+    return max(100 * k, 20_000)
 
 
 def _whole(x: Array, kind: type[Covariance], floor: Floor) -> GMM:
@@ -118,16 +127,38 @@ def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = kmeans.fit(scaled).labels_
     start = _random(x, k, rng, whole)
-    hard = np.eye(k)
-    parts = (start.assigned(x[a : a + BLOCK], hard[labels[a : a + BLOCK]]) for a in range(0, len(x), BLOCK))
-    statistics = functools.reduce(operator.add, parts)
-    return maximize(statistics, start, floor=floor).model
+    hard = np.eye(k)[labels]
+    parts = (start.assigned(x[a : a + BLOCK], hard[a : a + BLOCK]) for a in range(0, len(x), BLOCK))
+    return maximize(total(parts), start, floor=floor).model
 
 
-def _split(x: Array, k: int, whole: GMM, floor: Floor, mapper: Mapper) -> GMM:
+def grow(
+    start: GMM,
+    blocks: Iterable[Any],
+    n_components: int,
+    *,
+    between: StopRule,
+    stop: StopRule,
+    floor: Floor,
+    n_threads: int | None = None,
+) -> Fit[GMM]:
+    """Split the heaviest components of `start` in two, again and again, until there are `n_components`, and run EM.
+
+    Parameters
+    ----------
+    start : GMM
+        Of at most as many components.
+    blocks : re-iterable blocks of frames, with weights or without
+    n_components : int
+    between, stop : StopRule
+        When EM ends that runs between two splits, and after the last.
+    floor, n_threads
+        As in `fit_gmm`.
+    """
     m_step = functools.partial(maximize, floor=floor)
-    blocks, model = as_blocks(x), whole
-    while model.n_components < k:
-        model = split(model, min(model.n_components, k - model.n_components))
-        model = fit(model, blocks, m_step, stop=Stop(0.0, 4), mapper=mapper).model
-    return model
+    model = start
+    while model.n_components < n_components:
+        model = split(model, min(model.n_components, n_components - model.n_components))
+        if model.n_components < n_components:
+            model = fit(model, blocks, m_step, stop=between, n_threads=n_threads).model
+    return fit(model, blocks, m_step, stop=stop, n_threads=n_threads)

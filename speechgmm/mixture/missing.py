@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import matrix, sample_weights
 from speechgmm.mixture.covariance import BLOCK, log_sum
+from speechgmm.mixture.em import statistics_of
 from speechgmm.mixture.matrices import Full, Tied, square_root
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
@@ -28,7 +29,7 @@ from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
-__all__ = ["Incomplete", "impute"]
+__all__ = ["Incomplete", "impute", "observed_statistics"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,12 @@ class Incomplete:
             counts, likelihood = posteriors.sum(axis=0), float(log_likelihood @ share)
             result += Statistics(model.origin, counts, *part.moments(posteriors), likelihood, float(share.sum()))
         return result
+
+
+def observed_statistics(model: GMM, block: Any) -> Statistics:
+    """Return the statistics of a block in which NaN is what was not observed: an E-step for `fit`."""
+    statistics: Statistics = statistics_of(Incomplete(model), block)
+    return statistics
 
 
 @one_thread

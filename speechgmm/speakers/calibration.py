@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from speechgmm.evaluation import Scores, bootstrap, cllr, eer, min_cllr
 from speechgmm.evaluation.calibration import Calibration, fit_calibration
-from speechgmm.evaluation.resampling import detection_intervals, resampler
+from speechgmm.evaluation.intervals import detection_intervals, resampler
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 from speechgmm.features import TrainingFrames
 from speechgmm.mixture import GMM
@@ -106,7 +106,7 @@ def _measure(trials: Sequence[HeldOutTrials], by: str, seed: int) -> dict[str, A
     enrolled, tested, test, llr, target = (np.concatenate([f[0][i] for f in found]) for i in range(5))
     searched = {k: np.concatenate([f[1][k] for f in found]) for k in found[0][1]}
     table = Scores(enrolled, test, llr, target.astype(np.int8), test_speaker=tested)
-    intervals = detection_intervals(resampler(table), {}, replicates=_REPLICATES, seed=seed)
+    intervals = detection_intervals(resampler(table, replicates=_REPLICATES, seed=seed), {})
     targets, impostors = llr[target], llr[~target]
     rates = {"eer": eer(targets, impostors), "cllr": cllr(targets, impostors), "min_cllr": min_cllr(targets, impostors)}
     names = np.concatenate([t.tested for t in trials])

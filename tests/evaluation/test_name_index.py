@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechgmm.evaluation import names as module
-from speechgmm.evaluation.names import Index, factorize, index_names, repeated
+from speechgmm.evaluation import name_index as module
+from speechgmm.evaluation.name_index import NameIndex, factorize, index_names, repeated
 
 words = st.lists(st.text("aäb\U0001f600 ", max_size=3), min_size=1, max_size=40)
 runs = st.lists(st.tuples(st.sampled_from(["ann", "bob", "c"]), st.integers(1, 30)), min_size=1, max_size=6)
@@ -17,7 +17,7 @@ def same_as_numpy(column):
     names, codes = np.unique(column, return_inverse=True)
     np.testing.assert_array_equal(found.names, names)
     np.testing.assert_array_equal(found.codes, codes)
-    np.testing.assert_array_equal(found.column(), column)
+    np.testing.assert_array_equal(found.full, column)
     assert found.codes.dtype == np.int32
     assert len(found) == len(column)
 
@@ -61,7 +61,7 @@ def test_the_first_pair_that_occurs_again(pairs, wide):
     first, second = zip(*pairs, strict=True)
     size = 2000 if wide else 31  # many names and few rows are looked up in another way
     labels = np.array([f"{i:05d}" for i in range(size)])
-    found = repeated(Index(labels, np.array(first, np.int32)), Index(labels, np.array(second, np.int32)))
+    found = repeated(NameIndex(labels, np.array(first, np.int32)), NameIndex(labels, np.array(second, np.int32)))
     place, expected = {}, None
     for i, pair in enumerate(pairs):
         if pair in place:

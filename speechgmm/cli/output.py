@@ -9,7 +9,7 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from speechgmm.features import Skipped
 
-__all__ = ["Commands", "complain", "counting", "emit", "exit_if_skipped", "facts", "progress", "skipped", "table"]
+__all__ = ["Commands", "complain", "counting", "emit", "facts", "progress", "table"]
 
 _WIDE = 10_000
 """Columns of a file or pipe: there, no name is ever cut or folded."""
@@ -37,26 +37,58 @@ class Commands(TyperGroup):
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
-        except SpeechGMMError as error:
-            complain(str(error))
-            raise typer.Exit(1) from None
-        except UnicodeEncodeError as error:
-            complain(f"names must be Unicode text; got {error.object!a}. Rename the file or the speaker.")
-            raise typer.Exit(1) from None
         except BrokenPipeError:
             raise
+        except SpeechGMMError as error:
+            message = str(error)
+        except UnicodeEncodeError as error:
+            message = f"names must be Unicode text; got {error.object!a}. Rename the file or the speaker."
         except OSError as error:
-            complain(f"the output must be written; got {error.strerror}. Make room, or write elsewhere.")
-            raise typer.Exit(1) from None
+            message = f"the output must be written; got {error.strerror}. Free some space, or write elsewhere."
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+        complain(message)
+        raise typer.Exit(1)
 
 
-def emit(as_json: bool, document: Mapping[str, Any], *parts: Table | str) -> None:
-    """Print the document as JSON, or the parts for people."""
-    if as_json:
-        print(json.dumps(_plain(document), allow_nan=False))
-        return
+def emit(
+    as_json: bool,
+    document: Mapping[str, Any],
+    *parts: Table | str,
+    warnings: Iterable[str] = (),
+    skipped: Sequence[Skipped] | None = None,
+    errors: Iterable[tuple[str, str | None]] = (),
+) -> None:
+    """Print the document as JSON, or the parts for people; leave with exit status 1 if a recording was left out.
+
+    Parameters
+    ----------
+    as_json : bool
+    document : mapping
+    *parts : Table or str
+    warnings : iterable of str
+        Printed on standard error, a line for each.
+    skipped : sequence of Skipped, optional
+        Recordings that were left out. They are added to the document, and named on standard error.
+    errors : iterable of (str, str or None)
+        Files that the document lists already, and why each was left out if it was; named on standard error.
+    """
+    if skipped is not None:
+        errors = [(s.name, s.reason) for s in skipped]
+        document = {**document, "skipped": [{"file": name, "error": reason} for name, reason in errors]}
+    print(json.dumps(_plain(document), allow_nan=False) if as_json else _text(parts))
+    for message in warnings:
+        complain(message)
+    left_out = [(name, reason) for name, reason in errors if reason]
+    for name, reason in left_out:
+        named = name in reason[: len(name) + 20]
+        complain(f"left out {reason}" if named else f"left out {name}: {reason}")
+    if left_out:
+        raise typer.Exit(1)
+
+
+def _text(parts: Iterable[Table | str]) -> str:
+    """Return tables and lines as text, as wide as the terminal; for a file or pipe no name is cut or folded."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _WIDE
@@ -64,7 +96,7 @@ def emit(as_json: bool, document: Mapping[str, Any], *parts: Table | str) -> Non
     with console.capture() as captured:
         for part in parts:
             console.print(part, soft_wrap=isinstance(part, str))
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
@@ -121,23 +153,6 @@ def counting(total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: report("recordings", done, total)
 
 
-def skipped(recordings: Iterable[Skipped]) -> list[dict[str, str]]:
-    """Return recordings that were left out, as JSON has them."""
-    return [{"file": s.name, "error": s.reason} for s in recordings]
-
-
-def exit_if_skipped(errors: Iterable[tuple[str, str]]) -> None:
-    """Print a line for each file that was left out, and leave with exit status 1 if there is one."""
-    lines = []
-    for name, reason in errors:
-        named = name in reason[: len(name) + 20]
-        lines.append(f"left out {reason}" if named else f"left out {name}: {reason}")
-    for line in lines:
-        complain(line)
-    if lines:
-        raise typer.Exit(1)
-
-
 def complain(message: str) -> None:
     """Print one line on standard error."""
     print("speechgmm: " + " ".join(message.splitlines()), file=sys.stderr)
@@ -150,7 +165,6 @@ def _plain(value: Any, name: str = "") -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(v, name) for v in value]
     if isinstance(value, float):
-        if not math.isfinite(value):
-            return None
-        return round(value, 3) if name.endswith("seconds") else value
+        value = round(value, 3) if name.endswith("seconds") else value
+        return value if math.isfinite(value) else None
     return value

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import speechgmm
-from speechgmm.cli import terminal
+from speechgmm.cli import output
 from speechgmm.features import Skipped
 from tests.cli.running import DATA, MANIFEST, ROOT, run, run_apart, run_on_terminal
 
@@ -104,7 +104,7 @@ def test_a_terminal_of_80_columns_folds_names_and_cuts_none(monkeypatch, capsys)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "dumb")
     long = "".join(f"{i:04d}" for i in range(40))
-    terminal.emit(False, {}, terminal.table("name", ">n", rows=[(long, 7)]), terminal.facts({"a": long}))
+    output.emit(False, {}, output.table("name", ">n", rows=[(long, 7)]), output.facts({"a": long}))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     text = "".join(line.replace(" 7", "").removeprefix("a").strip() for line in lines[2:])
@@ -120,7 +120,7 @@ def test_an_output_that_knows_no_such_letters_shows_them_escaped(own, tmp_path):
 
 
 def test_json_has_null_for_what_is_not_finite_and_rounds_seconds(capsys):
-    terminal.emit(True, {"a": math.nan, "b": [math.inf, 1], "speech_seconds": 1.23456, "llr": 1.23456, "c": (None,)})
+    output.emit(True, {"a": math.nan, "b": [math.inf, 1], "speech_seconds": 1.23456, "llr": 1.23456, "c": (None,)})
     told = json.loads(capsys.readouterr().out)
     assert told == {"a": None, "b": [None, 1], "speech_seconds": 1.235, "llr": 1.23456, "c": [None]}
 
@@ -129,7 +129,12 @@ def test_refusals_are_one_line_whatever_the_reason_says(capsys):
     import typer
 
     with pytest.raises(typer.Exit):
-        terminal.exit_if_skipped([("a.wav", "first\nsecond")])
+        output.emit(True, {}, errors=[("a.wav", "first\nsecond"), ("b.wav", None)])
     assert capsys.readouterr().err == "speechgmm: left out a.wav: first second\n"
-    terminal.exit_if_skipped([])
-    assert terminal.skipped([Skipped("a.wav", "why")]) == [{"file": "a.wav", "error": "why"}]
+    output.emit(True, {}, errors=[("b.wav", None)], skipped=[])
+    assert json.loads(capsys.readouterr().out) == {"skipped": []}
+    with pytest.raises(typer.Exit):
+        output.emit(True, {"a": 1}, skipped=[Skipped("a.wav", "why")])
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"a": 1, "skipped": [{"file": "a.wav", "error": "why"}]}
+    assert told.err == "speechgmm: left out a.wav: why\n"

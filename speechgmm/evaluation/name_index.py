@@ -8,19 +8,23 @@ after all. The answer is exact.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Index", "factorize", "index_names", "repeated"]
+__all__ = ["NameIndex", "factorize", "index_names", "repeated", "sorted_index"]
+
+Names = NDArray[np.str_]
+Codes = NDArray[np.int32]
 
 _ROWS = 1 << 18
 """Rows looked at together, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
-class Index:
+class NameIndex:
     """The S different names of a column, sorted, and for each of T rows the place of its name among them.
 
     Parameters
@@ -30,28 +34,32 @@ class Index:
         Row t holds names[codes[t]].
     """
 
-    names: NDArray[np.str_]
-    codes: NDArray[np.int32]
+    names: Names
+    codes: Codes
 
     def __len__(self) -> int:
         """Return the number of rows, T."""
         return len(self.codes)
 
-    def __getitem__(self, rows: Any) -> Index:
-        """Return these rows; names that are left over stay."""
-        return Index(self.names, self.codes[rows])
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the column, (T,)."""
+        return self.codes.shape
 
-    def held(self) -> Index:
-        """Return the same rows without the names that none of them holds."""
-        used, codes = np.unique(self.codes, return_inverse=True)
-        return Index(self.names[used], codes.astype(np.int32))
+    @cached_property
+    def full(self) -> Names:
+        """The names of all rows, (T,), read-only."""
+        column = self.names[self.codes]
+        column.setflags(write=False)
+        return column
 
-    def column(self) -> NDArray[np.str_]:
-        """Return the names of all rows, (T,)."""
-        return self.names[self.codes]
+    def take(self, rows: NDArray[np.int64]) -> NameIndex:
+        """Return these rows, without the names that none of them holds."""
+        used, codes = np.unique(self.codes[rows], return_inverse=True)
+        return NameIndex(self.names[used], codes.astype(np.int32))
 
 
-def index_names(column: NDArray[np.str_]) -> Index:
+def index_names(column: Names) -> NameIndex:
     """Return the different names of a column and where they stand.
 
     Examples
@@ -64,19 +72,24 @@ def index_names(column: NDArray[np.str_]) -> Index:
     heads = np.flatnonzero(_changes(characters))
     if 4 * len(heads) < len(column):  # long runs of one name, as in a list of tests
         found = index_names(column[heads])
-        return Index(found.names, np.repeat(found.codes, np.diff(np.append(heads, len(column)))))
+        return NameIndex(found.names, np.repeat(found.codes, np.diff(np.append(heads, len(column)))))
     told_apart = factorize(characters)
     if told_apart is None:
         names, places = np.unique(column, return_inverse=True)
-        return Index(names, places.astype(np.int32))
+        return NameIndex(names, places.astype(np.int32))
     stands, codes = told_apart
-    order = np.argsort(column[stands], kind="stable")
+    return sorted_index(column[stands], codes)
+
+
+def sorted_index(names: Names, codes: Codes) -> NameIndex:
+    """Return the index of different names in any order, of which row t holds names[codes[t]]."""
+    order = np.argsort(names)
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
-    return Index(column[stands[order]], place[codes])
+    return NameIndex(names[order], place[codes])
 
 
-def factorize(words: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
+def factorize(words: NDArray[Any]) -> tuple[Codes, Codes] | None:
     """Return one row (S,) for each different row of a (T, W) matrix of whole numbers, and which one stands for each.
 
     None if two different rows have the same hash.
@@ -96,7 +109,7 @@ def factorize(words: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32]
     return stands, codes
 
 
-def repeated(first: Index, second: Index) -> tuple[int, int] | None:
+def repeated(first: NameIndex, second: NameIndex) -> tuple[int, int] | None:
     """Return the two rows of the first pair of names that occurs again, or None."""
     pairs = first.codes.astype(np.int64) * len(second.names) + second.codes
     if len(first.names) * len(second.names) <= 4 * len(pairs) + 1000:

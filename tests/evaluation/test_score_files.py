@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation import Scores, read_scores, table, write_scores
+from speechgmm.evaluation import Scores, read_scores, score_files, write_scores
 
 HEADER = "speaker\ttest\tscore\ttarget\ttest_seconds\n"
 
@@ -24,7 +24,7 @@ def many(rows):
 @pytest.fixture(params=[1, 40, 1 << 22], ids="block of {} bytes".format)
 def block(request, monkeypatch):
     """Blocks from one line each to the whole file."""
-    monkeypatch.setattr(table, "_BLOCK", request.param)
+    monkeypatch.setattr(score_files, "_BLOCK", request.param)
 
 
 @given(st.lists(st.tuples(st.text("aäb \U0001f600", min_size=1, max_size=4), st.floats(-1e300, 1e300)), min_size=1))
@@ -33,7 +33,7 @@ def test_it_is_the_same_as_line_by_line(tmp_path_factory, rows):
     content = HEADER + "".join(f"{name}\tt{i}\t{score!r}\t\t1.5\n" for i, (name, score) in enumerate(rows))
     with pytest.MonkeyPatch.context() as patch:
         quick = read(folder, content)
-        patch.setattr(table, "_WIDEST", 0)
+        patch.setattr(score_files, "_WIDEST", 0)
         slow = read(folder, content)
     for found in (quick, slow):
         assert found.speaker.tolist() == [name for name, _ in rows]

@@ -1,4 +1,4 @@
-"""What histograms and calibration plots show."""
+"""What pictures of scores show."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,0 +1,66 @@
+"""The command score: tests against enrolled speakers, into a table of scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from speechgmm.cli import options
+from speechgmm.cli.output import counting, emit, facts
+
+ScoresFile = Annotated[str, options.output("SCORES", "Text, or arrays if it ends in .npz.")]
+LINES = "Lines '1|0 enroll test' or 'enroll test target|nontarget'; tests are names in the manifest"
+Trials = Annotated[
+    str | None, options.option("--trials", "TRIALS", f"{LINES} or, without one, paths relative to this file.")
+]
+By = Annotated[
+    Literal["file", "session"] | None,
+    typer.Option("--by", help="What one test is: each file (the default), or all files of a speaker's session."),
+]
+
+
+def score(
+    store: options.Store,
+    output: ScoresFile,
+    model: options.Model = None,
+    manifest: options.Manifest = None,
+    where: options.Where = None,
+    by: By = None,
+    trials: Trials = None,
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+) -> None:
+    """Score each test of a manifest against all enrolled speakers, or the pairs of a trial list."""
+    from speechgmm import parallel, speakers
+    from speechgmm.evaluation import read_trials, write_scores
+
+    if (manifest is None and (where or trials is None)) or (by is not None and trials is not None):
+        either = "give --manifest with --where and --by as you like, or --trials"
+        options.usage(f"{either}, or --trials and --manifest without --by")
+    options.check_output(output)
+    pairs = None if trials is None else read_trials(trials)
+    corpus = None if manifest is None else options.load_corpus(manifest, where)
+    system, mapper = options.load_model(model), parallel.threads(threads)
+    total = len(set(pairs.test.tolist())) if pairs else len(corpus or ())
+    with speakers.SpeakerStore(store, system) as opened, counting(total) as count:
+        if pairs and trials:
+            folder = Path(trials).parent
+            result = speakers.score_trials(
+                system, opened, pairs, corpus, folder=folder, mapper=mapper, on_progress=count
+            )
+        else:
+            result = speakers.score_corpus(
+                system, opened, corpus or (), by=by or "file", mapper=mapper, on_progress=count
+            )
+    scores = result.scores
+    write_scores(scores, output)
+    document = {
+        "scores": output,
+        "trials": len(scores),
+        "targets": int((scores.target == 1).sum()),
+        "tests": len(set(scores.test.tolist())),
+        "speakers": len(set(scores.speaker.tolist())),
+    }
+    emit(as_json, document, facts(document), skipped=result.skipped)
