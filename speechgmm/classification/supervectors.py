@@ -15,8 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import matrix
 from speechgmm.classification.utterances import joined
-from speechgmm.mixture import GMM, adapt
-from speechgmm.mixture.adapt import RELEVANCE
+from speechgmm.mixture import GMM, RELEVANCE, adapt
 
 Array = NDArray[Any]
 

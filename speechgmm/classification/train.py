@@ -20,8 +20,7 @@ from speechgmm.classification.mixtures import MixtureSettings, log_densities, tr
 from speechgmm.errors import Skipped
 from speechgmm.features import FrontEnd, Sound, extract_all, preset_for
 from speechgmm.features.sounds import listed
-from speechgmm.mixture import GMM
-from speechgmm.mixture.adapt import RELEVANCE
+from speechgmm.mixture import GMM, RELEVANCE
 from speechgmm.parallel import Progress, counted
 from speechgmm.storage import versions
 

@@ -7,8 +7,7 @@ import pytest
 
 from speechgmm.classification import posterior_features, supervector
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import adapt
-from speechgmm.mixture.adapt import RELEVANCE
+from speechgmm.mixture import RELEVANCE, adapt
 from tests.laws import random_gmm
 
 
