@@ -90,9 +90,8 @@ def train_system(
     integer(seed, "seed", minimum=0)
     frontend = frontend or MFCC(sample_rate=common_rate(recordings))
     frames = training_frames(frontend, recordings, n_threads=n_threads, on_progress=on_progress)
-    train = functools.partial(
-        _train_ubm, n_components=n_components, seed=seed, n_threads=n_threads, report=on_progress or _silent
-    )
+    report = on_progress or (lambda stage, done, total: None)
+    train = functools.partial(_train_ubm, n_components=n_components, seed=seed, n_threads=n_threads, report=report)
     result = train(frames.blocks)
     system = System(frontend, result.model, relevance, info=_info(frames, result, seed))
     warnings = _warnings(frames, n_components)
@@ -104,10 +103,6 @@ def train_system(
         except InvalidInput as error:
             warnings += (f"not calibrated: {error}",)
     return Training(system, frames.skipped, warnings)
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 def _train_ubm(
