@@ -109,7 +109,7 @@ class SpeakerModels:
         if not isinstance(self.ubm.covariance, INDEPENDENT):
             found = type(self.ubm.covariance).__name__
             refuse("approximate scores", "be of a UBM whose features are independent", found, "Use the exact ones.")
-        precisions = 1.0 / self.ubm.covariance.deviations() ** 2
+        precisions = np.broadcast_to(1.0 / self.ubm.covariance.deviations() ** 2, self.ubm.means.shape)
         weights = self.ubm.weights
         log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), NEVER)
         shared = log_weights - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
