@@ -8,10 +8,10 @@ that is chosen is saved:
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
+import pictures
 from sklearn.metrics import adjusted_rand_score
 
 from speechgmm.mixture import GMM, Choice, Full, Sample, choose, reduce
@@ -43,21 +43,15 @@ def run(out: Path) -> dict[str, float]:
         np.abs(many.weights @ many.means - merged.model.weights @ merged.model.means).max()
     )
     print(f"Adjusted Rand index of the best by BIC: {found['rand_index']:.3f}.")
-    out.mkdir(parents=True, exist_ok=True)
     draw(choice, data, (many, merged.model), out / "choose_components.png")
     return found
 
 
 def draw(choice: Choice, data: Sample, mixtures: tuple[GMM, GMM], picture: Path) -> None:
     """Save the criteria, the mixture that is chosen, and one of too many components before and after merging."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     from speechgmm.plot import plot_choice, plot_mixture
 
-    figure, axes = plt.subplots(2, 3, figsize=(16, 9), layout="constrained")
+    figure, axes = pictures.subplots(2, 3, (16, 9))
     for ax, name in zip(axes[:, :2].flat, ("bic", "cross_validated", "icl"), strict=False):
         plot_choice(choice, criterion=name, ax=ax)
     shown = (choice.best.model, *mixtures)
@@ -65,12 +59,8 @@ def draw(choice: Choice, data: Sample, mixtures: tuple[GMM, GMM], picture: Path)
     for ax, model, title in zip((axes[0, 2], axes[1, 1], axes[1, 2]), shown, titles, strict=True):
         plot_mixture(model, data.frames, ax=ax)
         ax.set(title=title, aspect="equal")
-    figure.savefig(picture, dpi=100)
-    plt.close(figure)
-    print(f"Picture: {picture}")
+    pictures.save(figure, picture, dpi=100)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder for the picture (default: results)")
-    run(parser.parse_args().out)
+    run(pictures.options(__doc__).parse_args().out)

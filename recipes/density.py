@@ -9,10 +9,10 @@ density and new data is saved:
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
+import pictures
 from numpy.typing import NDArray
 from scipy.ndimage import label
 from sklearn.neighbors import KernelDensity
@@ -60,26 +60,20 @@ def run(out: Path) -> dict[str, float]:
         "new_data_in_place": float((true.log_density(new) >= limit).mean()),
     }
     print(f"The Bayesian information criterion chooses {best.n_components} components.")
-    print("Divergence from the truth, in nats a point (less is better):")
+    print("Divergence from the truth, in nats per point (less is better):")
     for name in ("divergence", "kernel_density", "one_gaussian"):
         print(f"    {name.replace('divergence', 'mixture').replace('_', ' '):16s}{found[name]:.3f}")
     print(f"90 % of the probability lie in {found['regions']:.0f} separate regions.")
     print(f"{found['new_data_in_place']:.1%} of new data lie where 95 % of true data do.")
-    out.mkdir(parents=True, exist_ok=True)
     draw((x, new), (right, up, pdf), best, out / "density.png")
     return found
 
 
 def draw(points: tuple, grid: tuple, model: GMM, picture: Path) -> None:
     """Save data, density and new data side by side."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     from speechgmm.plot import plot_mixture
 
-    figure, axes = plt.subplots(1, 3, figsize=(15, 4.6), layout="constrained", sharex=True, sharey=True)
+    figure, axes = pictures.subplots(1, 3, (15, 4.6), shared=True)
     levels = grid[2].max() * np.linspace(0.02, 1, 12)
     axes[1].contourf(*grid, levels=np.concatenate([[0], levels]), cmap="Blues")
     axes[1].contour(*grid, levels=levels, colors="white", linewidths=0.4)
@@ -89,12 +83,8 @@ def draw(points: tuple, grid: tuple, model: GMM, picture: Path) -> None:
     plot_mixture(model, deviations=[1.0], ax=axes[2])
     axes[1].set_title(f"Density of {model.n_components} components")
     axes[0].set(xlim=WINDOW[:2], ylim=WINDOW[2:])
-    figure.savefig(picture, dpi=110)
-    plt.close(figure)
-    print(f"Picture: {picture}")
+    pictures.save(figure, picture)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder for the picture (default: results)")
-    run(parser.parse_args().out)
+    run(pictures.options(__doc__).parse_args().out)

@@ -9,10 +9,10 @@ the root mean square over removed entries, in standard deviations of their featu
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
+import pictures
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +26,7 @@ from speechgmm.mixture import Floor, fit_gmm, impute
 Array = NDArray[np.float64]
 DATA = Path(__file__).resolve().parent.parent / "data"
 COMPONENTS = {"iris": 2, "speech": 4}
-"""For Iris what the Bayesian information criterion chooses on complete rows; for speech a frame's kinds of sound."""
+"""For Iris what the Bayesian information criterion chooses on complete rows; for speech the kinds of sound."""
 
 
 def read() -> dict[str, Array]:
@@ -64,19 +64,13 @@ def run(out: Path) -> dict[str, dict[str, float]]:
     for name, row in errors.items():
         table.add_row(name, *(f"{row[method]:.3f}" for method in filled))
     Console().print(table)
-    out.mkdir(parents=True, exist_ok=True)
     draw(shown, errors, out / "impute.png")
     return errors
 
 
 def draw(shown: list[tuple[str, Array]], errors: dict[str, dict[str, float]], picture: Path) -> None:
     """Save two features of Iris, complete and filled in, and the errors."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 4, figsize=(17, 4.4), layout="constrained", width_ratios=[1, 1, 1, 1.2])
+    figure, axes = pictures.subplots(1, 4, (17, 4.4), width_ratios=[1, 1, 1, 1.2])
     complete = shown[0][1]
     for ax, (title, x) in zip(axes, shown, strict=False):
         changed = (x[:, [0, 2]] != complete[:, [0, 2]]).any(axis=1)
@@ -89,12 +83,8 @@ def draw(shown: list[tuple[str, Array]], errors: dict[str, dict[str, float]], pi
     axes[3].set(title="Error of what was filled in (deviations)", xlim=(0, 1.25))
     axes[3].invert_yaxis()
     axes[3].legend(frameon=False)
-    figure.savefig(picture, dpi=100)
-    plt.close(figure)
-    print(f"Picture: {picture}")
+    pictures.save(figure, picture, dpi=100)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder for the picture (default: results)")
-    run(parser.parse_args().out)
+    run(pictures.options(__doc__).parse_args().out)

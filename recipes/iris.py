@@ -7,10 +7,10 @@ Fisher's table of 150 flowers comes with scikit-learn; this needs no download an
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
+import pictures
 from sklearn.datasets import load_iris
 from sklearn.metrics import adjusted_rand_score
 
@@ -36,23 +36,16 @@ def run(out: Path) -> dict[str, float]:
         length, width = fitted.means_[k, list(PETALS)]
         print(f"{name:12s}{fitted.weights_[k]:7.2f}{(labels == k).sum():9d}   {length:.2f} x {width:.2f}")
     print(f"\nAdjusted Rand index {index:.3f}; {astray} of 150 flowers went to another species.")
-    out.mkdir(parents=True, exist_ok=True)
     _draw(iris, fitted, species, out / "iris.png")
-    print(f"Picture: {out / 'iris.png'}")
     return {"adjusted_rand": index, "astray": astray}
 
 
 def _draw(iris: object, fitted: GaussianMixture, species: np.ndarray, picture: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     from speechgmm.plot import plot_mixture
 
     x, names = iris.data, [name.capitalize() for name in iris.target_names]
     found = species[fitted.predict(x)]
-    figure, axes = plt.subplots(1, 2, figsize=(12, 5.4), layout="constrained", sharex=True, sharey=True)
+    figure, axes = pictures.subplots(1, 2, (12, 5.4), shared=True)
     plot_mixture(None, x, labels=iris.target, names=names, features=PETALS, ax=axes[0])
     plot_mixture(fitted.mixture_, x, labels=found, identities=species, features=PETALS, ax=axes[1])
     astray = x[found != iris.target][:, PETALS]
@@ -64,11 +57,8 @@ def _draw(iris: object, fitted: GaussianMixture, species: np.ndarray, picture: P
     for ax in axes:
         ax.set(xlabel="petal length (cm)")
         ax.spines[["top", "right"]].set_visible(False)
-    figure.savefig(picture, dpi=110)
-    plt.close(figure)
+    pictures.save(figure, picture)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder for the picture (default: results)")
-    run(parser.parse_args().out)
+    run(pictures.options(__doc__).parse_args().out)

@@ -7,10 +7,10 @@ It uses the small synthetic corpus in data/, needs no download, and takes a few 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
+import pictures
 from rich.console import Console
 from rich.table import Table
 
@@ -36,11 +36,8 @@ def run(out: Path) -> speechgmm.Evaluation:
         scores = speechgmm.score_corpus(system, store, corpus.where(split="test")).scores
     result = speechgmm.evaluate(scores)
     _print(scores, result)
-    out.mkdir(parents=True, exist_ok=True)
-    picture = out / "quickstart.png"
     example = next(iter(corpus.where(split="test")))
-    _draw(scores, system.frontend.from_file(example.path), example.name, picture)
-    print(f"\nPicture: {picture}")
+    _draw(scores, system.frontend.from_file(example.path), example.name, out / "quickstart.png")
     return result
 
 
@@ -60,21 +57,14 @@ def _print(scores: Scores, result: speechgmm.Evaluation) -> None:
 
 
 def _draw(scores: Scores, features: object, name: str, picture: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     from speechgmm.plot import plot_features, plot_scores
 
-    figure, axes = plt.subplots(1, 2, figsize=(13, 6.5), layout="constrained", width_ratios=[1, 1.15])
+    figure, axes = pictures.subplots(1, 2, (13, 6.5), width_ratios=[1, 1.15])
     plot_scores(scores, ax=axes[0])
     plot_features(features, title=f"MFCC, deltas and double deltas of {name}", ax=axes[1])
-    figure.savefig(picture, dpi=110)
-    plt.close(figure)
+    print()
+    pictures.save(figure, picture)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder for the picture (default: results)")
-    run(parser.parse_args().out)
+    run(pictures.options(__doc__).parse_args().out)

@@ -1,19 +1,19 @@
 """Tracking: five objects that cross, hide behind a pillar, come and go, in a video that is generated here.
 
 The pixels that differ from the backdrop, as points of position and brightness, are tracked by a mixture of one
-component an object; pictures are saved. Not every video (--seed) is as easy: where objects cross behind the pillar,
-identities may be exchanged (15 of seeds 0 to 19 keep 95 %). A folder of images is tracked the same way:
+component for each object; pictures are saved. Not every video (--seed) is as easy: where objects cross behind the
+pillar, identities may be exchanged (15 of seeds 0 to 19 keep 95 %). A folder of images is tracked the same way:
 
     python recipes/track_objects.py [--out FOLDER] [--images FOLDER] [--seed N]
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
 import numpy as np
+import pictures
 from moving_objects import identities_kept, video
 from numpy.typing import NDArray
 
@@ -32,13 +32,11 @@ def run(out: Path, *, images: Path | None = None, seed: int = 0) -> dict[str, fl
     tracked = list(track(Full(NEW[None]), points, region=[[0.0, 0.0, 0.0], corner]))
     speed = len(frames) / (time.process_time() - start)
     found = {"objects": float(len({i for t in tracked for i in t.identities.tolist()})), "frames_per_second": speed}
-    print(f"{found['objects']:.0f} objects in {len(frames)} frames, {speed:.0f} frames a second of one core.")
+    print(f"{found['objects']:.0f} objects in {len(frames)} frames, {speed:.0f} frames per second on one core.")
     if truth:
         found["identities_kept"] = identities_kept(truth, tracked)
         print(f"In {found['identities_kept']:.1%} of the frames every object in view has its own identity.")
-    out.mkdir(parents=True, exist_ok=True)
     draw(frames, tracked, out)
-    print(f"Pictures: {out / 'track_objects.png'}, {out / 'track_objects.gif'}")
     return found
 
 
@@ -63,10 +61,7 @@ def foreground(frames: NDArray[np.float32]) -> list[NDArray[np.float64]]:
 
 def draw(frames: NDArray[np.float32], tracked: list[Tracked], out: Path) -> None:
     """Save the paths, and an animation of every third frame."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib import pyplot as plt
     from matplotlib.animation import FuncAnimation, PillowWriter
 
     from speechgmm.plot import plot_mixture, plot_tracks
@@ -80,22 +75,22 @@ def draw(frames: NDArray[np.float32], tracked: list[Tracked], out: Path) -> None
             plot_mixture(tracked[i].mixture, identities=tracked[i].identities, deviations=[2.0], ax=ax)
         ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
 
-    figure, axes = plt.subplots(1, 2, figsize=(13, 5.2), layout="constrained")
+    figure, axes = pictures.subplots(1, 2, (13, 5.2))
     scene(len(frames) // 2, axes[0])
     axes[0].set_title(f"Frame {len(frames) // 2}, ellipses of two deviations")
     plot_tracks(tracked, ax=axes[1])
     axes[1].set(xlim=(0, width), ylim=(height, 0), aspect="equal", title="Paths (dotted: hidden)")
-    figure.savefig(out / "track_objects.png", dpi=110)
+    pictures.save(figure, out / "track_objects.png")
     figure, ax = plt.subplots(figsize=(4, 4 * height / width))
     figure.subplots_adjust(0, 0, 1, 1)
     animation = FuncAnimation(figure, lambda i: scene(i, ax), frames=range(0, len(frames), 3))
     animation.save(out / "track_objects.gif", writer=PillowWriter(fps=10), dpi=80)
-    plt.close("all")
+    plt.close(figure)
+    print(f"Animation: {out / 'track_objects.gif'}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder for the pictures (default: results)")
+    parser = pictures.options(__doc__)
     parser.add_argument("--images", type=Path, help="a folder of images of one size, in the order of their names")
     parser.add_argument("--seed", type=int, default=0, help="another video (default: 0)")
     run(**vars(parser.parse_args()))

@@ -12,13 +12,13 @@ components, `GMM`, trained on many people is a universal background model (UBM);
         speechgmm.enroll(system, store, corpus.where(split="enroll"))
         print(speechgmm.identify(system, store, ["who.wav"]))
 
-`GMMClassifier` and `AudioClassifier` tell other things apart in the same way: words, sounds, languages.
+`AudioClassifier` tells other things apart in the same way: words, sounds, languages.
 
-The rooms, from the ground up: `speechgmm.mixture` is the mathematics, `speechgmm.evaluation` the metrics,
-`speechgmm.features` turns sound into features, `speechgmm.speakers` is everything about speakers,
-`speechgmm.estimators` are mixtures for scikit-learn, `GaussianMixture` and the classifiers, `speechgmm.plot` draws,
-`speechgmm.report` writes a page about scores, `speechgmm.cli` is the command line. Names are loaded when first used,
-so importing this package is quick.
+The packages, each above those that it uses: `speechgmm.mixture` is the mathematics, `speechgmm.evaluation` the metrics
+and the decisions; `speechgmm.features` turns sound into features, `speechgmm.tracking` follows moving objects;
+`speechgmm.speakers` is everything about speakers, `speechgmm.classification` everything about classes, and
+`speechgmm.plot` draws; `speechgmm.estimators` speaks scikit-learn's language, `speechgmm.report` writes a page about
+scores; `speechgmm.cli` is the command line. Names are loaded when first used, so importing this package is quick.
 """
 
 from __future__ import annotations
@@ -27,81 +27,46 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from speechgmm.classification import AudioClassifier, load_classifier, train_classifier
-    from speechgmm.errors import SpeechGMMError
-    from speechgmm.estimators import GaussianMixture, GMMClassifier, MFCCTransformer
-    from speechgmm.evaluation import Evaluation, Rule, evaluate
-    from speechgmm.features import MFCC, read_corpus
-    from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
-    from speechgmm.speakers import (
-        SpeakerStore,
-        System,
-        default_system,
-        enroll,
-        identify,
-        load_system,
-        score_corpus,
-        train_system,
-        verify,
-    )
+    from speechgmm.classification import AudioClassifier as AudioClassifier
+    from speechgmm.classification import load_classifier as load_classifier
+    from speechgmm.classification import train_classifier as train_classifier
+    from speechgmm.errors import SpeechGMMError as SpeechGMMError
+    from speechgmm.estimators import GaussianMixture as GaussianMixture
+    from speechgmm.estimators import GMMClassifier as GMMClassifier
+    from speechgmm.estimators import MFCCTransformer as MFCCTransformer
+    from speechgmm.evaluation import Evaluation as Evaluation
+    from speechgmm.evaluation import Rule as Rule
+    from speechgmm.evaluation import evaluate as evaluate
+    from speechgmm.features import MFCC as MFCC
+    from speechgmm.features import read_corpus as read_corpus
+    from speechgmm.mixture import GMM as GMM
+    from speechgmm.mixture import Diagonal as Diagonal
+    from speechgmm.mixture import adapt as adapt
+    from speechgmm.mixture import fit_gmm as fit_gmm
+    from speechgmm.speakers import SpeakerStore as SpeakerStore
+    from speechgmm.speakers import System as System
+    from speechgmm.speakers import default_system as default_system
+    from speechgmm.speakers import enroll as enroll
+    from speechgmm.speakers import identify as identify
+    from speechgmm.speakers import load_system as load_system
+    from speechgmm.speakers import score_corpus as score_corpus
+    from speechgmm.speakers import train_system as train_system
+    from speechgmm.speakers import verify as verify
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "SpeechGMMError": "errors",
-    "AudioClassifier": "classification",
-    "GMMClassifier": "estimators",
-    "MFCCTransformer": "estimators",
-    "load_classifier": "classification",
-    "train_classifier": "classification",
-    "GaussianMixture": "estimators",
-    "Evaluation": "evaluation",
-    "Rule": "evaluation",
-    "evaluate": "evaluation",
-    "MFCC": "features",
-    "read_corpus": "features",
-    "GMM": "mixture",
-    "Diagonal": "mixture",
-    "adapt": "mixture",
-    "fit_gmm": "mixture",
-    "SpeakerStore": "speakers",
-    "default_system": "speakers",
-    "System": "speakers",
-    "enroll": "speakers",
-    "identify": "speakers",
-    "load_system": "speakers",
-    "score_corpus": "speakers",
-    "train_system": "speakers",
-    "verify": "speakers",
+_NAMES = {
+    "classification": "AudioClassifier load_classifier train_classifier",
+    "errors": "SpeechGMMError",
+    "estimators": "GMMClassifier GaussianMixture MFCCTransformer",
+    "evaluation": "Evaluation Rule evaluate",
+    "features": "MFCC read_corpus",
+    "mixture": "Diagonal GMM adapt fit_gmm",
+    "speakers": "SpeakerStore System default_system enroll identify load_system score_corpus train_system verify",
 }
+_HOME = {name: package for package, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "GMM",
-    "MFCC",
-    "AudioClassifier",
-    "Diagonal",
-    "Evaluation",
-    "GMMClassifier",
-    "GaussianMixture",
-    "MFCCTransformer",
-    "Rule",
-    "SpeakerStore",
-    "SpeechGMMError",
-    "System",
-    "adapt",
-    "default_system",
-    "enroll",
-    "evaluate",
-    "fit_gmm",
-    "identify",
-    "load_classifier",
-    "load_system",
-    "read_corpus",
-    "score_corpus",
-    "train_classifier",
-    "train_system",
-    "verify",
-]
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

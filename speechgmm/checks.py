@@ -108,7 +108,7 @@ def sample_weights(weights: ArrayLike, n: int) -> Array:
     """Return how often each of `n` frames counts as float64 (N,): finite and at least 0."""
     w = numeric(weights, "sample weights").astype(np.float64, copy=False)
     if w.shape != (n,):
-        refuse("sample weights", f"have shape ({n},), one a frame", f"shape {w.shape}")
+        refuse("sample weights", f"have shape ({n},), one for each frame", f"shape {w.shape}")
     if finite(w, "sample weights").min(initial=0.0) < 0:
         refuse("sample weights", "be at least 0", f"{w.min():g} at frame {int(w.argmin())}")
     return w
@@ -134,20 +134,27 @@ def number(
     minimum: float = -np.inf,
     maximum: float = np.inf,
     above: bool = False,
+    below: bool = False,
     unit: str = "",
     advice: str = "",
 ) -> float:
-    """Return `value` as a float from `minimum` (left out with `above`) to `maximum`."""
+    """Return `value` as a float from `minimum` (left out with `above`) to `maximum` (left out with `below`)."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         refuse(what, "be a number", repr(value), advice)
     found = float(value)  # a float32 would be compared with the bounds in its own precision
     low_ok = found > minimum if above else found >= minimum
-    if not (low_ok and found <= maximum):
+    high_ok = found < maximum if below else found <= maximum
+    if not (low_ok and high_ok):
         rule = f"be {'above' if above else 'at least'} {minimum:g}{unit}"
         if maximum < np.inf:
-            rule += f" and at most {maximum:g}{unit}"
+            rule += f" and {'below' if below else 'at most'} {maximum:g}{unit}"
         refuse(what, rule, f"{found:g}{unit}", advice)
     return found
+
+
+def probability(value: Any, what: str) -> float:
+    """Return `value` as a float between 0 and 1, both left out."""
+    return number(value, what, minimum=0, maximum=1, above=True, below=True)
 
 
 def integer(value: Any, what: str, *, minimum: int, maximum: int | None = None, advice: str = "") -> int:

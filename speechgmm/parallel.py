@@ -77,7 +77,7 @@ def counted(items: Iterable[T], stage: str, total: int, on_progress: Progress | 
 def single_threaded() -> Any:
     """Return a context in which BLAS and OpenMP use one thread: sums then do not depend on the machine's load.
 
-    OpenMP keeps its limit a thread, so that each worker sets its own.
+    OpenMP keeps its limit for each thread, so that each worker sets its own.
     """
     return _libraries(len(sys.modules)).limit(limits=1)
 

@@ -61,7 +61,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         If it cannot be written or renamed.
     """
     target = Path(path)
-    beside = target.parent / f".{target.name}.{uuid.uuid4().hex}"
+    beside = target.parent / f".{uuid.uuid4().hex}.tmp"
     try:
         yield beside
         os.replace(beside, target)
@@ -118,8 +118,7 @@ def loads(data: bytes, *types: type, source: str = "the data") -> Any:
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the JSON part of a file (settings, versions, data summary), without building anything."""
-    value: dict[str, Any] = _header(_read(path), str(path))["value"]
-    return value
+    return _header(_read(path), str(path))["value"]
 
 
 def fingerprint(*values: Any) -> str:
@@ -130,8 +129,9 @@ def fingerprint(*values: Any) -> str:
 
 
 def versions(*libraries: str) -> dict[str, str]:
-    """Return the versions of this package, of Python, and of the libraries that a value is made with."""
-    return {"speechgmm": __version__, "python": platform.python_version()} | {p: version(p) for p in libraries}
+    """Return the versions of this package, of Python and of libraries, for what a file says of its making."""
+    found = {"speechgmm": __version__, "python": platform.python_version()}
+    return found | {name: version(name) for name in libraries}
 
 
 def _encode(value: Any, name: str, tensors: _Tensors) -> Any:

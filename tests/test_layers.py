@@ -53,7 +53,7 @@ HOME = {
     "matplotlib": ("plot/",),
     "dask": ("parallel.py",),
     "distributed": ("parallel.py",),
-    "numba": ("mixture/vectors.py", "mixture/registers.py"),
+    "numba": ("mixture/compiled/loops.py",),
     "sklearn": ("mixture/", "evaluation/", "classification/", "estimators/"),
     "typer": ("cli",),
     "rich": ("cli",),
@@ -65,8 +65,7 @@ AT_THE_TOP = {
     ("typer", "cli"),
     ("rich", "cli"),
     ("sklearn", "estimators"),
-    ("numba", "mixture/vectors.py"),
-    ("numba", "mixture/registers.py"),
+    ("numba", "mixture/compiled/loops.py"),
 }
 """Exceptions, by room or file: what it cannot do without where it is itself imported only when needed."""
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import itertools
-import math
 import os
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
-import speechgmm
 from speechgmm.errors import InvalidInput
-from speechgmm.parallel import available_cores, processes, single_threaded, threads
+from speechgmm.parallel import available_cores, counted, single_threaded, threads, workers
 
 MAPPERS = {"one thread": threads(1), "two": threads(2), "five": threads(5), "default": threads()}
 each_mapper = pytest.mark.parametrize("mapper", MAPPERS.values(), ids=MAPPERS.keys())
@@ -138,22 +132,7 @@ def test_no_thread_is_left_behind():
 
 
 def test_no_items_give_no_results():
-    assert [list(mapper(abs, [])) for mapper in (threads(1), threads(3), processes(2))] == [[], [], []]
-
-
-def test_processes_take_picklable_work():
-    for n in (1, 2):
-        assert list(processes(n)(math.factorial, range(8))) == [math.factorial(i) for i in range(8)]
-    assert os.getpid() not in set(processes(2)(_process, range(4)))
-
-
-def test_errors_of_processes_come_through():
-    with pytest.raises(ValueError, match="factorial"):
-        list(processes(2)(math.factorial, [3, -1, 2]))
-
-
-def _process(_: int) -> int:
-    return os.getpid()
+    assert [list(mapper(abs, [])) for mapper in (threads(1), threads(3))] == [[], []]
 
 
 def _library_threads(_: int) -> list[int]:
@@ -161,7 +140,7 @@ def _library_threads(_: int) -> list[int]:
     return [library["num_threads"] for library in threadpool_info()]
 
 
-@pytest.mark.parametrize("mapper", [threads(1), threads(2), processes(2)], ids=["one", "two", "processes"])
+@pytest.mark.parametrize("mapper", [threads(1), threads(2)], ids=["one", "two"])
 def test_libraries_use_one_thread_inside_and_what_they_had_outside(mapper):
     importlib.import_module("sklearn.cluster")  # brings OpenMP, whose limits belong to a thread
     before = _library_threads(0)
@@ -169,30 +148,6 @@ def test_libraries_use_one_thread_inside_and_what_they_had_outside(mapper):
         assert inside
         assert set(inside) == {1}
     assert _library_threads(0) == before
-
-
-SCRIPT = """
-import multiprocessing
-from threadpoolctl import threadpool_info
-from speechgmm.parallel import processes
-
-def used(_):
-    return [library["num_threads"] for library in threadpool_info()]
-
-if __name__ == "__main__":
-    multiprocessing.set_start_method("spawn")
-    print(list(processes(2)(used, range(2))))
-"""
-
-
-def test_libraries_use_one_thread_in_processes_that_start_anew(tmp_path):
-    (tmp_path / "script.py").write_text(SCRIPT)
-    root = str(Path(speechgmm.__file__).parents[1])
-    command = [sys.executable, str(tmp_path / "script.py")]
-    run = subprocess.run(command, env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True, check=True)
-    counts = ast.literal_eval(run.stdout)
-    assert len(counts) == 2
-    assert all(inside and set(inside) == {1} for inside in counts)
 
 
 def test_single_threaded_is_a_context():
@@ -213,11 +168,23 @@ def test_available_cores_without_affinity(monkeypatch):
     assert available_cores() == 1
 
 
-@pytest.mark.parametrize("mapper", [threads, processes])
 @pytest.mark.parametrize(
     ("n", "words"),
     [(0, "at least 1; got 0"), (-2, "at least 1; got -2"), (1.5, "a whole number; got 1.5"), ("2", "got '2'")],
 )
-def test_bad_numbers_of_workers_are_refused(mapper, n, words):
-    with pytest.raises(InvalidInput, match=f"the number of workers must be .*{words}"):
-        mapper(n)
+def test_bad_numbers_of_threads_are_refused(n, words):
+    for start in (threads, lambda n: workers(n, 3)):
+        with pytest.raises(InvalidInput, match=f"n_threads must be .*{words}"):
+            start(n)
+
+
+def test_no_more_threads_than_jobs_are_started():
+    assert [workers(8, jobs) for jobs in (0, 1, 3, 20)] == [1, 1, 3, 8]
+    assert workers(None, 1000) == available_cores()
+
+
+def test_progress_is_told_after_each_item():
+    told = []
+    assert list(counted("abc", "letters", 3, lambda *news: told.append(news))) == ["a", "b", "c"]
+    assert told == [("letters", 1, 3), ("letters", 2, 3), ("letters", 3, 3)]
+    assert list(counted("ab", "letters", 2, None)) == ["a", "b"]

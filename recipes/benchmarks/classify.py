@@ -43,7 +43,7 @@ def ours(train: Split, test: Split, k: int) -> float:
 
 
 def theirs(train: Split, test: Split, k: int) -> float:
-    """Do the same with one scikit-learn mixture a class."""
+    """Do the same with one scikit-learn mixture for each class."""
     words = np.unique(train[1])
     models = []
     for word in words:

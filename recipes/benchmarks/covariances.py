@@ -23,7 +23,7 @@ from rich.table import Table
 from sklearn.mixture import GaussianMixture
 
 from speechgmm.mixture import GMM, ArrayBlocks, Floor, Full, Stop, fit_gmm
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.parallel import one_thread
 
 ADDED = Floor(absolute=1e-6, relative=0.0, occupancy=0.0, reseed=False, add=True)

@@ -27,7 +27,7 @@ from speechgmm.mixture import GMM, ArrayBlocks, Floor, Selection, Stop, fit_gmm
 FLOOR = Floor(relative=0.01, occupancy=5.0)
 OURS = "ours, float32"
 WITHIN = 0.02
-"""How far below scikit-learn's end, in nats a frame, a training counts as arrived."""
+"""How far below scikit-learn's end, in nats per frame, a training counts as arrived."""
 
 
 def ours(x: np.ndarray, start: GMM, n_threads: int | None) -> Callable[[], Any]:
@@ -158,7 +158,7 @@ def selection(x: np.ndarray, k: int, iterations: int) -> dict[str, Any]:
     return {
         "of": f"{k} components, {len(x)} frames, {iterations} iterations",
         "seconds": seconds,
-        "log-likelihood of exact EM less that with selection, nats a frame": float(ends[0] - ends[1]),
+        "log-likelihood of exact EM less that with selection, nats per frame": float(ends[0] - ends[1]),
         "reported losses": ", ".join(f"{loss:.5f}" for loss in losses),
     }
 
@@ -176,12 +176,12 @@ def training(x: np.ndarray, k: int) -> dict[str, Any]:
     seconds = {OURS: time.perf_counter() - began, "scikit-learn, float64": peers}
     arrived = [t - began for t, objective in reached if objective >= end - WITHIN]
     if arrived:
-        seconds[f"ours, until {WITHIN} nats a frame below scikit-learn's end"] = arrived[0]
+        seconds[f"ours, until {WITHIN} nats per frame below scikit-learn's end"] = arrived[0]
     return {
         "of": f"{k} components, {len(x)} frames, whole training",
         "seconds": seconds,
         "iterations of scikit-learn; ours": f"{peer.n_iter_}; {len(reached)}",
-        "log-likelihood above scikit-learn's, nats a frame": float(model.log_density(double).mean()) - end,
+        "log-likelihood above scikit-learn's, nats per frame": float(model.log_density(double).mean()) - end,
     }
 
 

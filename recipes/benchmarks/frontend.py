@@ -93,7 +93,7 @@ def main() -> None:
         seconds = measure(jobs, given.rounds)
     result: dict[str, Any] = {"of": f"{len(files)} files, {sound:.0f} s", "seconds": seconds}
     for name, s in seconds.items():
-        result[f"{name}: times real time; milliseconds a file"] = f"{sound / s:.0f}; {1000 * s / len(files):.2f}"
+        result[f"{name}: times real time; milliseconds per file"] = f"{sound / s:.0f}; {1000 * s / len(files):.2f}"
     report([result], OURS, given.json)
 
 

@@ -147,7 +147,7 @@ def main() -> None:
             ((found > 0) == (exact > 0)).mean()
         )
         worst = deviation(scorer, system, models, [t for t, _ in tests])
-        result[f"{name}: largest deviation from the exact ratio, nats a frame"] = worst.largest
+        result[f"{name}: largest deviation from the exact ratio, nats per frame"] = worst.largest
     report([result], EXACT, given.json)
 
 

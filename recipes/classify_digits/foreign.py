@@ -18,13 +18,13 @@ import numpy as np
 RECIPE = Path(__file__).resolve().parent
 sys.path.insert(0, str(RECIPE.parent))
 
-import classifying  # noqa: E402
+import pictures  # noqa: E402
 import run  # noqa: E402
+import running  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 import speechgmm  # noqa: E402
-from speechgmm.classification import labels_of  # noqa: E402
 from speechgmm.classification.train import extract_labeled, train_on_features  # noqa: E402
 
 DIGITS = tuple("0123456789")
@@ -36,13 +36,14 @@ def measure(manifest: Path, digits: Sequence[str] = DIGITS) -> tuple[np.ndarray,
     """Return the rates at which each digit was accepted as foreign, and the others kept, (digits, stated rates)."""
     corpus = speechgmm.read_corpus(manifest)
     parts = [corpus.where(split=s) for s in ("enroll", "test")]
-    train, test = (extract_labeled(p, labels_of(p, "text"), frontend=run.FRONTEND) for p in parts)
-    words, tested = np.array(train.labels), np.array(test.labels)
+    train, test = (extract_labeled(p, p.column("text"), frontend=run.FRONTEND) for p in parts)
+    tested = np.array([s.label for s in test.sounds])
     accepted, kept = [], []
     for digit in digits:
-        made = train_on_features(train.take(np.flatnonzero(words != digit)), settings=SETTINGS, folds=3).classifier
+        nine = replace(train, sounds=tuple(s for s in train.sounds if s.label != digit))
+        made = train_on_features(nine, settings=SETTINGS, folds=3).classifier
         assert made.rejection is not None
-        values = np.array([made.rejection.values(made.scores(x).evidence)[0] for x in test.frames])
+        values = np.array([made.rejection.values(made.scores(s.features).evidence)[0] for s in test.sounds])
         least = np.array([made.rejection.threshold(far) for far in STATED])
         passed = values[:, None] >= least
         accepted.append(passed[tested == digit].mean(axis=0))
@@ -52,27 +53,22 @@ def measure(manifest: Path, digits: Sequence[str] = DIGITS) -> tuple[np.ndarray,
 
 def show(accepted: np.ndarray, kept: np.ndarray, digits: Sequence[str], picture: Path) -> None:
     """Print the rates, and draw the trade-off."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
     table = Table("foreign", *(f"{100 * s:g} % stated" for s in STATED))
     rows = [*zip(digits, accepted, kept, strict=True), ("mean", accepted.mean(axis=0), kept.mean(axis=0))]
     for name, a, k in rows:
         table.add_row(name, *(f"{100 * x:.0f} % in, {100 * y:.0f} % kept" for x, y in zip(a, k, strict=True)))
     Console(width=120).print(table)
-    _, ax = plt.subplots(layout="constrained")
+    figure, ax = pictures.subplots(1, 1, (6.4, 4.8))
     ax.plot(100 * accepted.T, 100 * kept.T, color="0.8", linewidth=0.8)
     ax.plot(100 * accepted.mean(axis=0), 100 * kept.mean(axis=0), marker="o", label="mean of ten digits")
     for s, x, y in zip(STATED, accepted.mean(axis=0), kept.mean(axis=0), strict=True):
         ax.annotate(f"{100 * s:g} % stated", (100 * x, 100 * y), xytext=(4, -10), textcoords="offset points")
     ax.set(xlabel="foreign words accepted (%)", ylabel="known words kept (%)", title="The tenth digit is foreign")
     ax.legend(loc="lower right")
-    ax.figure.savefig(picture, dpi=150)
+    pictures.save(figure, picture, dpi=150)
 
 
 if __name__ == "__main__":
-    given = classifying.arguments(__doc__)
-    manifest = classifying.manifest(RECIPE.parent / "identify_digits", given, given.data)
+    given = running.arguments(__doc__, picture=True)
+    manifest = running.manifest(RECIPE.parent / "identify_digits", given)
     show(*measure(manifest), DIGITS, given.picture)

@@ -14,10 +14,10 @@ from pathlib import Path
 RECIPE = Path(__file__).resolve().parent
 sys.path[:0] = [str(RECIPE.parent), str(RECIPE)]
 
-import classifying  # noqa: E402
+import running  # noqa: E402
 
 from data import corpus_of  # noqa: E402
-from speechgmm.classification import Classification, MixtureSettings, cross_validate, labels_of  # noqa: E402
+from speechgmm.classification import Classification, MixtureSettings, cross_validate  # noqa: E402
 
 SETTINGS = MixtureSettings(n_components=16)
 BASELINES = {
@@ -38,16 +38,16 @@ def run(data: Path, *, settings: MixtureSettings = SETTINGS) -> Mapping[str, Cla
         folds = [r.columns["fold"] for r in corpus]
         clips = [r.speaker for r in corpus]
         results[name] = cross_validate(
-            corpus, labels_of(corpus), folds, groups=clips, frontend="sound", settings=settings
+            corpus, corpus.column("label"), folds, groups=clips, frontend="sound", settings=settings
         )
     return results
 
 
 if __name__ == "__main__":
-    given = classifying.arguments(__doc__)
+    given = running.arguments(__doc__, picture=True)
     if given.data is None:
         sys.exit("give the folder of the repository karolpiczak/ESC-50 with --data")
-    classifying.show(RECIPE, run(given.data), given.picture)
+    running.show_classifications(RECIPE, run(given.data), given.picture)
     print("published       ESC-10 ESC-50")
     for name, rates in BASELINES.items():
         print(f"{name:15} {rates} %")

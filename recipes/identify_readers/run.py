@@ -36,4 +36,4 @@ def run(manifest: Path, *, seed: int = 0) -> Mapping[str, speechgmm.Evaluation]:
 
 
 if __name__ == "__main__":
-    running.show(RECIPE, run(running.manifest_of(RECIPE, __doc__)))
+    running.show_evaluations(RECIPE, run(running.manifest(RECIPE, running.arguments(__doc__))))

@@ -54,7 +54,7 @@ def check(system: speechgmm.System, manifest: Path) -> dict[float, Interval]:
 
 
 if __name__ == "__main__":
-    source = running.manifest_of(DATA, __doc__)
+    source = running.manifest(DATA, running.arguments(__doc__))
     model = train(source)
     model.save(MODEL)
     print(f"{MODEL}: {MODEL.stat().st_size / 1e6:.1f} MB")

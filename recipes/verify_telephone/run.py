@@ -67,8 +67,8 @@ def _trusted(scores: Scores) -> Scores:
 
 
 if __name__ == "__main__":
-    found = measure(running.manifest_of(RECIPE, __doc__))
-    running.show(RECIPE, found.results)
+    found = measure(running.manifest(RECIPE, running.arguments(__doc__)))
+    running.show_evaluations(RECIPE, found.results)
     for way, e in found.results.items():
         print(f"{way}: Cllr {e.cllr:.3f}, at best {e.min_cllr:.3f}; DCF {e.actual_dcf:.3f}, at best {e.min_dcf:.3f}")
     strangers.show_strangers(found.accepted)

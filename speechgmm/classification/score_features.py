@@ -20,7 +20,7 @@ from speechgmm.classification.mixtures import log_densities
 from speechgmm.classification.utterances import joined, summed
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 
 Array = NDArray[Any]
 
@@ -46,7 +46,7 @@ class FeatureScores:
 
     @property
     def files(self) -> Array:
-        """The sum over the frames of each file, shape (U, M); divide by `lengths` for nats a frame."""
+        """The sum over the frames of each file, shape (U, M); divide by `lengths` for nats per frame."""
         return summed(self.frames, self.lengths)
 
     def segments(self, length: int, file: int = 0) -> Array:
@@ -102,7 +102,8 @@ def score_features(
     if len(dimensions) > 1:
         refuse("models", "be of the same number of features", f"{sorted(dimensions)}", error=IncompatibleModel)
     x = matrix(x, "features", dimensions=dimensions.pop())
-    return FeatureScores(tuple(found), log_densities(list(found.values()), x), np.array([len(x)]) if n is None else n)
+    densities = log_densities(list(found.values()), x, n_threads=1)
+    return FeatureScores(tuple(found), densities, np.array([len(x)]) if n is None else n)
 
 
 def _loaded(models: Any) -> dict[str, GMM]:

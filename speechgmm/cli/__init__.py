@@ -13,21 +13,21 @@ from typing import Annotated
 import typer
 
 from speechgmm import __version__
-from speechgmm.cli import classify, measuring, modeling, recognizing, speakers
-from speechgmm.cli.terminal import Commands
+from speechgmm.cli import classify, enroll, evaluate, features, identify, info, score, speakers, train, verify
+from speechgmm.cli.output import Commands
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-app.command()(modeling.train)
-app.command()(recognizing.enroll)
-app.command()(recognizing.identify)
-app.command()(recognizing.verify)
-app.command()(measuring.score)
-app.command()(measuring.evaluate)
+app.command()(train.train)
+app.command()(enroll.enroll)
+app.command()(identify.identify)
+app.command()(verify.verify)
+app.command()(score.score)
+app.command()(evaluate.evaluate)
 app.add_typer(speakers.app, name="speakers")
-app.command()(modeling.info)
-app.command()(modeling.features)
+app.command()(info.info)
+app.command()(features.features)
 app.add_typer(classify.app, name="classify")
 
 

@@ -1,10 +1,10 @@
-"""Arguments that several commands share, and what is read from them."""
+"""Options that several commands share, and what is read from them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -12,43 +12,74 @@ from speechgmm.checks import refuse
 from speechgmm.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from speechgmm.features import Corpus
-    from speechgmm.speakers import Rule, System
+    from speechgmm.classification import AudioClassifier
+    from speechgmm.evaluation import Rule
+    from speechgmm.features import Corpus as Recordings
+    from speechgmm.speakers import System
 
-CORPUS = "CSV with the columns path,speaker; folder with one subfolder a speaker; or Kaldi directory."
+PresetName = Literal["speech", "sound"]
+"""Front ends by name."""
 
-CorpusArgument = Annotated[str, typer.Argument(metavar="CORPUS", help=CORPUS, show_default=False)]
-ManifestOption = Annotated[str | None, typer.Option("--manifest", metavar="CORPUS", help=CORPUS)]
-FilesArgument = Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings.", show_default=False)]
-ModelOption = Annotated[
-    str | None,
-    typer.Option("--model", metavar="MODEL", help="Model file that train wrote; default: the one of the package."),
+
+def argument(metavar: str, text: str) -> Any:
+    """Return an argument that is shown without a default."""
+    return typer.Argument(metavar=metavar, help=text, show_default=False)
+
+
+def option(name: str, metavar: str, text: str) -> Any:
+    """Return an option that takes a text."""
+    return typer.Option(name, metavar=metavar, help=text)
+
+
+def output(metavar: str, text: str) -> Any:
+    """Return the option of the file to write."""
+    return typer.Option("--output", "-o", metavar=metavar, help=text)
+
+
+def corpus(labels: str) -> str:
+    """Return what a corpus may be."""
+    return f"CSV with the columns path,{labels}; folder with one subfolder for each {labels}; or Kaldi directory."
+
+
+def components(where: str) -> Any:
+    """Return the option of how many Gaussians there are."""
+    return typer.Option(min=1, help=f"Gaussians {where}.")
+
+
+def relevance(what: str) -> Any:
+    """Return the option of the relevance factor."""
+    return typer.Option(min=0, help=f"Frames that the background {what}.")
+
+
+def far(text: str) -> Any:
+    """Return the option of the false-accept rate."""
+    return typer.Option("--far", min=0, max=1, help=text)
+
+
+Corpus = Annotated[str, argument("CORPUS", corpus("speaker"))]
+Manifest = Annotated[str | None, option("--manifest", "CORPUS", corpus("speaker"))]
+Where = Annotated[
+    list[str] | None, option("--where", "COLUMN=VALUE", "Keep these rows; repeat: all columns, any value of one.")
 ]
-StoreOption = Annotated[
-    str,
-    typer.Option(
-        "--store", metavar="STORE", help="Enrolled speakers: SQLite file or database URL.", show_default=False
-    ),
+Files = Annotated[list[str], argument("FILE", "Recordings.")]
+SomeFiles = Annotated[list[str] | None, argument("FILE", "Recordings.")]
+Model = Annotated[
+    str | None, option("--model", "MODEL", "Model file that train wrote; default: the one of the package.")
 ]
-WhereOption = Annotated[
-    list[str] | None,
-    typer.Option("--where", metavar="COLUMN=VALUE", help="Keep these rows; repeat: all columns, any value of one."),
-]
-ThreadsOption = Annotated[
+ModelFile = Annotated[str, output("MODEL", "Model file.")]
+Preset = Annotated[PresetName, typer.Option("--preset", help="Front end: of speech alone, or of every frame.")]
+Store = Annotated[str, option("--store", "STORE", "Enrolled speakers: SQLite file or database URL.")]
+Threads = Annotated[
     int | None, typer.Option("--threads", min=1, metavar="N", help="Default: all cores. Results do not depend on it.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
-FarOption = Annotated[
-    float | None, typer.Option("--far", min=0, max=1, help="Share of strangers accepted as anybody; default 0.01.")
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+Top = Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many candidates to show.")]
+Far = Annotated[float | None, far("Share of strangers accepted as anybody; default 0.01.")]
+Prior = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Probability that somebody enrolled speaks; costs decide.")
 ]
-PriorOption = Annotated[
-    float | None,
-    typer.Option("--prior", min=0, max=1, help="Probability that somebody enrolled speaks; costs decide."),
-]
-CostMissOption = Annotated[float | None, typer.Option("--cost-miss", min=0, help="With --prior: of a miss; default 1.")]
-CostFaOption = Annotated[
-    float | None, typer.Option("--cost-fa", min=0, help="With --prior: of a false accept; default 1.")
-]
+CostMiss = Annotated[float | None, typer.Option(min=0, help="With --prior: of a miss; default 1.")]
+CostFa = Annotated[float | None, typer.Option(min=0, help="With --prior: of a false accept; default 1.")]
 
 
 def usage(message: str) -> NoReturn:
@@ -63,46 +94,46 @@ def load_model(path: str | None) -> System:
     return default_system() if path is None else load_system(path)
 
 
-def load_corpus(source: str, where: list[str] | None, *, label: str = "speaker") -> Corpus:
+def load_model_or_classifier(path: str) -> System | AudioClassifier:
+    """Read a model of speakers or of classes, whichever it is."""
+    from speechgmm.classification import load_classifier
+    from speechgmm.storage import read_header
+
+    return load_classifier(path) if read_header(path)["$type"] == "AudioClassifier" else load_model(path)
+
+
+def load_corpus(source: str, where: list[str] | None, *, label: str = "speaker") -> Recordings:
     """Read a corpus and keep the rows asked for; a CSV must have the column `label`."""
+    from speechgmm.features import read_corpus
+
     conditions: dict[str, list[str]] = {}
     for condition in where or []:
         column, equals, value = condition.partition("=")
         if not equals or not column:
             usage(f"--where takes COLUMN=VALUE; got {condition!r}")
         conditions.setdefault(column, []).append(value)
-    from speechgmm.features import read_corpus
-
     return read_corpus(source, label=label).where(**{k: v[0] if len(v) == 1 else v for k, v in conditions.items()})
 
 
-def check_output(path: str) -> str:
-    """Return a path that can be written to, and refuse another one before the work and not after it."""
+def check_output(path: str) -> None:
+    """Refuse a path that cannot be written to before the work and not after it."""
     folder = Path(path).parent
     if not folder.is_dir():
         refuse("the file to write", "be in a folder that exists", path, f"Make it first: mkdir -p {folder}")
     if Path(path).is_dir() or not os.access(folder, os.W_OK):
         refuse("the file to write", "name a file that can be written", path)
-    return path
 
 
-def rule_of(
-    far: float | None,
-    prior: float | None,
-    cost_miss: float | None,
-    cost_fa: float | None,
-    threshold: float | None = None,
-) -> Rule:
+def rule_of(far: Far, prior: Prior, cost_miss: CostMiss, cost_fa: CostFa, threshold: float | None = None) -> Rule:
     """Return when to accept, or say which options do not go together."""
-    from speechgmm.speakers import Rule
+    from speechgmm.evaluation import Rule
 
-    costs = {"cost_miss": cost_miss, "cost_fa": cost_fa}
-    given = {name: value for name, value in costs.items() if value is not None}
-    if sum((far is not None, threshold is not None, prior is not None or bool(given))) > 1:
+    costs = {n: cost for n, cost in (("cost_miss", cost_miss), ("cost_fa", cost_fa)) if cost is not None}
+    if sum((far is not None, threshold is not None, prior is not None or bool(costs))) > 1:
         usage("give --threshold, or --far, or --prior with costs")
-    if given and prior is None:
+    if costs and prior is None:
         usage("--cost-miss and --cost-fa need --prior")
     try:
-        return Rule(far, prior, given.get("cost_miss", 1.0), given.get("cost_fa", 1.0), threshold)
+        return Rule(far, prior, threshold=threshold, **costs)
     except InvalidInput as error:
         usage(str(error))

@@ -2,60 +2,59 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated
 
 import typer
 
-from speechgmm.cli.options import JsonOption, StoreOption, check_output
-from speechgmm.cli.terminal import emit, table
+from speechgmm.cli import options
+from speechgmm.cli.output import emit, table
 
 app = typer.Typer(no_args_is_help=True, help="List, show, remove, rename or export the enrolled speakers.")
 
-Speaker = Annotated[str, typer.Argument(metavar="S", help="An enrolled speaker.", show_default=False)]
-NewName = Annotated[str, typer.Argument(metavar="NEW", help="A name that nobody has.", show_default=False)]
+Speaker = Annotated[str, options.argument("S", "An enrolled speaker.")]
+NewName = Annotated[str, options.argument("NEW", "A name that nobody has.")]
 OneSession = Annotated[str | None, typer.Option("--session", metavar="NAME", help="Only this session.")]
-SomeSpeakers = Annotated[list[str] | None, typer.Argument(metavar="S", help="Default: all.")]
-ExportFile = Annotated[
-    str, typer.Option("--output", "-o", metavar="OUT", help="One file with their statistics.", show_default=False)
-]
+SomeSpeakers = Annotated[list[str] | None, options.argument("S", "Default: all.")]
+ExportFile = Annotated[str, options.output("OUT", "One file with their statistics.")]
 
 
 @app.command("list")
-def list_speakers(store: StoreOption, as_json: JsonOption = False) -> None:
+def list_speakers(store: options.Store, as_json: options.Json = False) -> None:
     """List the enrolled speakers."""
     from speechgmm.speakers import SpeakerStore
 
-    held: dict[str, list[float]] = {}
+    rows = []
     with SpeakerStore(store) as opened:
-        for s in opened.overview():
-            total = held.setdefault(s.speaker, [0, 0, 0.0])
-            held[s.speaker] = [total[0] + 1, total[1] + len(s.recordings), total[2] + s.seconds]
-    rows = [(name, *total) for name, total in held.items()]
+        for speaker, sessions in itertools.groupby(opened.overview(), key=lambda s: s.speaker):
+            held = list(sessions)
+            recordings, seconds = sum(len(s.recordings) for s in held), sum(s.speech_seconds for s in held)
+            rows.append((speaker, len(held), recordings, seconds))
     names = ("speaker", "sessions", "recordings", "speech_seconds")
-    shown = ((name, n, m, f"{seconds:.2f}") for name, n, m, seconds in rows)
     document = {"speakers": [dict(zip(names, row, strict=True)) for row in rows]}
+    shown = ((*row[:3], f"{row[3]:.2f}") for row in rows)
     emit(as_json, document, table("speaker", ">sessions", ">recordings", ">speech, s", rows=shown))
 
 
 @app.command()
-def show(speaker: Speaker, store: StoreOption, as_json: JsonOption = False) -> None:
+def show(speaker: Speaker, store: options.Store, as_json: options.Json = False) -> None:
     """Show the sessions of a speaker."""
     from speechgmm.speakers import SpeakerStore
 
     with SpeakerStore(store) as opened:
         sessions = opened.overview(speaker)
-    rows = [{"session": s.name, "speech_seconds": s.seconds, "recordings": list(s.recordings)} for s in sessions]
-    shown = [
-        (s.name if i == 0 else "", f"{s.seconds:.2f}" if i == 0 else "", recording)
+    rows = [{"session": s.name, "speech_seconds": s.speech_seconds, "recordings": list(s.recordings)} for s in sessions]
+    shown = (
+        (*((s.name, f"{s.speech_seconds:.2f}") if i == 0 else ("", "")), recording)
         for s in sessions
         for i, recording in enumerate(s.recordings)
-    ]
-    document = {"speaker": speaker, "speech_seconds": sum(s.seconds for s in sessions), "sessions": rows}
+    )
+    document = {"speaker": speaker, "speech_seconds": sum(s.speech_seconds for s in sessions), "sessions": rows}
     emit(as_json, document, table("session", ">speech, s", "recordings", rows=shown))
 
 
 @app.command()
-def remove(speaker: Speaker, store: StoreOption, session: OneSession = None, as_json: JsonOption = False) -> None:
+def remove(speaker: Speaker, store: options.Store, session: OneSession = None, as_json: options.Json = False) -> None:
     """Forget a speaker, or one session: what is left is as if it had never been enrolled."""
     from speechgmm.speakers import SpeakerStore
 
@@ -66,7 +65,7 @@ def remove(speaker: Speaker, store: StoreOption, session: OneSession = None, as_
 
 
 @app.command()
-def rename(old: Speaker, new: NewName, store: StoreOption, as_json: JsonOption = False) -> None:
+def rename(old: Speaker, new: NewName, store: options.Store, as_json: options.Json = False) -> None:
     """Give a speaker another name."""
     from speechgmm.speakers import SpeakerStore
 
@@ -76,12 +75,14 @@ def rename(old: Speaker, new: NewName, store: StoreOption, as_json: JsonOption =
 
 
 @app.command()
-def export(store: StoreOption, output: ExportFile, speakers: SomeSpeakers = None, as_json: JsonOption = False) -> None:
+def export(
+    store: options.Store, output: ExportFile, speakers: SomeSpeakers = None, as_json: options.Json = False
+) -> None:
     """Write the statistics of speakers to one file."""
     from speechgmm import storage
     from speechgmm.speakers import SpeakerStore
 
-    check_output(output)
+    options.check_output(output)
     with SpeakerStore(store) as opened:
         export = opened.export(*speakers or ())
     storage.save(export, output)

@@ -5,7 +5,7 @@ Symbols: N rows, K components, D features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
@@ -17,12 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators import kinds, starts
 from speechgmm.estimators.fitting import MixtureFit
-from speechgmm.estimators.rows import Rows, each
-from speechgmm.mixture import GMM, Statistics, Tied, Update
-from speechgmm.mixture.bayes import Evidence, Variational, posterior
-from speechgmm.mixture.em import total
-from speechgmm.mixture.initialize import COVARIANCES
-from speechgmm.mixture.priors import Prior
+from speechgmm.estimators.rows import RowBlocks, by_blocks
+from speechgmm.mixture import GMM, Tied, Update
+from speechgmm.mixture.bayes import Evidence, Prior, Variational, posterior
+from speechgmm.mixture.covariance import COVARIANCES
+from speechgmm.mixture.em import expectation
+from speechgmm.mixture.initialize import unit_gaussian
 
 Array = NDArray[Any]
 Positive = Interval(Real, 0.0, None, closed="neither")
@@ -46,6 +46,7 @@ class Expected:
         return self.model.log_density(x) + self.constant
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class BayesianGaussianMixture(MixtureFit):
     """A mixture whose superfluous components vanish: a posterior by variational Bayes, with scikit-learn's interface.
 
@@ -117,51 +118,29 @@ class BayesianGaussianMixture(MixtureFit):
     }
     _missing = False
 
-    def __init__(
-        self,
-        *,
-        n_components: int = 1,
-        covariance_type: Literal["full", "tied", "diag", "spherical"] = "full",
-        tol: float = 1e-3,
-        reg_covar: float = 1e-6,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans",
-        weight_concentration_prior_type: Literal["dirichlet_process", "dirichlet_distribution"] = "dirichlet_process",
-        weight_concentration_prior: float | None = None,
-        mean_precision_prior: float | None = None,
-        mean_prior: ArrayLike | None = None,
-        degrees_of_freedom_prior: float | None = None,
-        covariance_prior: float | ArrayLike | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        verbose_interval: int = 10,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weight_concentration_prior_type = weight_concentration_prior_type
-        self.weight_concentration_prior = weight_concentration_prior
-        self.mean_precision_prior = mean_precision_prior
-        self.mean_prior = mean_prior
-        self.degrees_of_freedom_prior = degrees_of_freedom_prior
-        self.covariance_prior = covariance_prior
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.verbose_interval = verbose_interval
+    n_components: int = 1
+    covariance_type: Literal["full", "tied", "diag", "spherical"] = "full"
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans"
+    weight_concentration_prior_type: Literal["dirichlet_process", "dirichlet_distribution"] = "dirichlet_process"
+    weight_concentration_prior: float | None = None
+    mean_precision_prior: float | None = None
+    mean_prior: ArrayLike | None = None
+    degrees_of_freedom_prior: float | None = None
+    covariance_prior: float | ArrayLike | None = None
+    random_state: int | np.random.RandomState | None = None
+    warm_start: bool = False
+    verbose: int = 0
+    verbose_interval: int = 10
 
     @property
     def mixture_(self) -> GMM:
         """The expected mixture as a `speechgmm.GMM`, in float64."""
         check_is_fitted(self)
-        model: GMM = self.posterior_.model
-        return model
+        return self.posterior_.model
 
     @property
     def _answering(self) -> Expected:
@@ -171,17 +150,17 @@ class BayesianGaussianMixture(MixtureFit):
         """Return the log density of each row under the expected mixture, shape (N,), in nats; it integrates to 1."""
         check_is_fitted(self)
         x = self._checked(X, reset=False)
-        return self._typed(each(self.mixture_.log_density, x), x)
+        return self._typed(by_blocks(self.mixture_.log_density, x), x)
 
-    def _check_parameters(self, rows: Rows) -> None:
+    def _check_parameters(self, rows: RowBlocks) -> None:
         self._prior = self._believed(rows)
 
-    def _believed(self, rows: Rows) -> Prior:
+    def _believed(self, rows: RowBlocks) -> Prior:
         """Return the prior that the parameters and the rows say."""
-        d, kind = rows.x.shape[1], COVARIANCES[self.covariance_type]
-        one = GMM(np.ones(1), rows.mean[None], kind.of(np.ones((1, d))), rows.mean)
+        d, kind = rows.frames.shape[1], COVARIANCES[self.covariance_type]
+        whole = expectation(unit_gaussian(rows.mean, kind), rows, n_threads=rows.n_threads)
         process = self.weight_concentration_prior_type == "dirichlet_process"
-        prior = Prior.of(sum_of(rows, one), kind, self.n_components, process=process)
+        prior = Prior.of(whole, kind, self.n_components, process=process)
         given: dict[str, Any] = {
             "concentration": self.weight_concentration_prior,
             "mean_precision": self.mean_precision_prior,
@@ -200,13 +179,13 @@ class BayesianGaussianMixture(MixtureFit):
             return None
         return kinds.check_covariance_prior(self.covariance_prior, self.covariance_type, d)
 
-    def _start(self, rows: Rows, rng: np.random.RandomState) -> Variational:
+    def _start(self, rows: RowBlocks, rng: np.random.RandomState) -> Variational:
         kind, k = self.covariance_type, self.n_components
         statistics, empty = starts.first(rows, k, method=self.init_params, kind=kind, rng=rng)
         before = Variational(self._prior, empty, statistics.counts)
         return self._m_step(Evidence(statistics, 0.0), before).model
 
-    def _again(self, rows: Rows) -> Variational:
+    def _again(self, rows: RowBlocks) -> Variational:
         model = replace(self.posterior_.model, origin=rows.mean)
         return replace(self.posterior_, prior=self._prior, model=model)
 
@@ -217,14 +196,12 @@ class BayesianGaussianMixture(MixtureFit):
             s = replace(s, second=s.second + added.imagined(np.zeros(shape), s.counts))
         return posterior(replace(evidence, statistics=s), variational)
 
-    def _unit(self, rows: Rows) -> float:
+    def _unit(self, rows: RowBlocks) -> float:
         return rows.total
 
     def _publish(self, model: Variational, dtype: Any) -> None:
         self.posterior_, prior = model, model.prior
-        attributes = kinds.attributes_of(model.model, dtype)
-        for field in fields(attributes):
-            setattr(self, f"{field.name}_", getattr(attributes, field.name))
+        self._set_attributes(model.model, dtype)
         sticks = prior.sticks(model.counts)
         self.weight_concentration_ = sticks if prior.process else prior.concentration + model.counts
         self.mean_precision_ = model.precisions
@@ -235,9 +212,3 @@ class BayesianGaussianMixture(MixtureFit):
         self.mean_prior_ = prior.mean
         self.degrees_of_freedom_prior_ = prior.degrees
         self.covariance_prior_ = prior.covariance.parameters if tied else prior.covariance.parameters[0]
-
-
-def sum_of(rows: Rows, model: GMM) -> Statistics:
-    """Return the statistics of all rows."""
-    result: Statistics = total(rows.map(model.statistics, rows))
-    return result

@@ -15,9 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from speechgmm.checks import integer, number, refuse
 from speechgmm.errors import InvalidInput
-from speechgmm.estimators.rows import each
-from speechgmm.mixture import GMM, Full, Tied
-from speechgmm.mixture.marginal import marginal, matrices
+from speechgmm.estimators.rows import by_blocks
+from speechgmm.mixture import GMM
 from speechgmm.mixture.missing import Incomplete
 
 Array = NDArray[Any]
@@ -70,17 +69,17 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         labels : ndarray of int, shape (N,)
         """
         model, x = self._asked(X)
-        return each(lambda rows: model.posteriors(rows).argmax(axis=1), x)
+        return by_blocks(lambda rows: model.posteriors(rows).argmax(axis=1), x)
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return the posterior probability of each component for each row, shape (N, K)."""
         model, x = self._asked(X)
-        return self._typed(each(model.posteriors, x), x)
+        return self._typed(by_blocks(model.posteriors, x), x)
 
     def score_samples(self, X: ArrayLike) -> Array:
         """Return the log density of each row, shape (N,), in nats."""
         model, x = self._asked(X)
-        return self._typed(each(model.log_density, x), x)
+        return self._typed(by_blocks(model.log_density, x), x)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean log density of the rows, in nats; `y` is ignored."""
@@ -92,8 +91,7 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     def pdf(self, X: ArrayLike) -> Array:
         """Return the density of each row, shape (N,)."""
-        result: Array = np.exp(self.log_pdf(X))
-        return result
+        return np.asarray(np.exp(self.log_pdf(X)))
 
     def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
         """Draw rows from the mixture, component after component; the same ``random_state`` gives scikit-learn's rows.
@@ -115,13 +113,13 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
             )
         rng = check_random_state(self.random_state)
         counts = rng.multinomial(n_samples, gmm.weights / gmm.weights.sum())
-        dense = matrices(gmm) if isinstance(gmm.covariance, (Full, Tied)) else None
-        if dense is not None:
-            drawn = [rng.multivariate_normal(m, c, int(n)) for m, c, n in zip(gmm.means, dense, counts, strict=True)]
-        else:
+        if gmm.covariance.independent:
             spread = np.broadcast_to(gmm.covariance.deviations(), gmm.means.shape)
-            shapes = [(int(n), gmm.n_dimensions) for n in counts]
-            drawn = [m + rng.standard_normal(s) * d for m, s, d in zip(gmm.means, shapes, spread, strict=True)]
+            parts = zip(gmm.means, spread, counts, strict=True)
+            drawn = [m + rng.standard_normal((int(n), gmm.n_dimensions)) * s for m, s, n in parts]
+        else:
+            parts = zip(gmm.means, gmm.covariance_matrices, counts, strict=True)
+            drawn = [rng.multivariate_normal(m, c, int(n)) for m, c, n in parts]
         return np.concatenate(drawn), np.repeat(np.arange(len(counts)), counts)
 
     def density_grid(
@@ -149,7 +147,7 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         low, high = (gmm.means - reach).min(axis=0)[chosen], (gmm.means + reach).max(axis=0)[chosen]
         axes = tuple(np.linspace(a, b, size) for a, b in zip(low, high, strict=True))
         grid = np.stack([a.ravel() for a in np.meshgrid(*axes)], axis=1)
-        density = np.exp(each(marginal(gmm, chosen).log_density, grid))
+        density = np.exp(by_blocks(gmm.marginal(chosen).log_density, grid))
         return DensityGrid(axes, density.reshape((size,) * len(chosen)))
 
     def _asked(self, X: ArrayLike) -> tuple[Any, Array]:
@@ -163,8 +161,7 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """Return rows as float32 or float64, row after row in memory."""
         finite = "allow-nan" if self._missing else True
         types = [np.float64, np.float32]
-        x: Array = validate_data(self, X, dtype=types, ensure_all_finite=finite, order="C", **rules)
-        return x
+        return np.asarray(validate_data(self, X, dtype=types, ensure_all_finite=finite, order="C", **rules))
 
     def _typed(self, answers: Array, x: Array) -> Array:
         """Return answers in float32 where both the rows and the data of the fit are."""

@@ -5,9 +5,13 @@ Symbols: N rows, K components, D features.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
+from time import perf_counter
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,15 +22,78 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from speechgmm.checks import refuse
 from speechgmm.estimators.density import MixtureBase
-from speechgmm.estimators.em import Progress, Run, run
-from speechgmm.estimators.rows import Rows, check_enough, rows_of
+from speechgmm.estimators.kinds import attributes_of
+from speechgmm.estimators.rows import RowBlocks, check_enough
 from speechgmm.estimators.starts import METHODS
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture import GMM, Fit, fit
+from speechgmm.mixture.covariance import COVARIANCES
+from speechgmm.mixture.em import Notes
 from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
 __all__ = ["MixtureFit"]
+
+
+@dataclass(frozen=True)
+class StopAsSklearn:
+    """scikit-learn's rule: EM ends when the lower bound changes by less than `tol`, or after `max_iterations`.
+
+    Parameters
+    ----------
+    tol : float
+    max_iterations : int
+        0 leaves the start as it is.
+    unit : float
+        What objectives are multiplied by: 1 for nats per row, the number of rows for nats.
+    before : float
+        The lower bound of an earlier fit that is continued.
+    """
+
+    tol: float
+    max_iterations: int
+    unit: float = 1.0
+    before: float = float("-inf")
+
+    def change(self, objective: Sequence[float]) -> float:
+        """Return how far the last iteration has moved the lower bound."""
+        return self.unit * objective[-1] - (self.unit * objective[-2] if len(objective) > 1 else self.before)
+
+    def settled(self, objective: Sequence[float], notes: Sequence[Notes]) -> bool:
+        """Whether the last change was small."""
+        return abs(self.change(objective)) < self.tol
+
+
+@dataclass
+class Printed:
+    """What `verbose` prints of one fit: 0 nothing, 1 iterations, 2 times and changes as well; every `interval`."""
+
+    verbose: int
+    interval: int
+    stop: StopAsSklearn
+
+    def begin(self, number: int) -> None:
+        """Start initialization `number`."""
+        self.started = self.last = perf_counter()
+        self.objective: list[float] = []
+        self._print(f"Initialization {number}")
+
+    def step(self, iteration: int, objective: float, notes: Notes) -> None:
+        """Report an iteration."""
+        self.objective.append(objective)
+        if iteration % self.interval == 0:
+            now, change = perf_counter(), self.stop.change(self.objective)
+            self._print(f"  Iteration {iteration}", f"\t time lapse {now - self.last:.5f}s\t ll change {change:.5f}")
+            self.last = now
+
+    def end(self, bound: float, converged: bool) -> None:
+        """Report the end."""
+        lapse = f" time lapse {perf_counter() - self.started:.5f}s\t lower bound {bound:.5f}."
+        self._print(f"Initialization {'converged' if converged else 'did not converge'}.", lapse)
+
+    def _print(self, short: str, more: str = "") -> None:
+        if self.verbose:
+            print(short + (more if self.verbose >= 2 else ""))
 
 
 class MixtureFit(MixtureBase):
@@ -47,24 +114,30 @@ class MixtureFit(MixtureBase):
     }
 
     @abstractmethod
-    def _start(self, rows: Rows, rng: np.random.RandomState) -> Any:
+    def _start(self, rows: RowBlocks, rng: np.random.RandomState) -> Any:
         """Return the model that EM starts from."""
 
     @abstractmethod
-    def _again(self, rows: Rows) -> Any:
+    def _again(self, rows: RowBlocks) -> Any:
         """Return the model of the last fit, to be continued on these rows."""
 
     @abstractmethod
     def _m_step(self, statistics: Any, model: Any) -> Any:
         """Return the update that statistics make of a model."""
 
-    def _unit(self, rows: Rows) -> float:
-        """Return what lower bounds a row are multiplied by."""
+    def _unit(self, rows: RowBlocks) -> float:
+        """Return what objectives, in nats per row, are multiplied by to be lower bounds."""
         return 1.0
 
     @abstractmethod
     def _publish(self, model: Any, dtype: Any) -> None:
         """Set the fitted attributes."""
+
+    def _set_attributes(self, gmm: GMM, dtype: Any) -> None:
+        """Set the fitted attributes that describe the mixture."""
+        attributes = attributes_of(gmm, dtype)
+        for field in fields(attributes):
+            setattr(self, f"{field.name}_", getattr(attributes, field.name))
 
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the mixture by EM, and keep the best of ``n_init`` starts.
@@ -109,36 +182,41 @@ class MixtureFit(MixtureBase):
         self._keep(self._best(rows), x.dtype)
 
     @one_thread
-    def _best(self, rows: Rows) -> Run:
-        """Return the best of all starts."""
+    def _best(self, rows: RowBlocks) -> Fit[Any]:
+        """Return the best of all starts, with lower bounds for objectives."""
         continued = self.warm_start and hasattr(self, "converged_")
         rng = check_random_state(self.random_state)
-        progress = Progress(int(self.verbose), self.verbose_interval)
-        before = self.lower_bound_ if continued else -np.inf
         if continued:
             self._check_same(rows)
-        runs = []
+        before = self.lower_bound_ if continued else -np.inf
+        stop = StopAsSklearn(self.tol, self.max_iter, self._unit(rows), before)
+        printed = Printed(int(self.verbose), self.verbose_interval, stop)
+        run = functools.partial(fit, e_step=rows.e_step, n_threads=rows.n_threads, on_iteration=printed.step)
+        fits = []
         for number in range(1 if continued else self.n_init):
-            progress.begin(number)
+            printed.begin(number)
             model = self._again(rows) if continued else self._start(rows, rng)
-            limits = {"tol": self.tol, "max_iter": self.max_iter, "before": before, "unit": self._unit(rows)}
-            runs.append(run(model, rows, self._m_step, progress=progress, **limits))
-        return max(runs, key=lambda r: r.lower_bound)
+            found = run(model, rows, self._m_step, stop=stop)
+            bounds = tuple(stop.unit * value for value in found.objective)
+            fits.append(replace(found, objective=bounds))
+            if bounds:
+                printed.end(bounds[-1], found.converged)
+        return max(fits, key=_lower_bound)
 
-    def _check_same(self, rows: Rows) -> None:
+    def _check_same(self, rows: RowBlocks) -> None:
         """Say why a warm start cannot go on from the last fit."""
-        before, kind, d = self.mixture_, COVARIANCES[self.covariance_type], rows.x.shape[1]
+        before, kind, d = self.mixture_, COVARIANCES[self.covariance_type], rows.frames.shape[1]
         if type(before.covariance) is not kind or before.n_dimensions != d:
             found = f"{type(before.covariance).__name__} covariances of {before.n_dimensions} features"
             refuse("a warm start", f"go on with {kind.__name__} covariances of {d} features", found, "Fit a clone.")
 
-    def _keep(self, best: Run, dtype: Any) -> None:
+    def _keep(self, best: Fit[Any], dtype: Any) -> None:
         """Set the fitted attributes, and warn where EM has not settled."""
         self._publish(best.model, dtype)
         self.converged_ = best.converged
-        self.n_iter_ = len(best.lower_bounds)
-        self.lower_bound_ = best.lower_bound
-        self.lower_bounds_ = list(best.lower_bounds)
+        self.n_iter_ = len(best.objective)
+        self.lower_bound_ = _lower_bound(best)
+        self.lower_bounds_ = list(best.objective)
         if self.max_iter and not best.converged:
             warnings.warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
@@ -147,9 +225,14 @@ class MixtureFit(MixtureBase):
                 stacklevel=4,
             )
 
-    def _counted(self, x: Array, sample_weight: ArrayLike | None) -> Rows:
+    def _counted(self, x: Array, sample_weight: ArrayLike | None) -> RowBlocks:
         """Return the rows that count."""
-        return rows_of(x, sample_weight)
+        return RowBlocks.counted(x, sample_weight)
 
-    def _check_parameters(self, rows: Rows) -> None:
+    def _check_parameters(self, rows: RowBlocks) -> None:
         """Check what `_validate_params` cannot, before anything is computed."""
+
+
+def _lower_bound(fit: Fit[Any]) -> float:
+    """Return the last lower bound; where there were no iterations, minus infinity."""
+    return fit.objective[-1] if fit.objective else float("-inf")

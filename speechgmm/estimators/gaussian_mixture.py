@@ -6,7 +6,7 @@ Symbols: N rows, K components, D features.
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -16,12 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from speechgmm.checks import sample_weights
 from speechgmm.estimators import kinds, starts
-from speechgmm.estimators.em import learned, maximized
 from speechgmm.estimators.fitting import MixtureFit
-from speechgmm.estimators.rows import Rows, check_enough, each, rows_of
-from speechgmm.mixture import GMM, Floor, Update, n_parameters
-from speechgmm.mixture.missing import impute
-from speechgmm.mixture.online import Online
+from speechgmm.estimators.rows import RowBlocks, by_blocks, check_enough
+from speechgmm.mixture import GMM, Floor, StepwiseState, Update, impute, n_parameters, stepwise
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
@@ -29,6 +27,7 @@ Array = NDArray[Any]
 __all__ = ["GaussianMixture"]
 
 
+@dataclass(eq=False, repr=False)
 class GaussianMixture(MixtureFit):
     """A Gaussian mixture fitted by EM: scikit-learn's class with one import changed, and more.
 
@@ -43,7 +42,7 @@ class GaussianMixture(MixtureFit):
         K.
     covariance_type : {"full", "tied", "diag", "spherical"}
     tol : float
-        EM ends when the mean log-likelihood changes by less, in nats a row.
+        EM ends when the mean log-likelihood changes by less, in nats per row.
     reg_covar : float
         Added to variances.
     max_iter : int
@@ -74,7 +73,7 @@ class GaussianMixture(MixtureFit):
     converged_ : bool
     n_iter_ : int
     lower_bound_ : float
-        The mean log-likelihood of the last iteration, before its M-step, in nats a row.
+        The mean log-likelihood of the last iteration, before its M-step, in nats per row.
     lower_bounds_ : list of float
         That of every iteration. With one row a component ("k-means++", "random_from_data") scikit-learn starts from
         weights that do not sum to 1, so that its first entry is lower by log(N / K); the others are the same.
@@ -106,40 +105,21 @@ class GaussianMixture(MixtureFit):
         "precisions_init": ["array-like", None],
     }
 
-    _online: Online | None = None
-
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        covariance_type: Literal["full", "tied", "diag", "spherical"] = "full",
-        tol: float = 1e-3,
-        reg_covar: float = 1e-6,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans",
-        weights_init: ArrayLike | None = None,
-        means_init: ArrayLike | None = None,
-        precisions_init: ArrayLike | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        verbose_interval: int = 10,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.verbose_interval = verbose_interval
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: Literal["full", "tied", "diag", "spherical"] = "full"
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans"
+    weights_init: ArrayLike | None = None
+    means_init: ArrayLike | None = None
+    precisions_init: ArrayLike | None = None
+    random_state: int | np.random.RandomState | None = None
+    warm_start: bool = False
+    verbose: int = 0
+    verbose_interval: int = 10
 
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from one more batch by stepwise EM (Cappe and Moulines 2009).
@@ -173,7 +153,7 @@ class GaussianMixture(MixtureFit):
             check_enough(rows, self.n_components)
         state = self._after(rows, first=first)
         self._publish(state.model, x.dtype)
-        self._online = state
+        self._state: StepwiseState | None = state
         self.converged_ = False
         self.n_iter_ = state.updates
         self.lower_bound_ = state.running.mean_log_likelihood
@@ -181,15 +161,15 @@ class GaussianMixture(MixtureFit):
         return self
 
     @one_thread
-    def _after(self, rows: Rows, *, first: bool) -> Online:
+    def _after(self, rows: RowBlocks, *, first: bool) -> StepwiseState:
         """Return the state of stepwise EM after these rows."""
+        state: StepwiseState | None = getattr(self, "_state", None)
         if first:
-            start = Online(self._start(rows, check_random_state(self.random_state)))
-            return learned(start, rows, self._floor, step=1.0)
-        state = self._online
-        if state is None or state.model is not self.mixture_:  # a fit, or attributes set by hand
-            state = Online(self.mixture_)
-        return learned(state, rows, self._floor)
+            state = StepwiseState.of(self._start(rows, check_random_state(self.random_state)))
+        elif state is None or state.model is not self.mixture_:  # a fit, or attributes set by hand
+            state = StepwiseState.of(self.mixture_)
+        step = 1.0 if first else None
+        return stepwise(state, rows, step=step, m_step=self._m_step, e_step=rows.e_step, n_threads=rows.n_threads)
 
     @property
     def mixture_(self) -> GMM:
@@ -222,7 +202,7 @@ class GaussianMixture(MixtureFit):
         gmm = self.mixture_
         x = self._checked(X, reset=False)
         if not draw:
-            return each(lambda rows: impute(gmm, rows), x)
+            return by_blocks(lambda rows: impute(gmm, rows), x)
         rng = check_random_state(self.random_state if random_state is None else random_state)
         return impute(gmm, x, seed=int(rng.randint(2**31)))
 
@@ -241,15 +221,15 @@ class GaussianMixture(MixtureFit):
         """Return how many numbers the mixture was free to choose."""
         return n_parameters(self.mixture_)
 
-    def _counted(self, x: Array, sample_weight: ArrayLike | None) -> Rows:
-        return rows_of(x, sample_weight).relative()
+    def _counted(self, x: Array, sample_weight: ArrayLike | None) -> RowBlocks:
+        return super()._counted(x, sample_weight).relative()
 
-    def _check_parameters(self, rows: Rows) -> None:
+    def _check_parameters(self, rows: RowBlocks) -> None:
         self._given(rows)
 
-    def _given(self, rows: Rows) -> dict[str, Any]:
+    def _given(self, rows: RowBlocks) -> dict[str, Any]:
         """Return the starting values that the caller has set, checked."""
-        k, d = self.n_components, rows.x.shape[1]
+        k, d = self.n_components, rows.frames.shape[1]
         given: dict[str, Any] = {}
         if self.weights_init is not None:
             given["weights"] = kinds.check_weights(self.weights_init, k)
@@ -259,7 +239,7 @@ class GaussianMixture(MixtureFit):
             given["covariance"] = kinds.check_precisions(self.precisions_init, self.covariance_type, k, d)
         return given
 
-    def _start(self, rows: Rows, rng: np.random.RandomState) -> GMM:
+    def _start(self, rows: RowBlocks, rng: np.random.RandomState) -> GMM:
         given = self._given(rows)
         if len(given) == 3:
             return GMM(**given, origin=rows.mean)
@@ -267,11 +247,11 @@ class GaussianMixture(MixtureFit):
         found = starts.start(rows, k, method=self.init_params, kind=kind, floor=self._floor, rng=rng)
         return replace(found, **given)
 
-    def _again(self, rows: Rows) -> GMM:
+    def _again(self, rows: RowBlocks) -> GMM:
         return replace(self.mixture_, origin=rows.mean)
 
     def _m_step(self, statistics: Any, model: GMM) -> Update[GMM]:
-        return maximized(statistics, model, self._floor)
+        return starts.maximized(statistics, model, self._floor)
 
     @property
     def _floor(self) -> Floor:
@@ -280,11 +260,9 @@ class GaussianMixture(MixtureFit):
 
     def _publish(self, model: GMM, dtype: Any) -> None:
         self._gmm = model
-        self._online = None
-        attributes = kinds.attributes_of(model, dtype)
-        for field in fields(attributes):
-            setattr(self, f"{field.name}_", getattr(attributes, field.name))
-        self._factors = attributes.precisions_cholesky.copy()
+        self._state = None
+        self._set_attributes(model, dtype)
+        self._factors = self.precisions_cholesky_.copy()
 
     def _holds(self, gmm: GMM) -> bool:
         """Whether the attributes still say what the fitted mixture says."""
@@ -300,4 +278,5 @@ class GaussianMixture(MixtureFit):
         held = getattr(self, "_factors", None)
         if hasattr(self, "covariances_") and (factors is None or held is None or np.array_equal(factors, held)):
             return kinds.covariance(self.covariance_type, np.asarray(self.covariances_, dtype=np.float64))
-        return kinds.from_cholesky(self.covariance_type, np.asarray(self.precisions_cholesky_, dtype=np.float64))
+        factors = np.asarray(self.precisions_cholesky_, dtype=np.float64)
+        return COVARIANCES[self.covariance_type].from_precisions_cholesky(factors)

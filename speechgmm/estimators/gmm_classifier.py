@@ -1,10 +1,11 @@
-"""GMMClassifier: one Gaussian mixture a class, the likeliest class wins.
+"""GMMClassifier: one Gaussian mixture for each class, the likeliest class wins.
 
 Symbols: N rows, U utterances, K components, D dimensions, C classes.
 """
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -16,15 +17,15 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from speechgmm.checks import choice, finite, numeric, refuse
 from speechgmm.classification.mixtures import MixtureSettings, log_densities, train_mixtures
 from speechgmm.classification.utterances import joined, summed
-from speechgmm.parallel import Mapper, threads
 
 Array = NDArray[Any]
 
 __all__ = ["GMMClassifier"]
 
 
+@dataclass(eq=False, repr=False)
 class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """One mixture a class, over rows or over whole utterances.
+    """One mixture for each class, over rows or over whole utterances.
 
     With ``lengths``, or with a list of matrices, each label is that of a whole utterance: the log-likelihoods of its
     rows are added, as if they were independent. Frames of sound that overlap are not, so the probabilities of long
@@ -36,11 +37,11 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     n_components : int
-        K. A class with fewer than 5 rows a component gets fewer: weighted rows, so that weights with a small sum, as
-        boosting gives, leave one.
+        K. A class with fewer than 5 rows for each component gets fewer: weighted rows, so that weights with a small
+        sum, as boosting gives, leave one.
     relevance : float, optional
         None trains each class alone. A number adapts each by MAP from a background model of all classes that counts
-        for so many rows a component (Reynolds, Quatieri and Dunn 2000): better where classes are many or small.
+        for so many rows in each component (Reynolds, Quatieri and Dunn 2000): better where classes are many or small.
         4 measured well on spoken words.
     update : str
         What adapts: any of "w" (weights), "m" (means), "c" (covariances).
@@ -50,7 +51,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         The least variance, as a share of the variance of all rows in that feature. Variances that adapt ("c" in
         `update`) are not held to it, but to a thousandth of those of the background.
     tol : float
-        EM ends when the log-likelihood rises by less, in nats a row.
+        EM ends when the log-likelihood rises by less, in nats per row.
     max_iter : int
         The most EM iterations after the last split, or of adaptation.
     n_threads : int, optional
@@ -60,7 +61,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     classes_ : ndarray (C,)
     mixtures_ : tuple of GMM
-        One a class.
+        One for each class.
     background_ : GMM or None
     class_log_prior_ : ndarray (C,)
     n_features_in_ : int
@@ -79,26 +80,15 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     array(['a', 'b'], dtype='<U1')
     """
 
-    def __init__(
-        self,
-        n_components: int = 8,
-        *,
-        relevance: float | None = None,
-        update: str = "wm",
-        priors: Any = None,
-        floor: float = 0.01,
-        tol: float = 1e-3,
-        max_iter: int = 10,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.relevance = relevance
-        self.update = update
-        self.priors = priors
-        self.floor = floor
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_threads = n_threads
+    n_components: int = 8
+    _: KW_ONLY
+    relevance: float | None = None
+    update: str = "wm"
+    priors: Any = None
+    floor: float = 0.01
+    tol: float = 1e-3
+    max_iter: int = 10
+    n_threads: int | None = None
 
     def fit(
         self, X: Any, y: ArrayLike, *, lengths: ArrayLike | None = None, sample_weight: ArrayLike | None = None
@@ -134,7 +124,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             of_row, weights = np.repeat(of_row, n), np.repeat(weights, n)
         members = [np.flatnonzero(of_row == c) for c in range(len(self.classes_))]
         each = None if sample_weight is None else [weights[i] for i in members]
-        made = train_mixtures([x[i] for i in members], settings, weights=each, mapper=self._mapper())
+        made = train_mixtures([x[i] for i in members], settings, weights=each, n_threads=self.n_threads)
         self.mixtures_, self.background_, self.n_iter_ = made.mixtures, made.background, made.iterations
         return self
 
@@ -142,27 +132,23 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return log(prior * likelihood), shape (N or U, C); of two classes the lead of the second, shape (N or U,)."""
         joint = self._log_joint(X, lengths)
         if len(self.classes_) == 2:
-            result: Array = joint[:, 1] - joint[:, 0]
-            return result
+            return np.asarray(joint[:, 1] - joint[:, 0])
         return joint
 
     def predict(self, X: Any, *, lengths: ArrayLike | None = None) -> Array:
         """Return the likeliest class of each row or utterance."""
         likeliest = self._log_joint(X, lengths).argmax(axis=1)
-        result: Array = self.classes_[likeliest]
-        return result
+        return np.asarray(self.classes_[likeliest])
 
     def predict_log_proba(self, X: Any, *, lengths: ArrayLike | None = None) -> Array:
         """Return the log posterior of each class, shape (N or U, C)."""
         from scipy.special import log_softmax
 
-        result: Array = log_softmax(self._log_joint(X, lengths), axis=1)
-        return result
+        return np.asarray(log_softmax(self._log_joint(X, lengths), axis=1))
 
     def predict_proba(self, X: Any, *, lengths: ArrayLike | None = None) -> Array:
         """Return the posterior of each class, shape (N or U, C)."""
-        result: Array = np.exp(self.predict_log_proba(X, lengths=lengths))
-        return result
+        return np.exp(self.predict_log_proba(X, lengths=lengths))
 
     def score(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, lengths: ArrayLike | None = None
@@ -181,9 +167,6 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             max_iterations=self.max_iter,
         )
 
-    def _mapper(self) -> Mapper:
-        return threads(self.n_threads)
-
     def _checked(self, X: Any, y: ArrayLike, lengths: ArrayLike | None) -> tuple[Array, Array, Array | None]:
         """Return rows (N, D), labels, and the lengths of utterances if labels are theirs."""
         rows, n = joined(X, lengths)
@@ -200,7 +183,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         rows, n = joined(X, lengths)
         x = validate_data(self, rows, dtype=[np.float64, np.float32], reset=False)
-        return summed(log_densities(self.mixtures_, x, mapper=self._mapper()), n) + self.class_log_prior_
+        return summed(log_densities(self.mixtures_, x, n_threads=self.n_threads), n) + self.class_log_prior_
 
 
 def _weights(given: ArrayLike | None, n: int) -> Array:
@@ -225,5 +208,4 @@ def _log_priors(given: Any, shares: Array) -> Array:
     if p.shape != shares.shape or p.min() <= 0 or abs(p.sum() - 1) > 1e-6:
         found = f"shape {p.shape}, minimum {p.min(initial=0.0):g}, sum {p.sum():g}"
         refuse("priors", f"be {len(shares)} numbers above 0 with sum 1", found, advice)
-    result: Array = np.log(p)
-    return result
+    return np.asarray(np.log(p))

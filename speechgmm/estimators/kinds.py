@@ -14,14 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import finite, numeric
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import GMM, Covariance, Full, Tied
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture import GMM, Covariance
+from speechgmm.mixture.covariance import COVARIANCES
 
 Array = NDArray[Any]
 
 __all__ = ["Attributes", "attributes_of", "check_means", "check_precisions", "check_weights"]
-
-MATRICES = (Full, Tied)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +41,7 @@ class Attributes:
 def attributes_of(gmm: GMM, dtype: Any) -> Attributes:
     """Return the attributes of a mixture in the type of the data it is fitted to, where that can hold them."""
     held = gmm.covariance
-    upper = _upper(held.lower) if isinstance(held, MATRICES) else 1 / np.sqrt(held.parameters)
-    precisions = upper @ np.swapaxes(upper, -1, -2) if isinstance(held, MATRICES) else upper**2
-    arrays = (gmm.weights, gmm.means, held.parameters, precisions, upper)
+    arrays = (gmm.weights, gmm.means, held.parameters, held.precisions, held.precisions_cholesky)
     return Attributes(*(cast(a, dtype) for a in arrays))
 
 
@@ -61,21 +57,6 @@ def covariance(kind: str, parameters: Array) -> Covariance:
     return COVARIANCES[kind](parameters)  # type: ignore[call-arg]
 
 
-def from_precisions(kind: str, precisions: Array) -> Covariance:
-    """Return the covariance whose inverse is given."""
-    if not issubclass(COVARIANCES[kind], MATRICES):
-        return covariance(kind, 1 / precisions)
-    return from_cholesky(kind, np.linalg.cholesky(precisions))
-
-
-def from_cholesky(kind: str, factors: Array) -> Covariance:
-    """Return the covariance whose precisions are factor factor', of matrices, or factor**2."""
-    if not issubclass(COVARIANCES[kind], MATRICES):
-        return covariance(kind, 1 / factors**2)
-    inverse = np.linalg.inv(factors)
-    return covariance(kind, np.swapaxes(inverse, -1, -2) @ inverse)
-
-
 def check_weights(given: ArrayLike, k: int) -> Array:
     """Return starting weights (K,): from 0 to 1, with sum 1."""
     weights = shaped(given, "weights", (k,))
@@ -85,8 +66,7 @@ def check_weights(given: ArrayLike, k: int) -> Array:
     single = getattr(given, "dtype", None) == np.float32
     if abs(weights.sum() - 1) > (1e-6 if single else 1e-8):
         raise InvalidInput(f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}")
-    result: Array = weights / weights.sum()
-    return result
+    return np.asarray(weights / weights.sum())
 
 
 def check_means(given: ArrayLike, k: int, d: int) -> Array:
@@ -98,7 +78,7 @@ def check_precisions(given: ArrayLike, kind: str, k: int, d: int) -> Covariance:
     """Return the covariance of starting precisions: positive, and symmetric where they are matrices."""
     precisions = shaped(given, f"{kind} precision", COVARIANCES[kind].shape(k, d))
     _check_positive(precisions, kind)
-    return from_precisions(kind, precisions)
+    return COVARIANCES[kind].from_precisions(precisions)
 
 
 def check_covariance_prior(given: ArrayLike, kind: str, d: int) -> Covariance:
@@ -111,7 +91,7 @@ def check_covariance_prior(given: ArrayLike, kind: str, d: int) -> Covariance:
 
 def _check_positive(precisions: Array, kind: str) -> None:
     """Refuse what is not positive, or, of matrices, not symmetric and positive definite."""
-    if not issubclass(COVARIANCES[kind], MATRICES):
+    if COVARIANCES[kind].independent:
         if precisions.min() <= 0:
             raise InvalidInput(f"'{kind} precision' should be positive")
     elif not np.allclose(precisions, np.swapaxes(precisions, -1, -2)) or np.linalg.eigvalsh(precisions).min() <= 0:
@@ -124,9 +104,3 @@ def shaped(given: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
     if a.shape != shape:
         raise InvalidInput(f"The parameter '{name}' should have the shape of {shape}, but got {a.shape}")
     return a
-
-
-def _upper(lower: Array) -> Array:
-    """Return inv(L)' of Cholesky factors L."""
-    result: Array = np.triu(np.swapaxes(np.linalg.inv(lower), -1, -2))
-    return result

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import LARGEST, SMALLEST, refuse, sample_weights
 from speechgmm.errors import InvalidInput
+from speechgmm.mixture.blocks import ArrayBlocks, weighted
+from speechgmm.mixture.em import statistics_of
+from speechgmm.mixture.missing import observed_statistics
 from speechgmm.parallel import available_cores, threads
 
 Array = NDArray[Any]
 
-__all__ = ["Rows", "check_enough", "rows_of"]
+__all__ = ["RowBlocks", "allowed_threads", "by_blocks", "check_enough"]
 
 ADVICE = "Choose another unit for them."
 BLOCK = 8192
@@ -24,44 +27,54 @@ BLOCK = 8192
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows in blocks of fixed size.
+class RowBlocks(ArrayBlocks):
+    """Blocks of 8192 rows: frames (N, D) are float32 or float64, NaN where a value is missing; weights above 0."""
 
-    Parameters
-    ----------
-    x : ndarray, shape (N, D)
-        float32 or float64; NaN where a value is missing.
-    weights : ndarray, shape (N,), optional
-        How often each row counts, above 0; None where all count once.
-    threads : int
-        How many may share the blocks; it changes the time and nothing else.
-    """
+    size: int = BLOCK
 
-    x: Array
-    weights: Array | None = None
-    threads: int = 1
+    @classmethod
+    def counted(cls, x: Array, sample_weight: ArrayLike | None) -> Self:
+        """Return the rows of `x` (N, D) that count: of a weight above 0, with some value that is not missing.
 
-    def __iter__(self) -> Iterator[tuple[Array, Array | None]]:
-        """Yield the rows of each block, and their weights."""
-        for start in range(0, len(self.x), BLOCK):
-            here = slice(start, start + BLOCK)
-            yield self.x[here], None if self.weights is None else self.weights[here]
-
-    def __len__(self) -> int:
-        """N."""
-        return len(self.x)
+        Raises
+        ------
+        InvalidInput
+            If weights are negative, not finite, of another shape or all zero; or entries too large to be squared.
+        """
+        largest = float(np.nanmax(np.abs(x), initial=0.0))
+        if largest > LARGEST:
+            refuse("features", f"be at most {LARGEST:g} in size", f"{largest:g}", ADVICE)
+        kept = ~np.isnan(x).all(axis=1)
+        weights = None if sample_weight is None else sample_weights(sample_weight, len(x))
+        if weights is not None:
+            kept &= weights > 0
+        if not kept.any():
+            refuse("some row", "have a value, and a weight that is not zero", "none")
+        if not kept.all():
+            x, weights = x[kept], None if weights is None else weights[kept]
+        return cls(x, weights=weights)
 
     @cached_property
     def incomplete(self) -> bool:
         """Whether any value is missing."""
-        return bool(np.isnan(self.x).any())
+        return bool(np.isnan(self.frames).any())
+
+    @property
+    def e_step(self) -> Callable[[Any, Any], Any]:
+        """The E-step for `fit`: where values are missing, that on what was observed."""
+        return observed_statistics if self.incomplete else statistics_of
+
+    @cached_property
+    def n_threads(self) -> int:
+        """How many threads share the rows."""
+        return allowed_threads(len(self.frames))
 
     @property
     def total(self) -> float:
         """How many rows count."""
-        return float(len(self.x) if self.weights is None else self.weights.sum())
+        return float(len(self.frames) if self.weights is None else self.weights.sum())
 
-    def relative(self) -> Rows:
+    def relative(self) -> Self:
         """Return the rows with weights of mean 1, for what depends on nothing but their ratios."""
         if self.weights is None:
             return self
@@ -71,32 +84,26 @@ class Rows:
     @property
     def mean(self) -> Array:
         """The weighted mean (D,) of the values that are there."""
-        total, counts = np.zeros(self.x.shape[1]), np.zeros(self.x.shape[1])
-        for x, weights in self:
-            there = ~np.isnan(x)
-            shares = np.ones(len(x)) if weights is None else weights
-            total += shares @ np.where(there, x, 0.0)
-            counts += shares @ there
-        result: Array = total / counts
-        return result
+        total, counts = np.zeros(self.frames.shape[1]), np.zeros(self.frames.shape[1])
+        for block in map(weighted, self):
+            there = ~np.isnan(block.frames)
+            total += block.weights @ np.where(there, block.frames, 0.0)
+            counts += block.weights @ there
+        return np.asarray(total / counts)
 
     @property
     def variance(self) -> Array:
         """The weighted variance (D,) of the values that are there."""
-        squares = Rows(np.square(self.x - self.mean), self.weights)
-        return squares.mean
-
-    def map(self, function: Callable[..., Any], blocks: Iterable[Any]) -> Iterator[Any]:
-        """Call ``function(x, sample_weight=weights)`` for each block: a `map` for EM."""
-        return threads(self.threads)(lambda block: function(block[0], sample_weight=block[1]), blocks)
+        return replace(self, frames=np.square(self.frames - self.mean)).mean
 
 
-def each(function: Callable[[Array], Array], x: Array) -> Array:
+def by_blocks(function: Callable[[Array], Array], x: Array) -> Array:
     """Return what a function of rows gives for all blocks of `x` (N, D), one after the other."""
-    return np.concatenate(list(threads(workers(len(x)))(lambda block: function(block[0]), Rows(x))))
+    n = allowed_threads(len(x))
+    return np.concatenate(list((map if n == 1 else threads(n))(function, RowBlocks(x))))
 
 
-def workers(n: int) -> int:
+def allowed_threads(n: int) -> int:
     """Return how many threads may share `n` rows: what environment, joblib or threadpoolctl allow BLAS and OpenMP."""
     if n <= BLOCK:
         return 1
@@ -106,29 +113,7 @@ def workers(n: int) -> int:
     return min(available_cores(), allowed, -(-n // BLOCK))
 
 
-def rows_of(x: Array, sample_weight: ArrayLike | None) -> Rows:
-    """Return the rows of `x` (N, D) that count: of a weight above 0, with some value that is not missing.
-
-    Raises
-    ------
-    InvalidInput
-        If weights are negative, not finite, of another shape or all zero; or if entries are too large to be squared.
-    """
-    largest = float(np.nanmax(np.abs(x), initial=0.0))
-    if largest > LARGEST:
-        refuse("features", f"be at most {LARGEST:g} in size", f"{largest:g}", ADVICE)
-    counted = ~np.isnan(x).all(axis=1)
-    weights = None if sample_weight is None else sample_weights(sample_weight, len(x))
-    if weights is not None:
-        counted &= weights > 0
-    if not counted.any():
-        refuse("some row", "have a value, and a weight that is not zero", "none")
-    if not counted.all():
-        x, weights = x[counted], None if weights is None else weights[counted]
-    return Rows(x, weights, workers(len(x)))
-
-
-def check_enough(rows: Rows, n_components: int) -> None:
+def check_enough(rows: RowBlocks, n_components: int) -> None:
     """Say why rows are not enough to start from.
 
     Raises
@@ -137,14 +122,14 @@ def check_enough(rows: Rows, n_components: int) -> None:
         If there are fewer rows than components; if a feature is missing in all of them, or spread too little for
         its squares to be told from zero.
     """
-    if len(rows) < n_components:
-        found = f"n_components = {n_components}, n_samples = {len(rows)}"
+    if len(rows.frames) < n_components:
+        found = f"n_components = {n_components}, n_samples = {len(rows.frames)}"
         raise InvalidInput(f"Expected n_samples >= n_components but got {found}")
-    empty = np.isnan(rows.x).all(axis=0)
+    empty = np.isnan(rows.frames).all(axis=0)
     if empty.any():
-        feature = int(empty.argmax())
-        refuse("every feature", "be there in some row", f"feature {feature} missing in all {len(rows)}", "Remove it.")
-    spread = np.nanmax(rows.x, axis=0).astype(np.float64) - np.nanmin(rows.x, axis=0)
+        found = f"feature {int(empty.argmax())} missing in all {len(rows.frames)}"
+        refuse("every feature", "be there in some row", found, "Remove it.")
+    spread = np.nanmax(rows.frames, axis=0).astype(np.float64) - np.nanmin(rows.frames, axis=0)
     narrow = (spread > 0) & (spread < SMALLEST)
     if narrow.any():
         feature = int(narrow.argmax())

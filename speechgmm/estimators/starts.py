@@ -1,4 +1,7 @@
-"""Starts for EM as scikit-learn makes them, from the same random numbers. Symbols: N rows, K components, D features."""
+"""Starts and M-steps as scikit-learn makes them, from the same random numbers.
+
+Symbols: N rows, K components, D features.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.errors import InvalidInput
-from speechgmm.estimators.em import ILL_DEFINED, maximized
-from speechgmm.estimators.rows import BLOCK, Rows
-from speechgmm.mixture import GMM, Floor, Statistics, Tied, initialize
-from speechgmm.mixture.em import total
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.estimators.rows import BLOCK, RowBlocks
+from speechgmm.mixture import GMM, ArrayBlocks, Floor, Statistics, Tied, Update, initialize, maximize
+from speechgmm.mixture.blocks import total, weighted
+from speechgmm.mixture.covariance import COVARIANCES
 
 Array = NDArray[Any]
-Parts = Iterator[tuple[Array, Array]]
 
-__all__ = ["METHODS", "first", "start"]
+__all__ = ["METHODS", "first", "maximized", "start"]
+
+SLACK = 10 * float(np.finfo(np.float64).eps)
+"""What scikit-learn adds to the counts of components."""
+ILL_DEFINED = (
+    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
+    "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
+    "the input data."
+)
+"""scikit-learn's words, since code that catches the error may look at them."""
 
 
-def start(rows: Rows, k: int, *, method: str, kind: str, floor: Floor, rng: np.random.RandomState) -> GMM:
+def maximized(statistics: Statistics, model: GMM, floor: Floor) -> Update[GMM]:
+    """Return the M-step's update, or scikit-learn's error where a component has collapsed.
+
+    As there, counts are a few units of rounding larger than they are: a component of one row keeps a variance that is
+    just above zero, also where nothing is added to it.
+    """
+    counts = np.where(statistics.counts > 0, statistics.counts + SLACK, 0.0)
+    try:
+        return maximize(replace(statistics, counts=counts), model, floor=floor)
+    except InvalidInput as error:
+        raise InvalidInput(ILL_DEFINED) from error
+
+
+def start(rows: RowBlocks, k: int, *, method: str, kind: str, floor: Floor, rng: np.random.RandomState) -> GMM:
     """Return the mixture that one M-step makes of the statistics of a method; see `first`.
 
     Raises
@@ -36,12 +59,12 @@ def start(rows: Rows, k: int, *, method: str, kind: str, floor: Floor, rng: np.r
     return maximized(statistics, empty, floor).model
 
 
-def first(rows: Rows, k: int, *, method: str, kind: str, rng: np.random.RandomState) -> tuple[Statistics, GMM]:
+def first(rows: RowBlocks, k: int, *, method: str, kind: str, rng: np.random.RandomState) -> tuple[Statistics, GMM]:
     """Return the statistics that a method begins with, and the mixture against which they are taken.
 
     Parameters
     ----------
-    rows : Rows
+    rows : RowBlocks
     k : int
         K, at most N.
     method : str
@@ -62,59 +85,53 @@ def first(rows: Rows, k: int, *, method: str, kind: str, rng: np.random.RandomSt
     empty = GMM(np.full(k, 1 / k), np.tile(mean, (k, 1)), COVARIANCES[kind].of(np.tile(variance, (k, 1))), mean)
     if method in SEEDS:
         seeds = SEEDS[method](filled, k, rng)
-        statistics = empty.assigned(filled.x[seeds], np.eye(k))
+        statistics = empty.assigned(filled.frames[seeds], np.eye(k))
         if isinstance(empty.covariance, Tied):
             statistics = replace(statistics, second=statistics.second + _of_others(filled, seeds))
         return statistics, empty
-    parts = POSTERIORS[method](filled, k, rng)
-    return total(empty.assigned(x, posteriors) for x, posteriors in parts), empty
+    parts = zip(map(weighted, filled), POSTERIORS[method](filled, k, rng), strict=True)
+    return total(empty.assigned(b.frames, b.weights[:, None] * posteriors) for b, posteriors in parts), empty
 
 
-def _kmeans(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
+def _kmeans(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Iterator[Array]:
     from sklearn.cluster import KMeans
 
-    labels = KMeans(k, n_init=1, random_state=rng).fit(rows.x, sample_weight=rows.weights).labels_
-    for i, (x, weights) in enumerate(rows):
-        hard = np.eye(k)[labels[i * BLOCK : i * BLOCK + len(x)]]
-        yield x, hard if weights is None else hard * weights[:, None]
+    labels = KMeans(k, n_init=1, random_state=rng).fit(rows.frames, sample_weight=rows.weights).labels_
+    return (np.eye(k)[some] for some in ArrayBlocks(labels, BLOCK))
 
 
-def _random(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
-    for x, weights in rows:
+def _random(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Iterator[Array]:
+    for x in RowBlocks(rows.frames):
         drawn = rng.uniform(size=(len(x), k))
-        drawn /= drawn.sum(axis=1)[:, None]
-        yield x, drawn if weights is None else drawn * weights[:, None]
+        yield drawn / drawn.sum(axis=1)[:, None]
 
 
-def _random_from_data(rows: Rows, k: int, rng: np.random.RandomState) -> Array:
+def _random_from_data(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Array:
     shares = None if rows.weights is None else rows.weights / rows.weights.sum()
-    return rng.choice(len(rows), size=k, replace=False, p=shares)
+    return rng.choice(len(rows.frames), size=k, replace=False, p=shares)
 
 
-def _plusplus(rows: Rows, k: int, rng: np.random.RandomState) -> Array:
+def _plusplus(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Array:
     from sklearn.cluster import kmeans_plusplus
 
-    seeds: Array = kmeans_plusplus(_near(rows), k, sample_weight=rows.weights, random_state=rng)[1]
-    return seeds
+    return kmeans_plusplus(_near(rows), k, sample_weight=rows.weights, random_state=rng)[1]
 
 
-def _split(rows: Rows, k: int, rng: np.random.RandomState) -> Parts:
+def _split(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Iterator[Array]:
     width = float(rows.variance.mean())
     floor = Floor(absolute=1e-10 * width if width > 0 else 1.0)
     seed = np.random.default_rng(rng.randint(2**31))
-    grown = initialize(rows.x, k, method="split", covariance="diag", seed=seed, floor=floor)
-    for x, weights in rows:
-        posteriors = grown.posteriors(x)
-        yield x, posteriors if weights is None else posteriors * weights[:, None]
+    grown = initialize(rows.frames, k, method="split", covariance="diag", seed=seed, floor=floor)
+    return map(grown.posteriors, RowBlocks(rows.frames))
 
 
-POSTERIORS: dict[str, Callable[[Rows, int, np.random.RandomState], Parts]] = {
+POSTERIORS: dict[str, Callable[[RowBlocks, int, np.random.RandomState], Iterator[Array]]] = {
     "kmeans": _kmeans,
     "random": _random,
     "split": _split,
 }
-"""Each gives rows and their posteriors, block by block."""
-SEEDS: dict[str, Callable[[Rows, int, np.random.RandomState], Array]] = {
+"""Each gives the posteriors (n, K) of the rows of each block."""
+SEEDS: dict[str, Callable[[RowBlocks, int, np.random.RandomState], Array]] = {
     "k-means++": _plusplus,
     "random_from_data": _random_from_data,
 }
@@ -122,28 +139,30 @@ SEEDS: dict[str, Callable[[Rows, int, np.random.RandomState], Array]] = {
 METHODS = (*POSTERIORS, *SEEDS)
 
 
-def _of_others(rows: Rows, seeds: Array) -> Array:
+def _of_others(rows: RowBlocks, seeds: Array) -> Array:
     """Return the second moments about zero of all rows but the seeds, shape (1, D, D).
 
     scikit-learn counts them in the tied covariance that it starts from where each component has one row.
     """
-    second = np.zeros((1, rows.x.shape[1], rows.x.shape[1]))
-    for i, (x, weights) in enumerate(replace(rows, x=_near(rows))):
-        others = ~np.isin(np.arange(i * BLOCK, i * BLOCK + len(x)), seeds)
-        y = x[others].astype(np.float64)
-        second += y.T @ (y if weights is None else y * weights[others, None])
+    second = np.zeros((1, rows.frames.shape[1], rows.frames.shape[1]))
+    for i, block in enumerate(map(weighted, replace(rows, frames=_near(rows)))):
+        others = ~np.isin(np.arange(i * BLOCK, i * BLOCK + len(block.frames)), seeds)
+        y = block.frames[others].astype(np.float64)
+        second += y.T @ (y if rows.weights is None else y * block.weights[others, None])
     return second
 
 
-def _filled(rows: Rows) -> Rows:
+def _filled(rows: RowBlocks) -> RowBlocks:
     """Return rows in which means stand for missing values, in float64 where float32 cannot hold their squares."""
-    x = np.where(np.isnan(rows.x), rows.mean, rows.x).astype(rows.x.dtype) if rows.incomplete else rows.x
+    x = rows.frames
+    if rows.incomplete:
+        x = np.where(np.isnan(x), rows.mean, x).astype(x.dtype)
     largest, spread = np.abs(x).max(), np.sqrt(rows.variance.max())
     held = x.dtype == np.float64 or (largest < 1e15 and not 0 < spread < 1e-15)
-    return replace(rows, x=x if held else x.astype(np.float64))
+    return replace(rows, frames=x if held else x.astype(np.float64))
 
 
-def _near(rows: Rows) -> Array:
+def _near(rows: RowBlocks) -> Array:
     """Return the rows, moved to zero where they lie so far off that their squares would lose the digits that differ."""
     far = np.abs(rows.mean) > 1e4 * np.sqrt(rows.variance.max())
-    return rows.x - rows.mean if far.any() else rows.x
+    return rows.frames - rows.mean if far.any() else rows.frames

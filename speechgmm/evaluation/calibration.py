@@ -3,7 +3,7 @@
 The map is logistic regression (Brümmer and du Preez 2006 [1]_): affine in the score, with coefficients that may move
 with side information such as the amount of speech. Training trials are weighted to a stated prior, which is then taken
 out again, so that the result is a likelihood ratio and no posterior odds. Symbols: T trials, Q kinds of side
-information.
+information, M features.
 
 .. [1] N. Brümmer and J. du Preez, "Application-independent evaluation of speaker detection", Computer Speech and
    Language 20 (2006), sections 5 and 6.
@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import finite, number, numeric, refuse
+from speechgmm.checks import finite, numeric, probability, refuse
+from speechgmm.evaluation.roc import Application
 
 Array = NDArray[Any]
 
-__all__ = ["Calibration", "bayes_threshold", "fit_calibration", "posteriors"]
+__all__ = ["Calibration", "bayes_threshold", "fit_calibration", "posteriors", "regress"]
 
 _STRENGTH = 1.0
-"""scikit-learn's C for standardized scores: it only keeps perfectly separated scores from an infinite slope."""
+"""scikit-learn's C for standardized scores: a penalty of the weight of about one trial. It keeps slopes finite where
+the scores separate the two kinds perfectly, and shares weight among scores that say the same."""
 _EDGES = (0.02, 0.98)
 """Side information counts as if it lay within these quantiles of what the calibration was fitted on."""
 
@@ -40,7 +42,7 @@ class Calibration:
     Parameters
     ----------
     slopes, offsets : array_like, shape (1 + Q,)
-        In nats a unit of score, and in nats.
+        In nats per unit of score, and in nats.
     low, high : array_like, shape (Q,)
         The least and the most side information that the map knows, above 0; in seconds where it is speech.
 
@@ -63,7 +65,7 @@ class Calibration:
     def __post_init__(self) -> None:
         """Check the numbers and hold them as read-only float64."""
         for name in ("slopes", "offsets", "low", "high"):
-            a = finite(np.array(numeric(getattr(self, name), name), dtype=np.float64), name)
+            a = _floats(getattr(self, name), name)
             a.setflags(write=False)
             object.__setattr__(self, name, a)
         q = self.low.size
@@ -72,8 +74,9 @@ class Calibration:
             refuse("a calibration", "have a slope and an offset more than kinds of side information", shapes)
         if (self.low <= 0).any() or (self.high < self.low).any():
             refuse("side information", "run from low above 0 to high", f"{self.low} to {self.high}")
-        if self.least_slope() <= 0:
-            refuse("the slope of a calibration", "be above 0 for all side information", f"{self.least_slope():g}")
+        least = _least_slope(self.slopes, self.low, self.high)
+        if least <= 0:
+            refuse("the slope of a calibration", "be above 0 for all side information", f"{least:g}")
 
     def __call__(self, scores: ArrayLike, *side: ArrayLike) -> Array:
         """Return log-likelihood ratios in nats.
@@ -89,23 +92,6 @@ class Calibration:
         InvalidInput
             If the number of kinds is another, or an amount is not above 0.
         """
-        slope, offset = self._line(side)
-        result: Array = slope * numeric(scores, "scores").astype(np.float64) + offset
-        return result
-
-    def score_at(self, llr: ArrayLike, *side: ArrayLike) -> Array:
-        """Return the score that has this log-likelihood ratio: the inverse of the map."""
-        slope, offset = self._line(side)
-        result: Array = (numeric(llr, "llr").astype(np.float64) - offset) / slope
-        return result
-
-    def least_slope(self) -> float:
-        """Return the least slope over all side information."""
-        ends = np.log(np.stack([self.low, self.high], axis=1)) * self.slopes[1:, None]
-        return float(self.slopes[0] + ends.min(axis=1).sum())
-
-    def _line(self, side: tuple[ArrayLike, ...]) -> tuple[Array, Array]:
-        """Return slope and offset of each trial."""
         if len(side) != self.low.size:
             refuse("side information", f"be of {self.low.size} kind(s), as the calibration was fitted", len(side))
         slope, offset = self.slopes[0], self.offsets[0]
@@ -116,7 +102,7 @@ class Calibration:
             u = np.log(np.clip(a, self.low[i - 1], self.high[i - 1]))
             u = np.where(np.isnan(u), np.log(self.low[i - 1] * self.high[i - 1]) / 2, u)
             slope, offset = slope + self.slopes[i] * u, offset + self.offsets[i] * u
-        return np.asarray(slope), np.asarray(offset)
+        return np.asarray(slope * numeric(scores, "scores").astype(np.float64) + offset)
 
 
 def fit_calibration(
@@ -155,18 +141,42 @@ def fit_calibration(
     >>> fit_calibration(scores, np.arange(10000) < 5000).slopes.round(1)  # two Gaussians: the LLR is twice the score
     array([2.])
     """
+    probability(prior, "prior")
     s, y, w, amounts = _trials(scores, target, side, weights)
-    number(prior, "prior", minimum=0.0, maximum=float(np.nextafter(1.0, 0.0)), above=True)
-    w = np.where(y, prior * w / w[y].sum(), (1 - prior) * w / w[~y].sum()) * len(s)
     low, high = np.quantile(amounts, _EDGES, axis=0) if side else np.zeros((2, 0))
     u = np.log(np.clip(amounts, low, high))
-    for moving in ((u.shape[1], u.shape[1]), (0, u.shape[1]), (0, 0)):
-        slopes, offsets = _regress(s, y, w, u, moving)
-        offsets[0] -= np.log(prior / (1 - prior))
-        ends = np.log(np.stack([low, high], axis=1)) * slopes[1:, None]
-        if slopes[0] + ends.min(axis=1).sum() > 0:
+    for kinds_in_slope, kinds in ((len(side), len(side)), (0, len(side)), (0, 0)):
+        slopes, offsets = _line(s, y, w, u, kinds_in_slope, kinds, prior)
+        if _least_slope(slopes, low, high) > 0:
             return Calibration(slopes, offsets, low, high)
     return refuse("scores", "be higher for targets than for nontargets", "scores that are not", "Turn their sign.")
+
+
+def regress(
+    features: Array, targets: NDArray[np.bool_], weights: Array, *, spread: Array, prior: float
+) -> tuple[Array, float]:
+    """Return slopes (M,) and offset of the LLR as a linear function of features (T, M), by logistic regression.
+
+    Parameters
+    ----------
+    features : array, shape (T, M)
+    targets : array of bool, shape (T,)
+    weights : array, shape (T,)
+        How much a trial counts among those of its kind.
+    spread : array, shape (M,)
+        In units of these, 0 counting as 1, slopes are penalized alike.
+    prior : float
+        Share of the targets' weight; its log odds are taken off the offset.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    of_targets, of_nontargets = prior / weights[targets].sum(), (1 - prior) / weights[~targets].sum()
+    shares = len(weights) * weights * np.where(targets, of_targets, of_nontargets)
+    center, spread = features.mean(axis=0), np.where(spread == 0, 1.0, spread)
+    model = LogisticRegression(C=_STRENGTH, solver="newton-cholesky", tol=1e-8, max_iter=1000)
+    model.fit((features - center) / spread, targets, sample_weight=shares)
+    slopes = np.divide(model.coef_[0], spread)
+    return slopes, float(model.intercept_[0] - slopes @ center - np.log(prior) + np.log1p(-prior))
 
 
 def bayes_threshold(*, prior: float, cost_miss: float = 1.0, cost_fa: float = 1.0) -> float:
@@ -184,11 +194,7 @@ def bayes_threshold(*, prior: float, cost_miss: float = 1.0, cost_fa: float = 1.
     >>> round(bayes_threshold(prior=0.01), 3)
     4.595
     """
-    prior = number(prior, "prior", minimum=0.0, maximum=float(np.nextafter(1.0, 0.0)), above=True)
-    top = float(np.finfo(float).max)
-    miss = number(cost_miss, "cost_miss", minimum=0.0, maximum=top, above=True)
-    fa = number(cost_fa, "cost_fa", minimum=0.0, maximum=top, above=True)
-    return float(np.log1p(-prior) - np.log(prior) + np.log(fa) - np.log(miss))
+    return Application(prior, cost_miss, cost_fa).threshold
 
 
 def posteriors(llr: ArrayLike, *, prior: float) -> Array:
@@ -210,24 +216,27 @@ def posteriors(llr: ArrayLike, *, prior: float) -> Array:
     >>> posteriors([0.0, 0.0], prior=0.5)
     array([0.25, 0.25, 0.5 ])
     """
-    x = finite(numeric(llr, "llr").astype(np.float64), "llr")
+    x = _floats(llr, "llr")
     if x.ndim != 1 or not x.size:
         refuse("llr", "hold one number for each of at least one speaker", f"shape {x.shape}")
-    number(prior, "prior", minimum=0.0, maximum=float(np.nextafter(1.0, 0.0)), above=True)
+    probability(prior, "prior")
     joint = np.append(x + np.log(prior / len(x)), np.log1p(-prior))
     shares = np.exp(joint - joint.max())
-    result: Array = shares / shares.sum()
-    return result
+    return np.asarray(shares / shares.sum())
+
+
+def _floats(x: ArrayLike, what: str) -> Array:
+    """Return finite numbers as a new array of float64."""
+    return finite(numeric(x, what).astype(np.float64), what)
 
 
 def _trials(
     scores: ArrayLike, target: ArrayLike, side: tuple[ArrayLike, ...], weights: ArrayLike | None
 ) -> tuple[Array, Array, Array, Array]:
     """Return checked scores (T,), labels (T,), weights (T,) and amounts (T, Q)."""
-    s = finite(numeric(scores, "scores").astype(np.float64), "scores")
-    y = np.asarray(target)
-    w = np.ones(len(y)) if weights is None else finite(numeric(weights, "weights").astype(np.float64), "weights")
-    columns = [finite(numeric(a, "side information").astype(np.float64), "side information") for a in side]
+    s, y = _floats(scores, "scores"), np.asarray(target)
+    w = np.ones(len(y)) if weights is None else _floats(weights, "weights")
+    columns = [_floats(a, "side information") for a in side]
     if s.ndim != 1 or any(a.shape != s.shape for a in (y, w, *columns)):
         shapes = [a.shape for a in (s, y, w, *columns)]
         refuse("scores, labels, weights and side information", "be vectors of one length", shapes)
@@ -244,20 +253,24 @@ def _trials(
     return s, y, w, amounts
 
 
-def _regress(s: Array, y: Array, w: Array, u: Array, moving: tuple[int, int]) -> tuple[Array, Array]:
-    """Return slopes and offsets (1 + Q,); of the side information, so many kinds move the slope and the offset."""
-    from sklearn.linear_model import LogisticRegression
-
-    center, spread = np.average(s, weights=w), max(float(s.std()), np.finfo(float).tiny)
-    z, middle = (s - center) / spread, u.mean(axis=0)
+def _line(s: Array, y: Array, w: Array, u: Array, kinds_in_slope: int, kinds: int, prior: float) -> tuple[Array, Array]:
+    """Return slopes and offsets (1 + Q,), moved by so many kinds of the side information (T, Q)."""
+    center = prior * np.average(s[y], weights=w[y]) + (1 - prior) * np.average(s[~y], weights=w[~y])
+    spread, middle = float(s.std()) or 1.0, u.mean(axis=0)
     v = u - middle
-    in_slope, in_offset = v[:, : moving[0]], v[:, : moving[1]]
-    x = np.concatenate([z[:, None], z[:, None] * in_slope, in_offset], axis=1)
-    fitted = LogisticRegression(C=_STRENGTH, max_iter=1000, tol=1e-8).fit(x, y, sample_weight=w)
-    found = fitted.coef_[0]
-    slopes, offsets = np.zeros(1 + u.shape[1]), np.zeros(1 + u.shape[1])
-    slopes[1 : 1 + moving[0]], offsets[1 : 1 + moving[1]] = found[1 : 1 + moving[0]], found[1 + moving[0] :]
-    slopes[0], offsets[0] = found[0] - slopes[1:] @ middle, fitted.intercept_[0] - offsets[1:] @ middle
-    # from the centered, scaled score back to the score itself
-    slopes /= spread
-    return slopes, offsets - center * slopes
+    products = (s - center)[:, None] / spread * v[:, :kinds_in_slope]
+    features = np.column_stack([s, products, v[:, :kinds]])
+    spreads = np.append(spread, np.ones(kinds_in_slope + kinds))
+    found, offset = regress(features, y, w, spread=spreads, prior=prior)
+    slopes, offsets = np.zeros((2, 1 + u.shape[1]))
+    slopes[1 : 1 + kinds_in_slope], offsets[1 : 1 + kinds] = np.split(found[1:], [kinds_in_slope])
+    slopes[1:] /= spread
+    offsets[1:] -= center * slopes[1:]
+    slopes[0], offsets[0] = found[0] - slopes[1:] @ middle, offset - offsets[1:] @ middle
+    return slopes, offsets
+
+
+def _least_slope(slopes: Array, low: Array, high: Array) -> float:
+    """Return the least slope over all side information."""
+    ends = np.log(np.stack([low, high], axis=1)) * slopes[1:, None]
+    return float(slopes[0] + ends.min(axis=1).sum())

@@ -27,7 +27,7 @@ class ConfusionMatrix:
     Raises
     ------
     InvalidInput
-        For repeated labels, or counts that are not whole numbers from 0 up, one row and one column a label.
+        For repeated labels, or counts that are not whole numbers from 0 up, with a row and a column for each label.
     """
 
     labels: tuple[str, ...]
@@ -61,8 +61,7 @@ class ConfusionMatrix:
     @property
     def rates(self) -> NDArray[np.float64]:
         """The counts over the sums of their rows, (C, C): the shares of each true label; 0 in rows without any."""
-        rates: NDArray[np.float64] = self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
-        return rates
+        return np.asarray(self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1))
 
     @property
     def recall(self) -> NDArray[np.float64]:

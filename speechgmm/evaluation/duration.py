@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation.intervals import Interval
-from speechgmm.evaluation.resampling import Resampler, detection_intervals, resampler
+from speechgmm.evaluation.intervals import Interval, Resampler, detection_intervals, resampler
 from speechgmm.evaluation.roc import roc_hull
 from speechgmm.evaluation.trials import Scores, check_labels
 
@@ -19,8 +17,6 @@ __all__ = ["DurationBin", "error_by_duration"]
 
 _KEPT = 2000
 """Fewer trials than elsewhere stand for all: each bin has its own replicates."""
-_SPEAKERS = 5
-"""With fewer speakers who have target trials a bin has no interval."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ def error_by_duration(
     replicates, level, seed
         Of the intervals, as in `bootstrap`; 0 replicates for none.
     sampler : Resampler, optional
-        Of these scores, if there is one already.
+        Of these scores, if there is one already; the intervals then follow its options.
 
     Raises
     ------
@@ -91,31 +87,27 @@ def error_by_duration(
     of_test = _bins(seconds, bins)
     of_trial = of_test[scores.tests.codes]
     if replicates and sampler is None:
-        sampler = resampler(scores)
+        sampler = resampler(scores, replicates=replicates, level=level, seed=seed)
     found = []
     for i in range(of_test.max() + 1):
-        rows = of_trial == i
-        rates = _rates(scores, rows, threshold)
-        if rates is None:
-            continue
-        interval = None
-        if sampler and len(np.unique(scores.speakers.codes[rows & (scores.target == 1)])) >= _SPEAKERS:
-            with contextlib.suppress(InvalidInput):  # so few pairs of speakers that most replicates draw none
-                interval = detection_intervals(
-                    sampler, {}, rows=rows, kept=_KEPT, replicates=replicates, level=level, seed=seed
-                )["eer"]
-        inside = seconds[of_test == i]
-        found.append(DurationBin(float(inside.min()), float(inside.max()), len(inside), *rates, interval))
+        rows, inside = of_trial == i, seconds[of_test == i]
+        targets, nontargets = (scores.score[rows & (scores.target == label)] for label in (1, 0))
+        if len(targets) and len(nontargets):
+            ends, counts = (float(inside.min()), float(inside.max())), (len(inside), len(targets), len(nontargets))
+            errors = float(np.mean(targets < threshold)), float(np.mean(nontargets >= threshold))
+            interval = _interval(sampler, rows) if sampler else None
+            found.append(DurationBin(*ends, *counts, roc_hull(targets, nontargets).eer(), *errors, interval))
     return tuple(found)
 
 
-def _rates(scores: Scores, rows: NDArray[np.bool_], threshold: float) -> tuple[int, int, float, float, float] | None:
-    """Return the fields targets to p_fa of a bin, None without trials of both kinds."""
-    targets, nontargets = (scores.score[rows & (scores.target == label)] for label in (1, 0))
-    if not (len(targets) and len(nontargets)):
+def _interval(sampler: Resampler, rows: NDArray[np.bool_]) -> Interval | None:
+    """Return the interval of the equal error rate of some trials, None for too few speakers."""
+    if sampler.speakers(rows) < sampler.LEAST_SPEAKERS:
         return None
-    p_miss, p_fa = float(np.mean(targets < threshold)), float(np.mean(nontargets >= threshold))
-    return len(targets), len(nontargets), roc_hull(targets, nontargets).eer(), p_miss, p_fa
+    try:
+        return detection_intervals(sampler, {}, rows=rows, kept=_KEPT)["eer"]
+    except InvalidInput:  # so few pairs of speakers that most replicates draw none
+        return None
 
 
 def _bins(seconds: NDArray[np.float64], bins: int) -> NDArray[np.int64]:

@@ -20,15 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm import checks
-from speechgmm.evaluation.trials import Scores, check_labels, columns, name_pair, rows_of
+from speechgmm.evaluation.calibration import regress
+from speechgmm.evaluation.trials import Scores, check_labels, columns, name_pair, rows_scoring
 
 __all__ = ["Fusion", "fit_fusion"]
 
 Floats = NDArray[np.float64]
-
-_STRENGTH = 1.0
-"""scikit-learn's C for standardized scores: a penalty of the weight of about one trial. It keeps the weights finite
-where the scores separate the two kinds perfectly, and shares weight among systems that say the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +100,7 @@ def fit_fusion(tables: Mapping[str, Scores], *, prior: float = 0.5) -> Fusion:
     """
     if not tables:
         checks.refuse("the tables of scores", "be at least one", "none")
-    checks.number(prior, "prior", minimum=0, maximum=1, above=True)
-    if prior == 1:
-        checks.refuse("prior", "be below 1", prior)
+    prior = checks.probability(prior, "prior")
     names = tuple(tables)
     first, scores = _stack(list(tables.values()), names)
     check_labels(first)
@@ -113,22 +108,9 @@ def fit_fusion(tables: Mapping[str, Scores], *, prior: float = 0.5) -> Fusion:
     if targets.all() or not targets.any():
         found = f"{int(targets.sum())} targets of {len(first)}"
         checks.refuse("the trials", "be of both kinds, targets and nontargets", found)
-    center, spread = scores.mean(axis=0), scores.std(axis=0)
-    spread[spread == 0] = 1.0
-    slopes, offset = _regress((scores - center) / spread, targets, prior)
-    weights = slopes / spread
-    offset -= float(weights @ center) + float(np.log(prior) - np.log1p(-prior))
-    return Fusion(names, weights, offset, float(prior), len(first))
-
-
-def _regress(x: Floats, targets: NDArray[np.bool_], prior: float) -> tuple[Floats, float]:
-    """Return slopes (M,) and offset of scikit-learn's logistic regression with both kinds weighted to the prior."""
-    from sklearn.linear_model import LogisticRegression
-
-    share = np.where(targets, prior / targets.sum(), (1 - prior) / (~targets).sum())
-    model = LogisticRegression(C=_STRENGTH, solver="newton-cholesky", tol=1e-8, max_iter=1000)
-    model.fit(x, targets, sample_weight=share * len(x))
-    return np.asarray(model.coef_[0], dtype=np.float64), float(model.intercept_[0])
+    spread = scores.std(axis=0)
+    weights, offset = regress(scores, targets, np.ones(len(first)), spread=spread, prior=prior)
+    return Fusion(names, weights, offset, prior, len(first))
 
 
 def _stack(tables: Sequence[Scores], names: Sequence[str]) -> tuple[Scores, Floats]:
@@ -139,7 +121,7 @@ def _stack(tables: Sequence[Scores], names: Sequence[str]) -> tuple[Scores, Floa
         if len(table) != len(first):
             found = f"{len(table)} for {name!r}"
             checks.refuse("the tables of scores", f"hold the same trials ({len(first)} for {names[0]!r})", found)
-        rows = rows_of(table, first, f"the scores of {name!r}", f"score every trial of {names[0]!r}")
+        rows = rows_scoring(first, table, f"the scores of {name!r}", f"score every trial of {names[0]!r}")
         labels = table.target[rows]
         differ = np.flatnonzero((labels != first.target) & (labels >= 0) & (first.target >= 0))
         if len(differ):

@@ -21,15 +21,7 @@ from speechgmm import checks
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.trials import Scores, check_labels
 
-__all__ = [
-    "OpenSet",
-    "Searches",
-    "closed_set_confusion",
-    "cmc",
-    "identification_rate",
-    "open_set_rate",
-    "searches",
-]
+__all__ = ["OpenSet", "Searches", "closed_set_confusion", "cmc", "identification_rate", "open_set_rate", "searches"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +31,7 @@ class Searches:
     Parameters
     ----------
     tests : array of str, shape (S,)
-    trials, held : array of int, shape (S,)
+    trials, targets : array of int, shape (S,)
         How many trials, and how many target trials, the test has.
     own, best : array of float, shape (S,)
         The score of its (last) target trial, infinity for none; the best score of all.
@@ -49,7 +41,7 @@ class Searches:
 
     tests: NDArray[np.str_]
     trials: NDArray[np.int64]
-    held: NDArray[np.int64]
+    targets: NDArray[np.int64]
     own: NDArray[np.float64]
     best: NDArray[np.float64]
     rivals: NDArray[np.int64]
@@ -57,12 +49,33 @@ class Searches:
     @property
     def known(self) -> NDArray[np.bool_]:
         """Which tests have exactly one target trial."""
-        return np.equal(self.held, 1)
+        return np.equal(self.targets, 1)
 
     @property
     def strangers(self) -> NDArray[np.bool_]:
         """Which tests have no target trial."""
-        return np.equal(self.held, 0)
+        return np.equal(self.targets, 0)
+
+    def found(self, weights: NDArray[np.int64], rank: int = 1, threshold: float = -np.inf) -> float:
+        """Return the share of known tests whose own speaker is among the `rank` highest scores and accepted.
+
+        Test s counts `weights[s]` times; NaN if there are no known tests.
+        """
+        times, hits = weights[self.known], (self.rivals < rank) & (self.own >= threshold)
+        return float(times @ hits[self.known] / times.sum()) if times.any() else np.nan
+
+    def open_set(self, weights: NDArray[np.int64], far: float, rank: int = 1) -> OpenSet:
+        """Return what `open_set_rate` does, test s counting `weights[s]` times; NaN for a kind that is not there."""
+        order = np.argsort(-self.best[self.strangers], kind="stable")
+        best, times = self.best[self.strangers][order], weights[self.strangers][order]
+        accepted = np.cumsum(times)
+        strangers, known = int(accepted[-1]), int(weights[self.known].sum())
+        if not strangers:
+            return OpenSet(np.nan, far, np.nan, np.nan, known, strangers)
+        refused = accepted > far * strangers + 1e-9
+        threshold = float(np.nextafter(best[np.argmax(refused)], np.inf)) if refused.any() else -np.inf
+        measured = float(times @ (best >= threshold) / strangers)
+        return OpenSet(self.found(weights, rank, threshold), far, measured, threshold, known, strangers)
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,7 @@ class OpenSet:
     ----------
     rate : float
         Share of the tests of enrolled speakers whose own speaker is among the `rank` highest scores and accepted.
-    false_alarm_rate : float
+    far : float
         The rate asked for: the share of searches for strangers that accept anybody.
     measured : float
         The rate reached, at most the one asked for.
@@ -84,7 +97,7 @@ class OpenSet:
     """
 
     rate: float
-    false_alarm_rate: float
+    far: float
     measured: float
     threshold: float
     known: int
@@ -131,20 +144,19 @@ def cmc(scores: Scores, ranks: int = 10) -> NDArray[np.float64]:
     """
     checks.integer(ranks, "ranks", minimum=1)
     found = searches(scores)
-    if not found.known.any():
-        checks.refuse("scores", "hold a test with exactly one target trial, for an identification rate", "none")
+    _refuse_none(found.known, "with exactly one target trial, for an identification rate")
     rivals = found.rivals[found.known]
     return np.cumsum(np.bincount(np.minimum(rivals, ranks), minlength=ranks + 1))[:ranks] / len(rivals)
 
 
-def open_set_rate(scores: Scores, false_alarm_rate: float = 0.01, *, rank: int = 1) -> OpenSet:
+def open_set_rate(scores: Scores, far: float = 0.01, *, rank: int = 1) -> OpenSet:
     """Return how many speakers are found when so many strangers are accepted [1]_.
 
     Parameters
     ----------
     scores : Scores
         With all labels known, with tests of enrolled speakers and tests of strangers (without a target trial).
-    false_alarm_rate : float
+    far : float
         Share of the strangers' searches in which anybody is accepted, from 0 to 1.
     rank : int
         The true speaker must be among so many highest scores; at least 1.
@@ -160,24 +172,12 @@ def open_set_rate(scores: Scores, false_alarm_rate: float = 0.01, *, rank: int =
     >>> open_set_rate(scores, 0.01).rate
     1.0
     """
-    checks.number(false_alarm_rate, "false_alarm_rate", minimum=0, maximum=1)
+    far = checks.number(far, "far", minimum=0, maximum=1)
     checks.integer(rank, "rank", minimum=1)
     found = searches(scores)
-    for rows, kind in ((found.known, "with exactly one target trial"), (found.strangers, "without a target trial")):
-        if not rows.any():
-            checks.refuse("scores", f"hold a test {kind}, for an open set", "none")
-    own, hits = found.own[found.known], found.rivals[found.known] < rank
-    best = np.sort(found.best[found.strangers])
-    allowed = int(np.floor(false_alarm_rate * len(best) + 1e-9))  # so many of the strangers may be accepted
-    threshold = -np.inf if allowed == len(best) else float(np.nextafter(best[len(best) - 1 - allowed], np.inf))
-    return OpenSet(
-        rate=float(np.mean(hits & (own >= threshold))),
-        false_alarm_rate=float(false_alarm_rate),
-        measured=float(np.mean(best >= threshold)),
-        threshold=threshold,
-        known=len(own),
-        strangers=len(best),
-    )
+    _refuse_none(found.known, "with exactly one target trial, for an open set")
+    _refuse_none(found.strangers, "without a target trial, for an open set")
+    return found.open_set(np.ones(len(found.tests), dtype=np.int64), far, rank)
 
 
 def closed_set_confusion(scores: Scores) -> ConfusionMatrix:
@@ -186,8 +186,7 @@ def closed_set_confusion(scores: Scores) -> ConfusionMatrix:
     Of several highest scores a nontarget's counts, as in the other rates. Errors as in `identification_rate`.
     """
     found = searches(scores)
-    if not found.known.any():
-        checks.refuse("scores", "hold a test with exactly one target trial, for a confusion matrix", "none")
+    _refuse_none(found.known, "with exactly one target trial, for a confusion matrix")
     test, speaker = scores.tests.codes, scores.speakers
     top = np.flatnonzero((scores.score == found.best[test]) & found.known[test])
     top = top[np.argsort(-scores.target[top], kind="stable")]  # nontargets last, and the last one stays
@@ -209,5 +208,10 @@ def searches(scores: Scores) -> Searches:
     best = np.full(len(tests), -np.inf)
     np.maximum.at(best, of, scores.score)
     beaten = np.flatnonzero((scores.target == 0) & (scores.score >= own[of]))
-    trials, held, rivals = (np.bincount(rows, minlength=len(tests)) for rows in (of, of[targets], of[beaten]))
-    return Searches(tests, trials, held, own, best, rivals)
+    trials, own_trials, rivals = (np.bincount(rows, minlength=len(tests)) for rows in (of, of[targets], of[beaten]))
+    return Searches(tests, trials, own_trials, own, best, rivals)
+
+
+def _refuse_none(tests: NDArray[np.bool_], kind: str) -> None:
+    if not tests.any():
+        checks.refuse("scores", f"hold a test {kind}", "none")

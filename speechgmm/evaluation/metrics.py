@@ -21,24 +21,14 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.evaluation.roc import check_both, roc_hull, weights
+from speechgmm.evaluation.roc import Application, check_both, roc_hull
 
-__all__ = ["NIST", "Application", "actual_dcf", "cllr", "eer", "min_cllr", "min_dcf"]
-
-
-@dataclass(frozen=True)
-class Application:
-    """What a detection cost is for: the prior of a target, between 0 and 1, and the costs of either error, above 0."""
-
-    prior: float = 0.01
-    cost_miss: float = 1.0
-    cost_fa: float = 1.0
+__all__ = ["NIST", "actual_dcf", "cllr", "eer", "min_cllr", "min_dcf"]
 
 
 NIST = MappingProxyType(
@@ -126,9 +116,10 @@ def actual_dcf(
     0.5
     """
     targets, nontargets = check_both(target_scores, nontarget_scores)
-    weight_miss, weight_fa = weights(prior, cost_miss, cost_fa)
-    threshold = np.log(weight_fa) - np.log(weight_miss)
-    return float(weight_miss * np.mean(targets < threshold) + weight_fa * np.mean(nontargets >= threshold))
+    application = Application(prior, cost_miss, cost_fa)
+    weight_miss, weight_fa = application.cost_weights
+    missed, passed = np.mean(targets < application.threshold), np.mean(nontargets >= application.threshold)
+    return float(weight_miss * missed + weight_fa * passed)
 
 
 def cllr(target_scores: ArrayLike, nontarget_scores: ArrayLike) -> float:

@@ -1,4 +1,4 @@
-"""The ROC of scored trials, its convex hull, and PAV: one structure, from which every detection metric is read.
+"""The ROC of scored trials, its convex hull, PAV, and what errors cost: all that detection metrics are read from.
 
 The pool-adjacent-violators algorithm (PAV) finds the best nondecreasing map from scores to log-likelihood ratios. Its
 blocks are the edges of the convex hull of the ROC, so that the minimum of every detection cost, the EER and the least
@@ -20,10 +20,47 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import checks
 
-__all__ = ["Hull", "Roc", "check_both", "det_points", "hull_of_counts", "roc_hull", "roc_points", "weights"]
+__all__ = ["Application", "Hull", "Roc", "check_both", "det_points", "hull_of_counts", "roc_hull", "roc_points"]
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Application:
+    """What a detection cost is for.
+
+    Parameters
+    ----------
+    prior : float
+        Probability of a target trial, between 0 and 1, both left out.
+    cost_miss, cost_fa : float
+        Costs of a miss and of a false alarm, above 0 and finite.
+    """
+
+    prior: float = 0.01
+    cost_miss: float = 1.0
+    cost_fa: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prior", checks.probability(self.prior, "prior"))
+        for what in ("cost_miss", "cost_fa"):
+            cost = checks.number(getattr(self, what), what, minimum=0, above=True)
+            if np.isinf(cost):
+                checks.refuse(what, "be finite", cost)
+            object.__setattr__(self, what, cost)
+
+    @property
+    def cost_weights(self) -> tuple[float, float]:
+        """What P_miss and P_fa weigh in the normalized detection cost."""
+        miss, fa = self.prior * self.cost_miss, (1 - self.prior) * self.cost_fa
+        return miss / min(miss, fa), fa / min(miss, fa)
+
+    @property
+    def threshold(self) -> float:
+        """The log-likelihood ratio from which accepting costs less than rejecting, in nats."""
+        odds = np.log1p(-self.prior) - np.log(self.prior)
+        return float(odds + np.log(self.cost_fa) - np.log(self.cost_miss))
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +81,7 @@ class Roc:
 
 
 @dataclass(frozen=True, eq=False)
-class Hull:
+class Hull(Roc):
     """The convex hull of the ROC, which is also the solution of PAV; made by `roc_hull`.
 
     V vertices, thresholds ascending, from "accept all" to "accept none"; V - 1 blocks between them.
@@ -61,9 +98,6 @@ class Hull:
         PAV's optimal LLR of each block in nats, strictly increasing; -inf and inf for blocks of one kind alone.
     """
 
-    thresholds: Floats
-    p_fa: Floats
-    p_miss: Floats
     targets: Counts
     nontargets: Counts
     llr: Floats
@@ -79,15 +113,18 @@ class Hull:
         """Return the threshold of the vertex where P_miss and P_fa differ least: there is none between vertices."""
         return float(self.thresholds[np.argmin(np.abs(self.p_miss - self.p_fa))])
 
+    def costs(self, application: Application) -> Floats:
+        """Return the normalized detection cost at each vertex, (V,)."""
+        weight_miss, weight_fa = application.cost_weights
+        return np.add(weight_miss * self.p_miss, weight_fa * self.p_fa)
+
     def min_dcf(self, *, prior: float = 0.01, cost_miss: float = 1.0, cost_fa: float = 1.0) -> float:
         """Return the least normalized detection cost, as `min_dcf` does: a linear cost is least at a vertex."""
-        weight_miss, weight_fa = weights(prior, cost_miss, cost_fa)
-        return float((weight_miss * self.p_miss + weight_fa * self.p_fa).min())
+        return float(self.costs(Application(prior, cost_miss, cost_fa)).min())
 
     def best_vertex(self, *, prior: float = 0.01, cost_miss: float = 1.0, cost_fa: float = 1.0) -> int:
         """Return the vertex of the least detection cost, the first of several."""
-        weight_miss, weight_fa = weights(prior, cost_miss, cost_fa)
-        return int(np.argmin(weight_miss * self.p_miss + weight_fa * self.p_fa))
+        return int(np.argmin(self.costs(Application(prior, cost_miss, cost_fa))))
 
     def min_cllr(self) -> float:
         """Return the Cllr of PAV's LLRs in bits, as `min_cllr` does."""
@@ -116,7 +153,7 @@ def roc_points(target_scores: ArrayLike, nontarget_scores: ArrayLike) -> Roc:
     array([0. , 0. , 0.5, 1. ])
     """
     targets, nontargets = check_both(target_scores, nontarget_scores)
-    return _roc(*_cumulate(targets, nontargets, np.concatenate([targets, nontargets])))
+    return Roc(*_rates(*_cumulate(targets, nontargets, np.concatenate([targets, nontargets]))))
 
 
 def det_points(target_scores: ArrayLike, nontarget_scores: ArrayLike) -> Roc:
@@ -133,7 +170,7 @@ def det_points(target_scores: ArrayLike, nontarget_scores: ArrayLike) -> Roc:
     """
     targets, nontargets = check_both(target_scores, nontarget_scores)
     edges = np.concatenate([[min(targets.min(), nontargets.min())], targets, np.nextafter(targets, np.inf)])
-    return _roc(*_cumulate(targets, nontargets, edges))
+    return Roc(*_rates(*_cumulate(targets, nontargets, edges)))
 
 
 def roc_hull(target_scores: ArrayLike, nontarget_scores: ArrayLike) -> Hull:
@@ -162,11 +199,15 @@ def hull_of_counts(thresholds: Floats, t: Counts, n: Counts) -> Hull:
     targets, nontargets = np.diff(t), np.diff(n)
     with np.errstate(divide="ignore"):  # log 0: blocks of one kind alone
         llr = np.log(targets) - np.log(nontargets) - (np.log(t[-1]) - np.log(n[-1]))
-    roc = _roc(thresholds, t, n)
-    return Hull(thresholds, roc.p_fa, roc.p_miss, targets, nontargets, llr)
+    return Hull(*_rates(thresholds, t, n), targets, nontargets, llr)
 
 
-def check_scores(x: ArrayLike, what: str) -> Floats:
+def check_both(target_scores: ArrayLike, nontarget_scores: ArrayLike) -> tuple[Floats, Floats]:
+    """Return scores of both kinds as float64 vectors, or refuse them."""
+    return _check_scores(target_scores, "target_scores"), _check_scores(nontarget_scores, "nontarget_scores")
+
+
+def _check_scores(x: ArrayLike, what: str) -> Floats:
     """Return one kind of scores as a float64 vector, or refuse them."""
     a = checks.numeric(x, what)
     if a.ndim != 1:
@@ -179,19 +220,6 @@ def check_scores(x: ArrayLike, what: str) -> Floats:
     return a.astype(np.float64, copy=False)
 
 
-def weights(prior: float, cost_miss: float, cost_fa: float) -> tuple[float, float]:
-    """Return what P_miss and P_fa weigh in the normalized detection cost."""
-    checks.number(prior, "prior", minimum=0, maximum=1, above=True)
-    if prior == 1:
-        checks.refuse("prior", "be below 1", prior)
-    for cost, what in ((cost_miss, "cost_miss"), (cost_fa, "cost_fa")):
-        checks.number(cost, what, minimum=0, above=True)
-        if np.isinf(cost):
-            checks.refuse(what, "be finite", cost)
-    miss, fa = prior * cost_miss, (1 - prior) * cost_fa
-    return miss / min(miss, fa), fa / min(miss, fa)
-
-
 def _cumulate(targets: Floats, nontargets: Floats, thresholds: Floats) -> tuple[Floats, Counts, Counts]:
     """Return the different thresholds and "accept none", ascending, (M + 1,), and how many of each kind lie below."""
     thresholds = np.unique(thresholds)
@@ -201,13 +229,9 @@ def _cumulate(targets: Floats, nontargets: Floats, thresholds: Floats) -> tuple[
     return np.append(thresholds, np.inf), below_t.astype(np.int64), below_n.astype(np.int64)
 
 
-def _roc(thresholds: Floats, t: Counts, n: Counts) -> Roc:
-    return Roc(thresholds, p_fa=(n[-1] - n) / n[-1], p_miss=t / t[-1])
-
-
-def check_both(target_scores: ArrayLike, nontarget_scores: ArrayLike) -> tuple[Floats, Floats]:
-    """Return scores of both kinds as float64 vectors, or refuse them."""
-    return check_scores(target_scores, "target_scores"), check_scores(nontarget_scores, "nontarget_scores")
+def _rates(thresholds: Floats, t: Counts, n: Counts) -> tuple[Floats, Floats, Floats]:
+    """Return the thresholds, P_fa and P_miss."""
+    return thresholds, (n[-1] - n) / n[-1], t / t[-1]
 
 
 def _lower_hull(x: Counts, y: Counts) -> Counts:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.confusion import ConfusionMatrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
-from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, open_set_rate, searches
-from speechgmm.evaluation.intervals import Interval
-from speechgmm.evaluation.metrics import NIST, Application, actual_dcf, cllr
-from speechgmm.evaluation.resampling import Resampler, detection_intervals, resampler, search_intervals
-from speechgmm.evaluation.roc import Hull, roc_hull
+from speechgmm.evaluation.identification import OpenSet, Searches, closed_set_confusion, cmc, open_set_rate, searches
+from speechgmm.evaluation.intervals import Interval, Resampler, detection_intervals, resampler, search_intervals
+from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr
+from speechgmm.evaluation.roc import Application, Hull, roc_hull
 from speechgmm.evaluation.trials import Scores, check_labels, columns
 
 __all__ = ["Evaluation", "NistCost", "evaluate"]
@@ -24,13 +23,14 @@ __all__ = ["Evaluation", "NistCost", "evaluate"]
 _RANKS = 10
 _TABLED = 20
 """How many ranks, and how many mistakes, are told."""
-_FALSE_ALARMS = 0.01
-"""Of strangers' searches, for the open set."""
+_FAR = 0.01
+"""The share of strangers' searches that accept anybody, for the open set."""
 _BIN_SHARE = 4
 """Intervals of the bins by duration take one of so many replicates, but at least 20."""
 _MANY = 1_000_000
-_LEAST = 5
-"""With fewer speakers who have target trials, an interval would not say what it seems to."""
+
+Reasons = list[str]
+"""What was left out, and why: "name: reason"."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class NistCost:
     actual_dcf: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """What `evaluate` found; None or empty where `left_out` says why.
 
@@ -88,11 +88,11 @@ class Evaluation:
     nist: tuple[NistCost, ...]
     cllr: float
     min_cllr: float
-    identification_rate: float | None
-    cmc: tuple[float, ...]
-    open_set: OpenSet | None
+    identification_rate: float | None = None
+    cmc: tuple[float, ...] = ()
+    open_set: OpenSet | None = None
     durations: tuple[DurationBin, ...]
-    confusion: ConfusionMatrix | None
+    confusion: ConfusionMatrix | None = None
     intervals: Mapping[str, Interval]
     prior: float
     cost_miss: float
@@ -148,146 +148,101 @@ def evaluate(
     0.0
     """
     check_labels(scores)
-    targets, nontargets = scores.score[scores.target == 1], scores.score[scores.target == 0]
-    hull, application = roc_hull(targets, nontargets), Application(prior, cost_miss, cost_fa)
-    own = _cost("", (application,), hull, targets, nontargets)
-    left_out: list[str] = []
-    found = _searches(scores, left_out)
+    pair = scores.score[scores.target == 1], scores.score[scores.target == 0]
+    hull, application = roc_hull(*pair), Application(prior, cost_miss, cost_fa)
+    own, *nist = (_cost(name, points, hull, pair) for name, points in ({"": (application,)} | NIST).items())
     if replicates is None:
         replicates = 1000 if len(scores) <= _MANY else 300
-    resampling = _Resampling(resampler(scores) if replicates else None, replicates, level, seed)
+    sampler = resampler(scores, replicates=replicates, level=level, seed=seed) if replicates else None
+    searched, why_no_searches = _searches(scores)
+    durations, why_no_durations = _durations(scores, hull.eer_threshold(), sampler)
+    intervals, why_no_intervals = _intervals(sampler, application, searched)
     return Evaluation(
-        **_counts(scores),
+        trials=len(scores),
+        targets=len(pair[0]),
+        nontargets=len(pair[1]),
+        tests=len(scores.tests.names),
+        speakers=len(scores.speakers.names),
         eer=hull.eer(),
         eer_threshold=hull.eer_threshold(),
         min_dcf=own.min_dcf,
         actual_dcf=own.actual_dcf,
-        nist=tuple(_cost(name, points, hull, targets, nontargets) for name, points in NIST.items()),
-        cllr=cllr(targets, nontargets),
+        nist=tuple(nist),
+        cllr=cllr(*pair),
         min_cllr=hull.min_cllr(),
-        identification_rate=found.cmc[0] if found.cmc else None,
-        cmc=found.cmc,
-        open_set=found.open_set,
-        durations=_durations(scores, hull.eer_threshold(), resampling, left_out),
-        confusion=found.confusion,
-        intervals=_intervals(scores, application, found, resampling, left_out),
-        prior=float(prior),
-        cost_miss=float(cost_miss),
-        cost_fa=float(cost_fa),
-        left_out=tuple(left_out),
+        **searched,
+        durations=durations,
+        intervals=intervals,
+        **asdict(application),
+        left_out=(*why_no_searches, *why_no_durations, *why_no_intervals),
     )
 
 
-def _counts(scores: Scores) -> dict[str, Any]:
-    """Return how many there are of each."""
-    targets = int((scores.target == 1).sum())
-    return {
-        "trials": len(scores),
-        "targets": targets,
-        "nontargets": len(scores) - targets,
-        "tests": len(scores.tests.names),
-        "speakers": len(scores.speakers.names),
-    }
-
-
-@dataclass(frozen=True)
-class _Resampling:
-    sampler: Resampler | None
-    replicates: int
-    level: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What searches give: empty or None where left out."""
-
-    cmc: tuple[float, ...] = ()
-    confusion: ConfusionMatrix | None = None
-    open_set: OpenSet | None = None
-
-
-def _cost(
-    name: str, points: tuple[Application, ...], hull: Hull, targets: NDArray[Any], nontargets: NDArray[Any]
-) -> NistCost:
+def _cost(name: str, points: tuple[Application, ...], hull: Hull, pair: tuple[ArrayLike, ArrayLike]) -> NistCost:
     """Return the mean costs of some applications."""
-    least = [hull.min_dcf(prior=p.prior, cost_miss=p.cost_miss, cost_fa=p.cost_fa) for p in points]
-    actual = [actual_dcf(targets, nontargets, prior=p.prior, cost_miss=p.cost_miss, cost_fa=p.cost_fa) for p in points]
+    least = [hull.costs(point).min() for point in points]
+    actual = [actual_dcf(*pair, **asdict(point)) for point in points]
     return NistCost(name, float(np.mean(least)), float(np.mean(actual)))
 
 
-def _searches(scores: Scores, left_out: list[str]) -> _Found:
-    """Return the rates of searches if there are any, and note what is left out."""
-    found = searches(scores)
-    known, strangers, total = int(found.known.sum()), int(found.strangers.sum()), len(found.tests)
-    speakers = len(scores.speakers.names)
-    partial, other = (int((found.trials[kind] < speakers).sum()) for kind in (found.known, found.strangers))
-    reason = ""
-    if not known:
-        reason = "no test has exactly one target trial"
-    elif partial:
-        reason = f"{partial} of {known} tests are not scored against all {speakers} speakers"
-    elif speakers == 1:
-        reason = "there is one speaker only"
-    if reason:
-        left_out += [f"identification_rate, cmc, confusions, open_set: {reason}"]
-        return _Found()
-    several = total - known - strangers
-    for count, why in ((strangers, "no target trial (open set)"), (several, "more than one target trial")):
-        if count:
-            left_out += [f"identification_rate: {count} of {total} tests not counted, with {why}"]
+def _searches(scores: Scores) -> tuple[dict[str, Any], Reasons]:
+    """Return the rates of searches by name, nothing if there are none, and what is left out."""
+    found, speakers = searches(scores), len(scores.speakers.names)
+    if reason := _no_searches(found, speakers):
+        return {}, [f"identification_rate, cmc, confusions, open_set: {reason}"]
+    strangers, total = int(found.strangers.sum()), len(found.tests)
+    partial = int((found.trials[found.strangers] < speakers).sum())
+    several = int((found.targets > 1).sum())
+    counts = {"no target trial (open set)": strangers, "more than one target trial": several}
+    left_out = [f"identification_rate: {n} of {total} tests not counted, with {why}" for why, n in counts.items() if n]
     if not strangers:
         left_out += ["open_set: no test is of a stranger (without a target trial)"]
-    elif other:
-        left_out += [f"open_set: {other} of {strangers} tests of strangers are not scored against all speakers"]
-    rates = cmc(scores, min(_RANKS, speakers))
-    return _Found(
-        tuple(float(rate) for rate in rates),
-        closed_set_confusion(scores),
-        open_set_rate(scores, _FALSE_ALARMS) if strangers and not other else None,
-    )
+    elif partial:
+        left_out += [f"open_set: {partial} of {strangers} tests of strangers are not scored against all speakers"]
+    rates = tuple(float(rate) for rate in cmc(scores, min(_RANKS, speakers)))
+    open_set = open_set_rate(scores, _FAR) if strangers and not partial else None
+    confusion = closed_set_confusion(scores)
+    return {"identification_rate": rates[0], "cmc": rates, "open_set": open_set, "confusion": confusion}, left_out
 
 
-def _durations(
-    scores: Scores, threshold: float, resampling: _Resampling, left_out: list[str]
-) -> tuple[DurationBin, ...]:
+def _no_searches(found: Searches, speakers: int) -> str:
+    """Return why there are no rates of searches, "" if there are."""
+    known = int(found.known.sum())
+    partial = int((found.trials[found.known] < speakers).sum())
+    if not known:
+        return "no test has exactly one target trial"
+    if partial:
+        return f"{partial} of {known} tests are not scored against all {speakers} speakers"
+    return "there is one speaker only" if speakers == 1 else ""
+
+
+def _durations(scores: Scores, threshold: float, sampler: Resampler | None) -> tuple[tuple[DurationBin, ...], Reasons]:
     """Return the error rates by duration if there are any."""
-    if scores.test_seconds is None or np.isnan(scores.test_seconds).all():
-        reason = "there is no column test_seconds" if scores.test_seconds is None else "no length is known"
-        left_out += [f"durations: {reason}"]
-        return ()
-    replicates = max(20, resampling.replicates // _BIN_SHARE) if resampling.replicates else 0
-    return error_by_duration(
-        scores,
-        threshold,
-        replicates=replicates,
-        level=resampling.level,
-        seed=resampling.seed,
-        sampler=resampling.sampler,
-    )
+    if scores.test_seconds is None:
+        return (), ["durations: there is no column test_seconds"]
+    if np.isnan(scores.test_seconds).all():
+        return (), ["durations: no length is known"]
+    fewer = sampler and replace(sampler, replicates=max(20, sampler.replicates // _BIN_SHARE))
+    return error_by_duration(scores, threshold, sampler=fewer), []
 
 
 def _intervals(
-    scores: Scores, application: Application, found: _Found, resampling: _Resampling, left_out: list[str]
-) -> dict[str, Interval]:
+    sampler: Resampler | None, application: Application, searched: Mapping[str, Any]
+) -> tuple[dict[str, Interval], Reasons]:
     """Return the intervals of all rates if there are enough speakers."""
-    replicates, level, seed = resampling.replicates, resampling.level, resampling.seed
-    if resampling.sampler is None:
-        left_out += ["intervals: not asked for (0 replicates)"]
-        return {}
-    people = len(np.unique(scores.speakers.codes[scores.target == 1]))
-    if people < _LEAST:
-        left_out += [f"intervals: {people} speakers have target trials; fewer than {_LEAST} are too few to draw from"]
-        return {}
-    if "test_speaker" not in columns(scores):
-        left_out += ["intervals: without the column test_speaker each test of a stranger counts as another stranger"]
+    if sampler is None:
+        return {}, ["intervals: not asked for (0 replicates)"]
+    if (people := sampler.speakers()) < sampler.LEAST_SPEAKERS:
+        few = f"fewer than {sampler.LEAST_SPEAKERS} are too few to draw from"
+        return {}, [f"intervals: {people} speakers have target trials; {few}"]
+    unnamed = "intervals: without the column test_speaker each test of a stranger counts as another stranger"
+    left_out = [] if "test_speaker" in columns(sampler.scores) else [unnamed]
     points = {"": (application,)} | {f" {name}": points for name, points in NIST.items()}
     try:
-        rates = detection_intervals(resampling.sampler, points, replicates=replicates, level=level, seed=seed)
+        rates = detection_intervals(sampler, points)
     except InvalidInput as error:
-        left_out += [f"intervals: {error}"]
-        return {}
-    if found.cmc:
-        far = found.open_set.false_alarm_rate if found.open_set else None
-        rates |= search_intervals(resampling.sampler, far, replicates=replicates, level=level, seed=seed)
-    return rates
+        return {}, [*left_out, f"intervals: {error}"]
+    if searched:
+        open_set = searched["open_set"]
+        rates |= search_intervals(sampler, open_set and open_set.far)
+    return rates, left_out

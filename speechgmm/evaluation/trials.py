@@ -6,27 +6,149 @@ A trial is a pair (speaker, test): is the test spoken by the enrolled speaker? I
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from speechgmm import checks
-from speechgmm.evaluation.names import Index, index_names, repeated
+from speechgmm.evaluation.name_index import NameIndex, Names, index_names, repeated
 
-__all__ = ["Scores", "Trials", "check_labels", "columns", "join", "name_pair", "rows_of"]
+__all__ = ["Scores", "Trials", "check_labels", "columns", "join", "name_pair", "rows_scoring"]
 
-
-_TEXT = ("speaker", "test", "test_speaker", "session")
-
-Names = NDArray[np.str_]
 Labels = NDArray[np.int8]
 Floats = NDArray[np.float64]
+Seen = TypeVar("Seen")
+"""What a column is seen as from outside."""
+
+
+class _Column(Generic[Seen]):
+    """A column of a table: checked when the table is made, read-only from then on.
+
+    It is a descriptor, which dataclasses take as the declaration of a field. Names are kept as a `NameIndex` and
+    written out when first asked for: ten million of them take half a gigabyte.
+
+    Parameters
+    ----------
+    check : callable
+        Given what the caller gave and the name of the column, it returns an array or a `NameIndex`.
+    optional : bool
+        Whether a table may be without this column, which then is None.
+    """
+
+    def __init__(self, check: Callable[[Any, str], Any], *, optional: bool = False) -> None:
+        self._check, self._optional = check, optional
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, table: None, owner: type) -> Any: ...
+    @overload
+    def __get__(self, table: object, owner: type) -> Seen: ...
+    def __get__(self, table: object | None, owner: type) -> Any:
+        if table is not None:
+            kept = vars(table)[self._name]
+            return kept.full if isinstance(kept, NameIndex) else kept
+        if self._optional:  # a dataclass asks for the default of the field in this way
+            return None
+        raise AttributeError(self._name)
+
+    def __set__(self, table: object, given: ArrayLike | NameIndex | None) -> None:
+        left_out = given is None and self._optional
+        vars(table)[self._name] = None if left_out else self._check(given, self._name)
+
+
+def _names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
+    """Return text as an index, or as it is if it has a shape that no column has."""
+    if isinstance(given, NameIndex):
+        return given
+    words = np.asarray(given)
+    if not words.size or (words.dtype.kind in "OT" and all(isinstance(word, str) for word in words.flat)):
+        words = words.astype(str)
+    if words.dtype.kind != "U":
+        checks.refuse(what, "hold text", f"an array of type {words.dtype}")
+    return index_names(words) if words.ndim == 1 and words.size else words
+
+
+def _filled_names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
+    """Return text of which no entry is empty."""
+    column = _names(given, what)
+    if isinstance(column, NameIndex) and column.names[0] == "":
+        checks.refuse(what, "hold no empty names", f"'' in row {int(np.argmin(column.codes))}")
+    return column
+
+
+def _numbers(given: ArrayLike, what: str) -> Floats:
+    return _frozen(given, checks.finite(checks.numeric(given, what), what), np.float64)
+
+
+def _seconds(given: ArrayLike, what: str) -> Floats:
+    seconds = checks.numeric(given, what)
+    good = np.isnan(seconds) | ((seconds >= 0) & (seconds < np.inf))
+    _check_every(good, seconds, what, "be finite and at least 0 s, or NaN where not known")
+    return _frozen(given, seconds, np.float64)
+
+
+def _labels(given: ArrayLike, what: str) -> Labels:
+    labels = np.asarray(given)
+    rule = "be 1 (target), 0 (nontarget) or -1 (not known), as whole numbers"
+    if labels.size and labels.dtype.kind not in "iub":
+        checks.refuse(what, rule, f"an array of type {labels.dtype}")
+    _check_every(np.isin(labels, (1, 0, -1)), labels, what, rule)
+    return _frozen(given, labels, np.int8)
+
+
+def _check_every(good: NDArray[np.bool_], values: NDArray[Any], what: str, rule: str) -> None:
+    """Refuse a column with a bad entry, and show the first one."""
+    if not good.all():
+        first = int(np.argmin(good))
+        checks.refuse(what, rule, f"{values.ravel()[first].item()!r} in row {first}")
+
+
+def _frozen(given: ArrayLike, column: NDArray[Any], kind: DTypeLike) -> NDArray[Any]:
+    """Return a read-only column: itself if it is frozen memory of its own, a copy else."""
+    kept = column is given and not column.flags.writeable and column.base is None
+    column = column.astype(kind, copy=not kept)
+    column.setflags(write=False)
+    return column
+
+
+class _Table:
+    """What trials and scores share."""
+
+    def __post_init__(self) -> None:
+        what, rows = type(self).__name__.lower(), len(self)
+        if rows == 0:
+            checks.refuse(what, "hold at least one row", "none")
+        for name, column in columns(self).items():
+            if column.shape != (rows,):
+                rule = f"be one-dimensional, of the same length as speaker ({rows})"
+                checks.refuse(name, rule, f"shape {column.shape}")
+        again = repeated(self.speakers, self.tests)
+        if again:
+            found = f"{name_pair(self, again[1])} in rows {again[0]} and {again[1]}"
+            checks.refuse(what, "hold each pair of speaker and test once", found)
+
+    @property
+    def speakers(self) -> NameIndex:
+        """The different enrolled speakers, and which one each row is about."""
+        return cast("NameIndex", vars(self)["speaker"])
+
+    @property
+    def tests(self) -> NameIndex:
+        """The different tests, and which one each row is about."""
+        return cast("NameIndex", vars(self)["test"])
+
+    def __len__(self) -> int:
+        """Return the number of rows, T."""
+        return len(self.speakers)
 
 
 @dataclass(frozen=True, eq=False)
-class Trials:
+class Trials(_Table):
     """A list of trials; lists are accepted and turned into read-only arrays.
 
     Parameters
@@ -47,32 +169,13 @@ class Trials:
     2
     """
 
-    speaker: Names
-    test: Names
-    target: Labels
-
-    def __post_init__(self) -> None:
-        _freeze(self, "trials")
-
-    @property
-    def speakers(self) -> Index:
-        """The different enrolled speakers, and which one each row is about."""
-        found: Index = vars(self)["speaker"]
-        return found
-
-    @property
-    def tests(self) -> Index:
-        """The different tests, and which one each row is about."""
-        found: Index = vars(self)["test"]
-        return found
-
-    def __len__(self) -> int:
-        """Return the number of trials, T."""
-        return len(self.target)
+    speaker: _Column[Names] = _Column(_filled_names)
+    test: _Column[Names] = _Column(_filled_names)
+    target: _Column[Labels] = _Column(_labels)
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class Scores(_Table):
     """Scored trials; lists are accepted and turned into read-only arrays.
 
     Parameters
@@ -101,61 +204,14 @@ class Scores:
     array([1.5])
     """
 
-    speaker: Names
-    test: Names
-    score: Floats
-    target: Labels
-    test_speaker: Names | None = None
-    session: Names | None = None
-    enroll_seconds: Floats | None = None
-    test_seconds: Floats | None = None
-
-    def __post_init__(self) -> None:
-        _freeze(self, "scores")
-
-    @property
-    def speakers(self) -> Index:
-        """The different enrolled speakers, and which one each row is about."""
-        found: Index = vars(self)["speaker"]
-        return found
-
-    @property
-    def tests(self) -> Index:
-        """The different tests, and which one each row is about."""
-        found: Index = vars(self)["test"]
-        return found
-
-    def __len__(self) -> int:
-        """Return the number of scored trials, T."""
-        return len(self.target)
-
-
-class _Text:
-    """A column of names, given as an array, a list or an `Index`: kept as an `Index`, seen as an array of str.
-
-    Ten million names in full take half a gigabyte; they are written out when first asked for.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name, self._full = name, f"_{name}"
-
-    def __get__(self, table: Any, owner: type) -> Any:
-        held = vars(table)
-        if self._full not in held:
-            kept = held[self._name]
-            held[self._full] = kept and kept.column()
-            if kept:
-                held[self._full].setflags(write=False)
-        return held[self._full]
-
-    def __set__(self, table: Any, value: Any) -> None:
-        vars(table)[self._name] = value  # a frozen dataclass sets in its constructor alone
-
-
-for _table in (Trials, Scores):
-    for _name in _TEXT:
-        if _name in _table.__annotations__:
-            setattr(_table, _name, _Text(_name))
+    speaker: _Column[Names] = _Column(_filled_names)
+    test: _Column[Names] = _Column(_filled_names)
+    score: _Column[Floats] = _Column(_numbers)
+    target: _Column[Labels] = _Column(_labels)
+    test_speaker: _Column[Names | None] = _Column(_names, optional=True)
+    session: _Column[Names | None] = _Column(_names, optional=True)
+    enroll_seconds: _Column[Floats | None] = _Column(_seconds, optional=True)
+    test_seconds: _Column[Floats | None] = _Column(_seconds, optional=True)
 
 
 def join(scores: Scores, trials: Trials) -> Scores:
@@ -172,20 +228,19 @@ def join(scores: Scores, trials: Trials) -> Scores:
     >>> join(scores, Trials(["bob"], ["a.wav"], [0])).target
     array([0], dtype=int8)
     """
-    rows = rows_of(scores, trials, "scores", "hold every trial")
-    taken = {name: column[rows] for name, column in columns(scores).items()}
-    taken = {name: part.held() if isinstance(part, Index) else part for name, part in taken.items()}
-    return Scores(**{**taken, "target": trials.target})
+    rows = rows_scoring(trials, scores, "scores", "hold every trial")
+    taken = {name: column.take(rows) for name, column in columns(scores).items()}
+    return Scores(**taken | {"target": trials.target})
 
 
-def rows_of(scores: Scores, trials: Trials | Scores, what: str, rule: str) -> NDArray[np.int64]:
-    """Return the rows of a table that score these trials; refuse `what` must `rule` if one is missing."""
-    speaker, test = (_places(*pair) for pair in ((trials.speakers, scores.speakers), (trials.tests, scores.tests)))
+def rows_scoring(trials: _Table, scores: Scores, what: str, rule: str) -> NDArray[np.int64]:
+    """Return the rows of a table that score these trials; refuse that `what` must `rule` if one is missing."""
+    speaker, test = _places(trials.speakers, scores.speakers), _places(trials.tests, scores.tests)
     size = len(scores.tests.names)
     keys = scores.speakers.codes.astype(np.int64) * size + scores.tests.codes
     wanted = np.where((speaker >= 0) & (test >= 0), speaker * size + test, -1)
     order = np.argsort(keys)
-    rows: NDArray[np.int64] = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    rows = np.take(order, np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1))
     missing = np.flatnonzero(keys[rows] != wanted)
     if len(missing):
         first = name_pair(trials, int(missing[0]))
@@ -194,12 +249,19 @@ def rows_of(scores: Scores, trials: Trials | Scores, what: str, rule: str) -> ND
     return rows
 
 
-def columns(scores: Scores) -> dict[str, Any]:
-    """Return the columns that are there, in the order of the file format; names as an `Index`."""
-    return {f.name: vars(scores)[f.name] for f in fields(Scores) if vars(scores)[f.name] is not None}
+def _places(wanted: NameIndex, among: NameIndex) -> NDArray[np.int64]:
+    """Return where the name of each row stands among others, -1 where it does not."""
+    place = np.searchsorted(among.names, wanted.names)
+    place[place == len(among.names)] = 0
+    return np.where(among.names[place] == wanted.names, place, -1)[wanted.codes]
 
 
-def name_pair(table: Trials | Scores, row: int) -> str:
+def columns(table: _Table) -> dict[str, Any]:
+    """Return the columns that are there, in the order of the file format; names as a `NameIndex`."""
+    return {name: column for name, column in vars(table).items() if column is not None}
+
+
+def name_pair(table: _Table, row: int) -> str:
     """Return the names of a row in words."""
     speaker, test = (index.names[index.codes[row]] for index in (table.speakers, table.tests))
     return f"speaker '{speaker}' with test '{test}'"
@@ -212,80 +274,3 @@ def check_labels(scores: Scores) -> None:
         first = int(np.argmax(unknown))
         found = f"{int(unknown.sum())} of {len(scores)} trials without a label, the first {name_pair(scores, first)}"
         checks.refuse("target", "be 1 or 0 in every trial", found, "Take the labels from a list of trials with join.")
-
-
-# Columns, in memory and in files
-
-
-def _freeze(table: Trials | Scores, what: str) -> None:
-    """Validate the columns of a table and put read-only ones in their place."""
-    held = vars(table)
-    rows = len(held["speaker"]) if isinstance(held["speaker"], Index) else np.size(held["speaker"])
-    if rows == 0:
-        checks.refuse(what, "hold at least one row", "none")
-    for field in fields(table):
-        values = held[field.name]
-        if values is None and field.default is None:
-            continue
-        column = values if isinstance(values, Index) else _column(values, field.name)
-        shape = (len(column),) if isinstance(column, Index) else column.shape
-        if shape != (rows,):
-            rule = f"be one-dimensional, of the same length as speaker ({rows})"
-            checks.refuse(field.name, rule, f"shape {shape}")
-        if isinstance(column, Index):
-            continue
-        if field.name in _TEXT:
-            held[field.name] = index_names(column)
-        else:
-            column.setflags(write=False)
-            held[field.name] = column
-    again = repeated(table.speakers, table.tests)
-    if again:
-        found = f"{name_pair(table, again[1])} in rows {again[0]} and {again[1]}"
-        checks.refuse(what, "hold each pair of speaker and test once", found)
-
-
-def _places(wanted: Index, among: Index) -> NDArray[np.int64]:
-    """Return where the name of each row stands among others, -1 where it does not."""
-    place = np.searchsorted(among.names, wanted.names)
-    place[place == len(among.names)] = 0
-    return np.where(among.names[place] == wanted.names, place, -1)[wanted.codes]
-
-
-def _column(values: ArrayLike, name: str) -> NDArray[Any]:
-    """Return one validated column in the type that its name calls for: a copy, unless nobody can change it."""
-    if name == "target":
-        labels = np.asarray(values)
-        rule = "be 1 (target), 0 (nontarget) or -1 (not known), as whole numbers"
-        if labels.dtype.kind not in "iub":
-            checks.refuse(name, rule, f"an array of type {labels.dtype}")
-        _check_every(np.isin(labels, (1, 0, -1)), labels, name, rule)
-        return _own(values, labels, np.int8)
-    if name == "score":
-        return _own(values, checks.finite(checks.numeric(values, name), name), np.float64)
-    if name.endswith("_seconds"):
-        seconds = checks.numeric(values, name)
-        good = np.isnan(seconds) | ((seconds >= 0) & (seconds < np.inf))
-        _check_every(good, seconds, name, "be finite and at least 0 s, or NaN where not known")
-        return _own(values, seconds, np.float64)
-    words = np.asarray(values)
-    if words.dtype.kind in "OT" and all(isinstance(word, str) for word in words.flat):
-        words = words.astype(str)
-    if words.dtype.kind != "U":
-        checks.refuse(name, "hold text", f"an array of type {words.dtype}")
-    if name in ("speaker", "test"):
-        _check_every(words != "", words, name, "hold no empty names")
-    return words
-
-
-def _own(given: ArrayLike, column: NDArray[Any], kind: DTypeLike) -> NDArray[Any]:
-    """Return the column itself if it is frozen memory of its own, a copy else."""
-    kept = column is given and not column.flags.writeable and column.base is None
-    return column.astype(kind, copy=not kept)
-
-
-def _check_every(good: NDArray[np.bool_], values: NDArray[Any], name: str, rule: str) -> None:
-    """Refuse a column with a bad entry, and show the first one."""
-    if not good.all():
-        first = int(np.argmin(good))
-        checks.refuse(name, rule, f"{values.ravel()[first].item()!r} in row {first}")

@@ -1,6 +1,6 @@
 """Reading sound: every format that libsndfile knows, one channel or their mean, at the rate that a model wants.
 
-Signals are float32 in [-1, 1] whatever the file holds. Seconds and hertz outside; samples stay in this room.
+Signals are float32 in [-1, 1] whatever the file holds. Seconds and hertz outside; samples stay in `speechgmm.features`.
 """
 
 from __future__ import annotations
@@ -233,8 +233,7 @@ def _channel(samples: Array, channel: int | str, name: str) -> Array:
     if samples.shape[1] == 1 and channel in ("mix", 0):
         return samples[:, 0]
     if channel == "mix":
-        result: Array = samples.mean(axis=1, dtype=np.float32)
-        return result
+        return samples.mean(axis=1, dtype=np.float32)
     if isinstance(channel, (str, bool)) or not 0 <= channel < samples.shape[1]:
         rule = f"be 'mix' or one of its {samples.shape[1]} channels, counted from 0"
         refuse(f"the channel of {name}", rule, repr(channel), error=AudioError)

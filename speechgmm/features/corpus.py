@@ -154,8 +154,8 @@ def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corp
     ----------
     path : path
         A CSV (or TSV) with the columns ``path,speaker`` and, if wanted, ``session,start,end,channel`` and any others,
-        its paths relative to itself; or a folder with one subfolder a speaker (folders inside that are sessions);
-        or a Kaldi data directory (``wav.scp``, ``utt2spk`` and, if wanted, ``segments``).
+        its paths relative to itself; or a folder with one subfolder for each speaker (folders inside are sessions); or
+        a Kaldi data directory (``wav.scp``, ``utt2spk`` and, if wanted, ``segments``).
     label : str
         The column of a CSV that must name what each recording is, instead of the speaker. Folders are "label", too.
 
@@ -252,7 +252,7 @@ def _read_folder(folder: Path) -> list[Recording]:
     if not recordings:
         refuse(
             f"the folder {folder}",
-            "hold one subfolder a speaker with recordings in it",
+            "hold one subfolder for each speaker with recordings in it",
             "no such recordings",
             "Or give a CSV with the columns path and speaker.",
         )

@@ -218,8 +218,7 @@ class MFCC(FrontEnd):
             return samples.copy()
         rng = np.random.default_rng(zlib.crc32(np.ascontiguousarray(samples).data))
         noise = rng.standard_normal(len(samples), dtype=np.float32)
-        result: Array = samples + noise * np.float32(self.dither / 32768)
-        return result
+        return samples + noise * np.float32(self.dither / 32768)
 
 
 def _levels(y: Array, window: int, hop: int) -> Array:
@@ -228,8 +227,7 @@ def _levels(y: Array, window: int, hop: int) -> Array:
     pieces = (y - y.mean(dtype=np.float64))[: len(y) // piece * piece].reshape(-1, piece)
     energy = np.concatenate([[0.0], np.cumsum(np.einsum("ij,ij->i", pieces, pieces))])
     starts = np.arange(0, len(y) - window + 1, hop) // piece
-    level: Array = 10 * np.log10(np.maximum((energy[starts + window // piece] - energy[starts]) / window, _FLOOR))
-    return level
+    return 10 * np.log10(np.maximum((energy[starts + window // piece] - energy[starts]) / window, _FLOOR))
 
 
 @functools.lru_cache(maxsize=16)
@@ -237,8 +235,7 @@ def _hamming(window: int) -> Array:
     """Return the periodic Hamming window."""
     from librosa.filters import get_window
 
-    result: Array = get_window("hamming", window, fftbins=True)
-    return result
+    return get_window("hamming", window, fftbins=True)
 
 
 @functools.lru_cache(maxsize=16)

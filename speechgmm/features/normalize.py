@@ -32,5 +32,4 @@ def normalize(x: Array, method: str) -> Array:
         deviation = np.sqrt(np.einsum("nd,nd->d", centered, centered) / len(x))
         varies = deviation > 1e-6 * np.abs(x).max(axis=0)
         centered *= np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0)
-    result: Array = centered.astype(x.dtype)
-    return result
+    return centered.astype(x.dtype)

@@ -53,19 +53,17 @@ def speech_frames(level: Array, method: str, *, silence: float) -> Array:
     center = float(x.mean())
     levels = _Levels.of(x - center)
     pair = _Pair(0.5, (quiet - center, loud - center), (max(float(x.var()), _LEAST),) * 2)
-    pair = fit(pair, [levels], _maximize, stop=Stop(1e-4, _ITERATIONS)).model
+    pair = fit(pair, [levels], _maximize, stop=Stop(1e-4, _ITERATIONS), n_threads=1).model
     speech = pair.log_odds(levels) > 0 if pair.means[0] <= pair.means[1] else pair.log_odds(levels) < 0
     low, high = sorted(m + center for m in pair.means)
     # the wider Gaussian wins in both tails: below the quiet mean nothing is speech, above the loud one all is
     speech = (x > low) & (speech | (x >= high))
-    result: Array = audible & (speech | (x > prominent - _PROMINENT))
-    return result
+    return audible & (speech | (x > prominent - _PROMINENT))
 
 
 def _quantiles(x: Array, shares: tuple[float, ...]) -> list[float]:
     """Return quantiles, linear between two numbers: what numpy's own takes as long for as three iterations."""
-    result: list[float] = np.interp(shares, np.linspace(0.0, 1.0, len(x)), np.sort(x)).tolist()
-    return result
+    return np.interp(shares, np.linspace(0.0, 1.0, len(x)), np.sort(x)).tolist()
 
 
 Three = tuple[float, float, float]
@@ -101,7 +99,7 @@ class _Sums:
 
     @property
     def mean_log_likelihood(self) -> float:
-        """In nats a frame."""
+        """In nats per frame."""
         return self.log_likelihood / (self.first[0] + self.second[0])
 
 
@@ -128,8 +126,7 @@ class _Pair:
     def log_odds(self, levels: _Levels) -> Array:
         """Return the logarithm of the posterior of the second over that of the first, shape (N,)."""
         (a, b, c), (d, e, f) = self.coefficients()
-        result: Array = np.array((d - a, e - b, f - c)) @ levels.powers
-        return result
+        return np.array((d - a, e - b, f - c)) @ levels.powers
 
     def statistics(self, levels: _Levels) -> _Sums:
         """Return the sums over levels: the E-step."""

@@ -5,26 +5,25 @@ into a new mixture, `fit` runs EM over any model of this shape, `initialize` fin
 and `fit_gmm` does the usual thing in one call.
 """
 
-from speechgmm.mixture.adapt import adapt, adapt_iterated
-from speechgmm.mixture.bayes import Variational, fit_bayes
-from speechgmm.mixture.blocks import ArrayBlocks, sample_frames
+from speechgmm.mixture.adapt import RELEVANCE, adapt
+from speechgmm.mixture.bayes import Prior, Variational, fit_bayes
+from speechgmm.mixture.blocks import ArrayBlocks, WeightedBlock, sample_frames
 from speechgmm.mixture.choose import Choice, FittedCandidate, choose, n_parameters
-from speechgmm.mixture.covariance import Covariance, Diagonal
-from speechgmm.mixture.em import Fit, Stop, Update, fit
+from speechgmm.mixture.covariance import Covariance, Diagonal, Full, Spherical, Tied
+from speechgmm.mixture.em import Fit, Stop, StopRule, Update, fit
 from speechgmm.mixture.initialize import initialize
-from speechgmm.mixture.matrices import Full, Tied
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.missing import Incomplete, impute
 from speechgmm.mixture.model import GMM, Sample
-from speechgmm.mixture.online import Online, blend, stepwise
-from speechgmm.mixture.priors import Prior
+from speechgmm.mixture.online import StepwiseState, stepwise
 from speechgmm.mixture.reduce import Reduction, merge, prune, reduce
-from speechgmm.mixture.spherical import Spherical
+from speechgmm.mixture.selection import Selection
 from speechgmm.mixture.statistics import Statistics
-from speechgmm.mixture.train import Selection, fit_gmm
+from speechgmm.mixture.train import fit_gmm
 
 __all__ = [
     "GMM",
+    "RELEVANCE",
     "ArrayBlocks",
     "Choice",
     "Covariance",
@@ -34,20 +33,20 @@ __all__ = [
     "Floor",
     "Full",
     "Incomplete",
-    "Online",
     "Prior",
     "Reduction",
     "Sample",
     "Selection",
     "Spherical",
     "Statistics",
+    "StepwiseState",
     "Stop",
+    "StopRule",
     "Tied",
     "Update",
     "Variational",
+    "WeightedBlock",
     "adapt",
-    "adapt_iterated",
-    "blend",
     "choose",
     "fit",
     "fit_bayes",

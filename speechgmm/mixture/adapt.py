@@ -6,23 +6,30 @@ Digital Signal Processing 10 (2000), eq. 11 to 14. Symbols: K components, D dime
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.checks import integer, number, refuse
+from speechgmm.checks import number, refuse
 from speechgmm.mixture.maximize import Floor, check_against, maximize
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 
-__all__ = ["RELEVANCE", "adapt", "adapt_iterated"]
+__all__ = ["RELEVANCE", "adapt"]
 
 _LETTERS = "wmc"
 RELEVANCE = 4.0
-"""How many frames the UBM counts for in each component."""
+"""How many frames the UBM counts for in each component. On cross-session telephone speech with seconds of enrollment
+(WUW Corpus II, 256 components) 1, 2, 4, 8, 16 and 32 gave equal error rates of 14.2, 13.8, 13.3, 13.0, 13.2 and 13.1 %
+for one file and 9.0, 7.2, 6.4, 6.6, 6.3 and 6.2 % for a call, where 0.5 is noise: all of 4 to 32 are as good, and the
+least of them lets a model be the speaker's own soonest."""
+_LEAST_SHARE = 1e-3
+"""No variance falls below this share of the UBM's: it only keeps a component of one frame from collapsing."""
+_MOST = 1e100
+"""Far beyond any use; the products of such a relevance stay finite."""
 
 
 def adapt(
@@ -40,10 +47,10 @@ def adapt(
     ----------
     ubm : GMM
     statistics : Statistics
-        Of the data, taken against the UBM (or, when iterating, against the model adapted so far).
+        Of the data, taken against the UBM, or, where adaptation is the M-step of `fit`, against the model so far.
     relevance : float or mapping
-        How many frames the UBM counts for in each component. 4 to 8 measured best on telephone speech with seconds
-        of enrollment; 16 is Reynolds'. A mapping such as ``{"w": 16, "m": 4, "c": 16}`` sets each apart.
+        How many frames the UBM counts for in each component; 16 is Reynolds'. A mapping such as
+        ``{"w": 16, "m": 4, "c": 16}`` sets each apart; letters that it leaves out have the default.
     update : str
         Any of "w" (weights, eq. 11), "m" (means, eq. 12), "c" (covariances, eq. 13). Means alone is what works best
         with little data.
@@ -71,7 +78,7 @@ def adapt(
         refuse("update", "be made of the letters w, m and c", repr(update))
     factors = _relevances(relevance)
     check_against(statistics, ubm, "UBM")
-    floor = Floor(absolute=1e-3 * ubm.covariance.least(), relative=0.0, occupancy=0.0, reseed=False)
+    floor = Floor(absolute=_LEAST_SHARE * ubm.covariance.least(), relative=0.0, occupancy=0.0, reseed=False)
     model = ubm
     for letter in "mc":
         prior = factors[letter] * ubm.imagined()
@@ -82,39 +89,6 @@ def adapt(
     return model
 
 
-def adapt_iterated(
-    ubm: GMM,
-    blocks: Any,
-    *,
-    iterations: int = 1,
-    relevance: float | Mapping[str, float] = RELEVANCE,
-    update: str = "m",
-    mapper: Callable[..., Any] = map,
-) -> GMM:
-    """Adapt several times, each with posteriors from the model adapted before; the prior is always the UBM.
-
-    One iteration is what `adapt` does with ``ubm.statistics``; more rarely help speaker recognition.
-
-    Parameters
-    ----------
-    ubm : GMM
-    blocks : iterable of array_like, each (N, D)
-        Iterated once an iteration.
-    iterations : int
-    relevance, update
-        As in `adapt`.
-    mapper : callable
-        Shaped like the builtin `map`.
-    """
-    from speechgmm.mixture.em import Stop, Update, fit
-
-    def m_step(statistics: Statistics, model: GMM) -> Update[GMM]:
-        return Update(adapt(ubm, statistics, relevance=relevance, update=update))
-
-    stop = Stop(tolerance=0.0, max_iterations=integer(iterations, "iterations", minimum=1))
-    return fit(ubm, blocks, m_step, stop=stop, mapper=mapper).model
-
-
 def _weights(weights: NDArray[Any], counts: NDArray[Any], relevance: float) -> NDArray[Any]:
     """Eq. 11: a weighted sum of the data's shares and the UBM's weights, scaled to sum 1."""
     total = counts.sum()
@@ -123,8 +97,7 @@ def _weights(weights: NDArray[Any], counts: NDArray[Any], relevance: float) -> N
     with np.errstate(invalid="ignore"):
         alpha = np.where(counts > 0, counts / (counts + relevance), 0.0)
     adapted = alpha * counts / total + (1 - alpha) * weights
-    result: NDArray[Any] = adapted / adapted.sum()
-    return result
+    return np.asarray(adapted / adapted.sum())
 
 
 def _relevances(relevance: float | Mapping[str, float]) -> dict[str, float]:
@@ -133,8 +106,7 @@ def _relevances(relevance: float | Mapping[str, float]) -> dict[str, float]:
     given = dict(relevance) if isinstance(relevance, Mapping) else dict.fromkeys(_LETTERS, relevance)
     if unknown := sorted(set(given) - set(_LETTERS)):
         refuse("relevance", "be given for w, m and c", ", ".join(unknown), advice)
-    top = 1e100  # far beyond any use, and its products stay finite
     return {
-        k: number(given.get(k, 4.0), "relevance", minimum=0.0, maximum=top, unit=" frames", advice=advice)
+        k: number(given.get(k, RELEVANCE), "relevance", minimum=0.0, maximum=_MOST, unit=" frames", advice=advice)
         for k in _LETTERS
     }

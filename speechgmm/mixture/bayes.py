@@ -6,36 +6,131 @@ stick breaking. The posterior of means and precisions is the M-step on statistic
 what differs from EM is the E-step, whose weights carry the uncertainty (eq. 10.46), and the bound of the evidence.
 
 Precisions have a Wishart prior: of matrices for full and tied covariances, of one dimension (a Gamma prior) for each
-variance of a diagonal one and, with D times the degrees of freedom, for each spherical variance. (scikit-learn takes
+variance of a diagonal one and, with D times the degrees of freedom, for each spherical variance
+(`Covariance.wishart_blocks`). (scikit-learn takes
 the expected log determinant of a D-dimensional Wishart variable for all four, and counts N / K frames for tied ones.)
-Symbols: N frames, K components, D dimensions; n counts, beta = beta0 + n, nu = nu0 + n (nu0 + N if tied).
+Symbols: N frames, K components, D dimensions; n counts, beta = beta0 + n, nu = nu0 + n (nu0 + N if tied); G = K, or 1
+where components share their covariance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import refuse
-from speechgmm.mixture.blocks import as_blocks
-from speechgmm.mixture.covariance import Covariance, Diagonal
-from speechgmm.mixture.em import Fit, Stop, Update, fit, total
-from speechgmm.mixture.initialize import initialize
-from speechgmm.mixture.matrices import Tied
+from speechgmm.checks import finite, number, numeric, refuse
+from speechgmm.mixture.blocks import as_blocks, weighted
+from speechgmm.mixture.covariance import Covariance
+from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, expectation, fit
+from speechgmm.mixture.initialize import initialize, unit_gaussian
 from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import GMM
-from speechgmm.mixture.priors import Prior
-from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.statistics import Statistics
-from speechgmm.parallel import one_thread, threads
+from speechgmm.parallel import one_thread
 
 Array = NDArray[Any]
 
-__all__ = ["Evidence", "Variational", "fit_bayes", "posterior"]
+__all__ = ["Evidence", "Prior", "Variational", "fit_bayes", "posterior"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """What is believed before any frame.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (D,)
+    covariance : Covariance
+        Of one component: inv(W0), the scale matrix, as scikit-learn's `covariance_prior`; divided by the degrees of
+        freedom it is the covariance that is expected.
+    concentration : float
+        Of the weights. Small values leave superfluous components empty.
+    mean_precision : float
+        beta0: how many frames the mean counts for.
+    degrees : float
+        nu0, above D - 1.
+    process : bool
+        Weights by stick breaking (a Dirichlet process) instead of a Dirichlet distribution of K weights.
+    """
+
+    mean: Array
+    covariance: Covariance
+    concentration: float
+    mean_precision: float
+    degrees: float
+    process: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        mean = np.array(finite(numeric(self.mean, "the prior mean"), "the prior mean"), dtype=np.float64)
+        mean.setflags(write=False)
+        object.__setattr__(self, "mean", mean)
+        if mean.ndim != 1 or self.covariance.parameters.shape != self.covariance.shape(1, mean.size):
+            found = f"shapes {mean.shape} and {self.covariance.parameters.shape}"
+            refuse("the prior", "have a mean (D,) and the covariance of one component", found)
+        number(self.concentration, "the concentration", minimum=0.0, above=True)
+        number(self.mean_precision, "the mean precision", minimum=0.0, above=True, unit=" frames")
+        number(self.degrees, "the degrees of freedom", minimum=mean.size - 1.0, above=True)
+
+    @classmethod
+    def of(cls, statistics: Statistics, covariance: type[Covariance], k: int, *, process: bool = True) -> Prior:
+        """Return scikit-learn's defaults for K components, from the `statistics` of all frames as one component.
+
+        Their mean and covariance, a concentration of 1 / K, one frame for the mean and D degrees of freedom.
+        """
+        n, mean = float(statistics.counts[0]), statistics.first[0] / statistics.counts[0]
+        values = covariance.estimate(statistics.second, statistics.first, statistics.counts, mean[None])
+        variance, center = statistics.variance, mean + statistics.origin
+        constant = np.sqrt(variance) <= 1e-12 * np.abs(center)
+        least = 1e-10 * np.where(constant, variance.mean() or 1.0, variance)
+        start = covariance.of(np.ones(statistics.first.shape))
+        own, _ = start.replaced(values * (n / max(n - 1.0, 1.0)), np.zeros(1, dtype=bool), least)
+        return cls(center, own, 1.0 / k, 1.0, float(mean.size), process)
+
+    def sticks(self, counts: Array) -> tuple[Array, Array]:
+        """Return the parameters of the Beta distribution of each stick: 1 + n_k, and gamma + the counts after k."""
+        later = np.append(np.cumsum(counts[:0:-1])[::-1], 0.0)
+        return 1.0 + counts, self.concentration + later
+
+    def weights(self, counts: Array) -> Array:
+        """Return the posterior means of the weights, scaled to sum 1 where sticks leave a rest."""
+        if self.process:
+            a, b = self.sticks(counts)
+            weights = a / (a + b) * np.cumprod(np.concatenate([[1.0], (b / (a + b))[:-1]]))
+        else:
+            weights = self.concentration + counts
+        return np.asarray(weights / weights.sum())
+
+    def log_weights(self, counts: Array) -> Array:
+        """Return the expected logarithms of the weights (eq. 10.66)."""
+        from scipy.special import digamma
+
+        if self.process:
+            a, b = self.sticks(counts)
+            rest = np.cumsum(digamma(b) - digamma(a + b))
+            return np.asarray(digamma(a) - digamma(a + b) + np.concatenate([[0.0], rest[:-1]]))
+        alpha = self.concentration + counts
+        return np.asarray(digamma(alpha) - digamma(alpha.sum()))
+
+    def divergence(self, counts: Array) -> float:
+        """Return the divergence of the weights' posterior: of Beta distributions or of one Dirichlet distribution."""
+        from scipy.special import digamma, gammaln
+
+        if self.process:
+            after = np.stack(self.sticks(counts), axis=1)
+            before = np.tile([1.0, self.concentration], (len(counts), 1))
+        else:
+            after, before = (self.concentration + counts)[None], np.full((1, len(counts)), self.concentration)
+        whole = after.sum(axis=1, keepdims=True)
+        expected = digamma(after) - digamma(whole)
+        normalizers = (gammaln(before) - gammaln(after)).sum() + (
+            gammaln(whole[:, 0]) - gammaln(before.sum(axis=1))
+        ).sum()
+        return float(normalizers + ((after - before) * expected).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +180,7 @@ class Variational:
         """The mixture whose posteriors are the responsibilities, and the log of the scale its density misses."""
         d = self.model.n_dimensions
         logs = self.prior.log_weights(self.counts)
-        logs = logs + 0.5 * (_log_determinants(self.model.covariance, self.degrees, d) - d / self.precisions)
+        logs = logs + 0.5 * (self._wisharts.log_determinants() - d / self.precisions)
         scale = float(logs.max() + np.log(np.exp(logs - logs.max()).sum()))
         weights = np.exp(logs - scale)
         return replace(self.model, weights=weights / weights.sum()), scale
@@ -97,9 +192,13 @@ class Variational:
 
     @property
     def degrees(self) -> Array:
-        """The nu of eq. 10.63, shape (K,), or (1,) if tied."""
-        tied = isinstance(self.model.covariance, Tied)
-        return self.prior.degrees + (self.counts.sum(keepdims=True) if tied else self.counts)
+        """The nu of eq. 10.63, shape (K,), or (1,) where components share their covariance."""
+        shared = self.model.covariance.shared
+        return self.prior.degrees + (self.counts.sum(keepdims=True) if shared else self.counts)
+
+    @property
+    def _wisharts(self) -> _Wisharts:
+        return _Wisharts.of(self.model.covariance, self.degrees, self.model.n_dimensions)
 
     def divergence(self) -> float:
         """Return the Kullback-Leibler divergence of the posterior from the prior, in nats."""
@@ -109,7 +208,8 @@ class Variational:
         at_prior = c.log_components((prior.mean - model.origin)[None], offsets)[0]
         distance = 2 * (np.diagonal(c.log_components(offsets, offsets)) - at_prior)
         means = 0.5 * (d * (ratio - np.log(ratio) - 1) + prior.mean_precision * distance)
-        return float(means.sum() + _wisharts(self) + prior.divergence(self.counts))
+        wisharts = self._wisharts.divergence(_Wisharts.of(prior.covariance, np.array([prior.degrees]), d))
+        return float(means.sum() + wisharts + prior.divergence(self.counts))
 
     def without(self, minimum: float = 1.0) -> GMM:
         """Return the mixture of the components that count at least `minimum` frames; the heaviest always stays."""
@@ -125,14 +225,14 @@ def fit_bayes(
     blocks: ArrayLike | Iterable[ArrayLike],
     n_components: int,
     *,
-    covariance: str = "full",
+    covariance: str | type[Covariance] = "full",
     prior: Prior | None = None,
     process: bool = True,
     init: str | GMM | None = None,
     seed: int | np.random.Generator = 0,
-    stop: Stop = Stop(),
+    stop: StopRule = Stop(),
     n_threads: int | None = None,
-    on_iteration: Callable[[int, float, Mapping[str, float]], None] | None = None,
+    on_iteration: Callable[[int, float, Notes], None] | None = None,
 ) -> Fit[Variational]:
     """Fit the posterior of a mixture of at most `n_components`; those that the data do not need vanish.
 
@@ -141,8 +241,8 @@ def fit_bayes(
     blocks : array_like (N, D), or re-iterable blocks of these
     n_components : int
         K, an upper bound.
-    covariance : str
-        "diag", "spherical", "tied" or "full", where no start is given.
+    covariance : str or Covariance class
+        "diag", "spherical", "tied" or "full", or another kind; where no start is given.
     prior : Prior, optional
         Default: `Prior.of` the data, with `process`.
     process : bool
@@ -158,20 +258,19 @@ def fit_bayes(
     2
     """
     data = as_blocks(blocks)
-    if isinstance(init, GMM):
-        start = init
-    else:
-        start = initialize(data, n_components, method=init, covariance=covariance, seed=seed, n_threads=n_threads)
-    if start.n_components != n_components:
-        refuse("n_components", f"be {start.n_components}, as init has", n_components)
-    mapper = threads(n_threads)
+    start = initialize(data, n_components, method=init, covariance=covariance, seed=seed, n_threads=n_threads)
     if prior is None:
         kind = type(start.covariance)
-        one = GMM(np.ones(1), start.origin[None], kind.of(np.ones((1, start.n_dimensions))), start.origin)
-        whole = total(mapper(lambda block: one.assigned(block, np.ones((len(block), 1))), data))
+        whole = expectation(unit_gaussian(start.origin, kind), data, e_step=_all, n_threads=n_threads)
         prior = Prior.of(whole, kind, n_components, process=process)
-    first = _posterior(prior, total(mapper(start.statistics, data)), start)
-    return fit(first, data, posterior, stop=stop, mapper=mapper, on_iteration=on_iteration)
+    first = _posterior(prior, expectation(start, data, n_threads=n_threads), start)
+    return fit(first, data, posterior, stop=stop, n_threads=n_threads, on_iteration=on_iteration)
+
+
+def _all(one: GMM, block: Any) -> Statistics:
+    """Return the statistics of a block under a mixture of one component."""
+    b = weighted(block)
+    return one.assigned(b.frames, b.weights[:, None])
 
 
 @one_thread
@@ -184,56 +283,55 @@ def _posterior(prior: Prior, statistics: Statistics, model: GMM) -> Variational:
         refuse("the prior", f"be of a {type(model.covariance).__name__} covariance in {d} dimensions", found)
     beta, center = prior.mean_precision, (prior.mean - model.origin)[None]
     kind = prior.covariance.take(np.zeros(k, dtype=int))
-    share = 1 / k if isinstance(kind, Tied) else 1.0
+    share = 1 / k if kind.shared else 1.0
     second = kind.imagined(np.zeros((k, d)), np.full(k, share)) + kind.second_moments(center, np.full((1, k), beta))
     first = np.repeat(beta * center, k, axis=0)
     s = statistics + Statistics(model.origin, np.full(k, beta), first, second, 0.0, 0.0)
     offsets = s.first / s.counts[:, None]
     values = kind.estimate(s.second, s.first, s.counts, offsets)
     before = Variational(prior, replace(model, covariance=kind), statistics.counts)
-    mass = s.counts.sum(keepdims=True) if isinstance(kind, Tied) else s.counts
+    mass = s.counts.sum(keepdims=True) if kind.shared else s.counts
     values = values * (mass / before.degrees).reshape(-1, *[1] * (values.ndim - 1))
     covariance, _ = kind.replaced(values, np.zeros(k, dtype=bool), np.zeros(d))
     weights = prior.weights(statistics.counts)
     return replace(before, model=replace(model, weights=weights, means=offsets + model.origin, covariance=covariance))
 
 
-def _wishart_parts(c: Covariance, degrees: Array, d: int) -> tuple[Array, Array, int]:
-    """Return a covariance as Wishart variables: matrices (G, B, P, P), degrees (G, 1), and how often each counts."""
-    if isinstance(c, Diagonal):
-        return c.variances[:, :, None, None], degrees[:, None], 1
-    if isinstance(c, Spherical):
-        return c.variances[:, None, None, None], d * degrees[:, None], d
-    return c.parameters.reshape(-1, 1, d, d), degrees[:, None], 1
+@dataclass(frozen=True, eq=False)
+class _Wisharts:
+    """A covariance as independent Wishart variables: `blocks` (G, B, P, P), `degrees` (G, 1), how often each counts."""
 
+    blocks: Array
+    degrees: Array
+    times: int
 
-def _log_determinants(c: Covariance, degrees: Array, d: int) -> Array:
-    """Return E[log det precision] + log det c (eq. 10.65), shape (K,), or (1,) if tied."""
-    matrices, nu, times = _wishart_parts(c, degrees, d)
-    p = matrices.shape[2]
-    each = _digammas(nu, p) + p * (np.log(2) - np.log(nu))
-    result: Array = times * matrices.shape[1] * each[:, 0]
-    return result
+    @classmethod
+    def of(cls, covariance: Covariance, degrees: Array, d: int) -> _Wisharts:
+        blocks = covariance.wishart_blocks()
+        times = d // (blocks.shape[1] * blocks.shape[2])
+        return cls(blocks, times * degrees[:, None], times)
 
+    def log_determinants(self) -> Array:
+        """Return E[log det precision] + log det covariance (eq. 10.65), shape (G,)."""
+        p = self.blocks.shape[2]
+        each = _digammas(self.degrees, p) + p * (np.log(2) - np.log(self.degrees))
+        return np.asarray(self.times * self.blocks.shape[1] * each[:, 0])
 
-def _wisharts(v: Variational) -> float:
-    """Return the divergence of the precisions' posterior from their prior."""
-    from scipy.special import multigammaln
+    def divergence(self, prior: _Wisharts) -> float:
+        """Return the divergence from a prior of one component."""
+        from scipy.special import multigammaln
 
-    d = v.model.n_dimensions
-    matrices, nu, times = _wishart_parts(v.model.covariance, v.degrees, d)
-    scale, nu0, _ = _wishart_parts(v.prior.covariance, np.array([v.prior.degrees]), d)
-    scale, p = scale * times, matrices.shape[2]
-    trace = np.trace(np.linalg.solve(matrices, np.broadcast_to(scale, matrices.shape)), axis1=2, axis2=3)
-    logs = np.linalg.slogdet(matrices)[1] - np.linalg.slogdet(scale)[1] + p * np.log(nu)
-    gammas = multigammaln(nu0 / 2, p) - multigammaln(nu / 2, p)
-    expected = 0.5 * (nu - nu0) * (_digammas(nu, p))
-    return float((0.5 * (nu0 * logs + trace - p * nu) + gammas + expected).sum())
+        blocks, nu, nu0, p = self.blocks, self.degrees, prior.degrees, self.blocks.shape[2]
+        scale = prior.blocks * self.times
+        trace = np.trace(np.linalg.solve(blocks, np.broadcast_to(scale, blocks.shape)), axis1=2, axis2=3)
+        logs = np.linalg.slogdet(blocks)[1] - np.linalg.slogdet(scale)[1] + p * np.log(nu)
+        gammas = multigammaln(nu0 / 2, p) - multigammaln(nu / 2, p)
+        expected = 0.5 * (nu - nu0) * (_digammas(nu, p))
+        return float((0.5 * (nu0 * logs + trace - p * nu) + gammas + expected).sum())
 
 
 def _digammas(nu: Array, p: int) -> Array:
     """Return the sum over i < P of digamma((nu - i) / 2)."""
     from scipy.special import digamma
 
-    result: Array = digamma(0.5 * (nu[..., None] - np.arange(p))).sum(axis=-1)
-    return result
+    return np.asarray(digamma(0.5 * (nu[..., None] - np.arange(p))).sum(axis=-1))

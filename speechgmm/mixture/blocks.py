@@ -1,7 +1,12 @@
-"""Blocks of frames from one array, and samples from blocks: the partition is fixed by the data alone."""
+"""Blocks of frames, with weights or without, and samples from blocks: the partition is fixed by the data alone.
+
+A block is a matrix of frames, or a `WeightedBlock`. Symbols: N frames, D dimensions.
+"""
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +14,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import integer, matrix, refuse
-from speechgmm.mixture.em import reiterable
+from speechgmm.checks import integer, matrix, refuse, sample_weights
 
 Array = NDArray[Any]
 
-__all__ = ["ArrayBlocks", "as_blocks", "sample_frames"]
+__all__ = ["ArrayBlocks", "WeightedBlock", "as_blocks", "reiterable", "sample_frames", "total", "weighted"]
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedBlock:
+    """Frames (N, D), and how often each counts: weights (N,), at least 0."""
+
+    frames: Array
+    weights: Array
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayBlocks:
-    """The rows of one array (or memory map) of shape (N, D), in blocks of `size` frames.
+    """The rows of one array (or memory map) in blocks.
 
-    Left out, the size makes 16 equal blocks, or a multiple of 16 where these would hold more than 16 384 frames: equal
-    shares for 2, 4, 8 or 16 threads. Of fewer than 65 536 frames, blocks have 4096.
+    Parameters
+    ----------
+    frames : ndarray, shape (N, D)
+    size : int, optional
+        Frames in each block. Left out, it makes 16 equal blocks, or a multiple of 16 where these would hold more than
+        16 384 frames: equal shares for 2, 4, 8 or 16 threads. Of fewer than 65 536 frames, blocks have 4096.
+    weights : ndarray, shape (N,), optional
+        How often each frame counts. Blocks are then a `WeightedBlock` each.
 
     Examples
     --------
@@ -33,19 +51,24 @@ class ArrayBlocks:
 
     frames: Array
     size: int | None = None
+    weights: Array | None = None
 
     def __post_init__(self) -> None:
-        """Check the block size, or choose it."""
+        """Check the weights and the block size, or choose the size."""
         n = len(self.frames)
         equal = -(-n // (16 * -(-n // (16 * 16_384)))) if n else 1
         size = max(4096, equal) if self.size is None else integer(self.size, "the size of blocks", minimum=1)
         object.__setattr__(self, "size", size)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", sample_weights(self.weights, n))
 
-    def __iter__(self) -> Iterator[Array]:
+    def __iter__(self) -> Iterator[Any]:
         """Yield the blocks in order."""
         assert self.size is not None
         for start in range(0, len(self.frames), self.size):
-            yield self.frames[start : start + self.size]
+            here = slice(start, start + self.size)
+            block = self.frames[here]
+            yield block if self.weights is None else WeightedBlock(block, self.weights[here])
 
     def __len__(self) -> int:
         """How many blocks there are."""
@@ -53,36 +76,67 @@ class ArrayBlocks:
         return -(-len(self.frames) // self.size)
 
 
-def as_blocks(x: ArrayLike | Iterable[ArrayLike], *, missing: bool = False) -> Iterable[Any]:
+def weighted(block: Any) -> WeightedBlock:
+    """Return a block with its weights: ones where it carries none."""
+    return block if isinstance(block, WeightedBlock) else WeightedBlock(block, np.ones(len(block)))
+
+
+def as_blocks(x: ArrayLike | Iterable[Any], *, missing: bool = False) -> Iterable[Any]:
     """Return `x` as re-iterable blocks: an array is cut, a list of matrices or other blocks are used as they are.
 
     With `missing`, an array may hold NaN.
     """
-    if isinstance(x, np.ndarray) or (isinstance(x, (list, tuple)) and x and np.ndim(x[0]) < 2):
-        return ArrayBlocks(matrix(x, missing=missing))
+    first = x[0] if isinstance(x, (list, tuple)) and x else None
+    if isinstance(x, np.ndarray) or (first is not None and not isinstance(first, WeightedBlock) and np.ndim(first) < 2):
+        return ArrayBlocks(matrix(x, missing=missing))  # type: ignore[arg-type]
     reiterable(x)  # type: ignore[arg-type]
     return x  # type: ignore[return-value]
 
 
-def sample_frames(blocks: Iterable[ArrayLike], size: int, rng: np.random.Generator, *, missing: bool = False) -> Array:
+def reiterable(blocks: Iterable[Any]) -> None:
+    """Refuse what can be iterated only once: EM and sampling pass over the data again and again."""
+    if iter(blocks) is blocks:
+        refuse(
+            "blocks",
+            "be iterable again and again",
+            f"a one-shot {type(blocks).__name__}",
+            "Pass a list of arrays, or an object whose __iter__ starts anew (speechgmm.mixture.ArrayBlocks).",
+        )
+
+
+def total(parts: Iterable[Any]) -> Any:
+    """Return the sum of the statistics of blocks in their own order."""
+    rest = iter(parts)
+    for first in rest:
+        return functools.reduce(operator.add, rest, first)
+    return refuse("blocks", "hold at least one block of frames", "none")
+
+
+def sample_frames(blocks: Iterable[Any], size: int, rng: np.random.Generator, *, missing: bool = False) -> Array:
     """Return `size` frames drawn without replacement, in their own order; all of them where there are fewer.
 
-    Passes over the blocks twice: once to count, once to collect.
+    Frames of weight 0 are left out; other weights do not matter here. Passes over the blocks twice: once to count,
+    once to collect.
     """
     lengths, dimensions = [], set()
     for block in blocks:
-        b = matrix(block, minimum=0, missing=missing)
+        b = matrix(_counted(block), minimum=0, missing=missing)
         lengths.append(len(b))
         dimensions.add(b.shape[1])
     if len(dimensions) > 1:
         refuse("all blocks", "have the same number of features", f"{sorted(dimensions)}")
-    total = sum(lengths)
-    if not total:
+    n = sum(lengths)
+    if not n:
         refuse("blocks", "hold at least one frame", "none")
-    chosen = np.arange(total) if total <= size else np.sort(rng.choice(total, size=size, replace=False))
+    chosen = np.arange(n) if n <= size else np.sort(rng.choice(n, size=size, replace=False))
     starts = np.cumsum([0, *lengths])
     parts = []
     for i, block in enumerate(blocks):
         inside = chosen[(chosen >= starts[i]) & (chosen < starts[i + 1])] - starts[i]
-        parts.append(np.asarray(block)[inside])
+        parts.append(np.asarray(_counted(block))[inside])
     return np.concatenate(parts)
+
+
+def _counted(block: Any) -> Any:
+    """Return the frames of a block whose weight is not 0."""
+    return block.frames[block.weights > 0] if isinstance(block, WeightedBlock) else block

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,13 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import choice, integer, matrix, refuse
 from speechgmm.mixture.blocks import ArrayBlocks
-from speechgmm.mixture.covariance import Covariance, Diagonal
+from speechgmm.mixture.covariance import COVARIANCES, Covariance, covariance_type
 from speechgmm.mixture.em import Stop
-from speechgmm.mixture.initialize import COVARIANCES
-from speechgmm.mixture.matrices import Full, Tied
 from speechgmm.mixture.maximize import Floor
 from speechgmm.mixture.model import GMM
-from speechgmm.mixture.spherical import Spherical
 from speechgmm.mixture.train import fit_gmm
 from speechgmm.parallel import threads
 
@@ -35,12 +32,6 @@ __all__ = ["Choice", "FittedCandidate", "choose", "n_parameters"]
 
 CRITERIA = {"bic": 1.0, "aic": 1.0, "icl": 1.0, "cross_validated": -1.0}
 """The criteria, and the sign that makes less better."""
-_SHAPES: dict[type[Covariance], Callable[[int, int], int]] = {
-    Diagonal: lambda k, d: k * d,
-    Spherical: lambda k, d: k,
-    Tied: lambda k, d: d * (d + 1) // 2,
-    Full: lambda k, d: k * d * (d + 1) // 2,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +41,7 @@ class FittedCandidate:
     Parameters
     ----------
     covariance : str
-        "diag", "spherical", "tied" or "full".
+        "diag", "spherical", "tied" or "full", or the name of another class.
     n_components, n_parameters : int
     model : GMM
     log_likelihood : float
@@ -76,8 +67,7 @@ class FittedCandidate:
 
     def value(self, criterion: str) -> float:
         """Return one of "bic", "aic", "icl", "cross_validated"."""
-        result: float = getattr(self, choice(criterion, "criterion", CRITERIA))
-        return result
+        return float(getattr(self, choice(criterion, "criterion", CRITERIA)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,19 +97,19 @@ def n_parameters(model: GMM) -> int:
     Examples
     --------
     >>> import numpy as np
+    >>> from speechgmm.mixture import Full
     >>> n_parameters(GMM([0.5, 0.5], np.zeros((2, 3)), Full([np.eye(3)] * 2)))
     19
     """
-    k, d = model.means.shape
-    of_covariance = _SHAPES[type(model.covariance)](k, d)
-    return int(k - 1 + k * d + of_covariance)
+    k, d = model.n_components, model.n_dimensions
+    return k - 1 + k * d + model.covariance.n_parameters(k, d)
 
 
 def choose(
     x: ArrayLike,
     n_components: Iterable[int] = range(1, 11),
     *,
-    covariances: Sequence[str] = tuple(COVARIANCES),
+    covariances: Sequence[str | type[Covariance]] = tuple(COVARIANCES),
     criterion: str = "bic",
     folds: int = 0,
     starts: int = 3,
@@ -135,8 +125,8 @@ def choose(
     x : array_like, shape (N, D)
     n_components : iterable of int
         The counts K to try.
-    covariances : sequence of str
-        Any of "diag", "spherical", "tied" and "full".
+    covariances : sequence of str or Covariance classes
+        Any of "diag", "spherical", "tied" and "full", or other kinds as classes.
     criterion : str
         "bic" finds the true mixture where there is one and frames are many; "icl" the number of separate clusters;
         "aic" and "cross_validated" the density that predicts new frames best.
@@ -175,7 +165,7 @@ def choose(
     held = [np.sort(order[f::folds]) for f in range(folds)]
     train = functools.partial(_train, starts=starts, seed=seed, stop=stop, floor=floor)
 
-    def work(job: tuple[str, int, int]) -> Any:
+    def work(job: tuple[str | type[Covariance], int, int]) -> Any:
         kind, k, fold = job
         if fold < 0:
             return _candidate(train(frames, kind, k), kind, frames)
@@ -188,20 +178,22 @@ def choose(
     return Choice(tuple(_with_folds(candidate, scores) for candidate, *scores in each), criterion)
 
 
-def _listed(n_components: Iterable[int], covariances: Sequence[str]) -> tuple[list[int], list[str]]:
+def _listed(
+    n_components: Iterable[int], covariances: Sequence[str | type[Covariance]]
+) -> tuple[list[int], list[str | type[Covariance]]]:
     """Return the counts and the kinds to try, checked."""
     if not isinstance(n_components, Iterable):
         refuse("n_components", "list the counts to try", repr(n_components), "Give [3] to try one, or range(1, 4).")
     if isinstance(covariances, str) or not isinstance(covariances, Iterable):
         refuse("covariances", "list the kinds to try", repr(covariances), "Give ['full'] to try one.")
     counts = [integer(k, "each of n_components", minimum=1) for k in n_components]
-    kinds = [choice(c, "each of covariances", COVARIANCES) for c in covariances]
+    kinds = [c for c in covariances if covariance_type(c, "each of covariances")]
     if not counts or not kinds:
         refuse("n_components and covariances", "name at least one each", "none")
     return counts, kinds
 
 
-def _train(x: Array, kind: str, k: int, *, starts: int, seed: int, stop: Stop, floor: Floor) -> GMM:
+def _train(x: Array, kind: str | type[Covariance], k: int, *, starts: int, seed: int, stop: Stop, floor: Floor) -> GMM:
     """Return the best of several fits."""
     settings: Any = {"covariance": kind, "stop": stop, "floor": floor, "n_threads": 1}
     models = [
@@ -210,12 +202,13 @@ def _train(x: Array, kind: str, k: int, *, starts: int, seed: int, stop: Stop, f
     return max(models, key=lambda model: float(model.log_density(x).sum()))
 
 
-def _candidate(model: GMM, kind: str, x: Array) -> FittedCandidate:
+def _candidate(model: GMM, kind: str | type[Covariance], x: Array) -> FittedCandidate:
     """Return the criteria of a mixture on the frames that it was trained on."""
     total, n, p = float(model.log_density(x).sum()), len(x), n_parameters(model)
     bic = -2 * total + p * math.log(n)
     doubt = -sum(float(np.log(model.posteriors(block).max(axis=1)).sum()) for block in ArrayBlocks(x))
-    return FittedCandidate(kind, model.n_components, p, model, total / n, bic, -2 * total + 2 * p, bic + 2 * doubt)
+    name = kind if isinstance(kind, str) else kind.__name__
+    return FittedCandidate(name, model.n_components, p, model, total / n, bic, -2 * total + 2 * p, bic + 2 * doubt)
 
 
 def _with_folds(c: FittedCandidate, scores: list[float]) -> FittedCandidate:

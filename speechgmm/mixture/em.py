@@ -1,42 +1,26 @@
 """The one EM driver. It knows nothing of Gaussians.
 
 It asks of a model only `.statistics(block)`, of statistics only `+` and `.mean_log_likelihood`, and of the M-step a
-new model with notes of what else it did. Blocks are summed in their own order, whatever order they are finished in.
+new model with notes of what else it did. What a model is asked can be replaced (`e_step`), and so can the rule by
+which the iterations end (`StopRule`). Blocks are summed in their own order, whatever order they are finished in.
 """
 
 from __future__ import annotations
 
 import functools
-import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from speechgmm.checks import integer, number, refuse
-from speechgmm.parallel import Mapper
+from speechgmm.checks import integer, number
+from speechgmm.mixture.blocks import WeightedBlock, reiterable, total
+from speechgmm.parallel import threads
 
-__all__ = ["Fit", "Stop", "Update", "fit", "reiterable", "total"]
+__all__ = ["Fit", "Notes", "Stop", "StopRule", "Update", "expectation", "fit", "statistics_of"]
 
-
-class Summable(Protocol):
-    """What EM needs of statistics."""
-
-    def __add__(self, other: Self) -> Self:
-        """Return the sum."""
-
-    @property
-    def mean_log_likelihood(self) -> float:
-        """The objective, in nats a frame."""
-
-
-class Model(Protocol):
-    """What EM needs of a model."""
-
-    def statistics(self, x: Any) -> Any:
-        """Return the statistics of one block."""
-
-
-M = TypeVar("M", bound=Model)
+M = TypeVar("M")
+Notes = Mapping[str, float]
+"""What a step did besides maximizing, e.g. ``{"floored": 3}``, ``{"reseeded": 1}``; "listed" marks a bound."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +31,28 @@ class Update(Generic[M]):
     """
 
     model: M
-    notes: Mapping[str, float] = field(default_factory=dict)
+    notes: Notes = field(default_factory=dict)
     source: Any = None
+
+
+class StopRule(Protocol):
+    """When EM ends: after `max_iterations` (0: the start is the result), or once it has settled."""
+
+    @property
+    def max_iterations(self) -> int:
+        """The most iterations."""
+
+    def settled(self, objective: Sequence[float], notes: Sequence[Notes]) -> bool:
+        """Whether the last of these iterations is the end: their objectives, in nats per frame, and notes."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """When to stop: a change of the objective below `tolerance` (nats a frame), or `max_iterations`.
+    """When to stop: a change of the objective below `tolerance` (nats per frame), or `max_iterations`.
 
-    The default of 1e-3 nats is far below what moves an error rate; a step that reseeded is never taken as the end.
+    The default of 1e-3 nats is far below what moves an error rate. A step that reseeded is never taken as the end.
+    Where the objective of some iterations is only a bound, which the note "listed" says, the others are compared, and
+    their change is divided by the iterations between them.
     """
 
     tolerance: float = 1e-3
@@ -66,6 +63,13 @@ class Stop:
         number(self.tolerance, "tolerance", minimum=0.0, unit=" nats")
         integer(self.max_iterations, "max_iterations", minimum=1)
 
+    def settled(self, objective: Sequence[float], notes: Sequence[Notes]) -> bool:
+        """Whether the objective has changed by less than the tolerance."""
+        exact = [i for i, note in enumerate(notes) if "listed" not in note][-2:]
+        if len(exact) < 2 or exact[1] < len(notes) - 1 or any("reseeded" in note for note in notes[exact[0] :]):
+            return False
+        return abs(objective[exact[1]] - objective[exact[0]]) / (exact[1] - exact[0]) < self.tolerance
+
 
 @dataclass(frozen=True)
 class Fit(Generic[M]):
@@ -75,19 +79,40 @@ class Fit(Generic[M]):
     ----------
     model : the model after the last M-step
     objective : tuple of float
-        Log-likelihood in nats a frame of the start and of the model after each step but the last.
+        Log-likelihood in nats per frame of the start and of the model after each step but the last.
     notes : tuple of mapping
         What the step after each of these did besides maximizing, e.g. ``{"floored": 3}`` or ``{"reseeded": 1}``.
     converged : bool
-    reason : str
-        "tolerance" or "max_iterations".
     """
 
     model: M
     objective: tuple[float, ...]
-    notes: tuple[Mapping[str, float], ...]
+    notes: tuple[Notes, ...]
     converged: bool
-    reason: str
+
+    @property
+    def reason(self) -> str:
+        """Why it ended: "tolerance" or "max_iterations"."""
+        return "tolerance" if self.converged else "max_iterations"
+
+
+def statistics_of(model: Any, block: Any) -> Any:
+    """Return the statistics of a block under a model: the E-step, with the weights that the block may carry."""
+    if isinstance(block, WeightedBlock):
+        return model.statistics(block.frames, sample_weight=block.weights)
+    return model.statistics(block)
+
+
+def expectation(
+    model: Any,
+    blocks: Iterable[Any],
+    *,
+    e_step: Callable[[Any, Any], Any] = statistics_of,
+    n_threads: int | None = None,
+) -> Any:
+    """Return the sum of the statistics of all blocks: one E-step; arguments are those of `fit`."""
+    work = functools.partial(e_step, model)
+    return total(map(work, blocks) if n_threads == 1 else threads(n_threads)(work, blocks))
 
 
 def fit(
@@ -95,23 +120,26 @@ def fit(
     blocks: Iterable[Any],
     m_step: Callable[[Any, M], Update[M]],
     *,
-    stop: Stop = Stop(),
-    mapper: Mapper = map,
-    on_iteration: Callable[[int, float, Mapping[str, float]], None] | None = None,
+    stop: StopRule = Stop(),
+    e_step: Callable[[M, Any], Any] = statistics_of,
+    n_threads: int | None = None,
+    on_iteration: Callable[[int, float, Notes], None] | None = None,
 ) -> Fit[M]:
     """Run expectation-maximization (Dempster, Laird and Rubin 1977).
 
     Parameters
     ----------
-    model : Model
-        The start.
+    model : the start
     blocks : iterable of blocks
-        Iterated once an iteration: a list, or any object whose ``iter()`` starts anew.
+        Iterated once in each iteration: a list, or any object whose ``iter()`` starts anew.
     m_step : callable
         ``m_step(statistics, model) -> Update``.
-    stop : Stop
-    mapper : callable
-        Shaped like the builtin `map`; see `speechgmm.parallel`.
+    stop : StopRule
+    e_step : callable
+        ``e_step(model, block)`` gives statistics: values with `+` and `mean_log_likelihood`, the objective. Default:
+        ``model.statistics(block)``, with the weights of a `WeightedBlock`.
+    n_threads : int, optional
+        Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
         Called with the iteration (from 1), its objective and the notes of its M-step.
 
@@ -122,35 +150,15 @@ def fit(
     """
     reiterable(blocks)
     objective: list[float] = []
-    notes: list[Mapping[str, float]] = []
-    for iteration in range(1, stop.max_iterations + 1):
-        statistics = total(mapper(model.statistics, blocks))
+    notes: list[Notes] = []
+    converged = False
+    while not converged and len(objective) < stop.max_iterations:
+        statistics = expectation(model, blocks, e_step=e_step, n_threads=n_threads)
         update = m_step(statistics, model)
         model = update.model
         objective.append(statistics.mean_log_likelihood)
         notes.append(update.notes)
         if on_iteration:
-            on_iteration(iteration, objective[-1], update.notes)
-        settled = not any("reseeded" in n for n in notes[-2:])
-        if iteration > 1 and settled and abs(objective[-1] - objective[-2]) < stop.tolerance:
-            return Fit(model, tuple(objective), tuple(notes), converged=True, reason="tolerance")
-    return Fit(model, tuple(objective), tuple(notes), converged=False, reason="max_iterations")
-
-
-def reiterable(blocks: Iterable[Any]) -> None:
-    """Refuse what can be iterated only once: EM and sampling pass over the data again and again."""
-    if iter(blocks) is blocks:
-        refuse(
-            "blocks",
-            "be iterable again and again",
-            f"a one-shot {type(blocks).__name__}",
-            "Pass a list of arrays, or an object whose __iter__ starts anew (speechgmm.mixture.ArrayBlocks).",
-        )
-
-
-def total(parts: Iterable[Any]) -> Any:
-    """Return the sum of statistics in their own order."""
-    rest = iter(parts)
-    for first in rest:
-        return functools.reduce(operator.add, rest, first)
-    return refuse("blocks", "hold at least one block of frames", "none")
+            on_iteration(len(objective), objective[-1], update.notes)
+        converged = stop.settled(objective, notes)
+    return Fit(model, tuple(objective), tuple(notes), converged)

@@ -7,7 +7,6 @@ for the same data and seed whatever the number of threads. Symbols: N frames, K 
 from __future__ import annotations
 
 import functools
-import operator
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,32 +16,31 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import choice, integer, refuse
-from speechgmm.mixture.blocks import as_blocks, sample_frames
-from speechgmm.mixture.covariance import BLOCK, Covariance, Diagonal
-from speechgmm.mixture.em import Stop, fit
-from speechgmm.mixture.matrices import Full, Tied
+from speechgmm.mixture.blocks import ArrayBlocks, as_blocks, sample_frames, total
+from speechgmm.mixture.covariance import Covariance, covariance_type
+from speechgmm.mixture.e_step import BLOCK
+from speechgmm.mixture.em import Fit, Stop, StopRule, fit
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.model import GMM
-from speechgmm.mixture.spherical import Spherical
-from speechgmm.parallel import Mapper, single_threaded, threads
+from speechgmm.parallel import single_threaded
 
 Array = NDArray[Any]
 
-__all__ = ["COVARIANCES", "initialize"]
+__all__ = ["grow", "initialize", "sample_size_of", "unit_gaussian"]
 
 METHODS = ("kmeans", "random", "split")
 MANY = 256
 """Beyond so many components splitting is the default: k-means takes a second for 256, and then as their square."""
-COVARIANCES: dict[str, type[Covariance]] = {"diag": Diagonal, "spherical": Spherical, "tied": Tied, "full": Full}
-"""The names of the kinds of covariances: the one place where text chooses between them."""
+GROWING = Stop(0.0, 4)
+"""EM iterations after each split."""
 
 
 def initialize(
     blocks: ArrayLike | Iterable[ArrayLike],
     n_components: int,
     *,
-    method: str | None = None,
-    covariance: str = "diag",
+    method: str | GMM | None = None,
+    covariance: str | type[Covariance] = "diag",
     seed: int | np.random.Generator = 0,
     sample_size: int | None = None,
     floor: Floor = Floor(),
@@ -53,19 +51,20 @@ def initialize(
     Parameters
     ----------
     blocks : array_like (N, D), or re-iterable blocks of these
+        Of weights only 0 counts: such frames are left out.
     n_components : int
         K; at most the number of frames.
-    method : str, optional
+    method : str or GMM, optional
         "kmeans": scikit-learn's k-means++ and Lloyd's algorithm, single-threaded. "random": the means are frames drawn
         without replacement, the covariance that of all frames. "split": from one component, the heaviest are split
         in two with four EM steps between, until there are exactly K. For 512 components on features of speech it takes
         a fifth of the time of k-means, and EM ends as high or higher; of clusters far apart it misses many.
-        Default: "kmeans" up to 256 components, "split" beyond.
-    covariance : str
-        "diag", "spherical", "tied" or "full".
+        Default: "kmeans" up to 256 components, "split" beyond. A mixture is a start already, and is returned as it is.
+    covariance : str or Covariance class
+        "diag", "spherical", "tied" or "full", or another kind of covariance itself.
     seed : int or numpy.random.Generator
     sample_size : int, optional
-        How many frames to work on; default 100 a component, at least 20 000: more did not change error rates.
+        How many frames to work on; default 100 for each component, at least 20 000: more did not change error rates.
     floor : Floor
     n_threads : int, optional
         For splitting; default: the cores of this process. It changes the time and nothing else.
@@ -76,12 +75,16 @@ def initialize(
         If there are fewer frames than components, or an argument is out of range.
     """
     k = integer(n_components, "n_components", minimum=1)
+    if isinstance(method, GMM):
+        if method.n_components != k:
+            refuse("n_components", f"be {method.n_components}, as init has", k)
+        return method
     method = choice(method or ("kmeans" if k <= MANY else "split"), "method", METHODS)
-    kind = COVARIANCES[choice(covariance, "covariance", COVARIANCES)]
+    kind = covariance_type(covariance)
     if np.ndim(floor.absolute) > 1:
-        refuse("the absolute floor", "be one number or one a dimension here", f"shape {np.shape(floor.absolute)}")
+        refuse("the absolute floor", "be one number, or one per dimension", f"shape {np.shape(floor.absolute)}")
     rng = np.random.default_rng(seed)
-    size = max(100 * k, 20_000) if sample_size is None else integer(sample_size, "sample_size", minimum=1)
+    size = sample_size_of(k) if sample_size is None else integer(sample_size, "sample_size", minimum=1)
     x = sample_frames(as_blocks(blocks), size, rng)
     if len(x) < k:
         refuse("n_components", f"be at most the {len(x)} frames it is trained on", k, "Use fewer, or more data.")
@@ -90,14 +93,25 @@ def initialize(
         return _kmeans(x, k, rng, whole, floor)
     if method == "random":
         return _random(x, k, rng, whole)
-    return _split(x, k, whole, floor, threads(n_threads))
+    if k == 1:
+        return whole
+    return grow(whole, as_blocks(x), k, between=GROWING, stop=GROWING, floor=floor, n_threads=n_threads).model
+
+
+def sample_size_of(k: int) -> int:
+    """Return how many frames a start of K components works on: more did not change error rates."""
+    return max(100 * k, 20_000)
+
+
+def unit_gaussian(mean: Array, kind: type[Covariance]) -> GMM:
+    """Return the Gaussian of variance 1 about a mean (D,): what the statistics of all frames are taken against."""
+    return GMM(np.ones(1), mean[None], kind.of(np.ones((1, len(mean)))), mean)
 
 
 def _whole(x: Array, kind: type[Covariance], floor: Floor) -> GMM:
     """Return the single Gaussian of all frames: its mean is the origin of everything that grows from it."""
-    origin = x.mean(axis=0, dtype=np.float64)
     lowest = np.maximum(floor.absolute, np.finfo(float).tiny)
-    unit = GMM(np.ones(1), origin[None], kind.of(np.ones((1, x.shape[1]))), origin)
+    unit = unit_gaussian(x.mean(axis=0, dtype=np.float64), kind)
     statistics = unit.assigned(x, np.ones((len(x), 1)))
     return maximize(statistics, unit, update="c", floor=replace(floor, absolute=lowest, occupancy=0.0)).model
 
@@ -118,16 +132,38 @@ def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = kmeans.fit(scaled).labels_
     start = _random(x, k, rng, whole)
-    hard = np.eye(k)
-    parts = (start.assigned(x[a : a + BLOCK], hard[labels[a : a + BLOCK]]) for a in range(0, len(x), BLOCK))
-    statistics = functools.reduce(operator.add, parts)
-    return maximize(statistics, start, floor=floor).model
+    blocks = zip(ArrayBlocks(x, BLOCK), ArrayBlocks(labels, BLOCK), strict=True)
+    parts = (start.assigned(frames, np.eye(k)[of_frames]) for frames, of_frames in blocks)
+    return maximize(total(parts), start, floor=floor).model
 
 
-def _split(x: Array, k: int, whole: GMM, floor: Floor, mapper: Mapper) -> GMM:
+def grow(
+    start: GMM,
+    blocks: Iterable[Any],
+    n_components: int,
+    *,
+    between: StopRule,
+    stop: StopRule,
+    floor: Floor,
+    n_threads: int | None = None,
+) -> Fit[GMM]:
+    """Split the heaviest components of `start` in two, again and again, until there are `n_components`, and run EM.
+
+    Parameters
+    ----------
+    start : GMM
+        Of at most as many components.
+    blocks : re-iterable blocks of frames, with weights or without
+    n_components : int
+    between, stop : StopRule
+        When EM ends that runs between two splits, and after the last.
+    floor, n_threads
+        As in `fit_gmm`.
+    """
     m_step = functools.partial(maximize, floor=floor)
-    blocks, model = as_blocks(x), whole
-    while model.n_components < k:
-        model = split(model, min(model.n_components, k - model.n_components))
-        model = fit(model, blocks, m_step, stop=Stop(0.0, 4), mapper=mapper).model
-    return model
+    model = start
+    while model.n_components < n_components:
+        model = split(model, min(model.n_components, n_components - model.n_components))
+        if model.n_components < n_components:
+            model = fit(model, blocks, m_step, stop=between, n_threads=n_threads).model
+    return fit(model, blocks, m_step, stop=stop, n_threads=n_threads)

@@ -64,8 +64,7 @@ class Floor:
 
     def minimum(self, variance: Array) -> Array:
         """Return the least variances, or what is added to them, given the variance (D,) of all frames."""
-        result: Array = np.maximum(self.absolute, self.relative * variance)
-        return result
+        return np.maximum(self.absolute, self.relative * variance)
 
 
 @one_thread

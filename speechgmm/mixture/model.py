@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import finite, integer, matrix, numeric, refuse, sample_weights
-from speechgmm.mixture.covariance import Covariance
+from speechgmm.mixture.covariance import Covariance, Full
+from speechgmm.mixture.e_step import EStep
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
 
@@ -100,17 +102,39 @@ class GMM:
     @functools.cached_property
     def offsets(self) -> Array:
         """The means relative to the origin, shape (K, D)."""
-        result: Array = self.means - self.origin
-        result.setflags(write=False)
-        return result
+        offsets = np.asarray(self.means - self.origin)
+        offsets.setflags(write=False)
+        return offsets
+
+    @property
+    def covariance_matrices(self) -> Array:
+        """The covariance matrix of each component, shape (K, D, D), whatever the kind."""
+        return self.covariance.dense(*self.means.shape)
+
+    def e_step(self, dtype: Any) -> EStep:
+        """Return this mixture made ready for frames of a type: kept, for each block asks for the same."""
+        return self._e_step_of_float32 if dtype == np.float32 else self._e_step_of_float64
+
+    @property
+    def _plain_e_step(self) -> EStep:
+        return EStep(self.covariance, self.weights, self.offsets, self.origin)
+
+    @functools.cached_property
+    def _e_step_of_float32(self) -> EStep:
+        return self.covariance.e_step(self.weights, self.offsets, self.origin, np.float32)
+
+    @functools.cached_property
+    def _e_step_of_float64(self) -> EStep:
+        return self.covariance.e_step(self.weights, self.offsets, self.origin, np.float64)
 
     def log_density(self, x: ArrayLike) -> Array:
         """Return the log density of each frame of `x` (N, D), shape (N,), in nats."""
-        return self.covariance.log_density(self._check(x), self.weights, self.offsets, self.origin)
+        frames = self._check(x)
+        return self.e_step(frames.dtype).log_density(frames)
 
     def posteriors(self, x: ArrayLike) -> Array:
         """Return the posterior probability of each component for each frame of `x` (N, D), shape (N, K)."""
-        return self.covariance.posteriors(self._check(x), self.weights, self.offsets, self.origin)
+        return self._plain_e_step.posteriors(self._check(x))
 
     def statistics(self, x: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Statistics:
         """Return the sufficient statistics of the frames of `x` (N, D): the E-step.
@@ -120,7 +144,7 @@ class GMM:
         """
         frames = self._check(x)
         shares = None if sample_weight is None else sample_weights(sample_weight, len(frames))
-        return self.covariance.statistics(frames, self.weights, self.offsets, self.origin, sample_weight=shares)
+        return self.e_step(frames.dtype).statistics(frames, shares)
 
     def assigned(self, x: ArrayLike, posteriors: ArrayLike) -> Statistics:
         """Return the statistics of frames `x` (N, D) whose posteriors (N, K) are given, such as labels of clusters.
@@ -131,7 +155,7 @@ class GMM:
         if len(p) != len(frames) or p.min(initial=0.0) < 0:
             rule = f"be at least 0, one row for each of {len(frames)} frames"
             refuse("posteriors", rule, f"shape {p.shape}, minimum {p.min(initial=0.0):g}")
-        return self.covariance.assigned(frames, p, self.offsets, self.origin)
+        return self._plain_e_step.assigned(frames, p)
 
     def imagined(self, counts: ArrayLike | None = None) -> Statistics:
         """Return the statistics of frames imagined in each component, one or `counts` (K,): what a prior is made of."""
@@ -150,6 +174,32 @@ class GMM:
         i = np.asarray(indices)
         w = self.weights[i]
         return replace(self, weights=w / w.sum(), means=self.means[i], covariance=self.covariance.take(i))
+
+    def marginal(self, features: Sequence[int]) -> GMM:
+        """Return the mixture of d of the features, in this order, the others integrated out, with full covariances.
+
+        Parameters
+        ----------
+        features : sequence of int
+            Different numbers from 0 to D - 1.
+
+        Raises
+        ------
+        InvalidInput
+            If features are none, not different, or not among those of the mixture.
+
+        Examples
+        --------
+        >>> from speechgmm.mixture import Diagonal
+        >>> gmm = GMM([0.5, 0.5], [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]], Diagonal([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
+        >>> one = gmm.marginal([2])
+        >>> one.means.ravel().tolist(), one.covariance.parameters.ravel().round(6).tolist()
+        ([2.0, 5.0], [3.0, 6.0])
+        """
+        i = [integer(f, "each of features", minimum=0, maximum=self.n_dimensions - 1) for f in features]
+        if not i or len(set(i)) < len(i):
+            refuse("features", "be different numbers, one at least", i)
+        return GMM(self.weights, self.means[:, i], Full(self.covariance_matrices[:, i][:, :, i]), self.origin[i])
 
     @one_thread
     def sample(self, n: int, seed: int | np.random.Generator = 0) -> Sample:

@@ -109,33 +109,24 @@ def reduce(model: GMM, n_components: int = 1, *, limit: float = np.inf) -> Reduc
         low, high = min(i, j), max(i, j)
         labels = np.where(labels == high, low, labels - (labels > high))
         costs = np.delete(np.delete(costs, high, axis=0), high, axis=1)
-        again = _costs(current, range(current.n_components) if _shared(current) else [low])
-        costs = np.minimum(again, again.T) if _shared(current) else _renewed(costs, again, low)
+        if current.covariance.shared:  # whatever is merged, all components change
+            costs = _costs(current, range(current.n_components))
+            costs = np.minimum(costs, costs.T)
+        else:
+            costs[low] = costs[:, low] = _costs(current, [low])[low]
     return Reduction(current, labels, cost)
-
-
-def _renewed(costs: Array, again: Array, row: int) -> Array:
-    """Return costs (K, K) with one component's taken from `again`."""
-    result = costs.copy()
-    result[row] = result[:, row] = again[row]
-    return result
 
 
 def _strong(model: GMM, least: float) -> Array:
     """Return which components stay (K,)."""
-    strong: Array = (model.weights >= least) & (model.weights > 0)
+    strong = np.asarray((model.weights >= least) & (model.weights > 0))
     strong[model.weights.argmax()] = True
     return strong
 
 
-def _shared(model: GMM) -> bool:
-    """Whether the components have one covariance, so that their statistics hold one sum of second moments."""
-    return len(model.covariance.imagined(model.offsets, model.weights)) != model.n_components
-
-
 def _costs(model: GMM, rows: Any) -> Array:
     """Return the bound B(i, j), in nats a frame, for the pairs with i in `rows`; infinite elsewhere, shape (K, K)."""
-    k, shared = model.n_components, _shared(model)
+    k, shared = model.n_components, model.covariance.shared
     result = np.full((k, k), np.inf)
     for i in rows:
         for j in range(k):
@@ -160,9 +151,7 @@ def _grouped(model: GMM, labels: Array) -> GMM:
     member = np.equal.outer(np.arange(n), labels).astype(np.float64)
     weights = member @ model.weights
     first = member @ (model.weights[:, None] * model.offsets)
-    second = model.covariance.imagined(model.offsets, model.weights)
-    if not _shared(model):
-        second = np.tensordot(member, second, axes=1)
+    second = model.covariance.merged(model.covariance.imagined(model.offsets, model.weights), member)
     alone = (member.sum(axis=1) == 1) | (weights == 0)
     oldest = member.argmax(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -112,5 +112,4 @@ class Statistics:
             return np.zeros(self.origin.size)
         mean = self.first.sum(axis=0) / total
         square = self.second.sum(axis=0)
-        result: Array = np.maximum((np.diagonal(square) if square.ndim == 2 else square) / total - mean**2, 0.0)
-        return result
+        return np.asarray(np.maximum((np.diagonal(square) if square.ndim == 2 else square) / total - mean**2, 0.0))

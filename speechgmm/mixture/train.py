@@ -3,53 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import choice, integer, number, refuse
+from speechgmm.checks import refuse
 from speechgmm.mixture.blocks import as_blocks, sample_frames
-from speechgmm.mixture.covariance import Diagonal
-from speechgmm.mixture.em import Fit, Stop, Update, fit
-from speechgmm.mixture.initialize import COVARIANCES, initialize
+from speechgmm.mixture.covariance import Covariance, covariance_type
+from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, fit, statistics_of
+from speechgmm.mixture.initialize import initialize, sample_size_of
 from speechgmm.mixture.maximize import Floor, maximize
-from speechgmm.mixture.missing import Incomplete, impute
+from speechgmm.mixture.missing import impute, observed_statistics
 from speechgmm.mixture.model import GMM
+from speechgmm.mixture.selection import Numbered, Selection, Visitor
 from speechgmm.mixture.statistics import Statistics
-from speechgmm.parallel import threads
 
 Array = NDArray[Any]
 
-__all__ = ["Selection", "fit_gmm"]
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Settings of Gaussian selection, see `fit_gmm`.
-
-    Parameters
-    ----------
-    threshold : float
-        A component is on a frame's list if it took more than this of it. On speech the default keeps 30 of 2048.
-    refresh : int
-        Every so many iterations one is exact and makes the lists anew.
-    settled : float
-        All iterations are exact until one changes the objective by less than this, in nats a frame: while components
-        still move far, lists are out of date at once.
-    """
-
-    threshold: float = 1e-6
-    refresh: int = 6
-    settled: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        number(self.threshold, "threshold", minimum=0.0, maximum=0.5)
-        integer(self.refresh, "refresh", minimum=1)
-        number(self.settled, "settled", minimum=0.0, unit=" nats")
+__all__ = ["fit_gmm"]
 
 
 def fit_gmm(
@@ -57,26 +30,26 @@ def fit_gmm(
     n_components: int,
     *,
     init: str | GMM | None = None,
-    covariance: str = "diag",
+    covariance: str | type[Covariance] = "diag",
     seed: int | np.random.Generator = 0,
-    stop: Stop = Stop(),
+    stop: StopRule = Stop(),
     floor: Floor = Floor(),
     missing: bool = False,
     selection: Selection | None = None,
     n_threads: int | None = None,
-    on_iteration: Callable[[int, float, Mapping[str, float]], None] | None = None,
+    on_iteration: Callable[[int, float, Notes], None] | None = None,
 ) -> Fit[GMM]:
     """Train a mixture of `n_components` on frames.
 
     Parameters
     ----------
-    blocks : array_like (N, D), or re-iterable blocks of these
+    blocks : array_like (N, D), or re-iterable blocks of these, with weights or without
     n_components : int
         K.
     init : str or GMM, optional
         A method of `initialize`, which says what the default is, or the start itself.
-    covariance : str
-        "diag", "spherical", "tied" or "full"; a start that is given has its own.
+    covariance : str or Covariance class
+        "diag", "spherical", "tied" or "full", or another kind of covariance itself; a start that is given has its own.
     seed : int or numpy.random.Generator
     stop, floor
         When EM ends, and what keeps components from collapsing.
@@ -85,13 +58,13 @@ def fit_gmm(
         observed somewhere; rows without any value are left out.
     selection : Selection, optional
         Gaussian selection: most iterations visit only the components that matter to a frame. It costs memory (two
-        bytes a frame for each component on its list, some 60 on speech) and likelihood, which the notes of the result
-        report as "selection_loss". Worth it from about 500 components. Blocks must come in the same order each time.
-        Default: every iteration is exact.
+        bytes per frame for each component on its list, some 60 on speech) and likelihood, which the notes of the
+        result report as "selection_loss". Worth it from about 500 components. Blocks must come in the same order each
+        time and have no weights. Default: every iteration is exact.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
-        Called with the iteration, the objective (nats a frame) and the notes of its M-step.
+        Called with the iteration, the objective (nats per frame) and the notes of its M-step.
 
     Examples
     --------
@@ -101,51 +74,33 @@ def fit_gmm(
     array([ 0., 10.])
     """
     data = as_blocks(blocks, missing=missing)
-    if isinstance(init, GMM) and init.n_components != n_components:
-        refuse("n_components", f"be {init.n_components}, as init has", n_components)
-    if isinstance(init, GMM):
-        start = init
-    else:
-        rng = np.random.default_rng(seed)
-        sample = _imputed(data, n_components, covariance, rng, floor) if missing else data
-        begin = functools.partial(initialize, method=init, covariance=covariance, floor=floor, n_threads=n_threads)
-        start = begin(sample, n_components, seed=rng)
-    mapper = threads(n_threads)
-    if missing:
-        if selection is not None:
-            refuse("selection", "not be combined with missing values", "both")
-        step = functools.partial(_maximize_incomplete, floor=floor)
-        found = fit(Incomplete(start), data, step, stop=stop, mapper=mapper, on_iteration=on_iteration)
-        return Fit(found.model.model, found.objective, found.notes, found.converged, found.reason)
-    driver: Callable[..., Fit[GMM]] = fit
+    rng = np.random.default_rng(seed)
+    sample = data if not missing or isinstance(init, GMM) else _imputed(data, n_components, covariance, rng, floor)
+    begin = functools.partial(initialize, method=init, covariance=covariance, floor=floor, n_threads=n_threads)
+    start = begin(sample, n_components, seed=rng)
+    m_step: Callable[[Statistics, GMM], Update[GMM]] = functools.partial(maximize, floor=floor)
+    e_step: Callable[[GMM, Any], Statistics] = observed_statistics if missing else statistics_of
     if selection is not None:
-        if not isinstance(start.covariance, Diagonal):
-            refuse("selection", "go with a diagonal covariance", type(start.covariance).__name__)
-        from speechgmm.mixture.selection import fit_selected
-
-        driver = functools.partial(fit_selected, selection=selection)
-    m_step = functools.partial(maximize, floor=floor)
-    return driver(start, data, m_step, stop=stop, mapper=mapper, on_iteration=on_iteration)
+        if missing:
+            refuse("selection", "not be combined with missing values", "both")
+        visitor = Visitor(selection, m_step)
+        data, m_step, e_step = Numbered(data), visitor.m_step, visitor.e_step
+    return fit(start, data, m_step, stop=stop, e_step=e_step, n_threads=n_threads, on_iteration=on_iteration)
 
 
-def _maximize_incomplete(statistics: Statistics, incomplete: Incomplete, *, floor: Floor) -> Update[Incomplete]:
-    """Return the M-step behind the door for missing values: it is the same."""
-    update = maximize(statistics, incomplete.model, floor=floor)
-    return Update(Incomplete(update.model), update.notes)
-
-
-def _imputed(data: Iterable[ArrayLike], k: int, covariance: str, rng: np.random.Generator, floor: Floor) -> Array:
+def _imputed(
+    data: Iterable[Any], k: int, covariance: str | type[Covariance], rng: np.random.Generator, floor: Floor
+) -> Array:
     """Return complete frames for a start: drawn, given what was observed, from one Gaussian of all frames."""
-    size = max(100 * k, 20_000)
-    x = sample_frames(data, size, rng, missing=True).astype(np.float64)
-    observed = ~np.isnan(x)
-    if not observed.any(axis=0).all():
+    x = sample_frames(data, sample_size_of(k), rng, missing=True).astype(np.float64)
+    seen = ~np.isnan(x)
+    if not seen.any(axis=0).all():
         rule = "have every feature observed in some of the frames"
-        refuse("frames", rule, f"none of feature {int(observed.any(axis=0).argmin())}", "Leave that feature out.")
-    x = x[observed.any(axis=1)]
-    kind = COVARIANCES[choice(covariance, "covariance", COVARIANCES)]
+        refuse("frames", rule, f"none of feature {int(seen.any(axis=0).argmin())}", "Leave that feature out.")
+    x = x[seen.any(axis=1)]
+    kind = covariance_type(covariance)
     variance = np.maximum(np.nanvar(x, axis=0), floor.minimum(np.nanvar(x, axis=0)))
     gaussian = GMM(np.ones(1), np.nanmean(x, axis=0)[None], kind.of(np.maximum(variance, np.finfo(float).tiny)[None]))
-    m_step = functools.partial(_maximize_incomplete, floor=floor)
-    learned = fit(Incomplete(gaussian), [x[:2000]], m_step, stop=Stop(0.0, 8)).model.model
-    return impute(learned, x, seed=rng)
+    m_step = functools.partial(maximize, floor=floor)
+    found = fit(gaussian, [x[:2000]], m_step, stop=Stop(0.0, 8), e_step=observed_statistics, n_threads=1)
+    return impute(found.model, x, seed=rng)

@@ -3,14 +3,10 @@
 matplotlib comes with the extra: ``python -m pip install 'speechgmm[plot]'``.
 """
 
-from speechgmm.plot.choice import plot_choice
-from speechgmm.plot.confusion import plot_confusion
-from speechgmm.plot.distributions import plot_calibration, plot_histograms
-from speechgmm.plot.errors import plot_det, plot_durations
+from speechgmm.plot.errors import plot_confusion, plot_det, plot_durations
 from speechgmm.plot.features import plot_features
-from speechgmm.plot.mixtures import plot_mixture
-from speechgmm.plot.scores import plot_scores
-from speechgmm.plot.tracks import plot_tracks
+from speechgmm.plot.mixtures import plot_choice, plot_mixture, plot_tracks
+from speechgmm.plot.scores import plot_calibration, plot_histograms, plot_scores
 
 __all__ = [
     "plot_calibration",

@@ -1,4 +1,4 @@
-"""What every picture shares: where it is drawn, and the colors."""
+"""What every picture shares: where it is drawn, its colors, its grid and its legend."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from typing import Any
 
 from speechgmm.checks import extra
 
-__all__ = ["GRID", "IMPOSTOR", "SYSTEMS", "TARGET", "axes", "grid", "ink", "shades"]
+__all__ = ["COLORS", "GRID", "IMPOSTOR", "SYSTEMS", "TARGET", "axes", "finish", "ink", "shades"]
+
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#7f7f7f")
+"""Colors of components and objects by number, which stay apart for people who see colors differently.
+
+Okabe and Ito 2008; the last two are added.
+"""
 
 TARGET, IMPOSTOR = "#0b6e99", "#c8553d"
 """A blue and a red that stay apart for people who see colors differently, and in gray; on white and on black."""
@@ -22,7 +28,7 @@ SYSTEMS = (
 """Colors of several systems, each with a way to draw its line, so that no one has to tell colors apart."""
 
 GRID = "#8c8c8c"
-"""A gray for lines of help, on white and on black."""
+"""A gray for grids and auxiliary lines, on white and on black."""
 
 
 def axes(ax: Any) -> Any:
@@ -30,11 +36,25 @@ def axes(ax: Any) -> Any:
     return extra("matplotlib.pyplot", "plot").subplots(layout="constrained")[1] if ax is None else ax
 
 
-def grid(ax: Any) -> None:
-    """Draw faint lines behind everything else, and no frame above and to the right."""
-    ax.grid(color=GRID, alpha=0.25, linewidth=0.6)
+def finish(ax: Any, *, legend: str = "best", fontsize: str = "small", grid: str = "both") -> Any:
+    """Return the axes with a faint grid behind everything else, no frame above and to the right, and a legend.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    legend : str
+        A place in matplotlib's words, or "below", which is under the axes.
+    fontsize : str
+        Of the legend.
+    grid : str
+        "both", or "y" for horizontal lines alone.
+    """
+    ax.grid(axis=grid, color=GRID, alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.07), "ncols": 2}
+    ax.legend(**(below if legend == "below" else {"loc": legend}), frameon=False, fontsize=fontsize)
+    return ax
 
 
 def ink() -> Any:

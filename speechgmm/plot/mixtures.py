@@ -1,4 +1,7 @@
-"""Pictures of Gaussian mixtures. Symbols: N points, K components, D features."""
+"""Pictures of Gaussian mixtures, of the choice of one, and of tracked objects.
+
+Symbols: N points, K components, D features.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import integer, matrix, number, refuse
-from speechgmm.mixture import GMM
-from speechgmm.mixture.marginal import marginal, matrices
-from speechgmm.plot.axes import axes
+from speechgmm.mixture import GMM, Choice
+from speechgmm.plot.axes import COLORS, axes, finish
+from speechgmm.tracking import Tracked
 
-__all__ = ["COLORS", "plot_mixture"]
+__all__ = ["plot_choice", "plot_mixture", "plot_tracks"]
 
-COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#7f7f7f")
-"""Colors that stay apart for people who see colors differently (Okabe and Ito 2008; the last two are added)."""
+_CRITERIA = {"bic": "BIC", "aic": "AIC", "icl": "ICL", "cross_validated": "held-out log-likelihood (nats per frame)"}
 
 
 def plot_mixture(
@@ -77,6 +79,67 @@ def plot_mixture(
     return ax
 
 
+def plot_choice(choice: Choice, *, criterion: str | None = None, ax: Any = None) -> Any:
+    """Draw a criterion over component counts, a line for each kind of covariance, and a ring around the best.
+
+    Parameters
+    ----------
+    choice : Choice
+    criterion : str, optional
+        "bic", "aic", "icl" or "cross_validated", which comes with bars of one standard error. Default: what the
+        choice was made by.
+    ax : matplotlib.axes.Axes, optional
+        Default: a new figure's.
+    """
+    name = criterion or choice.criterion
+    best = choice.ranked(name)[0]
+    ax = axes(ax)
+    kinds = dict.fromkeys(c.covariance for c in choice.candidates)
+    for kind, color in zip(kinds, COLORS, strict=False):
+        line = sorted((c for c in choice.candidates if c.covariance == kind), key=lambda c: c.n_components)
+        counts, values = [c.n_components for c in line], [c.value(name) for c in line]
+        errors = [c.standard_error for c in line] if name == "cross_validated" else None
+        ax.errorbar(counts, values, errors, marker="o", markersize=4, linewidth=1.6, color=color, label=kind, capsize=2)
+    ring = {"s": 170, "facecolors": "none", "edgecolors": "0.15", "linewidths": 1.8, "zorder": 5}
+    ax.scatter([best.n_components], [best.value(name)], **ring)
+    ax.set_xticks(sorted({c.n_components for c in choice.candidates}))
+    title = f"Best: {best.n_components} components, {best.covariance}"
+    ax.set(xlabel="components", ylabel=_CRITERIA[name], title=title)
+    return finish(ax, fontsize="medium", grid="y")
+
+
+def plot_tracks(
+    tracked: Sequence[Tracked], *, features: tuple[int, int] = (0, 1), labels: bool = True, ax: Any = None
+) -> Any:
+    """Draw the path of each object, thin and dotted where it was hidden, a dot at its birth and its number at the end.
+
+    Parameters
+    ----------
+    tracked : sequence of Tracked
+        What `track` gave, frame by frame.
+    features : tuple of int
+        The coordinate to the right and the one upward.
+    labels : bool
+        Whether to write the identities.
+    ax : matplotlib.axes.Axes, optional
+        Default: a new figure's. The upward axis is left as it is; for pixels, call ``ax.invert_yaxis()``.
+    """
+    if not tracked or any(not isinstance(t, Tracked) for t in tracked):
+        refuse("tracked", "be a list of what track yields, not empty", type(tracked).__name__)
+    ax = axes(ax)
+    for identity in sorted({int(i) for t in tracked for i in t.identities}):
+        path, visible = _path(tracked, identity, list(features))
+        color = COLORS[identity % len(COLORS)]
+        seen = np.where(visible[:, None], path, np.nan)
+        ax.plot(*path.T, color=color, linewidth=1, linestyle=":", zorder=2)
+        ax.plot(*seen.T, color=color, linewidth=2.2, zorder=3)
+        ax.scatter(*path[0], s=40, color=color, edgecolors="white", zorder=4)
+        if labels:
+            box = {"boxstyle": "circle,pad=0.25", "facecolor": color, "edgecolor": "white"}
+            ax.text(*path[-1], str(identity), color="white", fontsize=8, ha="center", va="center", bbox=box, zorder=5)
+    return ax
+
+
 def _points(ax: Any, xy: NDArray[Any], labels: NDArray[Any], names: Sequence[str] | None) -> None:
     """Draw a dot for each point, and a legend where there are names."""
     for label in np.unique(labels):
@@ -93,8 +156,8 @@ def _ellipses(ax: Any, gmm: GMM, pair: list[int], numbers: NDArray[Any], deviati
     from matplotlib.patches import Ellipse
 
     sizes = [number(d, "each of deviations", minimum=0.0, above=True) for d in deviations]
-    both = marginal(gmm, pair)
-    for mean, covariance, i in zip(both.means, matrices(both), numbers, strict=True):
+    both = gmm.marginal(pair)
+    for mean, covariance, i in zip(both.means, both.covariance_matrices, numbers, strict=True):
         color = COLORS[i % len(COLORS)]
         values, vectors = np.linalg.eigh(covariance)
         angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
@@ -112,3 +175,10 @@ def _whole_numbers(values: ArrayLike, what: str, size: int) -> NDArray[Any]:
     if a.shape != (size,) or a.dtype.kind not in "iu" or (a < 0).any():
         refuse(what, f"be {size} whole numbers of at least 0", f"an array of shape {a.shape} and type {a.dtype}")
     return a
+
+
+def _path(tracked: Sequence[Tracked], identity: int, features: list[int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return where an object was (n, 2), and in which of these frames it was seen (n,)."""
+    there = [(t, t.mixture, t.identities == identity) for t in tracked]
+    path = [mixture.means[here][:, features] for _, mixture, here in there if mixture is not None]
+    return np.concatenate(path), np.concatenate([t.visible[here] for t, _, here in there])

@@ -1,19 +1,22 @@
-"""Pictures of scores."""
+"""Pictures of scores: each test, histograms, and how far scores are the log-likelihood ratios that they claim to be."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from speechgmm.evaluation import Scores
-from speechgmm.plot.axes import IMPOSTOR, TARGET, axes
+from speechgmm.checks import integer
+from speechgmm.evaluation import Scores, roc_hull
+from speechgmm.evaluation.trials import check_labels
+from speechgmm.plot.axes import GRID, IMPOSTOR, TARGET, axes, finish
 
-__all__ = ["plot_scores"]
+__all__ = ["plot_calibration", "plot_histograms", "plot_scores"]
 
 
 def plot_scores(scores: Scores, *, ax: Any = None) -> Any:
-    """Show every test's scores on one line: a dot for each enrolled speaker, the true speaker's filled.
+    """Show the scores of each test on one line: a dot for each enrolled speaker, the true speaker's filled.
 
     Parameters
     ----------
@@ -23,18 +26,111 @@ def plot_scores(scores: Scores, *, ax: Any = None) -> Any:
         Default: a new figure's.
     """
     ax = axes(ax)
-    tests = list(dict.fromkeys(scores.test.tolist()))
-    line = {test: i for i, test in enumerate(tests)}
+    line = {test: i for i, test in enumerate(dict.fromkeys(scores.test.tolist()))}
     y = np.array([line[t] for t in scores.test.tolist()])
     target = scores.target == 1
     others = {"s": 18, "facecolors": "none", "edgecolors": IMPOSTOR, "linewidths": 0.9, "label": "another speaker"}
     ax.scatter(scores.score[~target], y[~target], **others)
     ax.scatter(scores.score[target], y[target], s=30, color=TARGET, label="the true speaker", zorder=3)
-    ax.set_yticks(range(len(tests)), tests, fontsize="small" if len(tests) <= 40 else 4, parse_math=False)
-    ax.set_ylim(len(tests) - 0.5, -0.5)
-    ax.axvline(0.0, color="0.6", linewidth=0.8, zorder=0)
-    ax.grid(axis="y", color="0.92", zorder=0)
-    ax.set_axisbelow(True)
-    ax.set(xlabel="log-likelihood ratio (nats per frame)", title="Each test against every enrolled speaker")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=2, frameon=False)
-    return ax
+    ax.set_yticks(range(len(line)), line, fontsize="small" if len(line) <= 40 else 4, parse_math=False)
+    ax.axvline(0.0, color=GRID, linewidth=0.8, zorder=0)
+    title = "Each test against every enrolled speaker"
+    ax.set(xlabel="log-likelihood ratio (nats per frame)", title=title, ylim=(len(line) - 0.5, -0.5))
+    return finish(ax, legend="below", fontsize="medium", grid="y")
+
+
+def plot_histograms(scores: Scores, *, threshold: float | None = None, bins: int | None = None, ax: Any = None) -> Any:
+    """Show how the scores of targets and of impostors are distributed, each as shares of its own kind.
+
+    Parameters
+    ----------
+    scores : Scores
+        With labels, of both kinds.
+    threshold : float, optional
+        Where a line is drawn, with the error rates that it makes.
+    bins : int, optional
+        Over the range of all scores but the outermost in a thousand at either end, which are counted in the last bins.
+        Default: 12 to 60, about twice the root of the number of trials of the rarer kind.
+    ax : matplotlib.axes.Axes, optional
+        Default: a new figure's.
+    """
+    check_labels(scores)
+    ax = axes(ax)
+    kinds = [scores.score[scores.target == label] for label in (0, 1)]
+    if bins is None:
+        bins = int(np.clip(2 * np.sqrt(min(map(len, kinds))), 12, 60))
+    integer(bins, "bins", minimum=2)
+    edges = _edges(kinds, threshold, bins)
+    looks = (("impostors", IMPOSTOR, "////"), ("targets", TARGET, ""))
+    for values, (name, color, hatch) in zip(kinds, looks, strict=True):
+        shares = 100 * np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / max(1, len(values))
+        label = f"{name} ({len(values)})"
+        ax.stairs(shares, edges, fill=True, facecolor=color, alpha=0.3, linewidth=0)
+        ax.stairs(shares, edges, color=color, linewidth=1.6, hatch=hatch, label=label)
+    if threshold is not None and np.isfinite(threshold):
+        p_fa, p_miss = np.mean(kinds[0] >= threshold), np.mean(kinds[1] < threshold)
+        label = f"threshold {threshold:.3g}: {100 * p_miss:.3g} % missed, {100 * p_fa:.3g} % accepted wrongly"
+        ax.axvline(threshold, color=GRID, linewidth=1.6, linestyle="--", label=label)
+    ax.set(xlabel="score", ylabel="share of the kind (%)", xlim=(edges[0], edges[-1]))
+    ax.set_ylim(0, 1.35 * ax.get_ylim()[1])
+    return finish(ax, legend="upper left")
+
+
+def plot_calibration(scores: Scores, *, bins: int = 12, ax: Any = None) -> Any:
+    """Show how far scores are log-likelihood ratios: what each says, against what trials of about that score say.
+
+    On the diagonal a score means what it says. Above it scores are too low, below it too high; a curve flatter than
+    the diagonal is overconfident. Circles are bins of trials, the line is PAV's best nondecreasing map.
+
+    Parameters
+    ----------
+    scores : Scores
+        LLRs in nats with labels, of both kinds.
+    bins : int
+        Of about equally many targets and nontargets together, each kind counted as one half.
+    ax : matplotlib.axes.Axes, optional
+        Default: a new figure's.
+    """
+    check_labels(scores)
+    integer(bins, "bins", minimum=2)
+    ax = axes(ax)
+    targets, nontargets = (np.sort(scores.score[scores.target == label]) for label in (1, 0))
+    hull = roc_hull(targets, nontargets)
+    x, y = _binned(targets, nontargets, bins)
+    seen = [*x, *y] or np.quantile(np.concatenate([targets, nontargets]), (0.05, 0.95))  # perfectly separated: no bin
+    size = 1.15 * float(np.clip(np.abs(seen).max(), 2.0, 60.0))
+    ax.axline((0, 0), slope=1, color=GRID, linewidth=1.2, linestyle="--", label="means what it says")
+    steps = np.append(np.maximum(hull.thresholds[:-1], -10 * size), max(targets[-1], nontargets[-1]))
+    ax.stairs(
+        np.clip(hull.llr, -10 * size, 10 * size), steps, baseline=None, color=IMPOSTOR, linewidth=1.6, label="PAV"
+    )
+    ax.plot(x, y, "o", color=TARGET, markersize=7, label="trials in bins")
+    ax.set(xlim=(-size, size), ylim=(-size, size), xlabel="score (nats)", ylabel="observed log-likelihood ratio (nats)")
+    ax.set_aspect("equal", adjustable="box")
+    return finish(ax, legend="upper left")
+
+
+def _binned(targets: NDArray[Any], nontargets: NDArray[Any], bins: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the mean score and the observed LLR of each bin that holds both kinds; scores ascend."""
+    fine = np.linspace(0, 1, 40 * bins + 1)
+    places = np.unique(np.concatenate([np.quantile(kind, fine) for kind in (targets, nontargets)]))
+    below = [np.searchsorted(kind, places) for kind in (targets, nontargets)]
+    mass = below[0] / len(targets) + below[1] / len(nontargets)
+    wanted = np.searchsorted(mass, np.linspace(0, 2, bins + 1)[1:-1])
+    cuts = np.unique(np.minimum(wanted, len(mass) - 1))
+    t, n = (np.concatenate([[0], at[cuts], [len(k)]]) for at, k in zip(below, (targets, nontargets), strict=True))
+    sum_t, sum_n = (np.append(0.0, np.cumsum(kind)) for kind in (targets, nontargets))
+    shares = np.stack([np.diff(t) / len(targets), np.diff(n) / len(nontargets)])
+    sums = np.diff(sum_t[t]) / len(targets) + np.diff(sum_n[n]) / len(nontargets)
+    both = (shares > 0).all(axis=0)
+    shares = shares[:, both]
+    return sums[both] / shares.sum(axis=0), np.log(shares[0] / shares[1])
+
+
+def _edges(kinds: list[NDArray[Any]], threshold: float | None, bins: int) -> NDArray[Any]:
+    """Return the edges of a histogram."""
+    ends = [np.quantile(kind, (0.001, 0.999)) for kind in kinds if len(kind)]
+    wanted = [*np.concatenate(ends), *([] if threshold is None or not np.isfinite(threshold) else [threshold])]
+    low, high = min(wanted), max(wanted)
+    margin = 0.02 * (high - low) or 0.5
+    return np.linspace(low - margin, high + margin, bins + 1)

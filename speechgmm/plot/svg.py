@@ -36,7 +36,7 @@ def svg(draw: Callable[[Any], object], *, name: str, description: str, size: tup
     description : str
         What is seen, for those who do not see it.
     size : tuple of float
-        Width and height in inches; on a page it is as wide as there is room.
+        Width and height in inches; on a page it is as wide as the page allows.
     """
     figures, matplotlib = extra("matplotlib.figure", "plot"), extra("matplotlib", "plot")
     colored = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")

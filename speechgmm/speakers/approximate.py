@@ -107,14 +107,14 @@ class _Chosen:
 
     def log_densities(self, columns: Array) -> Array:
         """Return the log densities (S,) of the models in these columns (K, D + 1, S), summed over frames."""
-        from speechgmm.mixture import kernels
+        from speechgmm.mixture.compiled.loops import add_log_sums
 
         shape = len(self.y), columns.shape[2]
         top, total = np.full(shape, np.finfo(columns.dtype).min), np.zeros(shape, columns.dtype)
         joint = np.empty((max(b - a for _, a, b in self.parts), shape[1]), columns.dtype)
         for component, a, b in self.parts:
             np.matmul(self.y[self.frame[a:b]], columns[component], out=joint[: b - a])
-            kernels.add_log_sums(joint[: b - a], self.square[a:b], self.frame[a:b], top, total)
+            add_log_sums(joint[: b - a], self.square[a:b], self.frame[a:b], top, total)
         return np.asarray((top + np.log(total)).sum(axis=0, dtype=np.float64))
 
 

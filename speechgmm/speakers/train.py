@@ -11,8 +11,7 @@ from speechgmm import storage
 from speechgmm.checks import integer
 from speechgmm.errors import InvalidInput, Skipped
 from speechgmm.features import MFCC, FrontEnd, Recording, TrainingFrames, common_rate, training_frames
-from speechgmm.mixture import GMM, Fit, Floor, Stop, fit_gmm, initialize
-from speechgmm.mixture.adapt import RELEVANCE
+from speechgmm.mixture import GMM, RELEVANCE, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.parallel import Progress
 from speechgmm.speakers.system import System
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from speechgmm.evaluation import Scores, bootstrap, cllr, eer, min_cllr
 from speechgmm.evaluation.calibration import Calibration, fit_calibration
-from speechgmm.evaluation.resampling import detection_intervals, resampler
+from speechgmm.evaluation.intervals import detection_intervals, resampler
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 from speechgmm.features import TrainingFrames
 from speechgmm.mixture import GMM
@@ -128,7 +128,7 @@ def _measure(trials: Sequence[HeldOutTrials], by: str, seed: int) -> dict[str, A
     names = [f.name for f in fields(_Searches)]
     found = _Searches(*(np.concatenate([getattr(fold, name) for fold in folds], axis=-1) for name in names))
     table = Scores(found.enrolled, found.test, found.llr, found.target.astype(np.int8), test_speaker=found.tested)
-    intervals = detection_intervals(resampler(table), {}, replicates=_REPLICATES, seed=seed)
+    intervals = detection_intervals(resampler(table, replicates=_REPLICATES, seed=seed), {})
     targets, impostors = found.llr[found.target], found.llr[~found.target]
     rates = {"eer": eer(targets, impostors), "cllr": cllr(targets, impostors), "min_cllr": min_cllr(targets, impostors)}
     tested, seconds = (np.concatenate([getattr(t, column) for t in trials]) for column in ("tested", "speech_seconds"))

@@ -1,5 +1,6 @@
 """Objects that move from one video frame to the next, followed by a mixture with one component for each."""
 
-from speechgmm.tracking.track import Points, Tracked, track
+from speechgmm.tracking.points import WeightedPoints
+from speechgmm.tracking.track import Tracked, track
 
-__all__ = ["Points", "Tracked", "track"]
+__all__ = ["Tracked", "WeightedPoints", "track"]

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.mixture.covariance import Covariance, log_sum
+from speechgmm.mixture.covariance import Covariance
+from speechgmm.mixture.e_step import density_and_posteriors
 from speechgmm.mixture.model import GMM
 
 Array = NDArray[Any]
 
-__all__ = ["Background", "Objects", "explain", "learn", "objects_of"]
+__all__ = ["Background", "Objects", "explain", "learn"]
 
 THINNEST = 0.1
 """The least deviation of an object, as a share of that of a new one."""
@@ -29,12 +30,12 @@ class Objects:
     Parameters
     ----------
     pool : Covariance of K + 1 components
-        The first is what a new object looks like; it never learns, unless all share one tied covariance, which does.
+        The first is what a new object looks like; it never learns, unless all share one covariance, which does.
     means : ndarray, shape (K, D)
     counts : ndarray, shape (K,)
-        Points a frame, with fading memory.
+        Points per frame, with fading memory.
     velocities : ndarray, shape (K, D)
-        In units a frame.
+        In units per frame.
     ages, missed : ndarray of int, shape (K,)
         In how many frames it was seen; for how many it is hidden now.
     identities : ndarray of int, shape (K,)
@@ -50,6 +51,21 @@ class Objects:
     missed: Array
     identities: Array
     scale: Array
+
+    @classmethod
+    def of(cls, model: GMM | Covariance, d: int) -> Objects:
+        """Return the components of a mixture as objects that stand still, or no objects, but their looks."""
+        if isinstance(model, GMM):
+            size = np.log(np.broadcast_to(model.covariance.deviations(), model.means.shape)).sum(axis=1)
+            typical = int(np.argsort(size, kind="stable")[len(size) // 2])
+            pool = model.covariance.take(np.concatenate([[typical], np.arange(len(size))]))
+            # none counts 0: what is imagined of it counts
+            means, counts = model.means, np.maximum(model.weights, 1e-3 / len(size))
+        else:
+            pool, means, counts = model.take(np.array([0])), np.zeros((0, d)), np.zeros(0)
+        scale = np.broadcast_to(pool.deviations()[:1], (1, d))[0]
+        none = np.zeros(len(means), dtype=int)
+        return cls(pool, means, counts, np.zeros(means.shape), none, none, np.arange(len(means)), scale)
 
     def take(self, indices: Array) -> Objects:
         """Return the objects with these indices."""
@@ -73,7 +89,7 @@ class Objects:
 
     @property
     def mixture(self) -> GMM | None:
-        """The objects as a mixture, a component each; None where there are none."""
+        """The objects as a mixture, one component for each; None where there are none."""
         if not len(self.means):
             return None
         covariance = self.pool.take(np.arange(1, len(self.means) + 1))
@@ -82,33 +98,26 @@ class Objects:
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Points that belong to no object: `count` a frame, anywhere between the corners `low` and `high` (D,)."""
+    """Points that belong to no object: `count` per frame, anywhere between the corners `low` and `high` (D,)."""
 
     count: float
     low: Array
     high: Array
 
+    def holding(self, positions: Array) -> Background:
+        """Return this background with corners moved so far out that it holds all positions (n, D)."""
+        low, high = positions.min(axis=0, initial=np.inf), positions.max(axis=0, initial=-np.inf)
+        return replace(self, low=np.minimum(self.low, low), high=np.maximum(self.high, high))
+
+    @property
+    def middle(self) -> Array:
+        """The middle of the region (D,), or zeros where nothing is known of it."""
+        known = np.isfinite(self.low).all() and np.isfinite(self.high).all()
+        return np.mean([self.low, self.high], axis=0) if known else np.zeros(len(self.low))
+
     def log_density(self, scale: Array) -> float:
         """Return the log of the uniform density; no side of the region counts as less than four deviations."""
         return -float(np.log(np.maximum(self.high - self.low, 4 * scale)).sum())
-
-
-def objects_of(model: GMM | Covariance, d: int) -> Objects:
-    """Return the components of a mixture as objects that stand still, or no objects, but their looks."""
-    if isinstance(model, GMM):
-        size = np.log(np.broadcast_to(model.covariance.deviations(), model.means.shape)).sum(axis=1)
-        typical = int(np.argsort(size, kind="stable")[len(size) // 2])
-        pool = model.covariance.take(np.concatenate([[typical], np.arange(len(size))]))
-        means, counts = (
-            model.means,
-            np.maximum(model.weights, 1e-3 / len(size)),
-        )  # none is 0: what is imagined of it counts
-    else:
-        pool, means, counts = model.take(np.array([0])), np.zeros((0, d)), np.zeros(0)
-    k = len(means)
-    scale = np.broadcast_to(pool.deviations()[:1], (1, d))[0]
-    none = np.zeros(k, dtype=int)
-    return Objects(pool, means, counts, np.zeros((k, d)), none, none, np.arange(k), scale)
 
 
 def explain(objects: Objects, y: Array, background: Background, least: float) -> Array:
@@ -124,7 +133,7 @@ def explain(objects: Objects, y: Array, background: Background, least: float) ->
         joint[:, :-1] = objects.pool.take(visible + 1).log_components(y, objects.means[visible])
         joint[:, :-1] += np.log(np.maximum(objects.counts[visible], least))
         joint[:, -1] = np.log(background.count) + background.log_density(objects.scale)
-        result[:, visible] = log_sum(joint)[1][:, :-1]
+        result[:, visible] = density_and_posteriors(joint)[1][:, :-1]
     return result
 
 

@@ -1,4 +1,4 @@
-"""Tracking: a mixture that follows moving objects from one video frame to the next, one component an object.
+"""Tracking: a mixture that follows moving objects from one video frame to the next, one component for each object.
 
 Each frame brings points, such as the pixels of the foreground. The statistics of the past, moved on with each
 object's velocity, fade: S = (1 - step) * S + step * new (Cappé and Moulines 2009, eq. 10, with a constant step), and
@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import finite, integer, matrix, number, numeric, refuse
+from speechgmm.checks import integer, matrix, number, refuse
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.model import GMM
 from speechgmm.parallel import one_thread
-from speechgmm.tracking.births import find_groups, pair
-from speechgmm.tracking.objects import Background, Objects, explain, learn, objects_of
+from speechgmm.tracking.objects import Background, Objects, explain, learn
+from speechgmm.tracking.points import Group, WeightedPoints, find_groups, nearest_pairs
 
 Array = NDArray[Any]
 
-__all__ = ["Points", "Tracked", "track"]
+__all__ = ["Tracked", "track"]
 
 SEEN = 0.2
 """An object of which less than this share of its usual points is there is hidden: it moves on and learns nothing.
@@ -37,34 +37,8 @@ SEEN = 0.2
 The usual points are at least `least`."""
 SLACK = 0.5
 """How much farther a hidden object is looked for with each frame, in deviations."""
-
-
-@dataclass(frozen=True, eq=False)
-class Points:
-    """Points of one video frame with weights, such as pixels with their intensities.
-
-    Parameters
-    ----------
-    positions : array_like, shape (n, D)
-        n may be 0.
-    weights : array_like, shape (n,), optional
-        At least 0: a point of weight 2 counts as two points. Default: 1 each.
-    """
-
-    positions: Array
-    weights: Array = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        """Check both, and hold them as float64."""
-        positions = matrix(self.positions, "positions", minimum=0).astype(np.float64)
-        given = np.ones(len(positions)) if self.weights is None else numeric(self.weights, "the weights of points")
-        weights = finite(given, "the weights of points").astype(np.float64)
-        if weights.shape != positions.shape[:1]:
-            refuse("the weights of points", f"have shape ({len(positions)},), as the positions say", weights.shape)
-        if weights.min(initial=0.0) < 0:
-            refuse("the weights of points", "be at least 0", f"{weights.min():g}")
-        object.__setattr__(self, "positions", positions)
-        object.__setattr__(self, "weights", weights)
+RARE = 1e-3
+"""The background counts for at least this share of the objects: it is never so rare that a speck pulls an object."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +48,13 @@ class Tracked:
     Parameters
     ----------
     mixture : GMM or None
-        A component an object; None where there is none.
+        One component for each object; None where there is none.
     identities : ndarray of int, shape (K,)
         A number for each component: the same as long as the object lives, and never used again.
     visible : ndarray of bool, shape (K,)
         False for objects that are hidden in this frame: their components are where they are expected.
     velocities : ndarray, shape (K, D)
-        In units a frame.
+        In units per frame.
     births, deaths : tuple of int
         The identities that came and went with this frame.
     noise : float
@@ -121,7 +95,7 @@ class _State:
 
 def track(
     model: GMM | Covariance,
-    frames: Iterable[ArrayLike | Points],
+    frames: Iterable[ArrayLike | WeightedPoints],
     *,
     step: float = 0.5,
     iterations: int = 1,
@@ -132,7 +106,7 @@ def track(
     noise: float = 0.05,
     region: ArrayLike | None = None,
 ) -> Iterator[Tracked]:
-    """Follow objects through video frames, one component each, and yield one mixture a frame.
+    """Follow objects through video frames, one component for each, and yield one mixture per frame.
 
     Parameters
     ----------
@@ -140,13 +114,13 @@ def track(
         The objects at the first frame; their identities are 0 to K - 1, and their typical shape is that of objects
         born later. Or only that shape, such as ``Diagonal([[25.0, 25.0]])``: then every object is born on the way.
         A tied covariance is one shape for all.
-    frames : iterable of array_like (n, D) or Points
+    frames : iterable of array_like (n, D) or WeightedPoints
         Read one by one, so that it may be a stream; n may be 0 in any of them.
     step : float
         The share of the new frame in the statistics, above 0 and at most 1. 0.5 follows turns within a few frames; less
         is steadier where objects move straight on.
     iterations : int
-        EM steps a frame. One is enough where objects move less than their own size beyond what is expected; more
+        EM steps per frame. One is enough where objects move less than their own size beyond what is expected; more
         measured no better.
     patience : int
         After so many frames out of sight an object dies: 15 are half a second of video.
@@ -185,7 +159,7 @@ def track(
     if not isinstance(model, (GMM, Covariance)):
         refuse("model", "be a GMM, or a Covariance that a new object has", type(model).__name__)
     if not isinstance(frames, Iterable):
-        refuse("frames", "be iterable, one matrix of points a video frame", type(frames).__name__)
+        refuse("frames", "be iterable, one matrix of points for each video frame", type(frames).__name__)
     settings = _Settings(
         number(step, "step", minimum=0.0, maximum=1.0, above=True),
         integer(iterations, "iterations", minimum=1),
@@ -207,22 +181,26 @@ def _corners(region: ArrayLike) -> Array:
 
 
 def _run(
-    model: GMM | Covariance, frames: Iterable[ArrayLike | Points], settings: _Settings, corners: Array | None
+    model: GMM | Covariance,
+    frames: Iterable[ArrayLike | WeightedPoints],
+    settings: _Settings,
+    corners: Array | None,
 ) -> Iterator[Tracked]:
     state = None
     for i, frame in enumerate(frames):
-        x = frame if isinstance(frame, Points) else Points(matrix(frame, f"frame {i}", minimum=0))
+        points = frame if isinstance(frame, WeightedPoints) else WeightedPoints(matrix(frame, f"frame {i}", minimum=0))
         if state is None:
-            state = _start(model, x.positions.shape[1], settings, corners)
+            state = _start(model, points.positions.shape[1], settings, corners)
         d = len(state.objects.scale)
-        if x.positions.shape[1] != d:
+        if points.positions.shape[1] != d:
             rule = f"have points of {d} dimensions, as the model or the first frame has"
-            refuse(f"frame {i}", rule, f"shape {x.positions.shape}")
-        state, result = _advance(state, x, settings)
-        yield result
+            refuse(f"frame {i}", rule, f"shape {points.positions.shape}")
+        state, tracked = _advance(state, points, settings)
+        yield tracked
 
 
 def _start(model: GMM | Covariance, d: int, settings: _Settings, corners: Array | None) -> _State:
+    """Return the state before the first frame, which has points of D dimensions."""
     if isinstance(model, GMM):
         d = model.n_dimensions
     elif model.take(np.array([0])).parameters.shape != model.shape(1, d):
@@ -231,72 +209,80 @@ def _start(model: GMM | Covariance, d: int, settings: _Settings, corners: Array 
         corners = np.array([np.full(d, np.inf), np.full(d, -np.inf)])
     elif corners.shape[1] != d:
         refuse("region", f"have corners of {d} dimensions, as the model or the first frame has", corners.shape)
-    objects = objects_of(model, d)
+    objects = Objects.of(model, d)
     noise = settings.noise / (1 - settings.noise)
     return _State(objects, Background(noise, *corners), np.zeros((0, d)), len(objects.means))
 
 
 @one_thread
-def _advance(state: _State, x: Points, settings: _Settings) -> tuple[_State, Tracked]:
+def _advance(state: _State, points: WeightedPoints, settings: _Settings) -> tuple[_State, Tracked]:
     """Return the state after one frame, and what is told of it."""
-    state = _ready(state, x, settings)
+    state = _ready(state, points, settings)
     # moments are taken about the middle of the region, so that a large offset of the positions costs no precision
-    corners = np.array([state.background.low, state.background.high])
-    origin = corners.mean(axis=0) if np.isfinite(corners).all() else np.zeros(corners.shape[1])
-    before, y = state.objects, x.positions - origin
+    before, background, weights, origin = state.objects, state.background, points.weights, state.background.middle
+    y = points.positions - origin
     expected = replace(before, means=before.means + before.velocities - origin)
-    steps, now = np.maximum(settings.step, 1 / (before.ages + 2)), expected
-    posteriors = explain(now, y, state.background, settings.least)
+    steps = np.maximum(settings.step, 1 / (before.ages + 2))
+    posteriors = explain(expected, y, background, settings.least)
     for _ in range(settings.iterations - 1):
-        now, _ = learn(expected, y, posteriors, x.weights, steps)
-        posteriors = explain(now, y, state.background, settings.least)
-    free = x.weights * (1 - posteriors.sum(axis=1))
-    loose = np.flatnonzero(free > 0.5 * x.weights)
-    groups = [loose[g] for g in find_groups(y[loose], x.weights[loose], before.scale, settings.least)]
-    middles = np.array([x.weights[g] @ y[g] / x.weights[g].sum() for g in groups]).reshape(-1, y.shape[1])
-    seen = (before.missed == 0) & (x.weights @ posteriors >= SEEN * np.maximum(before.counts, settings.least))
-    hidden = np.flatnonzero(~seen)
-    posteriors[:, hidden] = 0.0
-    limits = settings.reach + SLACK * before.missed[hidden]
-    back = pair(expected.means[hidden] / before.scale, middles / before.scale, limits)
-    for i, j in back:
-        posteriors[groups[j], hidden[i]] = 1.0
-        seen[hidden[i]] = True
-    objects = _learned(before, expected, y, posteriors, x.weights, (steps, seen))
+        now, _ = learn(expected, y, posteriors, weights, steps)
+        posteriors = explain(now, y, background, settings.least)
+    free = weights * (1 - posteriors.sum(axis=1))
+    groups = find_groups(y, weights, np.flatnonzero(free > 0.5 * weights), before.scale, settings.least)
+    seen = (before.missed == 0) & (weights @ posteriors >= SEEN * np.maximum(before.counts, settings.least))
+    posteriors[:, ~seen] = 0.0
+    returned = _returned(expected, np.flatnonzero(~seen), groups, settings)
+    for i, j in returned:
+        posteriors[groups[j].indices, i], seen[i] = 1.0, True
+    objects = _learned(before, expected, learn(expected, y, posteriors, weights, _steps(before, steps, seen)), seen)
     objects = replace(objects, means=objects.means + origin)
-    rest = [j for j in range(len(groups)) if j not in {j for _, j in back}]
-    masses = np.array([x.weights[g].sum() for g in groups])
-    stray = (1 - settings.step) * state.background.count + settings.step * max(free.sum() - masses.sum(), 0.0)
-    stray = max(stray, 1e-3 * max(float(objects.counts.sum()), 1.0))  # never so rare that a speck pulls an object
-    state = replace(state, objects=objects, background=replace(state.background, count=stray))
-    noise = float(free.sum() / x.weights.sum()) if x.weights.sum() > 0 else 0.0
-    return _turned(state, middles[rest] + origin, masses[rest], noise, settings)
+    stray = max(free.sum() - np.sum([g.weight for g in groups]), 0.0)
+    stray = (1 - settings.step) * background.count + settings.step * stray
+    stray = max(stray, RARE * max(float(objects.counts.sum()), 1.0))
+    noise = float(free.sum() / weights.sum()) if weights.sum() > 0 else 0.0
+    state = replace(state, objects=objects, background=replace(background, count=stray))
+    rest = [
+        Group(g.indices, g.mean + origin, g.weight) for j, g in enumerate(groups) if j not in dict(returned).values()
+    ]
+    return _turned(state, rest, noise, settings)
 
 
-def _ready(state: _State, x: Points, settings: _Settings) -> _State:
+def _ready(state: _State, points: WeightedPoints, settings: _Settings) -> _State:
     """Return the state with a region that holds the points, and with counts scaled to the first points there are."""
-    background, objects = state.background, state.objects
-    if len(x.positions) and not settings.fixed:
-        low, high = x.positions.min(axis=0), x.positions.max(axis=0)
-        low, high = np.minimum(background.low, low), np.maximum(background.high, high)
-        background = replace(background, low=low, high=high)
-    total = float(x.weights.sum())
+    background, objects, total = state.background, state.objects, float(points.weights.sum())
+    if not settings.fixed:
+        background = background.holding(points.positions)
     if state.started or total == 0:
         return replace(state, background=background)
     objects = replace(objects, counts=objects.counts * total * (1 - settings.noise))
     return replace(state, objects=objects, background=replace(background, count=total * settings.noise), started=True)
 
 
-def _learned(
-    before: Objects, expected: Objects, y: Array, posteriors: Array, weights: Array, rule: tuple[Array, Array]
-) -> Objects:
-    """Return the objects after the M-step, their velocities and ages; `rule` is the steps and who is seen."""
-    steps, seen = rule
+def _returned(expected: Objects, hidden: Array, groups: list[Group], settings: _Settings) -> list[tuple[int, int]]:
+    """Return pairs of a hidden object and the group of points in which it is seen again."""
+    limits = settings.reach + SLACK * expected.missed[hidden]
+    pairs = nearest_pairs(expected.means[hidden] / expected.scale, _means(groups, expected.scale), limits)
+    return [(int(hidden[i]), j) for i, j in pairs]
+
+
+def _means(groups: list[Group], scale: Array) -> Array:
+    """Return the means of groups in deviations, shape (n, D)."""
+    return np.reshape([g.mean for g in groups], (-1, len(scale))) / scale
+
+
+def _steps(before: Objects, steps: Array, seen: Array) -> Array:
+    """Return the share that the new frame has in each object: more in those that were hidden."""
     away = before.missed + 1
-    late = seen & (before.missed > 0)
-    now, alpha = learn(expected, y, posteriors, weights, np.where(late, np.maximum(steps, away / (away + 1)), steps))
+    return np.where(seen & (before.missed > 0), np.maximum(steps, away / (away + 1)), steps)
+
+
+def _learned(before: Objects, expected: Objects, learned: tuple[Objects, Array], seen: Array) -> Objects:
+    """Return the objects after the M-step with their velocities and ages."""
+    now, alpha = learned
+    away = before.missed + 1
     young = np.where(before.ages > 0, 6 / ((before.ages + 1) * (before.ages + 2)), 0.0)
-    beta = np.where(late, 1 / away, np.maximum(alpha / (2 - alpha), young))  # of what alpha moved the mean by
+    beta = np.maximum(alpha / (2 - alpha), young)  # of what alpha moved the mean by
+    beta = np.where(seen & (before.missed > 0), 1 / away, beta)
     beta[(before.ages == 0) | ~seen] = 0.0
     return replace(
         now,
@@ -306,19 +292,21 @@ def _learned(
     )
 
 
-def _turned(state: _State, middles: Array, masses: Array, noise: float, settings: _Settings) -> tuple[_State, Tracked]:
+def _turned(state: _State, groups: list[Group], noise: float, settings: _Settings) -> tuple[_State, Tracked]:
     """Return the state without those who were hidden too long and with the newly born, and the result of the frame."""
-    objects = state.objects
+    objects, scale = state.objects, state.objects.scale
     alive = np.flatnonzero(objects.missed <= settings.patience)
     deaths = np.delete(objects.identities, alive)
     old = state.middles if settings.births else state.middles[:0]
-    pairs = pair(old / objects.scale, middles / objects.scale, np.full(len(old), settings.reach))
+    pairs = nearest_pairs(old / scale, _means(groups, scale), np.full(len(old), settings.reach))
     i, j = np.array(sorted(pairs, key=lambda found: found[1]), dtype=int).reshape(-1, 2).T
+    middles = np.reshape([g.mean for g in groups], (-1, len(scale)))
     births = np.arange(state.next, state.next + len(pairs))
-    objects = objects.take(alive).with_born(middles[j], masses[j], middles[j] - old[i], births)
-    result = Tracked(
+    weights = np.array([groups[index].weight for index in j])
+    objects = objects.take(alive).with_born(middles[j], weights, middles[j] - old[i], births)
+    tracked = Tracked(
         objects.mixture, objects.identities, objects.missed == 0, objects.velocities,
         tuple(births.tolist()), tuple(deaths.tolist()), noise,
     )  # fmt: skip
     state = replace(state, objects=objects, middles=np.delete(middles, j, axis=0), next=state.next + len(pairs))
-    return state, result
+    return state, tracked

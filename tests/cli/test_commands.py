@@ -223,7 +223,7 @@ def test_decisions_of_the_packaged_model(tmp_path):
     assert (told["calibrated"], told["accepted"]) == (True, told["llr"] >= told["threshold"])
     assert told["status"] == ("accepted" if told["accepted"] else "rejected")
     shown = run("verify", *store, "rms", RMS).out
-    assert "nats a frame" not in shown
+    assert "nats per frame" not in shown
     assert "accepted so that 1 % of strangers are" in shown
 
 

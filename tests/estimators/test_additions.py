@@ -167,9 +167,10 @@ def test_incomplete_rows_teach_what_complete_rows_teach(kind: str) -> None:
     assert (rises > -1e-9).all(), "the likelihood never falls"
     np.testing.assert_allclose(fitted.score_samples(x), Incomplete(fitted.mixture_).log_density(x))
     np.testing.assert_array_equal(fitted.predict(x), fitted.predict_proba(x).argmax(axis=1))
-    np.testing.assert_array_equal(
-        fitted.score_samples(x)[~np.isnan(x).any(axis=1)], fitted.score_samples(X)[~np.isnan(x).any(axis=1)]
-    )
+    complete = ~np.isnan(x).any(axis=1)
+    np.testing.assert_array_equal(fitted.score_samples(x)[complete], fitted.score_samples(X[complete]))
+    # the same row among more or fewer others goes through a matrix product of another shape, which may round otherwise
+    np.testing.assert_allclose(fitted.score_samples(x)[complete], fitted.score_samples(X)[complete], atol=1e-12)
 
 
 def test_imputation_beats_the_mean_and_draws_keep_the_spread() -> None:
@@ -262,7 +263,7 @@ def test_bits_do_not_depend_on_threads(kind: str, holes: float, monkeypatch: pyt
     x = holed(rng.normal(size=(3 * rows.BLOCK + 5, 3)) + 4 * rng.integers(0, 3, (3 * rows.BLOCK + 5, 1)), holes)
     results = []
     for n in (1, 2, 5):
-        monkeypatch.setattr(rows, "workers", lambda size, n=n: n)
+        monkeypatch.setattr(rows, "allowed_threads", lambda size, n=n: n)
         fitted = GaussianMixture(3, covariance_type=kind, max_iter=4, tol=10.0, random_state=0).fit(x)
         fitted.partial_fit(x)
         answers = (fitted.means_, fitted.covariances_, fitted.score_samples(x), fitted.predict(x), fitted.impute(x))
@@ -272,9 +273,9 @@ def test_bits_do_not_depend_on_threads(kind: str, holes: float, monkeypatch: pyt
 
 def test_threads_are_those_that_the_libraries_may_use() -> None:
     with single_threaded():
-        assert rows.workers(10**6) == 1
-    assert rows.workers(rows.BLOCK) == 1
-    assert 1 <= rows.workers(10**6) <= available_cores()
+        assert rows.allowed_threads(10**6) == 1
+    assert rows.allowed_threads(rows.BLOCK) == 1
+    assert 1 <= rows.allowed_threads(10**6) <= available_cores()
 
 
 @pytest.mark.parametrize("kind", ["full", "diag"])

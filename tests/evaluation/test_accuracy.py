@@ -36,7 +36,7 @@ def test_with_groups_the_interval_is_wider_where_they_differ():
 def test_what_is_refused():
     with pytest.raises(InvalidInput, match=r"decisions must be at least one; got an array of shape \(0,\)"):
         accuracy([])
-    with pytest.raises(InvalidInput, match="groups must be 2, one a decision; got 1"):
+    with pytest.raises(InvalidInput, match="groups must be 2, one for each decision; got 1"):
         accuracy([True, False], ["a"])
     with pytest.raises(InvalidInput, match="successes must be at least 0 and at most 3; got 4"):
         wilson(4, 3)

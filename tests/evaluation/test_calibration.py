@@ -73,8 +73,6 @@ def test_side_information_is_not_extrapolated_and_may_be_unknown() -> None:
     c = Calibration(slopes=[1.0, 0.5], offsets=[0.0, 1.0], low=[1.0], high=[np.e**2])
     np.testing.assert_allclose(c([1.0, 1.0, 1.0], [1e-6, 1.0, 1e6]), [1.0, 1.0, 4.0])
     np.testing.assert_allclose(c(1.0, np.nan), c(1.0, np.e))
-    np.testing.assert_allclose(c.score_at(c([3.0, -2.0], 5.0), 5.0), [3.0, -2.0])
-    assert c.least_slope() == 1.0
 
 
 def test_where_the_slope_would_turn_side_information_moves_the_offset_alone() -> None:
@@ -142,7 +140,7 @@ def test_bad_weights_and_priors_are_refused() -> None:
     [
         (([1.0], [0.0, 1.0], [], []), "a slope and an offset more"),
         (([1.0, 0.0], [0.0, 1.0], [2.0], [1.0]), "run from low above 0 to high"),
-        (([1.0, -1.0], [0.0, 0.0], [1.0], [100.0]), "slope of a calibration must be above 0"),
+        (([1.0, -1.0], [0.0, 0.0], [1.0], [np.e**2]), "slope of a calibration must be above 0 .*; got -1"),
         (([np.inf], [0.0], [], []), "slopes must be finite"),
     ],
 )
@@ -174,7 +172,7 @@ def test_the_bayes_threshold_parts_what_costs_less(prior: float, cost_miss: floa
 
 def test_bad_costs_are_refused() -> None:
     for wrong in ({"prior": 1.0}, {"prior": 0.5, "cost_miss": 0.0}, {"prior": 0.5, "cost_fa": np.inf}):
-        with pytest.raises(InvalidInput, match="must be above 0"):
+        with pytest.raises(InvalidInput, match=r"must be (above 0|finite)"):
             bayes_threshold(**wrong)
 
 

@@ -113,8 +113,8 @@ A = table([0.0, 1.0, 2.0], [0, 1, 1])
     ("tables", "options", "message"),
     [
         ({}, {}, "the tables of scores must be at least one; got none"),
-        ({"a": A}, {"prior": 0}, "prior must be above 0 and at most 1; got 0"),
-        ({"a": A}, {"prior": 1}, "prior must be below 1; got 1"),
+        ({"a": A}, {"prior": 0}, "prior must be above 0 and below 1; got 0"),
+        ({"a": A}, {"prior": 1}, "prior must be above 0 and below 1; got 1"),
         ({"a": table([0.0, 1.0], [-1, 1])}, {}, "target must be 1 or 0 in every trial; got 1 of 2 trials without"),
         ({"a": table([0.0, 1.0], [1, 1])}, {}, "the trials must be of both kinds, .*; got 2 targets of 2"),
         (

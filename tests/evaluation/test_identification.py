@@ -63,7 +63,7 @@ def test_open_set_takes_the_least_threshold_that_keeps_strangers_out(board, rate
             best = best or {"rate": hits, "measured": passed}
     assert found.rate == pytest.approx(best["rate"])
     assert found.measured == pytest.approx(best["measured"])
-    assert (found.known, found.strangers, found.false_alarm_rate) == (len(known), len(strangers), rate)
+    assert (found.known, found.strangers, found.far) == (len(known), len(strangers), rate)
 
 
 @given(boards())
@@ -103,7 +103,7 @@ def test_by_hand():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"false_alarm_rate": 2}, "false_alarm_rate must be at least 0 and at most 1; got 2"),
+        ({"far": 2}, "far must be at least 0 and at most 1; got 2"),
         ({"rank": 0}, "rank must be at least 1; got 0"),
     ],
 )

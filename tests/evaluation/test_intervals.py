@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from speechgmm import storage
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation import NIST, Interval, Scores, actual_dcf, bootstrap, cllr, eer, min_cllr, min_dcf, resampling
-from speechgmm.evaluation.intervals import draws
-from speechgmm.evaluation.resampling import detection_intervals, resampler, search_intervals
+from speechgmm.evaluation import NIST, Interval, Scores, actual_dcf, bootstrap, cllr, eer, min_cllr, min_dcf
+from speechgmm.evaluation import intervals as module
+from speechgmm.evaluation.intervals import detection_intervals, draws, resampler, search_intervals
 
 
 def mean_of(values):
@@ -146,7 +146,7 @@ def test_the_quick_form_is_the_metrics_of_copied_trials():
                 "actual_dcf SRE12": (actual_dcf(*pair, prior=0.01) + actual_dcf(*pair, prior=0.001)) / 2,
             }
         )
-    found = detection_intervals(resampler(scores), points, replicates=20, seed=7, level=0.5)
+    found = detection_intervals(resampler(scores, replicates=20, seed=7, level=0.5), points)
     assert set(found) == set(values[0])
     for name, interval in found.items():
         ordered = sorted(v[name] for v in values)
@@ -157,8 +157,9 @@ def test_the_quick_form_is_the_metrics_of_copied_trials():
 
 def test_thinning_changes_little():
     scores = matrix(enrolled=30, strangers=10, tests=6)
-    whole = detection_intervals(resampler(scores), {"": NIST["SRE16"]}, replicates=100)
-    thinned = detection_intervals(resampler(scores), {"": NIST["SRE16"]}, replicates=100, kept=500)
+    sampler = resampler(scores, replicates=100)
+    whole = detection_intervals(sampler, {"": NIST["SRE16"]})
+    thinned = detection_intervals(sampler, {"": NIST["SRE16"]}, kept=500)
     for name, interval in whole.items():
         width = interval.high - interval.low
         assert thinned[name].low == pytest.approx(interval.low, abs=0.15 * width), name
@@ -168,7 +169,7 @@ def test_thinning_changes_little():
 @pytest.mark.parametrize("label", [0, 1])
 def test_thinning_keeps_those_that_decide_and_the_number_of_all(label):
     scores = Scores(["a"] * 1000, [f"t{i}" for i in range(1000)], np.arange(1000.0), [label] * 1000)
-    kind = resampling._kind(resampler(scores), np.ones(1000, dtype=bool), label, 50)
+    kind = module._kept_trials(resampler(scores), np.ones(1000, dtype=bool), label, 50)
     assert (np.diff(kind.score) > 0).all()
     assert kind.stands.sum() == 1000
     assert 100 < len(kind.stands) < 300
@@ -193,14 +194,13 @@ def test_without_a_column_the_speaker_of_a_test_is_that_of_its_target():
 
 
 def test_without_a_column_each_test_of_a_stranger_is_another_stranger():
-    people = resampling._people(matrix(named=False))
-    assert people.total == 8 + 4 * 3
-    assert resampling._people(matrix(named=True)).total == 8 + 4
+    assert resampler(matrix(named=False)).persons == 8 + 4 * 3
+    assert resampler(matrix(named=True)).persons == 8 + 4
 
 
 def test_searches_draw_the_tested_speakers():
     scores = matrix(spread=0.3)
-    found = search_intervals(resampler(scores), 0.1, replicates=50, level=0.5, seed=2)
+    found = search_intervals(resampler(scores, replicates=50, level=0.5, seed=2), 0.1)
     values = {"identification_rate": [], "open_set_rate": []}
     people = sorted(set(scores.test_speaker.tolist()))
     by_test = {}

@@ -553,8 +553,8 @@ def test_bad_scores_are_refused(metric, targets, nontargets, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"prior": 0}, "prior must be above 0 and at most 1; got 0"),
-        ({"prior": 1}, "prior must be below 1; got 1"),
+        ({"prior": 0}, "prior must be above 0 and below 1; got 0"),
+        ({"prior": 1}, "prior must be above 0 and below 1; got 1"),
         ({"prior": math.nan}, "prior must be above 0"),
         ({"prior": "much"}, "prior must be a number; got 'much'"),
         ({"cost_miss": 0}, "cost_miss must be above 0; got 0"),

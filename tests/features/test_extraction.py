@@ -78,7 +78,7 @@ def test_extract_takes_part_and_channel(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_order_and_bits_are_those_of_one_thread(recordings: list[Recording], features: list[Array], n: int) -> None:
-    found = list(extract_all(FRONTEND, recordings, n_threads=(n)))
+    found = list(extract_all(FRONTEND, recordings, n_threads=n))
     assert [e.recording for e in found] == recordings
     assert {e.recording.name: type(e.error) for e in found if e.error} == BAD
     good = [e.features for e in found if e.features is not None]
@@ -89,19 +89,19 @@ def test_order_and_bits_are_those_of_one_thread(recordings: list[Recording], fea
 def test_training_frames_are_all_good_ones_in_order(
     recordings: list[Recording], features: list[Array], spools: Path, n: int
 ) -> None:
-    seen: list[int] = []
-    frames = training_frames(FRONTEND, recordings, n_threads=(n), on_progress=seen.append)
+    seen: list[tuple[str, int, int]] = []
+    frames = training_frames(FRONTEND, recordings, n_threads=n, on_progress=lambda *news: seen.append(news))
     expected = np.concatenate(features)
     ends = np.cumsum([0, *map(len, features)]).tolist()
     np.testing.assert_array_equal(frames.blocks.frames, expected)
     assert frames.blocks.frames.dtype == np.float32
     assert len(frames.parts) == 5
-    assert [(a, b) for _, a, b in frames.parts] == list(itertools.pairwise(ends))
+    assert [(p.start, p.stop) for p in frames.parts] == list(itertools.pairwise(ends))
     assert frames.speech_seconds == pytest.approx(0.010 * len(expected))
     assert [s.name for s in frames.skipped] == list(BAD)
     for skipped in frames.skipped:
         assert REASONS[skipped.name] in skipped.reason
-    assert seen == list(range(1, 9))
+    assert seen == [("features", done, 8) for done in range(1, 9)]
     assert os.listdir(spools) == []
 
 
@@ -128,9 +128,9 @@ def test_the_spool_is_gone_with_the_last_reference(recordings: list[Recording], 
 
 
 def test_progress_counts_bad_recordings_too(recordings: list[Recording]) -> None:
-    seen: list[int] = []
-    list(extract_all(FRONTEND, recordings, on_progress=seen.append))
-    assert seen == list(range(1, 9))
+    seen: list[tuple[str, int, int]] = []
+    list(extract_all(FRONTEND, recordings, on_progress=lambda *news: seen.append(news)))
+    assert seen == [("recordings", done, 8) for done in range(1, 9)]
 
 
 def test_a_corpus_without_one_good_recording_is_refused(recordings: list[Recording], spools: Path) -> None:
@@ -146,10 +146,10 @@ def test_a_corpus_without_one_good_recording_is_refused(recordings: list[Recordi
 
 
 def test_an_error_elsewhere_leaves_nothing_behind(recordings: list[Recording], spools: Path) -> None:
-    def stop(done: int) -> None:
+    def stop(stage: str, done: int, total: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training_frames(FRONTEND, recordings, n_threads=(2), on_progress=stop)
+        training_frames(FRONTEND, recordings, n_threads=2, on_progress=stop)
     assert os.listdir(spools) == []

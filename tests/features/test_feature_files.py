@@ -22,8 +22,10 @@ def noises(tmp_path):
 def test_numpy_reads_what_was_written(noises, tmp_path):
     frontend, done = preset("sound", 8000), []
     corpus = Corpus.from_files(noises)
-    written = write_features(frontend, corpus, tmp_path / "any name", n_threads=(2), on_progress=done.append)
-    assert done == [1, 2, 3]
+    written = write_features(
+        frontend, corpus, tmp_path / "any name", n_threads=2, on_progress=lambda *news: done.append(news)
+    )
+    assert done == [("recordings", i, 3) for i in (1, 2, 3)]
     with np.load(tmp_path / "any name", allow_pickle=False) as file:
         held = {name: file[name] for name in file.files}
     assert MFCC(**json.loads(str(held.pop("frontend")))) == frontend

@@ -10,12 +10,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from speechgmm.errors import IncompatibleModel, InvalidInput
-from speechgmm.mixture import GMM, Diagonal, Full, Tied, adapt, adapt_iterated, maximize
-from speechgmm.parallel import threads
+from speechgmm.mixture import GMM, RELEVANCE, Diagonal, Full, Stop, Tied, Update, adapt, fit, maximize
 from tests import laws, oracle
 
 UPDATES = ["w", "m", "c", "wm", "wc", "mc", "wmc"]
 relevances = st.floats(0.05, 50)
+
+
+def iterated(ubm, blocks, iterations, *, n_threads=1, **settings):
+    """Adapt again and again: posteriors come from the model so far, the prior is always the UBM."""
+    stop = Stop(0.0, iterations)
+    return fit(ubm, blocks, lambda s, _: Update(adapt(ubm, s, **settings)), stop=stop, n_threads=n_threads).model
 
 
 @given(laws.problems(), relevances, st.sampled_from(["w", "m", "wm", "mc", "wmc"]))
@@ -57,7 +62,8 @@ def test_each_letter_has_its_own_relevance(problem, w, m, c):
 def test_the_default_is_means_with_relevance_four(problem):
     ubm, x = problem
     s = ubm.statistics(x)
-    laws.same_bits(adapt(ubm, s), adapt(ubm, s, relevance=4.0, update="m"))
+    laws.same_bits(adapt(ubm, s), adapt(ubm, s, relevance=RELEVANCE, update="m"))
+    assert RELEVANCE == 4.0
     laws.same_bits(adapt(ubm, s, relevance={}, update="wmc"), adapt(ubm, s, relevance=4, update="cmw"))
 
 
@@ -149,7 +155,7 @@ def test_means_move_along_the_line_to_the_data(problem, relevance):
 @given(problem=laws.problems(), relevance=relevances)
 def test_one_iteration_is_plain_adaptation(update, problem, relevance):
     ubm, x = problem
-    once = adapt_iterated(ubm, [x], iterations=1, relevance=relevance, update=update)
+    once = iterated(ubm, [x], 1, relevance=relevance, update=update)
     laws.same_bits(once, adapt(ubm, ubm.statistics(x), relevance=relevance, update=update))
 
 
@@ -159,7 +165,7 @@ def test_iterating_takes_posteriors_from_the_model_so_far_and_the_prior_from_the
     expected = ubm
     for _ in range(iterations):
         expected = adapt(ubm, expected.statistics(x), update="wmc")
-    laws.same_bits(adapt_iterated(ubm, [x], iterations=iterations, update="wmc"), expected)
+    laws.same_bits(iterated(ubm, [x], iterations, update="wmc"), expected)
 
 
 @given(laws.problems(), relevances)
@@ -171,23 +177,15 @@ def test_iterating_never_lowers_the_penalized_objective(problem, relevance):
         prior = oracle.log_prior(model.means.tolist(), mixture, relevance)
         return math.fsum(oracle.log_density(row, laws.plain(model)) for row in frames) + prior
 
-    models = [ubm, *(adapt_iterated(ubm, [x], iterations=i, relevance=relevance) for i in (1, 2, 3, 5))]
+    models = [ubm, *(iterated(ubm, [x], i, relevance=relevance) for i in (1, 2, 3, 5))]
     values = [objective(m) for m in models]
     assert all(b >= a - 1e-8 * (1 + abs(a)) for a, b in itertools.pairwise(values))
 
 
-def test_the_mapper_is_used_and_changes_no_bit():
+def test_threads_change_no_bit():
     ubm = laws.random_gmm(4, 3)
     blocks = np.array_split(laws.random_gmm(4, 3, seed=1).sample(900).frames, 5)
-    used = []
-
-    def mapper(function, items):
-        used.append(len(items))
-        return map(function, items)
-
-    a = adapt_iterated(ubm, blocks, iterations=3, mapper=mapper)
-    assert used == [5, 5, 5]
-    laws.same_bits(adapt_iterated(ubm, blocks, iterations=3, mapper=threads(2)), a)
+    laws.same_bits(iterated(ubm, blocks, 3, n_threads=2), iterated(ubm, blocks, 3, n_threads=1))
 
 
 UBM = GMM([0.4, 0.6], [[0.0], [1.0]], Diagonal(np.ones((2, 1))))
@@ -227,8 +225,6 @@ REFUSED = {
         IncompatibleModel,
         "or another origin",
     ),
-    "iterations": (lambda: adapt_iterated(UBM, [[[0.5]]], iterations=0), InvalidInput, "iterations must be at least 1"),
-    "one shot": (lambda: adapt_iterated(UBM, iter([[[0.5]]])), InvalidInput, "be iterable again and again"),
 }
 
 

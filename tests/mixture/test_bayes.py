@@ -15,7 +15,7 @@ from speechgmm import storage
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import GMM, Diagonal, Floor, Full, Prior, Spherical, Stop, Tied, bayes, fit, fit_bayes, maximize
 from speechgmm.mixture.bayes import Variational, posterior
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 from tests import laws
 
 family = pytest.mark.parametrize(("kind", "k", "d"), laws.FAMILY)

@@ -8,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import ArrayBlocks, sample_frames
-from speechgmm.mixture.blocks import as_blocks
+from speechgmm.mixture import ArrayBlocks, Stop, WeightedBlock, fit, fit_bayes, fit_gmm, maximize, sample_frames
+from speechgmm.mixture.blocks import as_blocks, weighted
+from speechgmm.mixture.covariance import COVARIANCES
+from speechgmm.mixture.em import statistics_of
+from speechgmm.mixture.missing import observed_statistics
+from tests import laws
 
 
 @given(st.integers(0, 40), st.integers(1, 50))
@@ -60,7 +64,44 @@ def test_what_is_taken_as_blocks():
     assert as_blocks(several) is several
 
 
+def test_weights_go_with_their_frames():
+    x, w = np.arange(20.0).reshape(10, 2), np.arange(10.0)
+    blocks = list(ArrayBlocks(x, 4, weights=w))
+    assert all(isinstance(block, WeightedBlock) for block in blocks)
+    np.testing.assert_array_equal(np.concatenate([block.frames for block in blocks]), x)
+    np.testing.assert_array_equal(np.concatenate([block.weights for block in blocks]), w)
+    assert as_blocks(blocks) is blocks
+    assert weighted(blocks[0]) is blocks[0]
+    np.testing.assert_array_equal(weighted(x).weights, np.ones(10))
+
+
+@pytest.mark.parametrize("kind", COVARIANCES)
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_a_weight_of_two_is_the_frame_twice(kind, share):
+    gmm, rng = laws.family_gmm(kind, 3, 2), np.random.default_rng(0)
+    x, w = gmm.sample(90, seed=1).frames, rng.integers(0, 3, 90)
+    x = np.where(rng.random(x.shape) < share, np.nan, x)
+    settings = {"stop": Stop(0.0, 5), "e_step": observed_statistics if share else statistics_of}
+    weighed = fit(gmm, ArrayBlocks(x, 20, w), maximize, **settings)
+    repeated = fit(gmm, ArrayBlocks(np.repeat(x, w, axis=0), 17), maximize, **settings)
+    laws.same_mixture(weighed.model, repeated.model)
+    laws.close(weighed.objective, repeated.objective)
+
+
+def test_one_call_takes_weights_and_starts_leave_frames_of_weight_zero_out():
+    x = laws.random_gmm(3, 2).sample(300).frames
+    w = np.repeat([0.0, 1.0], 150)
+    x[:150] += 1000.0
+    for fitting in (fit_gmm, fit_bayes):
+        weighed = fitting(ArrayBlocks(x, 60, w), 2, covariance="diag", stop=Stop(0.0, 4)).model
+        there = fitting(ArrayBlocks(x[150:], 60), 2, covariance="diag", stop=Stop(0.0, 4)).model
+        a, b = (m if fitting is fit_gmm else m.model for m in (weighed, there))
+        laws.same_mixture(a, b, rtol=1e-7, atol=1e-7)
+
+
 REFUSED = {
+    "weights": (lambda: ArrayBlocks(np.ones((2, 2)), weights=[1.0]), "sample weights must have shape (2,)"),
+    "negative": (lambda: ArrayBlocks(np.ones((2, 2)), weights=[1.0, -1.0]), "sample weights must be at least 0"),
     "size": (lambda: ArrayBlocks(np.ones((2, 2)), 0), "the size of blocks must be at least 1; got 0"),
     "vector": (lambda: as_blocks(np.ones(3)), "frames must be a matrix of shape (frames, dimensions)"),
     "no frames": (lambda: as_blocks(np.ones((0, 3))), "frames must hold at least 1 frame(s) of at least one feature"),

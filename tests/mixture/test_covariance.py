@@ -22,8 +22,8 @@ from speechgmm.mixture import (
     maximize,
     split,
 )
-from speechgmm.mixture.covariance import BLOCK
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
+from speechgmm.mixture.e_step import BLOCK
 from tests import laws, oracle
 
 RNG = np.random.default_rng

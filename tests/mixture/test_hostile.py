@@ -7,7 +7,7 @@ import pytest
 
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import Floor, Stop, fit_gmm
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 from tests import laws
 
 kinds = pytest.mark.parametrize("kind", COVARIANCES)

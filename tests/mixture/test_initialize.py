@@ -13,7 +13,7 @@ from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Stop, fit_bayes
 from speechgmm.parallel import threads
 from tests import laws, oracle
 
-module = importlib.import_module("speechgmm.mixture.initialize")
+module = importlib.import_module("speechgmm.mixture.em")
 METHODS = ["kmeans", "random", "split"]
 
 
@@ -81,7 +81,7 @@ def test_the_number_of_threads_is_passed_on(call, monkeypatch):
     asked = []
     monkeypatch.setattr(module, "threads", lambda n: asked.append(n) or threads(n))
     call(data(), 3, **{"method" if call is initialize else "init": "split"}, n_threads=3)
-    assert asked == [3]
+    assert set(asked) == {3}
 
 
 def test_many_components_are_split_by_default():
@@ -178,7 +178,7 @@ REFUSED = {
     "one shot": (lambda: initialize(iter([data()]), 2), "blocks must be iterable again and again"),
     "a floor for each component": (
         lambda: initialize(data(), 2, floor=Floor(absolute=np.ones((2, 3)))),
-        "the absolute floor must be one number or one a dimension here; got shape (2, 3)",
+        "the absolute floor must be one number, or one per dimension; got shape (2, 3)",
     ),
 }
 

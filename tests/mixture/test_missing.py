@@ -9,7 +9,7 @@ from speechgmm import storage
 from speechgmm.checks import matrix
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import GMM, Diagonal, Floor, Full, Incomplete, Stop, fit_gmm, impute, maximize
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 from tests import laws, oracle
 
 KEEP = Floor(absolute=1e-9, relative=0.0, occupancy=0.0, reseed=False)

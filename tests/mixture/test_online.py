@@ -1,5 +1,6 @@
 """Stepwise EM: its limits, its memory, and what it learns."""
 
+import functools
 import re
 
 import numpy as np
@@ -7,11 +8,14 @@ import pytest
 
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel, InvalidInput
-from speechgmm.mixture import GMM, Diagonal, Floor, Online, Statistics, blend, maximize, stepwise
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Statistics, StepwiseState, Update, maximize, stepwise
+from speechgmm.mixture.covariance import COVARIANCES
+from speechgmm.mixture.em import expectation
+from speechgmm.mixture.missing import observed_statistics
 from tests import laws
 
-KEEP = Floor(absolute=1e-9, relative=0.0, occupancy=0.0, reseed=False)
+FLOOR = Floor(absolute=1e-9, relative=0.0, occupancy=0.0, reseed=False)
+KEEP = functools.partial(maximize, floor=FLOOR)
 family = pytest.mark.parametrize(("kind", "k", "d"), laws.FAMILY)
 
 
@@ -20,40 +24,45 @@ def problem(kind, k, d, n=100):
     return gmm, 1.3 * gmm.sample(n, seed=2).frames + 0.3
 
 
+def still(statistics, model):
+    return Update(model)
+
+
 @family
 def test_a_step_of_one_is_a_step_of_em(kind, k, d):
     gmm, x = problem(kind, k, d)
-    state = stepwise(Online(gmm), x, step=1.0, floor=KEEP)
-    laws.same_mixture(state.model, maximize(gmm.statistics(x), gmm, floor=KEEP).model)
+    state = stepwise(StepwiseState.of(gmm), x, step=1.0, m_step=KEEP)
+    laws.same_mixture(state.model, KEEP(gmm.statistics(x), gmm).model)
     assert state.updates == 1
 
 
 @family
 def test_without_news_the_mixture_stays(kind, k, d):
     gmm, x = problem(kind, k, d)
-    laws.same_mixture(maximize(Online(gmm).running, gmm, floor=KEEP).model, gmm)
-    state = stepwise(Online(gmm), x, step=1e-9, floor=KEEP)
+    laws.same_mixture(KEEP(StepwiseState.of(gmm).running, gmm).model, gmm)
+    state = stepwise(StepwiseState.of(gmm), x, step=1e-9, m_step=KEEP)
     laws.same_mixture(state.model, gmm, rtol=1e-5, atol=1e-5)
 
 
 @family
 def test_steps_of_one_over_t_weigh_all_batches_the_same(kind, k, d):
     gmm, x = problem(kind, k, d, n=120)
-    running = gmm.statistics(x[:40]) * (1 / 40)
-    for t, batch in enumerate((x[40:80], x[80:]), 2):
-        running = blend(running, gmm.statistics(batch), 1 / t)  # against one mixture: the mean of all frames
-    laws.same_statistics(120 * running, gmm.statistics(x), rtol=1e-8, atol=1e-8)
+    state = StepwiseState.of(gmm)
+    for t, batch in enumerate((x[:40], x[40:80], x[80:]), 1):
+        state = stepwise(state, batch, step=1 / t, m_step=still)  # against one mixture: the mean of all frames
+    laws.same_statistics(120 * state.running, gmm.statistics(x), rtol=1e-8, atol=1e-8)
 
 
 @family
 def test_the_running_mean_is_of_one_frame_and_forgets_geometrically(kind, k, d):
     gmm, x = problem(kind, k, d)
-    state = Online(gmm)
+    state = StepwiseState.of(gmm)
     for _ in range(3):
-        state = stepwise(state, x, step=0.25, floor=KEEP)
+        state = stepwise(state, x, step=0.25, m_step=KEEP)
         laws.close(state.running.counts.sum(), 1.0)
     new = gmm.statistics(x)
-    laws.close(blend(Online(gmm).running, new, 0.25).counts, 0.75 * gmm.weights + 0.25 * new.counts / len(x))
+    once = stepwise(StepwiseState.of(gmm), x, step=0.25, m_step=still)
+    laws.close(once.running.counts, 0.75 * gmm.weights + 0.25 * new.counts / len(x))
     laws.close(state.running.frames, 1 - 0.75**3)  # what the start imagined is no frame
 
 
@@ -61,8 +70,20 @@ def test_the_running_mean_is_of_one_frame_and_forgets_geometrically(kind, k, d):
 def test_sample_weights_equal_repeated_frames(kind, k, d):
     gmm, x = problem(kind, k, d)
     times = np.random.default_rng(0).integers(0, 3, len(x))
-    weighted = stepwise(Online(gmm), x, sample_weight=times, floor=KEEP)
-    laws.same_mixture(weighted.model, stepwise(Online(gmm), np.repeat(x, times, axis=0), floor=KEEP).model)
+    weighted = stepwise(StepwiseState.of(gmm), ArrayBlocks(x, weights=times), m_step=KEEP)
+    laws.same_mixture(weighted.model, stepwise(StepwiseState.of(gmm), np.repeat(x, times, axis=0), m_step=KEEP).model)
+
+
+@family
+def test_a_batch_of_blocks_is_the_batch(kind, k, d):
+    gmm, x = problem(kind, k, d)
+    whole = stepwise(StepwiseState.of(gmm), x, m_step=KEEP)
+    for blocks in (ArrayBlocks(x, 7), np.array_split(x, 3), ArrayBlocks(x, 30, np.ones(len(x)))):
+        laws.same_mixture(stepwise(StepwiseState.of(gmm), blocks, m_step=KEEP).model, whole.model)
+    holed = np.where(np.random.default_rng(0).random(x.shape) < 0.2, np.nan, x)
+    state = stepwise(StepwiseState.of(gmm), ArrayBlocks(holed, 30), m_step=KEEP, e_step=observed_statistics)
+    running = expectation(gmm, [holed], e_step=observed_statistics)
+    laws.close(state.running.log_likelihood / 2**-0.7, running.log_likelihood / running.frames)
 
 
 @pytest.mark.parametrize("kind", COVARIANCES)
@@ -71,7 +92,7 @@ def test_batches_teach_what_all_frames_do(kind):
     means = np.array([[-9.0, 0.0], [0.0, 9.0], [9.0, -9.0]])
     true = GMM(true.weights, means, true.covariance)
     x = true.sample(20_000, seed=1).frames
-    state = Online(GMM(np.full(3, 1 / 3), 0.7 * means + 1.0, COVARIANCES[kind].of(np.full((3, 2), 4.0))))
+    state = StepwiseState.of(GMM(np.full(3, 1 / 3), 0.7 * means + 1.0, COVARIANCES[kind].of(np.full((3, 2), 4.0))))
     for batch in np.array_split(x, 100):
         state = stepwise(state, batch)
     assert state.updates == 100
@@ -83,7 +104,7 @@ def test_batches_teach_what_all_frames_do(kind):
 
 
 def test_a_constant_step_follows_what_moves():
-    state = Online(GMM([0.5, 0.5], [[0.0], [10.0]], Diagonal([[1.0], [1.0]])))
+    state = StepwiseState.of(GMM([0.5, 0.5], [[0.0], [10.0]], Diagonal([[1.0], [1.0]])))
     rng = np.random.default_rng(0)
     for t in range(60):
         batch = np.concatenate([rng.normal(0.1 * t, 1, (50, 1)), rng.normal(10 + 0.1 * t, 1, (50, 1))])
@@ -94,32 +115,44 @@ def test_a_constant_step_follows_what_moves():
 def test_a_lost_component_is_reseeded_and_the_memory_begins_anew():
     gmm = GMM([0.5, 0.5], [[0.0], [500.0]], Diagonal([[1.0], [1.0]]))
     x = np.random.default_rng(0).normal(0, 1, (200, 1))
-    state = Online(gmm)
+    state = StepwiseState.of(gmm)
     while state.model.means[1, 0] > 100:
         state = stepwise(state, x, step=0.5)
         assert state.updates < 50
     laws.close(state.running.counts, state.model.weights)
-    assert stepwise(Online(gmm), x, step=1.0, floor=Floor(reseed=False)).model.means[1, 0] == 500.0
+    assert (
+        stepwise(
+            StepwiseState.of(gmm), x, step=1.0, m_step=functools.partial(maximize, floor=Floor(reseed=False))
+        ).model.means[1, 0]
+        == 500.0
+    )
 
 
 def test_the_state_comes_back_from_its_file():
     gmm, x = problem("full", 4, 5)
-    state = stepwise(Online(gmm), x)
-    again = storage.loads(storage.dumps(state), Online, GMM, COVARIANCES["full"], Statistics)
+    state = stepwise(StepwiseState.of(gmm), x)
+    again = storage.loads(storage.dumps(state), StepwiseState, GMM, COVARIANCES["full"], Statistics)
     a, b = stepwise(again, x), stepwise(state, x)
     assert storage.dumps(a) == storage.dumps(b)
 
 
 GMM_ = laws.random_gmm(2, 1)
-STATE = Online(GMM_)
+STATE = StepwiseState.of(GMM_)
+WEIGHTLESS = ArrayBlocks(np.zeros((1, 1)), weights=np.zeros(1))
 REFUSED = {
     "step 0": (lambda: stepwise(STATE, [[0.0]], step=0.0), "step must be above 0 and at most 1; got 0"),
     "step 2": (lambda: stepwise(STATE, [[0.0]], step=2.0), "step must be above 0 and at most 1; got 2"),
     "step NaN": (lambda: stepwise(STATE, [[0.0]], step=np.nan), "step must be above 0"),
-    "no frames": (lambda: stepwise(STATE, np.zeros((0, 1))), "statistics must count some frames; got none. Leave out"),
-    "no weight": (lambda: stepwise(STATE, [[0.0]], sample_weight=[0.0]), "statistics must count some frames"),
-    "updates": (lambda: Online(GMM_, None, -1), "updates must be at least 0"),
-    "letters": (lambda: stepwise(STATE, [[0.0]], update="x"), "update must be made of the letters"),
+    "no frames": (
+        lambda: stepwise(STATE, [np.zeros((0, 1))]),
+        "statistics must count some frames; got none. Leave out",
+    ),
+    "no weight": (
+        lambda: stepwise(STATE, ArrayBlocks(np.zeros((1, 1)), weights=[0.0])),
+        "statistics must count some frames",
+    ),
+    "updates": (lambda: StepwiseState.of(GMM_, -1), "updates must be at least 0"),
+    "one shot": (lambda: stepwise(STATE, iter([[[0.0]]])), "blocks must be iterable again and again"),
 }
 
 
@@ -131,4 +164,4 @@ def test_refusals(call, words):
 
 def test_statistics_of_another_mixture_are_refused():
     with pytest.raises(IncompatibleModel, match="statistics must be taken against this model"):
-        Online(GMM_, laws.random_gmm(3, 1).statistics([[0.0]]))
+        StepwiseState(GMM_, laws.random_gmm(3, 1).statistics([[0.0]]))

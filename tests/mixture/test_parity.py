@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 
 from speechgmm.features import MFCC, read
 from speechgmm.mixture import GMM, Floor, Stop, fit_gmm, initialize
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.parallel import single_threaded
 from tests.sounds import CORPORA
 

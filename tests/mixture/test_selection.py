@@ -9,10 +9,23 @@ import numpy as np
 import pytest
 
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Selection, Statistics, Stop, Update, fit_gmm, maximize
-from speechgmm.mixture.selection import UNIT, Pairs, Visitor, _regrown, _step, fit_selected
+from speechgmm.mixture import (
+    GMM,
+    ArrayBlocks,
+    Diagonal,
+    Floor,
+    Selection,
+    Statistics,
+    Stop,
+    Update,
+    fit,
+    fit_gmm,
+    maximize,
+)
+from speechgmm.mixture.compiled.pairs import UNIT, Pairs, regrown
+from speechgmm.mixture.selection import Numbered, Visitor
 from tests.laws import close
-from tests.mixture.test_kernels import speechlike
+from tests.mixture.test_compiled import speechlike
 
 Array = Any
 ALWAYS = Selection(threshold=1e-6, refresh=4, settled=1e9)
@@ -24,10 +37,15 @@ def frames(n: int = 3000, k: int = 24, d: int = 6, dtype: type = np.float32) -> 
 
 def visited(model: GMM, x: Array, threshold: float) -> tuple[Statistics, Statistics, dict[int, list[Pairs]]]:
     """Return the exact statistics, those over the pairs that the exact ones leave, and the pairs."""
-    visitor = Visitor(model, threshold)
-    exact = visitor.statistics((0, x))
-    again = Visitor(model, threshold, exact=False, kept=visitor.kept)
-    return exact, again.statistics((0, x)), visitor.kept
+    visitor = visiting(threshold)
+    exact = visitor.e_step(model, (0, x))
+    again = visiting(threshold, exact=False, lists=visitor.lists)
+    return exact, again.e_step(model, (0, x)), visitor.lists
+
+
+def visiting(threshold: float, *, exact: bool = True, lists: dict[int, list[Pairs]] | None = None) -> Visitor:
+    m_step = functools.partial(maximize, floor=Floor())
+    return Visitor(Selection(threshold=threshold), m_step, exact=exact, keep=True, lists=lists or {})
 
 
 def mask(pairs: list[Pairs], n: int, k: int) -> Array:
@@ -47,7 +65,9 @@ def test_a_selected_pass_is_its_definition(n: int, dtype: type, tolerance: float
     model, x = speechlike(24, 6), frames(n, dtype=dtype)
     exact, found, kept = visited(model, x, threshold)
     here = mask(kept[0], n, 24)
-    np.testing.assert_array_equal(here, model.posteriors(x.astype(float)) > threshold)
+    share = model.posteriors(x.astype(float))
+    clear = np.abs(share / threshold - 1) > tolerance  # those next to the threshold are on either side of it
+    np.testing.assert_array_equal(here[clear], share[clear] > threshold)
     components = [model.take([k]).log_density(x.astype(float)) + np.log(model.weights[k]) for k in range(24)]
     joint = np.where(here, np.stack(components, axis=1), -np.inf)
     total = np.logaddexp.reduce(joint, axis=1)
@@ -94,11 +114,11 @@ def test_the_end_is_that_of_exact_em_and_the_loss_is_told(dtype: type) -> None:
 def test_the_loss_is_the_difference_of_the_exact_and_the_selected_objective() -> None:
     x = frames(2000)
     model, moved = speechlike(24, 6), speechlike(24, 6, seed=5)
-    visitor = Visitor(model, 0.05)
-    visitor.statistics((0, x))
-    later = Visitor(moved, 0.05, kept=dict(visitor.kept))
-    selected = Visitor(moved, 0.05, exact=False, kept=dict(visitor.kept)).statistics((0, x))
-    exact = later.statistics((0, x))
+    visitor = visiting(0.05)
+    visitor.e_step(model, (0, x))
+    later = visiting(0.05, lists=dict(visitor.lists))
+    selected = visiting(0.05, exact=False, lists=dict(visitor.lists)).e_step(moved, (0, x))
+    exact = later.e_step(moved, (0, x))
     assert exact.log_likelihood > selected.log_likelihood
     close(later.behind[0], (exact.log_likelihood - selected.log_likelihood) / 2000)
 
@@ -107,9 +127,11 @@ def test_convergence_is_declared_by_exact_iterations() -> None:
     found = fit_gmm(frames(), 8, stop=Stop(1e-3, 100), selection=ALWAYS)
     assert found.converged
     assert found.reason == "tolerance"
-    assert (len(found.objective) - 1) % ALWAYS.refresh == 0
-    before, last = found.objective[-2 * ALWAYS.refresh], found.objective[-ALWAYS.refresh]
+    assert (len(found.objective) - 2) % ALWAYS.refresh == 0, "it ends at the exact iteration that settles"
+    before, last = found.objective[-1 - ALWAYS.refresh], found.objective[-1]
     assert abs(last - before) / ALWAYS.refresh < 1e-3
+    listed = [i for i, n in enumerate(found.notes) if "listed" in n]
+    assert listed == [i for i in range(2, len(found.notes)) if (i - 1) % ALWAYS.refresh]
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
@@ -124,7 +146,7 @@ def test_threads_change_no_bit(n_threads: int) -> None:
 def test_a_reseeded_component_visits_what_it_grew_from() -> None:
     counts = np.array([2, 1, 3, 0], np.uint16)
     pairs = Pairs(counts, np.array([0, 1, 1, 2, 3, 4], np.uint16))
-    (grown,) = _regrown([pairs], np.array([0, 2, 2, 0]))
+    (grown,) = regrown([pairs], np.array([0, 2, 2, 0]))
     np.testing.assert_array_equal(grown.counts, [2, 4, 3, 2])
     np.testing.assert_array_equal(grown.frames, [0, 1, 1, 2, 3, 4, 2, 3, 4, 0, 1])
     np.testing.assert_array_equal(pairs.counts, [2, 1, 3, 0])
@@ -133,14 +155,14 @@ def test_a_reseeded_component_visits_what_it_grew_from() -> None:
 def test_a_step_that_reseeds_takes_the_component_onto_the_lists_of_its_source() -> None:
     x = frames(600)
     model = GMM([0.6, 0.4], [[0.0] * 6, [500.0] * 6], Diagonal(np.ones((2, 6))))
-    visitor = Visitor(model, 1e-6)
-    statistics = visitor.statistics((0, x))
-    update = _step(statistics, visitor, functools.partial(maximize, floor=Floor()))
+    visitor = visiting(1e-6)
+    statistics = visitor.e_step(model, (0, x))
+    np.testing.assert_array_equal(visitor.lists[0][0].counts[:2], [600, 0])
+    update = visitor.m_step(statistics, model)
     assert update.notes["reseeded"] == 1
-    np.testing.assert_array_equal(visitor.kept[0][0].counts[:2], [600, 0])
-    np.testing.assert_array_equal(update.model.kept[0][0].counts[:2], [600, 600])
-    assert not update.model.exact
-    counts = update.model.statistics((0, x)).counts
+    np.testing.assert_array_equal(visitor.lists[0][0].counts[:2], [600, 600])
+    assert not visitor.exact
+    counts = visitor.e_step(update.model, (0, x)).counts
     assert counts.min() > 100
 
 
@@ -150,9 +172,13 @@ def test_an_end_that_reseeds_is_none() -> None:
     def still(statistics: Statistics, model: GMM) -> Update[GMM]:
         return Update(model, {"reseeded": 1})
 
-    settings = {"selection": ALWAYS, "stop": Stop(1e-3, 30), "mapper": map}
-    assert not fit_selected(speechlike(4, 6), [x], still, **settings).converged
-    assert fit_selected(speechlike(4, 6), [x], lambda _, model: Update(model), **settings).converged
+    def converged(m_step: Any) -> bool:
+        visitor = Visitor(ALWAYS, m_step)
+        stop = Stop(1e-3, 30)
+        return fit(speechlike(4, 6), Numbered([x]), visitor.m_step, stop=stop, e_step=visitor.e_step).converged
+
+    assert not converged(still)
+    assert converged(lambda _, model: Update(model))
 
 
 def test_each_frame_keeps_its_best_component() -> None:
@@ -164,9 +190,9 @@ def test_each_frame_keeps_its_best_component() -> None:
 
 def test_a_block_of_another_length_is_exact() -> None:
     model, x = speechlike(24, 6), frames(1500)
-    visitor = Visitor(model, 1e-6)
-    visitor.statistics((0, x[:400]))
-    other = Visitor(model, 1e-6, exact=False, kept=visitor.kept).statistics((0, x))
+    visitor = visiting(1e-6)
+    visitor.e_step(model, (0, x[:400]))
+    other = visiting(1e-6, exact=False, lists=visitor.lists).e_step(model, (0, x))
     assert other.second.tobytes() == model.statistics(x).second.tobytes()
 
 
@@ -189,3 +215,16 @@ def test_empty_blocks_count_for_nothing() -> None:
 def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         Selection(**settings)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "settings", "message"),
+    [
+        (frames(50), {"missing": True}, "selection must not be combined with missing values"),
+        (frames(50), {"covariance": "full"}, "selection must go with a diagonal covariance; got Full"),
+        (ArrayBlocks(frames(50), weights=np.ones(50)), {}, "selection must go with blocks without weights"),
+    ],
+)
+def test_what_selection_does_not_go_with(blocks: Any, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        fit_gmm(blocks, 2, selection=Selection(), **settings)

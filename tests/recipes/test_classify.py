@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from speechgmm.classification import MixtureSettings
 from speechgmm.errors import InvalidInput
 from speechgmm.features import MFCC, read_corpus
-from tests.estimators.conftest import KINDS, sound
+from tests.kinds import KINDS, sound
 from tests.recipes.test_recipes import CORPORA, RECIPES, script
 from tests.sounds import write
 
@@ -47,7 +48,7 @@ def test_real_speech_reaches_the_stated_numbers(
         low, high = band["accuracy"]
         assert len(results[name].truth) == band["files"]
         assert low <= results[name].accuracy.estimate <= high, name
-    script(RECIPES / "classifying.py", monkeypatch).show(RECIPES / recipe, results, tmp_path / "c.png")
+    sys.modules["running"].show_classifications(RECIPES / recipe, results, tmp_path / "c.png")
     assert next(iter(expected)) in capsys.readouterr().out
     assert (tmp_path / "c.png").stat().st_size > 10_000
 
@@ -104,7 +105,7 @@ def test_environmental_sounds_from_a_small_copy_of_the_layout(
     assert results["ESC-10"].labels == tuple(sorted(KINDS[:3]))
     assert results["ESC-50"].accuracy.estimate > 0.8
     assert len(set(results["ESC-50"].groups)) == 20
-    script(RECIPES / "classifying.py", monkeypatch).show(RECIPES / "classify_sounds", results, tmp_path / "c.png")
+    sys.modules["running"].show_classifications(RECIPES / "classify_sounds", results, tmp_path / "c.png")
     assert "ESC-50" in capsys.readouterr().out
 
 

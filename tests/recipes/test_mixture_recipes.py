@@ -59,7 +59,7 @@ def test_identities_are_kept_in_the_video(
 
     with Image.open(tmp_path / "track_objects.gif") as animation:
         assert animation.n_frames == 100
-    assert "frames a second" in capsys.readouterr().out
+    assert "frames per second" in capsys.readouterr().out
 
 
 def test_the_video_is_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

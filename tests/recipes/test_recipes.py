@@ -63,7 +63,7 @@ def test_real_speech_reaches_the_stated_numbers(
     module = script(RECIPES / recipe / "run.py", monkeypatch)
     results = module.run(manifest)
     check_bands(recipe, results)
-    sys.modules["running"].show(RECIPES / recipe, results)
+    sys.modules["running"].show_evaluations(RECIPES / recipe, results)
     assert next(iter(results)) in capsys.readouterr().out
 
 
@@ -82,7 +82,7 @@ def test_telephone_calls_reach_the_stated_numbers_and_strangers_the_stated_rates
     assert calibrated.cllr < 1.15 * calibrated.min_cllr
     assert calibrated.eer < raw.eer
     assert calibrated.min_dcf < raw.min_dcf - 0.05
-    sys.modules["running"].show(RECIPES / "verify_telephone", found.results)
+    sys.modules["running"].show_evaluations(RECIPES / "verify_telephone", found.results)
     sys.modules["strangers"].show_strangers(found.accepted)
     assert "Strangers accepted per search" in capsys.readouterr().out
 

@@ -9,7 +9,7 @@ import pytest
 
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import GMM, Covariance, Diagonal, Full, Spherical, Statistics, Tied, maximize
-from speechgmm.tracking import Points, Tracked, track
+from speechgmm.tracking import Tracked, WeightedPoints, track
 
 KINDS: tuple[Covariance, ...] = (
     Diagonal([[1.0, 1.0]]),
@@ -21,7 +21,7 @@ BOX = [[-60.0, -60.0], [60.0, 60.0]]
 
 
 def cloud(n: int = 60, seed: int = 0) -> np.ndarray:
-    """Points of mean exactly 0 and deviation about 1."""
+    """WeightedPoints of mean exactly 0 and deviation about 1."""
     x = np.random.default_rng(seed).normal(size=(n, 2))
     return x - x.mean(axis=0)
 
@@ -125,7 +125,7 @@ def test_one_frame_is_the_m_step_on_statistics_that_fade() -> None:
 
 def test_points_of_weight_zero_are_as_if_not_there() -> None:
     frames = moving(lambda t: (0.3 * t, 0.0), frames=6)
-    more = [Points(np.concatenate([f, cloud() + 20.0]), np.repeat([1.0, 0.0], 60)) for f in frames]
+    more = [WeightedPoints(np.concatenate([f, cloud() + 20.0]), np.repeat([1.0, 0.0], 60)) for f in frames]
     plain, padded = (list(track(Diagonal([[1.0, 1.0]]), given, region=BOX)) for given in (frames, more))
     assert plain[-1].identities.tolist() == [0]
     for a, b in zip(plain, padded, strict=True):
@@ -133,7 +133,7 @@ def test_points_of_weight_zero_are_as_if_not_there() -> None:
         assert a.births == b.births
         if a.mixture is not None:
             np.testing.assert_allclose(a.mixture.means, b.mixture.means, atol=1e-9)
-    blank = [Points(cloud(), np.zeros(60))] * 3
+    blank = [WeightedPoints(cloud(), np.zeros(60))] * 3
     assert [r.mixture for r in track(Diagonal([[1.0, 1.0]]), blank)] == [None] * 3
 
 
@@ -158,7 +158,7 @@ def test_objects_that_jump_farther_than_expected_are_followed(iterations: int) -
 def test_weights_count_points_several_times() -> None:
     frames = moving(lambda t: (0.3 * t, 0.0), lambda t: (0.0, 9.0), frames=6)
     doubled = [np.concatenate([f, f[:60]]) for f in frames]
-    weighted = [Points(f, np.where(np.arange(len(f)) < 60, 2.0, 1.0)) for f in frames]
+    weighted = [WeightedPoints(f, np.where(np.arange(len(f)) < 60, 2.0, 1.0)) for f in frames]
     for a, b in zip(track(standing((0, 0), (0, 9)), doubled), track(standing((0, 0), (0, 9)), weighted), strict=True):
         np.testing.assert_allclose(a.mixture.means, b.mixture.means, atol=1e-9)
         np.testing.assert_allclose(a.mixture.weights, b.mixture.weights, atol=1e-9)
@@ -235,7 +235,9 @@ def test_bad_settings_are_refused_before_the_first_frame(changes: dict, message:
         track(standing((0, 0)), [], **changes)
     with pytest.raises(InvalidInput, match=r"model must be a GMM, or a Covariance that a new object has; got list"):
         track([0.0], [])
-    with pytest.raises(InvalidInput, match=r"frames must be iterable, one matrix of points a video frame; got int"):
+    with pytest.raises(
+        InvalidInput, match=r"frames must be iterable, one matrix of points for each video frame; got int"
+    ):
         track(standing((0, 0)), 5)
 
 
@@ -246,7 +248,7 @@ def test_bad_settings_are_refused_before_the_first_frame(changes: dict, message:
         ([cloud(), np.zeros(4)], r"frame 1 must be a matrix of shape"),
         ([cloud(), [[np.nan, 0.0]]], r"frame 1 must be finite; got 1 NaN"),
         ([np.array([["a", "b"]])], r"frame 0 must hold real numbers"),
-        ([Points(np.zeros((5, 3)))], r"frame 0 must have points of 2 dimensions"),
+        ([WeightedPoints(np.zeros((5, 3)))], r"frame 0 must have points of 2 dimensions"),
     ],
 )
 def test_bad_frames_are_refused_by_number(frames: list, message: str) -> None:
@@ -256,11 +258,11 @@ def test_bad_frames_are_refused_by_number(frames: list, message: str) -> None:
 
 def test_bad_points_and_regions_of_other_dimensions_are_refused() -> None:
     with pytest.raises(InvalidInput, match=r"the weights of points must have shape \(3,\), as the positions say; got"):
-        Points(np.zeros((3, 2)), [1.0])
+        WeightedPoints(np.zeros((3, 2)), [1.0])
     with pytest.raises(InvalidInput, match=r"the weights of points must be at least 0; got -1"):
-        Points(np.zeros((1, 2)), [-1.0])
+        WeightedPoints(np.zeros((1, 2)), [-1.0])
     with pytest.raises(InvalidInput, match=r"the weights of points must be finite"):
-        Points(np.zeros((1, 2)), [np.inf])
+        WeightedPoints(np.zeros((1, 2)), [np.inf])
     for kind in KINDS:
         if not isinstance(kind, Spherical):  # one variance is good for any number of dimensions
             with pytest.raises(InvalidInput, match=r"frame 0 must have points of as many dimensions as the cov.*got 3"):
@@ -272,7 +274,7 @@ def test_bad_points_and_regions_of_other_dimensions_are_refused() -> None:
 def test_objects_are_born_where_points_weigh_most() -> None:
     rng = np.random.default_rng(0)
     faint, strong = rng.normal(size=(100, 2)), rng.normal([40.0, 0.0], size=(20, 2))
-    frame = Points(np.concatenate([faint, strong]), np.repeat([0.05, 1.0], [100, 20]))
+    frame = WeightedPoints(np.concatenate([faint, strong]), np.repeat([0.05, 1.0], [100, 20]))
     last = list(track(Diagonal([[1.0, 1.0]]), [frame] * 3, region=BOX))[-1]
     assert list(places(last)) == [0]
     np.testing.assert_allclose(places(last)[0], strong.mean(axis=0), atol=0.5)

@@ -1,0 +1,82 @@
+"""What a mixture says of recordings, as features for other models: shares of components, and supervectors.
+
+W. M. Campbell, D. E. Sturim and D. A. Reynolds, "Support vector machines using GMM supervectors for speaker
+verification", IEEE Signal Processing Letters 13 (2006), eq. 6. Symbols: N frames, K components, D dimensions,
+U recordings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from speechgmm.checks import matrix
+from speechgmm.classification.utterances import joined
+from speechgmm.mixture import GMM, adapt
+from speechgmm.mixture.adapt import RELEVANCE
+
+Array = NDArray[Any]
+
+__all__ = ["posterior_features", "supervector"]
+
+
+def posterior_features(
+    mixture: GMM, features: ArrayLike | Sequence[ArrayLike], *, lengths: ArrayLike | None = None
+) -> Array:
+    """Return the mean posterior of each component over each recording, shape (U, K): a histogram of sounds.
+
+    Parameters
+    ----------
+    mixture : GMM
+    features : array_like (N, D), or sequence of U matrices
+        One matrix without lengths is one recording.
+    lengths : array_like of int, shape (U,), optional
+
+    Raises
+    ------
+    InvalidInput
+        If features or lengths do not fit.
+    """
+    return np.stack([mixture.posteriors(x).mean(axis=0) for x in _recordings(mixture, features, lengths)])
+
+
+def supervector(
+    mixture: GMM,
+    features: ArrayLike | Sequence[ArrayLike],
+    *,
+    lengths: ArrayLike | None = None,
+    relevance: float = RELEVANCE,
+) -> Array:
+    """Return the means adapted to each recording, relative to the mixture's own, shape (U, K * D).
+
+    Each is scaled by the square root of its component's weight over its deviations, so that the squared distance of
+    two rows is twice a bound on the divergence of the two adapted mixtures: what a linear model wants.
+
+    Parameters
+    ----------
+    mixture, features, lengths
+        See `posterior_features`.
+    relevance : float
+        See `speechgmm.mixture.adapt`.
+
+    Raises
+    ------
+    InvalidInput
+        If an argument does not fit.
+    """
+    scale = np.sqrt(mixture.weights)[:, None] / mixture.covariance.deviations()
+    rows = []
+    for x in _recordings(mixture, features, lengths):
+        adapted = adapt(mixture, mixture.statistics(x), relevance=relevance)
+        rows.append(((adapted.means - mixture.means) * scale).ravel())
+    return np.stack(rows)
+
+
+def _recordings(mixture: GMM, features: Any, lengths: ArrayLike | None) -> list[Array]:
+    """Return the matrix of each recording."""
+    x, n = joined(features, lengths)
+    x = matrix(x, "features", dimensions=mixture.n_dimensions)
+    return np.split(x, np.cumsum(n)[:-1]) if n is not None else [x]

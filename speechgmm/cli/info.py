@@ -1,0 +1,141 @@
+"""The command info: what a model, a classifier or a store is, and how it was made."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from speechgmm.checks import refuse
+from speechgmm.cli import options
+from speechgmm.cli.output import emit, facts, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Location = Annotated[str, options.argument("MODEL|STORE", "File or database URL.")]
+
+
+def info(location: Location, as_json: options.Json = False) -> None:
+    """Show what a model or a store of speakers is, and how it was made."""
+    from speechgmm.speakers import SpeakerStore
+
+    trace: list[Table | str] = []
+    if _is_store(location):
+        with SpeakerStore(location) as store:
+            summary = store.summary()
+        shown = {"type": "store of speakers"} | _store_facts(summary)
+    else:
+        summary = options.load_model_or_classifier(location).summary()
+        if summary["type"] == "AudioClassifier":
+            shown = {"type": "classifier"} | classifier_facts(summary)
+        else:
+            shown = {"type": "model"} | model_facts(summary)
+            trace = ["", _trace(summary["info"]["em"])] if "em" in summary["info"] else []
+    emit(as_json, summary, facts(shown), *trace)
+
+
+def _is_store(location: str) -> bool:
+    """Return whether this is a database; anything else may be a model."""
+    if "://" in location:
+        return True
+    if not Path(location).is_file():
+        refuse("a model or store", "be a file or a database URL", f"{location}, which is not", "Check the path.")
+    with open(location, "rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
+
+
+def model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
+    """Return what people want to know of a model."""
+    made = summary["info"]
+    rows: dict[str, object] = {name: _lines(text.split(), " ") for name, text in made.get("about", {}).items()}
+    rows |= {
+        "fingerprint": summary["fingerprint"],
+        **_calibration_facts(summary.get("calibration")),
+        "background": f"{summary['components']} components of {summary['dimensions']} features",
+        "relevance": f"{summary['relevance']:g} frames",
+        "front end": _pairs(summary["frontend"], "="),
+    }
+    if data := made.get("data"):
+        rows["trained on"] = (
+            f"{data['recordings']} recordings of {data['speakers']} speakers, {data['speech_seconds']:.1f} s of speech"
+            f" ({data['skipped']} left out)"
+        )
+    if em := made.get("em"):
+        trace = em["objective"]
+        rows["EM"] = f"{len(trace)} iterations, {trace[0]:.3f} to {trace[-1]:.3f} nats per frame"
+    if "seed" in made:
+        rows["seed"] = made["seed"]
+    if versions := made.get("versions"):
+        rows["versions"] = _pairs(versions, " ")
+    return rows
+
+
+def _calibration_facts(measured: Mapping[str, Any] | None) -> dict[str, object]:
+    """Return how far to trust decisions."""
+    if measured is None:
+        return {"calibrated": "no: scores rank, they do not decide"}
+    if not measured:
+        return {"calibrated": "yes"}
+    on = (
+        f"{measured['speakers']} background speakers in turn, unknown to the model that scored them; "
+        f"{measured['tests']} tests of {measured['seconds'][0]:g} to {measured['seconds'][2]:g} s, enrolled and "
+        f"tested from different {measured['by']}"
+    )
+    rows: dict[str, object] = {
+        "calibrated": "yes",
+        "calibrated on": _lines(on.split(), " "),
+        "EER": "{:.1%}, 95 % within {:.1%} and {:.1%}".format(*measured["eer"]),
+    }
+    for r in measured["per_search"]:
+        told = (
+            f"{r['measured']:.1%} accepted, 95 % within {r['low']:.1%} and {r['high']:.1%}; {r['missed']:.1%} of the "
+            f"{measured['enrolled']} enrolled not found"
+        )
+        rows[f"{r['asked']:.0%} of strangers"] = _lines(told.split(), " ")
+    return rows
+
+
+def classifier_facts(summary: Mapping[str, Any]) -> dict[str, object]:
+    """Return what people want to know of a classifier."""
+    made = summary["info"]
+    rows: dict[str, object] = {
+        "fingerprint": summary["fingerprint"],
+        "labels": _lines(f"{n} ({made['data']['sounds'][n]})" if made else n for n in summary["labels"]),
+        "components": _lines(sorted({str(k) for k in summary["components"]}, key=int)),
+        "calibrated": "yes" if summary["calibrated"] else "no: posteriors are not known",
+        "rejects": "yes, with --far" if summary["rejects"] else "no: too few classes or sounds",
+        "front end": _pairs(summary["frontend"], "="),
+    }
+    if made:
+        rows["trained on"] = f"{made['data']['seconds']:.1f} s ({made['data']['skipped']} recordings left out)"
+        rows["versions"] = _pairs(made["versions"], " ")
+    return rows
+
+
+def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        "of the model": summary["fingerprint"],
+        "speakers": summary["speakers"],
+        "sessions": summary["sessions"],
+        "recordings": summary["recordings"],
+        "speech": f"{summary['speech_seconds']:.1f} s",
+    }
+
+
+def _lines(words: Iterable[str], between: str = ", ") -> str:
+    """Return words on lines that fit beside the names of `facts` in 80 columns."""
+    return textwrap.fill(between.join(words), 64, break_long_words=False, break_on_hyphens=False)
+
+
+def _pairs(values: Mapping[str, object], between: str) -> str:
+    return _lines(f"{name}{between}{value}" for name, value in values.items())
+
+
+def _trace(em: Mapping[str, Any]) -> Table:
+    """Return a table of the objective at each iteration, and what else its step did."""
+    gains = [""] + [f"{b - a:+.4f}" for a, b in zip(em["objective"], em["objective"][1:], strict=False)]
+    notes = [", ".join(f"{count} {what}" for what, count in n.items()) for n in em["notes"]]
+    rows = zip(range(1, len(gains) + 1), (f"{o:.4f}" for o in em["objective"]), gains, notes, strict=True)
+    return table(">iteration", ">nats per frame", ">gain", "notes", rows=rows)

@@ -1,0 +1,79 @@
+"""The command verify: whether recordings are of the speaker that they are said to be of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from speechgmm.cli import options
+from speechgmm.cli.identify import rule_note
+from speechgmm.cli.output import emit, facts, progress
+
+if TYPE_CHECKING:
+    from speechgmm.evaluation import Answer
+
+Claimed = Annotated[str, options.argument("SPEAKER", "Who it is said to be.")]
+Threshold = Annotated[float | None, typer.Option("--threshold", metavar="LLR", help="Accept from this LLR on.")]
+
+
+def verify(
+    speaker: Claimed,
+    files: options.Files,
+    store: options.Store,
+    model: options.Model = None,
+    threshold: Threshold = None,
+    far: options.Far = None,
+    prior: options.Prior = None,
+    cost_miss: options.CostMiss = None,
+    cost_fa: options.CostFa = None,
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+) -> None:
+    """Score recordings, all of them as one test, against one enrolled speaker."""
+    from speechgmm import evaluation, speakers
+
+    rule = options.rule_of(far, prior, cost_miss, cost_fa, threshold)
+    system = options.load_model(model)
+    calibrated = system.calibration is not None
+    with speakers.SpeakerStore(store, system) as opened, progress() as report:
+        answer = speakers.verify(system, opened, speaker, files, rule=rule, n_threads=threads, on_progress=report)
+    limit = evaluation.threshold_for(system.strangers, rule, 1)
+    errors = [(s.name, s.reason) for s in answer.skipped]
+    if answer.candidates and answer.error:  # too little speech in all files together
+        errors.append((answer.name, answer.error))
+    llr = answer.candidates[0].score if answer.candidates else None
+    document = {
+        "calibrated": calibrated,
+        "speaker": speaker,
+        "status": answer.status,
+        "llr": llr,
+        "threshold": answer.threshold,
+        "accepted": {"accepted": True, "rejected": False}.get(answer.status),
+        "speech_seconds": answer.speech_seconds,
+        "extrapolated": answer.extrapolated,
+        "files": _with_errors(files, errors),
+    }
+    note = [] if threshold is not None else [rule_note(calibrated, rule, limit)]
+    shown = facts({"speaker": speaker} | _verdict(answer, llr, files, calibrated))
+    emit(as_json, document, shown, *note, errors=errors)
+
+
+def _with_errors(files: list[str], errors: list[tuple[str, str]]) -> list[dict[str, str | None]]:
+    """Return each file with its error; of a file that is given twice, the later one has it."""
+    left, result = list(errors), list[dict[str, str | None]]()
+    for file in reversed(files):
+        found = next((i for i in reversed(range(len(left))) if left[i][0] == file), None)
+        result.append({"file": file, "error": None if found is None else left.pop(found)[1]})
+    return result[::-1]
+
+
+def _verdict(answer: Answer, llr: float | None, files: list[str], calibrated: bool) -> dict[str, object]:
+    """Return what people want to know of a verification."""
+    used, unit = len(set(files) - {s.name for s in answer.skipped}), "nats" if calibrated else "nats per frame"
+    return {
+        "status": answer.status.replace("_", " "),
+        "LLR": "-" if llr is None else f"{llr:+.3f} {unit}",
+        "threshold": "none" if answer.threshold is None else f"{answer.threshold:+g} {unit}",
+        "speech": f"{answer.speech_seconds:.2f} s in {used} of {len(files)} files",
+    }

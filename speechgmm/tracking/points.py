@@ -1,0 +1,113 @@
+"""Points of a video frame, and the groups that they form: a group that no object explains may be a new one.
+
+Flat-kernel mean shift (Fukunaga and Hostetler 1975) from the densest point, again and again. Symbols: n points, D
+dimensions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.checks import finite, matrix, numeric, refuse
+
+Array = NDArray[Any]
+
+__all__ = ["Group", "WeightedPoints", "find_groups", "nearest_pairs"]
+
+REACH = 2.5
+"""How far a group reaches from its middle, in standard deviations."""
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedPoints:
+    """Points of one video frame with weights, such as pixels with their intensities.
+
+    Parameters
+    ----------
+    positions : array_like, shape (n, D)
+        n may be 0.
+    weights : array_like, shape (n,), optional
+        At least 0: a point of weight 2 counts as two points. Default: 1 each.
+    """
+
+    positions: Array
+    weights: Array = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        """Check both, and hold them as float64."""
+        positions = matrix(self.positions, "positions", minimum=0).astype(np.float64)
+        given = np.ones(len(positions)) if self.weights is None else numeric(self.weights, "the weights of points")
+        weights = finite(given, "the weights of points").astype(np.float64)
+        if weights.shape != positions.shape[:1]:
+            refuse("the weights of points", f"have shape ({len(positions)},), as the positions say", weights.shape)
+        if weights.min(initial=0.0) < 0:
+            refuse("the weights of points", "be at least 0", f"{weights.min():g}")
+        object.__setattr__(self, "positions", positions)
+        object.__setattr__(self, "weights", weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Points that lie together: their `indices`, their weighted mean (D,) and the sum of their weights."""
+
+    indices: Array
+    mean: Array
+    weight: float
+
+
+def find_groups(y: Array, weights: Array, candidates: Array, scale: Array, least: float) -> list[Group]:
+    """Return the groups of points, the densest (by their weight) first.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n, D)
+    weights : ndarray, shape (n,)
+    candidates : ndarray of int
+        The indices of the points that may be in a group.
+    scale : ndarray, shape (D,)
+        The standard deviations of a usual group.
+    least : float
+        The least weight of a group; the search ends with the first that has less.
+    """
+    from scipy.spatial import KDTree
+
+    groups: list[Group] = []
+    z, rest = y / scale, candidates[weights[candidates] > 0]
+    while weights[rest].sum() >= least:
+        tree = KDTree(z[rest])
+        near = tree.query_pairs(1.0, output_type="ndarray")
+        crowd, w = weights[rest].astype(np.float64), weights[rest]
+        np.add.at(crowd, near[:, 0], w[near[:, 1]])
+        np.add.at(crowd, near[:, 1], w[near[:, 0]])
+        middle = z[rest[int(crowd.argmax())]]
+        for _ in range(10):
+            inside = rest[tree.query_ball_point(middle, REACH, return_sorted=True)]
+            moved = weights[inside] @ z[inside] / weights[inside].sum()
+            if np.allclose(moved, middle, atol=1e-3):
+                break
+            middle = moved
+        w = weights[inside]
+        if w.sum() < least:
+            break
+        groups.append(Group(inside, w @ y[inside] / w.sum(), w.sum()))
+        rest = np.setdiff1d(rest, inside, assume_unique=True)
+    return groups
+
+
+def nearest_pairs(a: Array, b: Array, limits: Array) -> list[tuple[int, int]]:
+    """Return pairs (i, j) of nearest rows of `a` (n, D) and `b` (m, D), each used once, within `limits` (n,).
+
+    The nearest pair of all is taken first.
+    """
+    distance = np.linalg.norm(a[:, None] - b[None], axis=2)
+    distance[distance > np.asarray(limits)[:, None]] = np.inf
+    pairs = []
+    while distance.size and np.isfinite(distance.min()):
+        i, j = (int(index) for index in np.unravel_index(distance.argmin(), distance.shape))
+        pairs.append((i, j))
+        distance[i, :], distance[:, j] = np.inf, np.inf
+    return pairs
