@@ -58,7 +58,7 @@ def top_ratios(
     Returns
     -------
     ndarray, shape (S,), float64
-        In nats a frame. With C = K these are the exact ratios.
+        In nats per frame. With C = K these are the exact ratios.
     """
     x = check_test(system, models, features)
     c = min(integer(n_components, "n_components", minimum=1), system.ubm.n_components)
@@ -138,7 +138,7 @@ def linear_ratios_of(system: System, models: SpeakerModels, tests: Sequence[Stat
     Returns
     -------
     ndarray, shape (T, S), float64
-        In nats a frame; the product itself is taken in float32.
+        In nats per frame; the product itself is taken in float32.
     """
     if not tests:
         refuse("tests", "be at least one", "none")

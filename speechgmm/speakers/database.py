@@ -83,14 +83,6 @@ class StoreTables:
             self._connection.execute(self._meta.delete().where(self._meta.c.key == key))
             self._connection.execute(self._meta.insert().values(key=key, value=value))
 
-    def names(self) -> dict[str, set[str]]:
-        """Return the sessions of each speaker."""
-        names: dict[str, set[str]] = {}
-        table = self._sessions.c
-        for speaker, session in self._connection.execute(self._sa.select(table.speaker, table.session)):
-            names.setdefault(speaker, set()).add(session)
-        return names
-
     def values(self, speaker: str | None = None, session: str | None = None) -> list[bytes]:
         """Return what is kept of all sessions, of those of one speaker, or of one session, in order of name."""
         query = self._where(self._sa.select(self._sessions.c.value), self._sessions, speaker, session)
@@ -98,9 +90,9 @@ class StoreTables:
         return [bytes(value) for (value,) in self._connection.execute(order)]
 
     def seconds(self) -> dict[tuple[str, str], float]:
-        """Return the seconds of each (speaker, session)."""
-        table = self._sessions.c
-        rows = self._connection.execute(self._sa.select(table.speaker, table.session, table.seconds))
+        """Return the sessions, as (speaker, session), with their seconds of speech."""
+        c = self._sessions.c
+        rows = self._connection.execute(self._sa.select(c.speaker, c.session, c.seconds))
         return {(speaker, session): seconds for speaker, session, seconds in rows}
 
     def recordings(self, digests: Iterable[str] | None = None) -> Iterator[EnrolledRecording]:

@@ -34,7 +34,7 @@ PARTS = 4
 TESTS = 12
 """A speaker's parts, and the most tests of one speaker."""
 PIECES = (1.0, 2.0, 4.0)
-"""Seconds of the pieces that a recording is cut into, in turn, where there is one a speaker."""
+"""Seconds of the pieces that a recording is cut into, in turn, where there is one for each speaker."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import refuse
-from speechgmm.mixture import GMM, Diagonal, Spherical, Statistics, adapt
+from speechgmm.mixture import GMM, Statistics, adapt
 from speechgmm.mixture.compiled.e_step import NEVER, log_sums
+from speechgmm.mixture.covariance import Independent
 from speechgmm.parallel import threads, workers
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
@@ -27,8 +28,6 @@ Array = NDArray[Any]
 
 __all__ = ["SpeakerModels", "adapted_model", "centered", "cohort_models", "enrolled_models", "speaker_models"]
 
-INDEPENDENT = (Diagonal, Spherical)
-"""Covariances of independent features: then a density is linear in [y, 1] and y squared, for all speakers at once."""
 _CELLS = 1 << 17
 """How many densities (frames by components) of a speaker are held at most at once: they stay in the cache."""
 _GROUP = 64
@@ -61,7 +60,7 @@ class SpeakerModels:
 
     def ratios(self, x: Array, n_threads: int | None = None) -> Array:
         """Return the mean log-likelihood ratios (S,) of frames (N, D) that fit the UBM: see `log_likelihood_ratios`."""
-        if not isinstance(self.ubm.covariance, INDEPENDENT):
+        if not isinstance(self.ubm.covariance, Independent):
             return self._plain_ratios(x)
         linear, quadratic = self.terms(x.dtype)
         groups = [linear[a : a + _GROUP] for a in range(0, len(linear), _GROUP)]
@@ -105,10 +104,10 @@ class SpeakerModels:
         return np.ascontiguousarray(linear.transpose(2, 1, 0)), quadratic
 
     def _terms(self, dtype: Any) -> tuple[Array, Array]:
-        if not isinstance(self.ubm.covariance, INDEPENDENT):
+        if not isinstance(self.ubm.covariance, Independent):
             found = type(self.ubm.covariance).__name__
             refuse("approximate scores", "be of a UBM whose features are independent", found, "Use the exact ones.")
-        precisions = 1.0 / self.ubm.covariance.deviations() ** 2
+        precisions = np.broadcast_to(1.0 / self.ubm.covariance.deviations() ** 2, self.ubm.means.shape)
         weights = self.ubm.weights
         log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), NEVER)
         shared = log_weights - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)

@@ -136,26 +136,26 @@ class SpeakerStore:
     def remove(self, speaker: str, session: str | None = None) -> None:
         """Forget a speaker, or one session of theirs: what is left is as if it had never been enrolled."""
         with self._changed() as tables:
-            _known(tables.names(), speaker, session=session)
+            _check_known(tables.seconds(), speaker, session=session)
             tables.delete(speaker, session)
 
     def rename(self, old: str, new: str) -> None:
         """Give a speaker another name, which nobody must have."""
         with self._changed() as tables:
-            names = tables.names()
-            _known(names, old)
-            if new in names:
+            sessions = tables.seconds()
+            _check_known(sessions, old)
+            if any(speaker == new for speaker, _ in sessions):
                 refuse("the new name", "be free", f"{new!r}, who is enrolled", "Remove that one first.")
-            sessions = [_read(value) for value in tables.values(old)]
+            moved = [dataclasses.replace(_read(value), speaker=new) for value in tables.values(old)]
             tables.delete(old)
-            for s in sessions:
-                _put(tables, dataclasses.replace(s, speaker=new))
+            for s in moved:
+                _put(tables, s)
 
     @property
     def speakers(self) -> tuple[str, ...]:
         """The enrolled speakers, sorted."""
         with self._database.transaction() as tables:
-            return tuple(sorted(tables.names()))
+            return tuple(sorted({speaker for speaker, _ in tables.seconds()}))
 
     def sessions(self, *speakers: str) -> tuple[Session, ...]:
         """Return the sessions of these speakers, or of all, sorted by speaker and name.
@@ -166,7 +166,7 @@ class SpeakerStore:
             If one of them is not enrolled.
         """
         with self._database.transaction() as tables:
-            _known(tables.names(), *speakers)
+            _check_known(tables.seconds(), *speakers)
             values = [v for s in speakers for v in tables.values(s)] if speakers else tables.values()
         return tuple(sorted((_read(v) for v in values), key=lambda s: (s.speaker, s.name)))
 
@@ -191,8 +191,8 @@ class SpeakerStore:
             If one of them is not enrolled.
         """
         with self._database.transaction() as tables:
-            _known(tables.names(), *speakers)
             seconds = tables.seconds()
+            _check_known(seconds, *speakers)
             names: dict[tuple[str, str], list[str]] = {}
             for r in tables.recordings():
                 names.setdefault((r.speaker, r.session), []).append(r.name)
@@ -243,8 +243,11 @@ class SpeakerStore:
         )
 
 
-def _known(names: Mapping[str, set[str]], *speakers: str, session: str | None = None) -> None:
-    """Refuse speakers, or a session of theirs, that are not there, and say which are."""
+def _check_known(sessions: Iterable[tuple[str, str]], *speakers: str, session: str | None = None) -> None:
+    """Refuse speakers, or a session of theirs, that are not among these (speaker, session), and say which are."""
+    names: dict[str, set[str]] = {}
+    for speaker, name in sessions:
+        names.setdefault(speaker, set()).add(name)
     for speaker in speakers:
         if speaker not in names:
             found = ", ".join(sorted(names)[:20]) + (", ..." if len(names) > 20 else "") or "nobody"

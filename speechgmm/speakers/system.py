@@ -17,8 +17,8 @@ from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.features import MFCC, FrontEnd
-from speechgmm.mixture import GMM, Diagonal, Statistics
-from speechgmm.mixture.adapt import RELEVANCE
+from speechgmm.mixture import GMM, RELEVANCE, Statistics
+from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.speakers.calibration import SystemCalibration
 
 Array = NDArray[Any]
@@ -129,7 +129,7 @@ def load_system(path: str | os.PathLike[str], *types: type) -> System:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    known = (System, MFCC, GMM, Diagonal, SystemCalibration, Calibration, Strangers)
+    known = (System, MFCC, GMM, *COVARIANCES.values(), SystemCalibration, Calibration, Strangers)
     return cast(System, storage.load(path, *known, *types))
 
 

@@ -11,8 +11,7 @@ from speechgmm import storage
 from speechgmm.checks import integer
 from speechgmm.errors import InvalidInput, Skipped
 from speechgmm.features import MFCC, FrontEnd, Recording, TrainingFrames, common_rate, training_frames
-from speechgmm.mixture import GMM, Fit, Floor, Stop, fit_gmm, initialize
-from speechgmm.mixture.adapt import RELEVANCE
+from speechgmm.mixture import GMM, RELEVANCE, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.parallel import Progress
 from speechgmm.speakers.system import System
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
@@ -90,9 +89,8 @@ def train_system(
     integer(seed, "seed", minimum=0)
     frontend = frontend or MFCC(sample_rate=common_rate(recordings))
     frames = training_frames(frontend, recordings, n_threads=n_threads, on_progress=on_progress)
-    train = functools.partial(
-        _train_ubm, n_components=n_components, seed=seed, n_threads=n_threads, report=on_progress or _silent
-    )
+    report = on_progress or (lambda stage, done, total: None)
+    train = functools.partial(_train_ubm, n_components=n_components, seed=seed, n_threads=n_threads, report=report)
     result = train(frames.blocks)
     system = System(frontend, result.model, relevance, info=_info(frames, result, seed))
     warnings = _warnings(frames, n_components)
@@ -104,10 +102,6 @@ def train_system(
         except InvalidInput as error:
             warnings += (f"not calibrated: {error}",)
     return Training(system, frames.skipped, warnings)
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
 
 
 def _train_ubm(

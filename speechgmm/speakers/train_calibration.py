@@ -7,7 +7,8 @@ rates are measured fold by fold, each with a calibration fitted on the others. S
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -74,77 +75,101 @@ def calibrate(
         cohort = adapt_cohort(partial, frames, leave_out=frozenset(fold), n_threads=n_threads, seed=seed)
         material = [m for s in sorted(fold) for m in held_out.speakers[s]]
         trials.append(score_held_out(partial, material, cohort, n_threads=n_threads))
-    llr, strangers, least = _fit(trials)
+    fitted = _fit(trials)
     cohort = adapt_cohort(system, frames, n_threads=n_threads, seed=seed)
     offsets = (cohort.offsets - system.ubm.offsets).astype(np.float32)
-    return SystemCalibration(offsets, llr, strangers, least, _measure(trials, held_out.by, seed))
+    return SystemCalibration(
+        offsets, fitted.llr, fitted.strangers, fitted.least_seconds, _measure(trials, held_out.by, seed)
+    )
 
 
-def _fit(trials: Sequence[HeldOutTrials]) -> tuple[Calibration, Strangers, float]:
-    """Return the map to LLRs, how high strangers come, and the least speech in a test."""
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """The map to LLRs, how high strangers come, and the least speech in a test."""
+
+    llr: Calibration
+    strangers: Strangers
+    least_seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Searches:
+    """The trials (n,) of a fold's U searches, and of each search at each of R rates, whether the best is accepted.
+
+    `stranger` and `right` are of shape (R, U): without the test's own speaker, and with them, if they are the best.
+    """
+
+    enrolled: Array
+    tested: Array
+    test: Array
+    llr: Array
+    target: Array
+    stranger: Array
+    right: Array
+
+
+def _fit(trials: Sequence[HeldOutTrials]) -> _Fitted:
     used = [t.target | t.impostor for t in trials]
     scores, amounts, target = (
         np.concatenate([getattr(t, name)[u] for t, u in zip(trials, used, strict=True)])
         for name in ("scores", "amounts", "target")
     )
     llr = fit_calibration(scores, target, amounts, prior=PRIOR)
-    searches = [row for t in trials for row in _searches(t, llr)]
-    least = min(float(t.speech_seconds.min()) for t in trials)
-    return llr, fit_strangers(searches), least
-
-
-def _searches(t: HeldOutTrials, llr: Calibration) -> list[Array]:
-    """Return the LLRs of each test against all speakers of its fold but its own."""
-    values, wanted = llr(t.scores, t.amounts), t.search & t.impostor
-    return [values[wanted[:, u], u] for u in range(values.shape[1])]
+    searches = []  # of each test among all speakers of its fold but its own
+    for t in trials:
+        values, wanted = llr(t.scores, t.amounts), t.search & t.impostor
+        searches += [values[wanted[:, u], u] for u in range(values.shape[1])]
+    return _Fitted(llr, fit_strangers(searches), min(float(t.speech_seconds.min()) for t in trials))
 
 
 def _measure(trials: Sequence[HeldOutTrials], by: str, seed: int) -> dict[str, Any]:
     """Return the error rates of each fold under the calibration of the others, with intervals over speakers."""
-    found = [_answers(t, _fit([x for x in trials if x is not t])[:2]) for t in trials]
-    enrolled, tested, test, llr, target = (np.concatenate([f[0][i] for f in found]) for i in range(5))
-    searched = {k: np.concatenate([f[1][k] for f in found]) for k in found[0][1]}
-    table = Scores(enrolled, test, llr, target.astype(np.int8), test_speaker=tested)
+    folds = [_search(t, _fit([x for x in trials if x is not t])) for t in trials]
+    names = [f.name for f in fields(_Searches)]
+    found = _Searches(*(np.concatenate([getattr(fold, name) for fold in folds], axis=-1) for name in names))
+    table = Scores(found.enrolled, found.test, found.llr, found.target.astype(np.int8), test_speaker=found.tested)
     intervals = detection_intervals(resampler(table, replicates=_REPLICATES, seed=seed), {})
-    targets, impostors = llr[target], llr[~target]
+    targets, impostors = found.llr[found.target], found.llr[~found.target]
     rates = {"eer": eer(targets, impostors), "cllr": cllr(targets, impostors), "min_cllr": min_cllr(targets, impostors)}
-    names, seconds = (np.concatenate([getattr(t, column) for t in trials]) for column in ("tested", "speech_seconds"))
+    tested, seconds = (np.concatenate([getattr(t, column) for t in trials]) for column in ("tested", "speech_seconds"))
     return {
         "by": by,
-        "speakers": len(set(names.tolist())),
+        "speakers": len(set(tested.tolist())),
         "enrolled": round(float(np.mean([len(set(t.enrolled.tolist())) for t in trials]))),
-        "tests": len(names),
+        "tests": len(tested),
         "seconds": [round(float(q), 2) for q in np.quantile(seconds, (0, 0.5, 1))],
         "intervals": "95 %, by bootstrap over speakers",
         **{name: [value, intervals[name].low, intervals[name].high] for name, value in rates.items()},
-        "per_search": [_rates(far, searched, names, seed) for far in RATES],
+        "per_search": [
+            _rates(far, stranger, right, tested, seed)
+            for far, stranger, right in zip(RATES, found.stranger, found.right, strict=True)
+        ],
     }
 
 
-def _answers(t: HeldOutTrials, fitted: tuple[Calibration, Strangers]) -> tuple[tuple[Array, ...], dict[str, Array]]:
-    """Return the trials of one fold's searches, and whether each test is accepted with and without its own speaker."""
-    llr, strangers = fitted
-    values = llr(t.scores, t.amounts)
+def _search(t: HeldOutTrials, fitted: _Fitted) -> _Searches:
+    """Search one fold's speakers for each of its tests."""
+    values = fitted.llr(t.scores, t.amounts)
     m, u = np.nonzero(t.search & (t.target | t.impostor))
-    name = np.char.add(np.char.add(t.tested, "/"), np.arange(len(t.tested)).astype(str))
-    rows = (t.enrolled[m], t.tested[u], name[u], values[m, u], t.target[m, u])
-    accepted: dict[str, Array] = {}
+    test = np.char.add(np.char.add(t.tested, "/"), np.arange(len(t.tested)).astype(str))
+    rivals = (t.search & t.impostor).sum(axis=0).tolist()
     best = np.where(t.search & t.impostor, values, -np.inf).max(axis=0)
     own = np.where(t.search & t.target, values, -np.inf).max(axis=0)
-    for far in RATES:
-        rivals = (t.search & t.impostor).sum(axis=0)
-        threshold = np.array([strangers.threshold(far, int(n)).score for n in rivals])
-        with_own = np.array([strangers.threshold(far, int(n) + 1).score for n in rivals])
-        accepted[f"stranger {far}"] = best >= threshold
-        accepted[f"right {far}"] = (own >= with_own) & (own > best)
-    return rows, accepted
+    without, with_own = (
+        np.array([[fitted.strangers.threshold(far, n + more).score for n in rivals] for far in RATES])
+        for more in (0, 1)
+    )
+    right = (own >= with_own) & (own > best)
+    return _Searches(t.enrolled[m], t.tested[u], test[u], values[m, u], t.target[m, u], best >= without, right)
 
 
-def _rates(far: float, accepted: Mapping[str, Array], names: Array, seed: int) -> dict[str, float]:
+def _rates(far: float, stranger: Array, right: Array, tested: Array, seed: int) -> dict[str, float]:
     """Return how often strangers are accepted where `far` is asked, and how often the enrolled are not found."""
-    strangers, right = accepted[f"stranger {far}"], accepted[f"right {far}"]
-    interval = bootstrap(lambda w: {"far": float(w @ strangers / w.sum())}, names, replicates=_REPLICATES, seed=seed)
-    measured = interval["far"]
+
+    def accepted(weights: Array) -> dict[str, float]:
+        return {"far": float(weights @ stranger / weights.sum())}
+
+    measured = bootstrap(accepted, tested, replicates=_REPLICATES, seed=seed)["far"]
     return {
         "asked": far,
         "measured": measured.estimate,

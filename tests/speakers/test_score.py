@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.features import MFCC
-from speechgmm.mixture import GMM, Diagonal, adapt
+from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
 from speechgmm.speakers import (
     SpeakerModels,
     SpeakerStore,
@@ -20,8 +20,10 @@ from speechgmm.speakers import (
     adapted_model,
     enroll_features,
     enrolled_models,
+    linear_ratios,
     log_likelihood_ratios,
     speaker_models,
+    top_ratios,
 )
 from speechgmm.speakers import models as layout
 from tests import oracle
@@ -202,6 +204,21 @@ def test_relevance_is_chosen_when_scoring(new: SpeakerStore, tiny: System) -> No
         system = dataclasses.replace(tiny, relevance=relevance)
         found = log_likelihood_ratios(system, enrolled_models(system, new), x)
         close(found, [expected_llr(system, x, x)])
+
+
+def test_features_that_go_together_are_scored_by_definition() -> None:
+    rng = np.random.default_rng(0)
+    mixed = rng.normal(0, 1, (2000, 3)) @ rng.normal(0, 1, (3, 3)) + rng.choice([-3.0, 3.0], (2000, 1))
+    enrolled, x = mixed[:50] + 1.0, mixed[:40]
+    for kind in ("full", "tied", "spherical"):
+        system = system_of(fit_gmm(mixed, 2, covariance=kind).model)
+        models = models_of(system, {"ann": enrolled, "bob": enrolled - 3.0})
+        found = log_likelihood_ratios(system, models, x)
+        close(found, [expected_llr(system, e, x) for e in (enrolled, enrolled - 3.0)])
+        if kind != "spherical":
+            for scorer in (top_ratios, linear_ratios):
+                with pytest.raises(InvalidInput, match="approximate scores must be of a UBM whose features are indep"):
+                    scorer(system, models, x)
 
 
 def test_nobody_to_score_against_is_refused(new: SpeakerStore, tiny: System) -> None:
