@@ -160,12 +160,13 @@ def extract_labeled(
     front = preset_for(every, frontend) if isinstance(frontend, str) else frontend
     extracted = extract_all(front, every, stage="features", n_threads=n_threads, on_progress=on_progress)
     found = list(zip(extracted, *known, strict=True))
-    usable = tuple(LabeledSound(e.name, label, e.usable(), *more) for e, label, *more in found if not e.error)
+    usable = tuple(LabeledSound(e.name, label, e.usable(), g, f) for e, label, g, f in found if not e.error)
+    skipped = tuple(Skipped(e.name, str(e.error)) for e, *_ in found if e.error)
     reasons = {label: str(e.error) for e, label, *_ in reversed(found) if e.error}
     if lost := sorted(set(reasons) - set(_classes(usable))):
         first = f"none for {lost[0]!r}; the first left out: {reasons[lost[0]]}"
         refuse("every class", "have at least one usable sound", first)
-    return Labeled(front, usable, tuple(Skipped(e.name, str(e.error)) for e, *_ in found if e.error))
+    return Labeled(front, usable, skipped)
 
 
 def columns(n: int, **given: Sequence[str] | None) -> list[list[str]]:
