@@ -140,8 +140,7 @@ class BayesianGaussianMixture(MixtureFit):
     def mixture_(self) -> GMM:
         """The expected mixture as a `speechgmm.GMM`, in float64."""
         check_is_fitted(self)
-        model: GMM = self.posterior_.model
-        return model
+        return self.posterior_.model
 
     @property
     def _answering(self) -> Expected:
