@@ -18,17 +18,20 @@ import hashlib
 import json
 import math
 import os
+import platform
 import uuid
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from speechgmm import __version__
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput
 
-__all__ = ["dumps", "fingerprint", "load", "loads", "read_header", "replacing", "save"]
+__all__ = ["dumps", "fingerprint", "load", "loads", "read_header", "replacing", "save", "versions"]
 
 _KEY = "speechgmm"
 _FORMAT = 1
@@ -115,8 +118,7 @@ def loads(data: bytes, *types: type, source: str = "the data") -> Any:
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the JSON part of a file (settings, versions, data summary), without building anything."""
-    value: dict[str, Any] = _header(_read(path), str(path))["value"]
-    return value
+    return _header(_read(path), str(path))["value"]
 
 
 def fingerprint(*values: Any) -> str:
@@ -124,6 +126,12 @@ def fingerprint(*values: Any) -> str:
     tensors: _Tensors = {}
     body = [_encode(v, str(i), tensors) for i, v in enumerate(values)]
     return _digest(body, tensors)[:16]
+
+
+def versions(*libraries: str) -> dict[str, str]:
+    """Return the versions of this package, of Python and of libraries, for what a file says of its making."""
+    found = {"speechgmm": __version__, "python": platform.python_version()}
+    return found | {name: version(name) for name in libraries}
 
 
 def _encode(value: Any, name: str, tensors: _Tensors) -> Any:

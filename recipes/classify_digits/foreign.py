@@ -25,7 +25,6 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 import speechgmm  # noqa: E402
-from speechgmm.classification import labels_of  # noqa: E402
 from speechgmm.classification.train import extract_labeled, train_on_features  # noqa: E402
 
 DIGITS = tuple("0123456789")
@@ -37,13 +36,14 @@ def measure(manifest: Path, digits: Sequence[str] = DIGITS) -> tuple[np.ndarray,
     """Return the rates at which each digit was accepted as foreign, and the others kept, (digits, stated rates)."""
     corpus = speechgmm.read_corpus(manifest)
     parts = [corpus.where(split=s) for s in ("enroll", "test")]
-    train, test = (extract_labeled(p, labels_of(p, "text"), frontend=run.FRONTEND) for p in parts)
-    words, tested = np.array(train.labels), np.array(test.labels)
+    train, test = (extract_labeled(p, p.column("text"), frontend=run.FRONTEND) for p in parts)
+    tested = np.array([s.label for s in test.sounds])
     accepted, kept = [], []
     for digit in digits:
-        made = train_on_features(train.take(np.flatnonzero(words != digit)), settings=SETTINGS, folds=3).classifier
+        nine = replace(train, sounds=tuple(s for s in train.sounds if s.label != digit))
+        made = train_on_features(nine, settings=SETTINGS, folds=3).classifier
         assert made.rejection is not None
-        values = np.array([made.rejection.values(made.scores(x).evidence)[0] for x in test.frames])
+        values = np.array([made.rejection.values(made.scores(s.features).evidence)[0] for s in test.sounds])
         least = np.array([made.rejection.threshold(far) for far in STATED])
         passed = values[:, None] >= least
         accepted.append(passed[tested == digit].mean(axis=0))

@@ -1,4 +1,4 @@
-"""Ten spoken digits, told apart by one mixture a word (Free Spoken Digit Dataset).
+"""Ten spoken digits, told apart by one mixture for each word (Free Spoken Digit Dataset).
 
 The official split (every voice was heard in training), and with each of the six speakers left out in turn.
 
@@ -17,7 +17,7 @@ sys.path.insert(0, str(RECIPE.parent))
 import running  # noqa: E402
 
 import speechgmm  # noqa: E402
-from speechgmm.classification import Classification, MixtureSettings, cross_validate, evaluate_classifier, labels_of  # noqa: E402
+from speechgmm.classification import Classification, MixtureSettings, cross_validate, evaluate_classifier  # noqa: E402
 
 FRONTEND = speechgmm.MFCC(sample_rate=8000, n_mfcc=13, speech="none", silence=-200.0, min_speech=0.0)
 """The recordings are cut at the edges of the words: every frame counts."""
@@ -28,19 +28,19 @@ def run(manifest: Path) -> Mapping[str, Classification]:
     """Return what was decided with known voices, and with unknown ones."""
     corpus = speechgmm.read_corpus(manifest)
     known, test = corpus.where(split="enroll"), corpus.where(split="test")
-    words = labels_of(known, "text")
+    words = known.column("text")
     made = speechgmm.train_classifier(known, words, frontend=FRONTEND, settings=SETTINGS, folds=0).classifier
     speakers = [r.speaker for r in corpus]
     left_out = cross_validate(
         corpus,
-        labels_of(corpus, "text"),
+        corpus.column("text"),
         speakers,
         groups=speakers,
         frontend=FRONTEND,
         settings=SETTINGS,
         calibration_folds=0,
     )
-    return {"known voices": evaluate_classifier(made, test, labels_of(test, "text")), "unknown voices": left_out}
+    return {"known voices": evaluate_classifier(made, test, test.column("text")), "unknown voices": left_out}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ sys.path.insert(0, str(RECIPE.parent))
 import running  # noqa: E402
 
 import speechgmm  # noqa: E402
-from speechgmm.classification import Classification, MixtureSettings, cross_validate, evaluate_classifier, labels_of  # noqa: E402
+from speechgmm.classification import Classification, MixtureSettings, cross_validate, evaluate_classifier  # noqa: E402
 
 SETTINGS = MixtureSettings(n_components=16)
 
@@ -30,7 +30,7 @@ def audiobooks(manifest: Path) -> Classification:
     corpus = speechgmm.read_corpus(manifest).where(split="ubm")
     speakers = [r.speaker for r in corpus]
     folds = [str(corpus.speakers.index(s) % 5) for s in speakers]
-    return cross_validate(corpus, labels_of(corpus, "gender"), folds, groups=speakers, settings=SETTINGS)
+    return cross_validate(corpus, corpus.column("gender"), folds, groups=speakers, settings=SETTINGS)
 
 
 def calls(manifest: Path) -> Classification:
@@ -38,9 +38,9 @@ def calls(manifest: Path) -> Classification:
     corpus = speechgmm.read_corpus(manifest)
     train, test = corpus.where(speaker=corpus.speakers[::2]), corpus.where(speaker=corpus.speakers[1::2])
     callers = [r.speaker for r in train]
-    training = speechgmm.train_classifier(train, labels_of(train, "gender"), groups=callers, settings=SETTINGS)
+    training = speechgmm.train_classifier(train, train.column("gender"), groups=callers, settings=SETTINGS)
     made, speakers = training.classifier, [r.speaker for r in test]
-    return evaluate_classifier(made, test, labels_of(test, "gender"), groups=speakers)
+    return evaluate_classifier(made, test, test.column("gender"), groups=speakers)
 
 
 def run(librispeech: Path, wuw: Path) -> Mapping[str, Classification]:

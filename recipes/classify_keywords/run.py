@@ -17,7 +17,7 @@ sys.path.insert(0, str(RECIPE.parent))
 import running  # noqa: E402
 
 import speechgmm  # noqa: E402
-from speechgmm.classification import Classification, evaluate_classifier, labels_of  # noqa: E402
+from speechgmm.classification import Classification, evaluate_classifier  # noqa: E402
 
 WORDS = ["Onword", "Operator", "ThinkEngine", "Voyager", "Wildfire"]
 
@@ -27,8 +27,8 @@ def run(manifest: Path) -> Mapping[str, Classification]:
     corpus = speechgmm.read_corpus(manifest).where(text=WORDS)
     train, test = corpus.where(speaker=corpus.speakers[::2]), corpus.where(speaker=corpus.speakers[1::2])
     callers = [r.speaker for r in train]
-    made = speechgmm.train_classifier(train, labels_of(train, "text"), groups=callers, folds=2).classifier
-    result = evaluate_classifier(made, test, labels_of(test, "text"), groups=[r.speaker for r in test])
+    made = speechgmm.train_classifier(train, train.column("text"), groups=callers, folds=2).classifier
+    result = evaluate_classifier(made, test, test.column("text"), groups=[r.speaker for r in test])
     return {"unknown callers": result}
 
 

@@ -17,7 +17,7 @@ sys.path[:0] = [str(RECIPE.parent), str(RECIPE)]
 import running  # noqa: E402
 
 from data import corpus_of  # noqa: E402
-from speechgmm.classification import Classification, MixtureSettings, cross_validate, labels_of  # noqa: E402
+from speechgmm.classification import Classification, MixtureSettings, cross_validate  # noqa: E402
 
 SETTINGS = MixtureSettings(n_components=16)
 BASELINES = {
@@ -38,7 +38,7 @@ def run(data: Path, *, settings: MixtureSettings = SETTINGS) -> Mapping[str, Cla
         folds = [r.columns["fold"] for r in corpus]
         clips = [r.speaker for r in corpus]
         results[name] = cross_validate(
-            corpus, labels_of(corpus), folds, groups=clips, frontend="sound", settings=settings
+            corpus, corpus.column("label"), folds, groups=clips, frontend="sound", settings=settings
         )
     return results
 

@@ -7,23 +7,27 @@ recordings that the mixtures were not trained on. Symbols: N frames, U recording
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.checks import number
-from speechgmm.classification.utterances import summed
+from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 
 Array = NDArray[Any]
 
 __all__ = ["ClassCalibration", "FileScores", "Rejection", "file_scores", "fit_class_calibration", "fit_rejection"]
 
+TAIL = 5
+"""Above the highest few foreign values rates are modeled. Of 16, 64 and 400 foreign digits drawn at random this took in
+12, 12 and 10 % where 10 % is stated, a quantile of the values 14, 12 and 10 %, a tail of 25 values 6, 11 and 10 %."""
+
 
 @dataclass(frozen=True, eq=False)
 class FileScores:
-    """What the frames of recordings say together, in nats a frame.
+    """What the frames of recordings say together, in nats per frame.
 
     Parameters
     ----------
@@ -51,8 +55,7 @@ class ClassCalibration:
         """Return the log posteriors (U, C) of mean log densities (U, C)."""
         from scipy.special import log_softmax
 
-        result: Array = log_softmax(self.scale * scores + self.offsets, axis=1)
-        return result
+        return np.asarray(log_softmax(self.scale * scores + self.offsets, axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,18 +75,16 @@ class Rejection:
 
     def values(self, evidence: Array) -> Array:
         """Return a number for each recording (U, 3): the higher, the less foreign."""
-        result: Array = evidence @ self.weights
-        return result
+        return np.asarray(evidence @ self.weights)
+
+    @functools.cached_property
+    def strangers(self) -> Strangers:
+        """How high the values of foreign recordings come: each is a search of one."""
+        return fit_strangers(self.foreign[:, None], tail=TAIL)
 
     def threshold(self, far: float) -> float:
-        """Return the value that foreign sounds reach at the rate `far`.
-
-        Raises
-        ------
-        InvalidInput
-            If the rate is not between 0 and 1.
-        """
-        return float(np.quantile(self.foreign, 1 - number(far, "far", minimum=0.0, maximum=1.0)))
+        """Return the value that foreign sounds reach at the rate `far`, between 0 and 1, both left out."""
+        return self.strangers.threshold(far).score
 
     def kept(self, far: float) -> float:
         """Return the share of held-out recordings of the classes that are kept at this rate."""
@@ -102,11 +103,11 @@ def file_scores(densities: Array, lengths: Array) -> FileScores:
     """
     from scipy.special import logsumexp
 
-    n = lengths[:, None]
-    classes = summed(densities, lengths) / n
     any_class = logsumexp(densities, axis=1, keepdims=True) - np.log(densities.shape[1])
     best = densities.max(axis=1, keepdims=True)
-    others = summed(np.concatenate([any_class, best], axis=1), lengths) / n
+    rows = np.concatenate([densities, any_class, best], axis=1)
+    means = np.add.reduceat(rows, np.cumsum(lengths) - lengths, axis=0) / lengths[:, None]
+    classes, others = means[:, :-2], means[:, -2:]
     top = classes.max(axis=1, keepdims=True)
     return FileScores(classes, np.concatenate([top, top - others], axis=1))
 

@@ -1,11 +1,10 @@
-"""AudioClassifier: front end, one mixture a class, calibration and rejection as one frozen value, saved as one file.
+"""AudioClassifier: front end, one mixture for each class, calibration and rejection as one value, saved as one file.
 
 Symbols: N frames, D dimensions, U sounds, C classes.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,8 @@ from speechgmm import storage
 from speechgmm.checks import matrix, refuse
 from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection, file_scores
 from speechgmm.classification.mixtures import log_densities
-from speechgmm.errors import IncompatibleModel, TooLittleSpeech
+from speechgmm.errors import IncompatibleModel
+from speechgmm.evaluation import Answer, Rule, decide
 from speechgmm.features import MFCC, Extracted, FrontEnd, Sound, extract_all
 from speechgmm.features.sounds import listed
 from speechgmm.mixture import GMM, Diagonal
@@ -26,43 +26,7 @@ from speechgmm.parallel import Progress
 
 Array = NDArray[Any]
 
-__all__ = ["AudioClassifier", "Candidate", "Classified", "load_classifier"]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A class, its `posterior` (None without calibration), and its mean log density in nats a frame."""
-
-    label: str
-    posterior: float | None
-    score: float
-
-
-@dataclass(frozen=True)
-class Classified:
-    """The answer for one sound.
-
-    Parameters
-    ----------
-    file : str
-    status : str
-        "accepted"; "unknown" if it was rejected; "ranked" if the classifier is not calibrated; "too_little_speech" or
-        "error" if it could not be used.
-    label : str or None
-        None if it was rejected or could not be used.
-    candidates : tuple of Candidate
-        All classes, the likeliest first.
-    seconds : float
-        Of the frames that count.
-    error : str or None
-    """
-
-    file: str
-    status: str
-    label: str | None
-    candidates: tuple[Candidate, ...]
-    seconds: float = 0.0
-    error: str | None = None
+__all__ = ["AudioClassifier", "label_of", "load_classifier"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +39,7 @@ class AudioClassifier:
     labels : tuple of str
         The classes, sorted.
     mixtures : tuple of GMM
-        One a class, of features of this front end.
+        One for each class, of features of this front end.
     calibration : ClassCalibration or None
         None where no recording could be held out: then posteriors are not known.
     rejection : Rejection or None
@@ -100,10 +64,10 @@ class AudioClassifier:
         """Check that the parts fit."""
         if len(self.labels) < 2 or list(self.labels) != sorted(set(self.labels)):
             refuse("labels", "be two or more, different and sorted", ", ".join(map(repr, self.labels))[:200])
-        wanted = (len(self.labels), self.frontend.n_dimensions)
+        n, d = len(self.labels), self.frontend.n_dimensions
         dimensions = {m.n_dimensions for m in self.mixtures}
-        if len(self.mixtures) != wanted[0] or dimensions != {wanted[1]}:
-            rule = f"be {wanted[0]}, one a label, of {wanted[1]} features, as the front end gives"
+        if len(self.mixtures) != n or dimensions != {d}:
+            rule = f"be {n}, one for each label, of {d} features, as the front end gives"
             refuse("mixtures", rule, f"{len(self.mixtures)} of {dimensions}", error=IncompatibleModel)
 
     @property
@@ -115,58 +79,67 @@ class AudioClassifier:
         self,
         sounds: Iterable[Sound],
         *,
-        far: float | None = None,
+        rule: Rule | None = None,
         n_threads: int | None = None,
         on_progress: Progress | None = None,
-    ) -> tuple[Classified, ...]:
+    ) -> tuple[Answer, ...]:
         """Return an answer for each sound, in order; a bad one does not lose the others.
 
         Parameters
         ----------
         sounds : iterable of paths, signals or recordings
-        far : float, optional
-            Reject what belongs to no class, so that foreign sounds are taken for a class at this rate. None rejects
-            nothing.
+        rule : Rule, optional
+            ``Rule(far=0.05)`` rejects what belongs to no class, so that 5 % of foreign sounds are taken for a class.
+            None accepts the best class whatever it is.
         n_threads, on_progress
             See `speechgmm.features.extract_all`.
+
+        Returns
+        -------
+        tuple of Answer
+            The score of a candidate is its mean log density, in nats per frame. The status is "accepted"; "unknown"
+            if it was rejected; "ranked" if the classifier is not calibrated; "too_little_speech" or "error" if it
+            could not be used.
 
         Raises
         ------
         InvalidInput
-            If there are no sounds, or `far` is given and the classifier cannot reject.
+            If there are no sounds, or the rule asks for what the classifier does not know.
         """
-        least = None if far is None else self._rejecting().threshold(far)
-        answer = functools.partial(self.answer, least=least)
+        self._check(rule)
+
+        def answer(sound: Extracted) -> Answer:
+            if sound.error:
+                return Answer.failed(sound.name, sound.error, rule)
+            return self.answer(sound.name, sound.usable(), rule=rule)
+
         return tuple(extract_all(self.frontend, listed(sounds), answer, n_threads=n_threads, on_progress=on_progress))
 
-    def answer(self, sound: Extracted, *, least: float | None = None) -> Classified:
-        """Return the answer for features that are there already, or for the error in their place.
+    def answer(self, name: str, features: ArrayLike, *, rule: Rule | None = None) -> Answer:
+        """Return the answer for the features (N, D) of one sound; `name` is what the answer calls it.
 
-        Parameters
-        ----------
-        sound : Extracted
-        least : float, optional
-            What ``rejection.values`` must reach, see `Rejection.threshold`.
+        Raises
+        ------
+        InvalidInput
+            If the features do not fit, or the rule asks for what the classifier does not know.
         """
-        if sound.features is None:
-            status = "too_little_speech" if isinstance(sound.error, TooLittleSpeech) else "error"
-            return Classified(sound.name, status, None, (), error=str(sound.error))
-        scores = self.scores(sound.features)
-        posteriors: list[float | None] = [None] * len(self.labels)
-        ranking = scores.classes[0]
-        if self.calibration:
-            ranking = self.calibration.log_posteriors(scores.classes)[0]
-            posteriors = list(np.exp(ranking).tolist())
-        candidates = tuple(
-            Candidate(self.labels[i], posteriors[i], float(scores.classes[0, i]))
-            for i in np.argsort(-ranking, kind="stable")
+        rejection = self._check(rule)
+        found = self.scores(features)
+        ranking = self.calibration.log_posteriors(found.classes)[0] if self.calibration else found.classes[0]
+        return decide(
+            name,
+            self.labels,
+            found.classes[0],
+            rule,
+            rejection.strangers if rejection else None,
+            speech_seconds=self.frontend.seconds(np.asarray(features)),
+            posteriors=np.exp(ranking) if self.calibration else None,
+            ranking=ranking,
+            evidence=float(rejection.values(found.evidence)[0]) if rejection else None,
+            searched=1,
         )
-        known = least is None or float(self._rejecting().values(scores.evidence)[0]) >= least
-        status = "unknown" if not known else "accepted" if self.calibration else "ranked"
-        seconds = len(sound.features) * self.frontend.hop_length
-        return Classified(sound.name, status, candidates[0].label if known else None, candidates, seconds)
 
-    def predict(self, sounds: Iterable[Sound], *, far: float | None = None) -> tuple[str | None, ...]:
+    def predict(self, sounds: Iterable[Sound], *, rule: Rule | None = None) -> tuple[str | None, ...]:
         """Return the label of each sound, None for one that is rejected; the first bad sound is an error.
 
         Raises
@@ -174,7 +147,12 @@ class AudioClassifier:
         SpeechGMMError
             What the front end refuses.
         """
-        return tuple(a.label for a in self._good(sounds, far))
+        self._check(rule)
+
+        def label(sound: Extracted) -> str | None:
+            return label_of(self.answer(sound.name, sound.usable(), rule=rule))
+
+        return tuple(extract_all(self.frontend, listed(sounds), label))
 
     def predict_proba(self, sounds: Iterable[Sound]) -> Array:
         """Return the posteriors (U, C) of the classes in the order of `labels`, for equal priors.
@@ -186,10 +164,14 @@ class AudioClassifier:
         SpeechGMMError
             What the front end refuses.
         """
-        if self.calibration is None:
+        calibration = self.calibration
+        if calibration is None:
             refuse("a classifier", "be calibrated for posteriors", "one that is not", "Train it with more recordings.")
-        rows = [{c.label: c.posterior for c in a.candidates} for a in self._good(sounds, None)]
-        return np.array([[row[label] for label in self.labels] for row in rows])
+
+        def posteriors(sound: Extracted) -> Array:
+            return np.exp(calibration.log_posteriors(self.scores(sound.usable()).classes)[0])
+
+        return np.array(list(extract_all(self.frontend, listed(sounds), posteriors)))
 
     def scores(self, features: ArrayLike) -> FileScores:
         """Return the scores of the features (N, D) of one sound."""
@@ -213,28 +195,26 @@ class AudioClassifier:
         """Write one safetensors file; the same classifier gives the same bytes."""
         storage.save(self, path)
 
-    def _rejecting(self) -> Rejection:
+    def _check(self, rule: Rule | None) -> Rejection | None:
+        """Return what a rule asks for."""
+        if rule is None:
+            return None
+        if rule.asked_far is None:
+            refuse("the rule of a classifier", "be a rate of foreign sounds", repr(rule), "Give it as Rule(far=0.05).")
         if self.rejection is None:
-            refuse("a classifier", "know three classes or more to reject foreign sounds", self._why())
+            few = len(self.labels) < 3
+            found = f"{len(self.labels)} classes" if few else "one that held nothing out: too few sounds, or folds=0"
+            refuse("a classifier", "know three classes or more to reject foreign sounds", found)
         return self.rejection
 
-    def _why(self) -> str:
-        few = len(self.labels) < 3
-        return f"{len(self.labels)} classes" if few else "one that held nothing out: too few sounds, or folds=0"
 
-    def _good(self, sounds: Iterable[Sound], far: float | None) -> tuple[Classified, ...]:
-        least = None if far is None else self._rejecting().threshold(far)
-
-        def answer(sound: Extracted) -> Classified:
-            if sound.error:
-                raise sound.error
-            return self.answer(sound, least=least)
-
-        return tuple(extract_all(self.frontend, listed(sounds), answer))
+def label_of(answer: Answer) -> str | None:
+    """Return the class that was accepted, or the likeliest where nothing is decided for want of a calibration."""
+    return answer.candidates[0].name if answer.status == "ranked" else answer.decision
 
 
-def load_classifier(path: str | os.PathLike[str]) -> AudioClassifier:
-    """Read what `AudioClassifier.save` wrote.
+def load_classifier(path: str | os.PathLike[str], *types: type) -> AudioClassifier:
+    """Read what `AudioClassifier.save` wrote; `types` are front ends of your own that it may hold.
 
     Raises
     ------
@@ -243,6 +223,5 @@ def load_classifier(path: str | os.PathLike[str]) -> AudioClassifier:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    types = (AudioClassifier, MFCC, GMM, Diagonal, ClassCalibration, Rejection)
-    classifier: AudioClassifier = storage.load(path, *types)
-    return classifier
+    known = (AudioClassifier, MFCC, GMM, Diagonal, ClassCalibration, Rejection)
+    return storage.load(path, *known, *types)

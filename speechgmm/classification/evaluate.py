@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from speechgmm.checks import refuse
-from speechgmm.classification.classifier import AudioClassifier, Classified
+from speechgmm.classification.classifier import AudioClassifier, label_of
 from speechgmm.classification.mixtures import MixtureSettings
-from speechgmm.classification.train import SETTINGS, extract_labeled, train_on_features
+from speechgmm.classification.train import SETTINGS, LabeledSound, columns, extract_labeled, train_on_features
 from speechgmm.errors import Skipped
-from speechgmm.evaluation import ConfusionMatrix, Interval, accuracy, confusion_matrix
-from speechgmm.features import Extracted, FrontEnd, Recording, Sound
+from speechgmm.evaluation import Answer, ConfusionMatrix, Interval, Rule, accuracy, confusion_matrix
+from speechgmm.features import FrontEnd, Sound
 from speechgmm.features.sounds import listed
-from speechgmm.parallel import Progress
+from speechgmm.parallel import Progress, counted
 
 __all__ = ["UNKNOWN", "Classification", "cross_validate", "evaluate_classifier"]
 
@@ -26,26 +26,40 @@ UNKNOWN = "(unknown)"
 
 @dataclass(frozen=True)
 class Classification:
-    """What was decided of sounds whose labels are known.
+    """What was decided of U sounds whose labels are known.
 
     Parameters
     ----------
     labels : tuple of str
         All classes.
-    names, truth, decisions, groups : tuple of str
-        One a sound that could be used; "(unknown)" is the decision for one that was rejected.
-    posteriors : tuple of float
-        Of the true class; NaN without calibration.
+    answers : tuple of Answer
+        One for each sound that could be used.
+    truth, groups : tuple of str
+        What each is, and where it comes from.
     skipped : tuple of Skipped
     """
 
     labels: tuple[str, ...]
-    names: tuple[str, ...]
+    answers: tuple[Answer, ...]
     truth: tuple[str, ...]
-    decisions: tuple[str, ...]
     groups: tuple[str, ...]
-    posteriors: tuple[float, ...]
     skipped: tuple[Skipped, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each sound is called."""
+        return tuple(a.name for a in self.answers)
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """What each was taken for; "(unknown)" where it was rejected."""
+        return tuple(label_of(a) or UNKNOWN for a in self.answers)
+
+    @property
+    def posteriors(self) -> tuple[float, ...]:
+        """The posterior of the true class; NaN without calibration."""
+        known = [{c.name: c.posterior for c in a.candidates if c.posterior is not None} for a in self.answers]
+        return tuple(p.get(label, float("nan")) for p, label in zip(known, self.truth, strict=True))
 
     @property
     def confusion(self) -> ConfusionMatrix:
@@ -85,7 +99,7 @@ def evaluate_classifier(
     labels: Sequence[str],
     *,
     groups: Sequence[str] | None = None,
-    far: float | None = None,
+    rule: Rule | None = None,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> Classification:
@@ -96,10 +110,10 @@ def evaluate_classifier(
     classifier : AudioClassifier
     sounds : iterable of paths, signals or recordings
     labels : sequence of str
-        One a sound.
+        One for each sound.
     groups : sequence of str, optional
-        Speakers or sources, one a sound: the interval is then one over them.
-    far, n_threads, on_progress
+        Speakers or sources, one for each sound: the interval is then one over them.
+    rule, n_threads, on_progress
         See `AudioClassifier.classify` and `train_classifier`.
 
     Raises
@@ -107,17 +121,17 @@ def evaluate_classifier(
     InvalidInput
         If a label is none of the classifier's, no sound can be used, or an argument does not fit.
     """
-    every, labels = listed(sounds), list(labels)
-    groups = [""] * len(every) if groups is None else list(groups)
-    for what, column in (("labels", labels), ("groups", groups)):
-        if len(column) != len(every):
-            refuse(what, f"be {len(every)}, one a sound", len(column))
-    if strange := sorted(set(labels) - set(classifier.labels)):
+    every = listed(sounds)
+    truth, sources = columns(len(every), labels=labels, groups=groups)
+    if strange := sorted(set(truth) - set(classifier.labels)):
         known = ", ".join(classifier.labels[:20])
         refuse("labels", f"be among those of the classifier: {known}", repr(strange[0]), "Choose rows with --where.")
-
-    answers = classifier.classify(every, far=far, n_threads=n_threads, on_progress=on_progress)
-    return _compared(classifier.labels, answers, labels, groups)
+    answers = classifier.classify(every, rule=rule, n_threads=n_threads, on_progress=on_progress)
+    skipped = tuple(Skipped(a.name, a.error) for a in answers if a.error)
+    if len(skipped) == len(every):
+        refuse("sounds", "be at least one that can be used", f"none of {len(every)}; the first: {skipped[0].reason}")
+    told = [row for row in zip(answers, truth, sources, strict=True) if not row[0].error]
+    return _classification(classifier.labels, told, skipped)
 
 
 def cross_validate(
@@ -149,47 +163,28 @@ def cross_validate(
         If there are fewer than two folds, a class occurs in one fold alone, or an argument does not fit.
     """
     every = listed(sounds)
-    of = dict(enumerate(folds))
-    if len(of) != len(every) or len(set(folds)) < 2:
-        rule = f"be {len(every)}, one a sound, and two or more different ones"
-        refuse("folds", rule, f"{len(of)}, {len(set(folds))} different")
-    for label in sorted(set(labels)):
-        if len({f for f, name in zip(folds, labels, strict=True) if name == label}) < 2:
+    classes, parts = columns(len(every), labels=labels, folds=folds)
+    if len(set(parts)) < 2:
+        refuse("folds", "be two or more different ones", f"{parts[0]!r} alone")
+    for label in sorted(set(classes)):
+        if len({part for part, of in zip(parts, classes, strict=True) if of == label}) < 2:
             refuse("every class", "occur in at least two folds", f"{label!r} in one", "It could not be trained.")
     data = extract_labeled(
-        every, labels, groups=groups, frontend=frontend, n_threads=n_threads, on_progress=on_progress
+        every, classes, groups=groups, folds=parts, frontend=frontend, n_threads=n_threads, on_progress=on_progress
     )
-    part = np.array([of[i] for i in data.kept])
-    answers: dict[int, Classified] = {}
-    names = sorted(set(part.tolist()))
-    for done, fold in enumerate(names, 1):
-        training = data.take(np.flatnonzero(part != fold))
-        made = train_on_features(
-            training, settings=settings, folds=calibration_folds, rejects=False, n_threads=n_threads
-        )
-        for i in np.flatnonzero(part == fold).tolist():
-            answers[i] = made.classifier.answer(Extracted(Recording("", "", data.names[i]), data.frames[i], "", 0.0))
-        if on_progress:
-            on_progress("folds", done, len(names))
-    found = _compared(tuple(sorted(set(labels))), [answers[i] for i in sorted(answers)], data.labels, data.groups)
-    return Classification(**(vars(found) | {"skipped": data.skipped}))
+    answers: dict[LabeledSound, Answer] = {}
+    names = sorted({s.fold for s in data.sounds})
+    for fold in counted(names, "folds", len(names), on_progress):
+        rest = replace(data, sounds=tuple(s for s in data.sounds if s.fold != fold))
+        made = train_on_features(rest, settings=settings, folds=calibration_folds, rejects=False, n_threads=n_threads)
+        answers |= {s: made.classifier.answer(s.name, s.features) for s in data.sounds if s.fold == fold}
+    told = [(answers[s], s.label, s.group) for s in data.sounds]
+    return _classification(tuple(sorted(set(classes))), told, data.skipped)
 
 
-def _compared(
-    labels: tuple[str, ...], answers: Sequence[Classified], truth: Sequence[str], groups: Sequence[str]
+def _classification(
+    labels: tuple[str, ...], told: Sequence[tuple[Answer, str, str]], skipped: tuple[Skipped, ...]
 ) -> Classification:
-    used = [i for i, a in enumerate(answers) if a.candidates]
-    skipped = tuple(Skipped(a.file, a.error) for a in answers if a.error)
-    if not used:
-        refuse("sounds", "be at least one that can be used", f"none of {len(answers)}; the first: {skipped[0].reason}")
-    nan = float("nan")
-    posteriors = [next((c.posterior for c in answers[i].candidates if c.label == truth[i]), None) for i in used]
-    return Classification(
-        labels,
-        tuple(answers[i].file for i in used),
-        tuple(truth[i] for i in used),
-        tuple(answers[i].label or UNKNOWN for i in used),
-        tuple(groups[i] for i in used),
-        tuple(nan if p is None else p for p in posteriors),
-        skipped,
-    )
+    """Return what was `told` of sounds, beside what each is and where it comes from."""
+    answers, truth, groups = (tuple(column) for column in zip(*told, strict=True))
+    return Classification(labels, answers, truth, groups, skipped)

@@ -1,4 +1,4 @@
-"""One mixture a class: trained alone, or adapted by MAP from a background model of all classes.
+"""One mixture for each class: trained alone, or adapted by MAP from a background model of all classes.
 
 Nothing here is random: mixtures grow by binary splitting, so that the order of classes, of recordings and of frames
 changes rounding and nothing else. Symbols: N frames, K components, D dimensions, C classes.
@@ -30,17 +30,17 @@ from speechgmm.mixture import (
 )
 from speechgmm.mixture.blocks import WeightedBlock, total, weighted
 from speechgmm.mixture.em import expectation
-from speechgmm.mixture.initialize import grow
+from speechgmm.mixture.initialize import grow, unit_gaussian
 from speechgmm.parallel import threads
 
 Array = NDArray[Any]
 
 __all__ = ["ClassMixtures", "MixtureSettings", "log_densities", "train_mixtures"]
 
-_GROWING = 3
+_GROWING = Stop(0.0, 3)
 """EM iterations between two splits: 2, 3 and 4 found spoken digits of unknown voices alike, within noise."""
 _ROWS = 5.0
-"""Frames that a component needs at least: a class of fewer gets fewer components."""
+"""Frames that a component needs at least: from five a variance is known to 70 % (the square root of 2 / 4)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +50,10 @@ class MixtureSettings:
     Parameters
     ----------
     n_components : int
-        K. A class of fewer than 5 frames a component gets fewer; so does the background.
+        K. A class of fewer than 5 frames for each component gets fewer; so does the background.
     relevance : float, optional
         None: each class alone. A number: each is adapted from a background model of all classes that counts for so
-        many frames a component.
+        many frames in each component.
     update : str
         What adapts: any of "w" (weights), "m" (means), "c" (covariances). With weights, a class can also give up
         components that it never uses.
@@ -61,7 +61,7 @@ class MixtureSettings:
         The least variance, as a share of the variance of all classes together. Variances that adapt ("c") are held to
         a thousandth of those of the background instead.
     tolerance : float
-        Nats a frame, see `Stop`.
+        Nats per frame, see `Stop`.
     max_iterations : int
         EM iterations after the last split, or of adaptation.
 
@@ -92,7 +92,7 @@ class MixtureSettings:
 
 @dataclass(frozen=True, eq=False)
 class ClassMixtures:
-    """What training made: a mixture a class, the `background` if they were adapted, and the most EM iterations."""
+    """What training made: a mixture for each class, the `background` if there was one, and the most EM iterations."""
 
     mixtures: tuple[GMM, ...]
     background: GMM | None
@@ -151,7 +151,7 @@ def _sum(block: Any) -> Array:
 def _gaussian(blocks: Iterable[Any], floor: Floor) -> GMM:
     """Return the single Gaussian of all frames, about their mean."""
     mean = total(map(_sum, blocks)) / _total(blocks)
-    start = GMM(np.ones(1), mean[None], Diagonal(np.ones((1, len(mean)))), mean)
+    start = unit_gaussian(mean, Diagonal)
     return maximize(expectation(start, blocks, n_threads=1), start, floor=replace(floor, occupancy=0.0)).model
 
 
@@ -162,7 +162,7 @@ def _grown(settings: MixtureSettings, floor: Floor, blocks: Iterable[Any], *, n_
     floor = replace(floor, occupancy=min(floor.occupancy, 0.5 * n / k))  # weights may sum to less than a frame
     stop = Stop(settings.tolerance, settings.max_iterations)
     start = _gaussian(blocks, floor)
-    return grow(start, blocks, k, between=Stop(0.0, _GROWING), stop=stop, floor=floor, n_threads=n_threads)
+    return grow(start, blocks, k, between=_GROWING, stop=stop, floor=floor, n_threads=n_threads)
 
 
 def _adapted(settings: MixtureSettings, background: GMM, blocks: Iterable[Any]) -> Fit[GMM]:

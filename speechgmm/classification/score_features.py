@@ -46,7 +46,7 @@ class FeatureScores:
 
     @property
     def files(self) -> Array:
-        """The sum over the frames of each file, shape (U, M); divide by `lengths` for nats a frame."""
+        """The sum over the frames of each file, shape (U, M); divide by `lengths` for nats per frame."""
         return summed(self.frames, self.lengths)
 
     def segments(self, length: int, file: int = 0) -> Array:

@@ -1,73 +1,103 @@
-"""An AudioClassifier from labeled sounds: mixtures on all of them, calibration and rejection on held-out ones.
+"""An AudioClassifier from labeled sounds: mixtures on all of them, calibration and rejection on those held out.
 
-Symbols: N frames, D dimensions, U sounds, C classes.
+Sounds are held out in rounds: parts of all sounds in turn, and then whole classes in turn, which stand for what is
+foreign. Symbols: N frames, D dimensions, U sounds, C classes.
 """
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm import __version__
 from speechgmm.checks import integer, refuse
-from speechgmm.classification.calibration import fit_class_calibration, fit_rejection
+from speechgmm.classification.calibration import FileScores, file_scores, fit_class_calibration, fit_rejection
 from speechgmm.classification.classifier import AudioClassifier
-from speechgmm.classification.held_out import assign_folds, held_out_scores, left_out_evidence
-from speechgmm.classification.mixtures import MixtureSettings, train_mixtures
+from speechgmm.classification.mixtures import MixtureSettings, log_densities, train_mixtures
 from speechgmm.errors import Skipped
 from speechgmm.features import FrontEnd, Sound, extract_all, preset_for
 from speechgmm.features.sounds import listed
-from speechgmm.parallel import Progress
+from speechgmm.mixture import GMM, RELEVANCE
+from speechgmm.parallel import Progress, counted
+from speechgmm.storage import versions
 
 Array = NDArray[Any]
 
 __all__ = ["SETTINGS", "ClassifierTraining", "Labeled", "extract_labeled", "train_classifier", "train_on_features"]
 
-SETTINGS = MixtureSettings(n_components=64, relevance=4.0, max_iterations=2)
+SETTINGS = MixtureSettings(n_components=64, relevance=RELEVANCE, max_iterations=2)
 """64 to 128 components adapted in two steps from a background of all classes measured best on spoken words."""
 
 
 @dataclass(frozen=True)
 class ClassifierTraining:
-    """A trained `classifier`, the sounds that were left out with the reason for each, and what to doubt of it."""
+    """A trained `classifier`, and the sounds that were left out with the reason for each."""
 
     classifier: AudioClassifier
     skipped: tuple[Skipped, ...]
-    warnings: tuple[str, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to doubt of the classifier."""
+        made, warnings = self.classifier, []
+        least, label = min((n, label) for label, n in made.info["data"]["sounds"].items())
+        if least < 5:
+            warnings.append(f"{least} sound(s) of {label!r} are few: give ten or more of each class")
+        if made.info["folds"] and made.calibration is None:
+            lacking = "fewer than two classes have two sounds or groups to hold out in turn"
+            warnings.append(f"{lacking}: posteriors are not known")
+        settings = MixtureSettings(**made.info["settings"])
+        k, label = min((m.n_components, label) for m, label in zip(made.mixtures, made.labels, strict=True))
+        if k < settings.n_components and settings.relevance is None:
+            warnings.append(f"{label!r} has too few frames for {settings.n_components} components: {k}")
+        return tuple(warnings)
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledSound:
+    """A sound that can be used, and what is known of it.
+
+    Parameters
+    ----------
+    name, label : str
+    features : ndarray, shape (N, D)
+    group : str
+        The speaker, session or source that it is from; empty for one by itself.
+    fold : str
+        The part of a cross-validation that it belongs to.
+    """
+
+    name: str
+    label: str
+    features: Array
+    group: str = ""
+    fold: str = ""
+
+    @property
+    def unit(self) -> tuple[str, str]:
+        """What is held out as a whole: its group, or the sound alone."""
+        return ("group", self.group) if self.group else ("sound", self.name)
 
 
 @dataclass(frozen=True, eq=False)
 class Labeled:
-    """The features (N, D) of the sounds that could be used, what is known of each, and what was left out.
-
-    `kept` holds their places in the list that was given.
-    """
+    """The `sounds` that can be used, their front end, and what was left out."""
 
     frontend: FrontEnd
-    kept: tuple[int, ...]
-    frames: tuple[Array, ...]
-    names: tuple[str, ...]
-    labels: tuple[str, ...]
-    groups: tuple[str, ...]
-    skipped: tuple[Skipped, ...]
+    sounds: tuple[LabeledSound, ...]
+    skipped: tuple[Skipped, ...] = ()
 
-    def take(self, chosen: Array) -> Labeled:
-        """Return the sounds with these indices."""
-        i = chosen.tolist()
-        return replace(
-            self,
-            kept=tuple(self.kept[j] for j in i),
-            frames=tuple(self.frames[j] for j in i),
-            names=tuple(self.names[j] for j in i),
-            labels=tuple(self.labels[j] for j in i),
-            groups=tuple(self.groups[j] for j in i),
-        )
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """Sounds to train on, and others to score then: those of the classes that were trained, and foreign ones."""
+
+    trained: tuple[LabeledSound, ...]
+    known: tuple[LabeledSound, ...] = ()
+    foreign: tuple[LabeledSound, ...] = ()
 
 
 def train_classifier(
@@ -87,10 +117,10 @@ def train_classifier(
     ----------
     sounds : iterable of paths, signals or recordings
     labels : sequence of str
-        One a sound.
+        One for each sound.
     groups : sequence of str, optional
-        Speakers, sessions or sources, one a sound: no group is held out in part. Without them posteriors suppose that
-        voices and places to come are those of the training.
+        Speakers, sessions or sources, one for each sound: no group is held out in part. Without them posteriors
+        suppose that voices and places to come are those of the training.
     frontend : FrontEnd or str
         Or a preset at the lowest rate of the sounds, from 8 kHz up: slower ones are left out.
     settings : MixtureSettings
@@ -98,9 +128,10 @@ def train_classifier(
         How many parts are held out in turn for calibration and rejection, two or more, each at the price of two more
         trainings; 0 makes neither.
     n_threads : int, optional
-        Default: all cores. Results do not depend on it.
+        Default: the cores of this process. It changes the time and nothing else.
     on_progress : callable, optional
-        Called with a stage, how much of it is done, and how much there is.
+        Called with a stage ("features", "mixtures", "calibration", "rejection"), how much of it is done, and how much
+        there is.
 
     Raises
     ------
@@ -118,34 +149,40 @@ def extract_labeled(
     labels: Sequence[str],
     *,
     groups: Sequence[str] | None = None,
+    folds: Sequence[str] | None = None,
     frontend: FrontEnd | str = "speech",
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> Labeled:
-    """Return the features of labeled sounds; arguments as for `train_classifier`."""
-    every, labels = listed(sounds), list(labels)  # a pandas column counts by its index, not by place
-    names, kept, skipped = [], [], []
-    reasons: dict[str, str] = {}
-    groups = [""] * len(every) if groups is None else list(groups)
-    for what, column in (("labels", labels), ("groups", groups)):
-        if len(column) != len(every) or not all(isinstance(value, str) for value in column):
-            refuse(what, f"be {len(every)} texts, one a sound", f"{len(column)}: {column[:3]}")
+    """Return the features of labeled sounds; arguments as for `train_classifier`, folds as for `cross_validate`."""
+    every = listed(sounds)
+    known = columns(len(every), labels=labels, groups=groups, folds=folds)
     front = preset_for(every, frontend) if isinstance(frontend, str) else frontend
+    extracted = extract_all(front, every, stage="features", n_threads=n_threads, on_progress=on_progress)
+    found = list(zip(extracted, *known, strict=True))
+    usable = tuple(LabeledSound(e.name, label, e.usable(), g, f) for e, label, g, f in found if not e.error)
+    skipped = tuple(Skipped(e.name, str(e.error)) for e, *_ in found if e.error)
+    reasons = {label: str(e.error) for e, label, *_ in reversed(found) if e.error}
+    if lost := sorted(set(reasons) - set(_classes(usable))):
+        first = f"none for {lost[0]!r}; the first left out: {reasons[lost[0]]}"
+        refuse("every class", "have at least one usable sound", first)
+    return Labeled(front, usable, skipped)
 
-    frames = []
-    for i, f in enumerate(extract_all(front, every, stage="features", n_threads=n_threads, on_progress=on_progress)):
-        if f.features is None:
-            skipped.append(Skipped(f.name, str(f.error)))
-            reasons.setdefault(labels[i], skipped[-1].reason)
-            continue
-        kept.append(i)
-        names.append(f.name)
-        frames.append(f.features)
-    if lost := sorted(set(reasons) - {labels[i] for i in kept}):
-        found = f"none for {lost[0]!r}; the first left out: {reasons[lost[0]]}"
-        refuse("every class", "have at least one usable sound", found)
-    known = (tuple(names), tuple(labels[i] for i in kept), tuple(groups[i] for i in kept))
-    return Labeled(front, tuple(kept), tuple(frames), *known, tuple(skipped))
+
+def columns(n: int, **given: Sequence[str] | None) -> list[list[str]]:
+    """Return what is known of each of `n` sounds, column by column; empty texts where nothing is given.
+
+    Raises
+    ------
+    InvalidInput
+        If a column has not as many values, or one is no text.
+    """
+    # a pandas column counts by its index, not by place
+    found = {name: [""] * n if values is None else list(values) for name, values in given.items()}
+    for name, values in found.items():
+        if len(values) != n or not all(isinstance(value, str) for value in values):
+            refuse(name, f"be {n} texts, one for each sound", f"{len(values)}: {values[:3]}")
+    return list(found.values())
 
 
 def train_on_features(
@@ -160,56 +197,110 @@ def train_on_features(
     """Train a classifier on features; arguments as for `train_classifier`.
 
     Without `rejects` the half of the work that rejection takes is left out, and the classifier knows none.
+
+    Raises
+    ------
+    InvalidInput
+        If there are fewer than two classes, or `folds` is 1.
     """
     if integer(folds, "folds", minimum=0) == 1:
         refuse("folds", "be two or more, or 0 for none", 1, "With one part held out, none is left to train on.")
-    classes, codes = np.unique(np.array(data.labels), return_inverse=True)
-    if len(classes) < 2:
-        refuse("labels", "name at least two classes", f"only {str(classes[0])!r}", "One class alone is never confused.")
-    mixtures = train_mixtures(
-        [np.concatenate([data.frames[i] for i in np.flatnonzero(codes == c)]) for c in range(len(classes))],
-        settings,
-        n_threads=n_threads,
-    ).mixtures
+    labels = _classes(data.sounds)
+    if len(labels) < 2:
+        refuse("labels", "name at least two classes", f"only {labels[0]!r}", "One class alone is never confused.")
+    parts = fold_rounds(data.sounds, folds)
+    if len(set(held := [labels.index(s.label) for part in parts for s in part.known])) < 2:
+        parts = ()
+    turns = class_rounds(data.sounds, parts) if rejects else ()
+    plan = {"mixtures": (Round(data.sounds),), "calibration": parts, "rejection": turns}
+    runs = {
+        stage: [_run(part, settings, n_threads) for part in counted(rounds, stage, len(rounds), on_progress)]
+        for stage, rounds in plan.items()
+    }
     calibration = rejection = None
-    fold = assign_folds(data.names, codes, data.groups, folds)
-    if (fold >= 0).any() and len(np.unique(codes[fold >= 0])) > 1:
-        scores, held = held_out_scores(data.frames, codes, fold, settings, n_threads=n_threads, on_progress=on_progress)
-        calibration = fit_class_calibration(scores, codes[held])
-        if rejects and (
-            found := left_out_evidence(data.frames, codes, fold, settings, n_threads=n_threads, on_progress=on_progress)
-        ):
-            rejection = fit_rejection(*found)
-    labels = tuple(str(c) for c in classes)
-    info = _info(data, labels, settings, folds)
-    classifier = AudioClassifier(data.frontend, labels, mixtures, calibration, rejection, info)
-    return ClassifierTraining(classifier, data.skipped, _doubts(data, classifier, settings, folds))
+    if parts:
+        scores = np.concatenate([run.scores.classes for run in runs["calibration"]])
+        calibration = fit_class_calibration(scores, np.array(held))
+    if turns:
+        evidence = [
+            np.split(run.scores.evidence, [len(turn.known)]) for turn, run in zip(turns, runs["rejection"], strict=True)
+        ]
+        rejection = fit_rejection(np.concatenate([e[0] for e in evidence]), np.concatenate([e[1] for e in evidence]))
+    (every,), info = runs["mixtures"], _info(data, settings, folds)
+    classifier = AudioClassifier(data.frontend, labels, every.mixtures, calibration, rejection, info)
+    return ClassifierTraining(classifier, data.skipped)
 
 
-def _info(data: Labeled, labels: tuple[str, ...], settings: MixtureSettings, folds: int) -> dict[str, Any]:
-    libraries = ("librosa", "numba", "numpy", "scikit-learn", "scipy")
+def fold_rounds(sounds: Sequence[LabeledSound], folds: int) -> tuple[Round, ...]:
+    """Hold so many parts of the sounds out in turn; fewer than two hold nothing out.
+
+    Whole groups are held out together, the groups of each class spread over the parts in the order of their names,
+    whatever order the sounds come in. A class whose groups all meet in one part is always trained on.
+    """
+    if folds < 2:
+        return ()
+    classes: dict[tuple[str, str], set[str]] = {}
+    for s in sounds:
+        classes.setdefault(s.unit, set()).add(s.label)
+    order = sorted(classes, key=lambda unit: (min(classes[unit]), unit))
+    part = {unit: i % folds for i, unit in enumerate(order)}
+    parts = {label: {part[s.unit] for s in sounds if s.label == label} for label in _classes(sounds)}
+    out = {s: part[s.unit] for s in sounds if len(parts[s.label]) > 1}
+    return tuple(
+        Round(tuple(s for s in sounds if out.get(s) != i), tuple(s for s in sounds if out.get(s) == i))
+        for i in sorted(set(out.values()))
+    )
+
+
+def class_rounds(sounds: Sequence[LabeledSound], rounds: Sequence[Round]) -> tuple[Round, ...]:
+    """Leave a share of the classes out of each of these rounds too, so that every class is foreign once.
+
+    There are none where fewer than two classes would remain, or fewer than two parts are held out.
+    """
+    labels = _classes(sounds)
+    if len(rounds) < 2 or len(labels) < 3:
+        return ()
+    turns = min(max(len(rounds), 3), len(labels))  # of three or more at least two classes remain
+    found = []
+    for turn in range(turns):
+        left, of = set(labels[turn::turns]), rounds[turn % len(rounds)]
+        trained, known = (tuple(s for s in part if s.label not in left) for part in (of.trained, of.known))
+        found.append(Round(trained, known, tuple(s for s in sounds if s.label in left)))
+    return tuple(found) if any(r.known for r in found) else ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """The `mixtures` that a round trained, and the `scores` of its known and then of its foreign sounds."""
+
+    mixtures: tuple[GMM, ...]
+    scores: FileScores
+
+
+def _run(part: Round, settings: MixtureSettings, n_threads: int | None) -> _Run:
+    """Train on some sounds and score others."""
+    frames = [np.concatenate([s.features for s in part.trained if s.label == c]) for c in _classes(part.trained)]
+    mixtures = train_mixtures(frames, settings, n_threads=n_threads).mixtures
+    densities, tested = np.zeros((0, len(mixtures))), [s.features for s in (*part.known, *part.foreign)]
+    if tested:
+        densities = log_densities(mixtures, np.concatenate(tested), n_threads=n_threads)
+    return _Run(mixtures, file_scores(densities, np.array([len(x) for x in tested], dtype=np.int64)))
+
+
+def _classes(sounds: Sequence[LabeledSound]) -> tuple[str, ...]:
+    return tuple(sorted({s.label for s in sounds}))
+
+
+def _info(data: Labeled, settings: MixtureSettings, folds: int) -> dict[str, Any]:
+    labels = [s.label for s in data.sounds]
     return {
-        "versions": {"speechgmm": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in libraries},
+        "versions": versions("librosa", "numba", "numpy", "scikit-learn", "scipy"),
         "settings": asdict(settings),
         "folds": folds,
         "data": {
-            "sounds": {label: data.labels.count(label) for label in labels},
-            "groups": len(set(data.groups) - {""}),
-            "seconds": round(sum(map(len, data.frames)) * data.frontend.hop_length, 3),
+            "sounds": {label: labels.count(label) for label in sorted(set(labels))},
+            "groups": len({s.group for s in data.sounds} - {""}),
+            "seconds": round(sum(len(s.features) for s in data.sounds) * data.frontend.hop_length, 3),
             "skipped": len(data.skipped),
         },
     }
-
-
-def _doubts(data: Labeled, made: AudioClassifier, settings: MixtureSettings, folds: int) -> tuple[str, ...]:
-    doubts = []
-    least, label = min((data.labels.count(label), label) for label in made.labels)
-    if least < 5:
-        doubts.append(f"{least} sound(s) of {label!r} are few: give ten or more of each class")
-    if folds and made.calibration is None:
-        doubts.append("fewer than two classes have two sounds or groups to hold out in turn: posteriors are not known")
-    small = [(m.n_components, n) for m, n in zip(made.mixtures, made.labels, strict=True)]
-    if min(small)[0] < settings.n_components and settings.relevance is None:
-        doubts.append(f"{min(small)[1]!r} has too few frames for {settings.n_components} components: {min(small)[0]}")
-    return tuple(doubts)

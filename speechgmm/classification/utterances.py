@@ -41,7 +41,7 @@ def joined(x: Any, lengths: ArrayLike | None = None) -> tuple[Any, Array | None]
         return x, None
     n = np.asarray(lengths)
     if n.ndim != 1 or n.dtype.kind not in "iu" or not len(n) or n.min() < 1:
-        refuse("lengths", "be whole numbers of at least 1, one an utterance", repr(lengths)[:80])
+        refuse("lengths", "be whole numbers of at least 1, one for each utterance", repr(lengths)[:80])
     if n.sum() != len(x):
         refuse("lengths", f"have the sum {len(x)}, as there are rows", int(n.sum()))
     return x, n.astype(np.int64)
@@ -51,15 +51,13 @@ def summed(values: Array, lengths: Array | None) -> Array:
     """Return the sums (U, ...) of the rows of each utterance, or the values (N, ...) where each row is its own."""
     if lengths is None:
         return values
-    result: Array = np.add.reduceat(values, np.cumsum(lengths) - lengths, axis=0)
-    return result
+    return np.add.reduceat(values, np.cumsum(lengths) - lengths, axis=0)
 
 
 def _is_list(x: Any) -> bool:
     """Whether this is a sequence of matrices."""
-    if isinstance(x, np.ndarray):
-        return x.dtype == object and x.ndim == 1 and len(x) > 0 and np.ndim(x[0]) == 2
-    return isinstance(x, (list, tuple)) and len(x) > 0 and not np.isscalar(x[0]) and np.ndim(x[0]) == 2
+    listed = x.dtype == object and x.ndim == 1 if isinstance(x, np.ndarray) else isinstance(x, (list, tuple))
+    return listed and len(x) > 0 and np.ndim(x[0]) == 2
 
 
 def _concatenated(x: Sequence[Any]) -> tuple[Array, Array]:

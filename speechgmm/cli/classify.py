@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from speechgmm.checks import refuse
 from speechgmm.cli import options
 from speechgmm.cli.info import classifier_facts
-from speechgmm.cli.output import Commands, counting, emit, facts, progress, table
+from speechgmm.cli.output import Commands, emit, facts, progress, table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from speechgmm.classification import Classification, Classified, MixtureSettings
+    from speechgmm.classification import Classification, MixtureSettings
+    from speechgmm.evaluation import Answer, Rule
     from speechgmm.features import Corpus
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Words, sounds, languages: the likeliest class wins.")
@@ -79,7 +79,6 @@ def predict(
     as_json: options.Json = False,
 ) -> None:
     """Say what each recording is."""
-    from speechgmm import parallel
     from speechgmm.classification import load_classifier
     from speechgmm.features import Corpus
 
@@ -87,14 +86,11 @@ def predict(
         options.usage("give files, or --manifest with --where as you like")
     corpus = options.load_corpus(manifest, where, label="path") if manifest else Corpus.from_files(files or [])
     classifier = load_classifier(model)
-    with counting(len(corpus)) as count:
-        answers = classifier.classify(corpus, far=far, mapper=parallel.threads(threads), on_progress=count)
-    document = {
-        "calibrated": classifier.calibration is not None,
-        "files": [asdict(a) | {"candidates": [asdict(c) for c in a.candidates[:top]]} for a in answers],
-    }
+    with progress() as report:
+        answers = classifier.classify(corpus, rule=_rule(far), n_threads=threads, on_progress=report)
+    document = {"calibrated": classifier.calibration is not None, "files": [_document(a, top) for a in answers]}
     shown = table("file", "label", ">posterior", "next", rows=_rows(answers, top))
-    emit(as_json, document, shown, errors=((a.file, a.error) for a in answers))
+    emit(as_json, document, shown, errors=((a.name, a.error) for a in answers))
 
 
 @app.command()
@@ -124,9 +120,9 @@ def evaluate(
     with progress() as report:
         shared: dict[str, Any] = {"groups": groups, "n_threads": threads, "on_progress": report}
         if model:
-            found = evaluate_classifier(load_classifier(model), recordings, labels, far=far, **shared)
+            found = evaluate_classifier(load_classifier(model), recordings, labels, rule=_rule(far), **shared)
         else:
-            parts = _column(recordings, folds or "")
+            parts = recordings.column(folds or "", "fold")
             settings = _settings(components, None if alone else relevance)
             found = cross_validate(recordings, labels, parts, frontend=preset, settings=settings, **shared)
     if picture:
@@ -138,19 +134,15 @@ def evaluate(
 
 def _labeled(source: str, label: str, where: list[str] | None) -> tuple[Corpus, tuple[str, ...], tuple[str, ...]]:
     """Return recordings, their labels, and who speaks in each where that is known and is not what is asked for."""
-    from speechgmm.classification import labels_of
-
     corpus = options.load_corpus(source, where, label="path")  # rows that --where leaves out need no label
-    labels = labels_of(corpus, label)
+    labels = corpus.column(label)
     speakers = tuple(r.speaker for r in corpus)
     return corpus, labels, ("",) * len(labels) if speakers == labels else speakers
 
 
-def _column(corpus: Corpus, name: str) -> tuple[str, ...]:
-    """Return a column of all recordings."""
-    if known := [r.name for r in corpus if not r.columns.get(name)]:
-        refuse(f"the column {name!r}", "hold a fold for every recording", f"nothing for {known[0]}")
-    return tuple(r.columns[name] for r in corpus)
+def _rule(far: float | None) -> Rule | None:
+    """Return the rule by which what is foreign is rejected, if any."""
+    return None if far is None else options.rule_of(far, None, None, None)
 
 
 def _settings(components: int, relevance: float | None) -> MixtureSettings:
@@ -159,11 +151,28 @@ def _settings(components: int, relevance: float | None) -> MixtureSettings:
     return replace(SETTINGS, n_components=components, relevance=relevance)
 
 
-def _rows(answers: Iterable[Classified], top: int) -> Iterable[tuple[str, ...]]:
+def _document(answer: Answer, top: int) -> dict[str, object]:
+    """Return what JSON says of one recording."""
+    from speechgmm.classification.classifier import label_of
+
+    return {
+        "file": answer.name,
+        "status": answer.status,
+        "label": label_of(answer),
+        "candidates": [{"label": c.name, "posterior": c.posterior, "score": c.score} for c in answer.candidates[:top]],
+        "speech_seconds": answer.speech_seconds,
+        "error": answer.error,
+    }
+
+
+def _rows(answers: Iterable[Answer], top: int) -> Iterable[tuple[str, ...]]:
+    from speechgmm.classification.classifier import label_of
+
     for a in answers:
-        words = [f"{c.label} {_percent(c.posterior)}".strip() for c in a.candidates[:top]]
+        label = label_of(a)
+        words = [f"{c.name} {_percent(c.posterior)}".strip() for c in a.candidates[:top]]
         first = a.candidates[0].posterior if a.candidates else None
-        yield a.file, a.label or a.status.replace("_", " "), _percent(first), ", ".join(words[a.label is not None :])
+        yield a.name, label or a.status.replace("_", " "), _percent(first), ", ".join(words[label is not None :])
 
 
 def _percent(posterior: float | None) -> str:

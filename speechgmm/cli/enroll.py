@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from speechgmm.cli import options
-from speechgmm.cli.output import counting, emit, table
+from speechgmm.cli.output import emit, progress, table
 
 if TYPE_CHECKING:
     from speechgmm.features import Corpus
@@ -34,14 +34,14 @@ def enroll(
     as_json: options.Json = False,
 ) -> None:
     """Enroll recordings of a speaker, or of all speakers of a manifest; the store is made where there is none."""
-    from speechgmm import parallel, speakers
+    from speechgmm import speakers
 
     corpus = _recordings(speaker, files, session, manifest, where)
-    system, mapper = options.load_model(model), parallel.threads(threads)
-    with speakers.SpeakerStore(store, system, create=True) as opened, counting(len(corpus)) as count:
-        done = speakers.enroll(system, opened, corpus, replace=replace, mapper=mapper, on_progress=count)
-    sessions = [{"speaker": who, "session": name, "speech_seconds": s} for who, name, s in done.sessions]
-    rows = ((who, name, f"{seconds:.2f}") for who, name, seconds in done.sessions)
+    system = options.load_model(model)
+    with speakers.SpeakerStore(store, system, create=True) as opened, progress() as report:
+        done = speakers.enroll(system, opened, corpus, replace=replace, n_threads=threads, on_progress=report)
+    sessions = [{"speaker": s.speaker, "session": s.name, "speech_seconds": s.speech_seconds} for s in done.sessions]
+    rows = ((s.speaker, s.name, f"{s.speech_seconds:.2f}") for s in done.sessions)
     shown = table("enrolled", "session", ">speech, s", rows=rows) if sessions else "nobody enrolled"
     emit(as_json, {"sessions": sessions}, shown, skipped=done.skipped)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from speechgmm.cli import options
-from speechgmm.cli.output import counting, emit, table
+from speechgmm.cli.output import emit, progress, table
 
 if TYPE_CHECKING:
-    from speechgmm.features import MFCC, Corpus
+    from speechgmm.features import Corpus, FrontEnd
 
 ArrayFile = Annotated[str, options.output("OUT.npz", "Arrays.")]
 Preset = Annotated[options.PresetName | None, typer.Option("--preset", help="Front end, where no model is given.")]
@@ -25,32 +25,34 @@ def features(
     as_json: options.Json = False,
 ) -> None:
     """Write the features of recordings: an array for each file, and the settings as JSON under "frontend"."""
-    from speechgmm import parallel
     from speechgmm.features import Corpus, write_features
 
     options.check_output(output)
     corpus = Corpus.from_files(files)
     frontend = _frontend(corpus, model, preset)
-    with counting(len(corpus)) as count:
-        written = write_features(frontend, corpus, output, mapper=parallel.threads(threads), on_progress=count)
+    with progress() as report:
+        written = write_features(frontend, corpus, output, n_threads=threads, on_progress=report)
     document = {
         "output": output,
         "dimensions": frontend.n_dimensions,
         "fingerprint": frontend.fingerprint,
-        "files": [{"file": w.name, "frames": w.frames, "speech_seconds": w.seconds, "error": w.error} for w in written],
+        "files": [
+            {"file": w.name, "frames": w.frames, "speech_seconds": w.speech_seconds, "error": w.error} for w in written
+        ],
     }
-    shown = table("file", ">frames", ">speech, s", rows=((w.name, w.frames, f"{w.seconds:.2f}") for w in written))
+    shown = table(
+        "file", ">frames", ">speech, s", rows=((w.name, w.frames, f"{w.speech_seconds:.2f}") for w in written)
+    )
     note = f"\n{frontend.n_dimensions} features per frame, {1000 * frontend.hop_length:g} ms per frame, in {output}"
     emit(as_json, document, shown, note, errors=((w.name, w.error) for w in written))
 
 
-def _frontend(corpus: Corpus, model: str | None, preset: options.PresetName | None) -> MFCC:
+def _frontend(corpus: Corpus, model: str | None, preset: options.PresetName | None) -> FrontEnd:
     """Return the front end of the model or classifier, or the one of this name at the lowest rate of the files."""
-    from speechgmm.features import common_rate
-    from speechgmm.features import preset as named
+    from speechgmm.features import preset_for
 
     if model and preset:
         options.usage("give --model or --preset, not both")
     if preset:
-        return named(preset, min(common_rate(corpus, minimum=8000), 48000))
+        return preset_for(corpus, preset)
     return (options.load_model_or_classifier(model) if model else options.load_model(None)).frontend

@@ -13,8 +13,9 @@ from speechgmm.errors import InvalidInput
 
 if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
+    from speechgmm.evaluation import Rule
     from speechgmm.features import Corpus as Recordings
-    from speechgmm.speakers import Rule, System
+    from speechgmm.speakers import System
 
 PresetName = Literal["speech", "sound"]
 """Front ends by name."""
@@ -125,7 +126,7 @@ def check_output(path: str) -> None:
 
 def rule_of(far: Far, prior: Prior, cost_miss: CostMiss, cost_fa: CostFa, threshold: float | None = None) -> Rule:
     """Return when to accept, or say which options do not go together."""
-    from speechgmm.speakers import Rule
+    from speechgmm.evaluation import Rule
 
     costs = {n: cost for n, cost in (("cost_miss", cost_miss), ("cost_fa", cost_fa)) if cost is not None}
     if sum((far is not None, threshold is not None, prior is not None or bool(costs))) > 1:

@@ -9,7 +9,7 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -20,14 +20,13 @@ from speechgmm.errors import SpeechGMMError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from speechgmm.features import Skipped
+    from speechgmm.errors import Skipped
+    from speechgmm.parallel import Progress
 
-__all__ = ["Commands", "complain", "counting", "emit", "facts", "progress", "table"]
+__all__ = ["Commands", "complain", "emit", "facts", "progress", "table"]
 
 _WIDE = 10_000
 """Columns of a file or pipe: there, no name is ever cut or folded."""
-
-Report = Callable[[str, int, int], None]
 
 
 class Commands(TyperGroup):
@@ -126,17 +125,22 @@ def facts(rows: Mapping[str, object]) -> Table:
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Report]:
+def progress() -> Iterator[Progress]:
     """Give a callback (stage, how much is done, how much there is) that draws a bar for each stage."""
     if not sys.stderr.isatty():
         yield lambda stage, done, total: None
         return
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        stages: dict[str, TaskID] = {}
+    columns = (
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TimeElapsedColumn(),
+    )
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        stages: dict[str, rich.TaskID] = {}
 
         def report(stage: str, done: int, total: int) -> None:
             if stage not in stages:
@@ -144,13 +148,6 @@ def progress() -> Iterator[Report]:
             bars.update(stages[stage], completed=done)
 
         yield report
-
-
-@contextlib.contextmanager
-def counting(total: int) -> Iterator[Callable[[int], None]]:
-    """Give a callback that draws one bar: how many of `total` recordings are done."""
-    with progress() as report:
-        yield lambda done: report("recordings", done, total)
 
 
 def complain(message: str) -> None:

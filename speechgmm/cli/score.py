@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from speechgmm.cli import options
-from speechgmm.cli.output import counting, emit, facts
+from speechgmm.cli.output import emit, facts, progress
+
+if TYPE_CHECKING:
+    from speechgmm.evaluation import Scores
 
 ScoresFile = Annotated[str, options.output("SCORES", "Text, or arrays if it ends in .npz.")]
 LINES = "Lines '1|0 enroll test' or 'enroll test target|nontarget'; tests are names in the manifest"
@@ -33,7 +36,7 @@ def score(
     as_json: options.Json = False,
 ) -> None:
     """Score each test of a manifest against all enrolled speakers, or the pairs of a trial list."""
-    from speechgmm import parallel, speakers
+    from speechgmm import speakers
     from speechgmm.evaluation import read_trials, write_scores
 
     if (manifest is None and (where or trials is None)) or (by is not None and trials is not None):
@@ -42,25 +45,26 @@ def score(
     options.check_output(output)
     pairs = None if trials is None else read_trials(trials)
     corpus = None if manifest is None else options.load_corpus(manifest, where)
-    system, mapper = options.load_model(model), parallel.threads(threads)
-    total = len(set(pairs.test.tolist())) if pairs else len(corpus or ())
-    with speakers.SpeakerStore(store, system) as opened, counting(total) as count:
+    system = options.load_model(model)
+    with speakers.SpeakerStore(store, system) as opened, progress() as report:
         if pairs and trials:
             folder = Path(trials).parent
             result = speakers.score_trials(
-                system, opened, pairs, corpus, folder=folder, mapper=mapper, on_progress=count
+                system, opened, pairs, corpus, folder=folder, n_threads=threads, on_progress=report
             )
         else:
             result = speakers.score_corpus(
-                system, opened, corpus or (), by=by or "file", mapper=mapper, on_progress=count
+                system, opened, corpus or (), by=by or "file", n_threads=threads, on_progress=report
             )
-    scores = result.scores
-    write_scores(scores, output)
-    document = {
-        "scores": output,
+    write_scores(result.scores, output)
+    document = {"scores": output} | _counts(result.scores)
+    emit(as_json, document, facts(document), skipped=result.skipped)
+
+
+def _counts(scores: Scores) -> dict[str, object]:
+    return {
         "trials": len(scores),
         "targets": int((scores.target == 1).sum()),
         "tests": len(set(scores.test.tolist())),
         "speakers": len(set(scores.speaker.tolist())),
     }
-    emit(as_json, document, facts(document), skipped=result.skipped)

@@ -28,7 +28,7 @@ def list_speakers(store: options.Store, as_json: options.Json = False) -> None:
     with SpeakerStore(store) as opened:
         for speaker, sessions in itertools.groupby(opened.overview(), key=lambda s: s.speaker):
             held = list(sessions)
-            recordings, seconds = sum(len(s.recordings) for s in held), sum(s.seconds for s in held)
+            recordings, seconds = sum(len(s.recordings) for s in held), sum(s.speech_seconds for s in held)
             rows.append((speaker, len(held), recordings, seconds))
     names = ("speaker", "sessions", "recordings", "speech_seconds")
     document = {"speakers": [dict(zip(names, row, strict=True)) for row in rows]}
@@ -43,13 +43,13 @@ def show(speaker: Speaker, store: options.Store, as_json: options.Json = False) 
 
     with SpeakerStore(store) as opened:
         sessions = opened.overview(speaker)
-    rows = [{"session": s.name, "speech_seconds": s.seconds, "recordings": list(s.recordings)} for s in sessions]
+    rows = [{"session": s.name, "speech_seconds": s.speech_seconds, "recordings": list(s.recordings)} for s in sessions]
     shown = (
-        (*((s.name, f"{s.seconds:.2f}") if i == 0 else ("", "")), recording)
+        (*((s.name, f"{s.speech_seconds:.2f}") if i == 0 else ("", "")), recording)
         for s in sessions
         for i, recording in enumerate(s.recordings)
     )
-    document = {"speaker": speaker, "speech_seconds": sum(s.seconds for s in sessions), "sessions": rows}
+    document = {"speaker": speaker, "speech_seconds": sum(s.speech_seconds for s in sessions), "sessions": rows}
     emit(as_json, document, table("session", ">speech, s", "recordings", rows=shown))
 
 

@@ -33,7 +33,7 @@ def train(
     with progress() as report:
         training = train_system(
             options.load_corpus(corpus, where),
-            components=components,
+            n_components=components,
             relevance=relevance,
             frontend=None if sample_rate is None else MFCC(sample_rate=sample_rate),
             seed=seed,

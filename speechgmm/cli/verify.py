@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from speechgmm.cli import options
 from speechgmm.cli.identify import rule_note
-from speechgmm.cli.output import counting, emit, facts
+from speechgmm.cli.output import emit, facts, progress
 
 if TYPE_CHECKING:
-    from speechgmm.speakers import Verification
+    from speechgmm.evaluation import Answer
 
 Claimed = Annotated[str, options.argument("SPEAKER", "Who it is said to be.")]
 Threshold = Annotated[float | None, typer.Option("--threshold", metavar="LLR", help="Accept from this LLR on.")]
@@ -32,20 +31,35 @@ def verify(
     as_json: options.Json = False,
 ) -> None:
     """Score recordings, all of them as one test, against one enrolled speaker."""
-    from speechgmm import parallel, speakers
+    from speechgmm import evaluation, speakers
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa, threshold)
-    system, mapper = options.load_model(model), parallel.threads(threads)
+    system = options.load_model(model)
     calibrated = system.calibration is not None
-    with speakers.SpeakerStore(store, system) as opened, counting(len(files)) as count:
-        answer = speakers.verify(system, opened, speaker, files, rule=rule, mapper=mapper, on_progress=count)
-    document = {"calibrated": calibrated} | asdict(answer) | {"files": _with_errors(files, answer.errors)}
-    del document["errors"]
-    note = [] if threshold is not None else [rule_note(calibrated, rule, answer.threshold, answer.extrapolated)]
-    emit(as_json, document, facts(_verdict(answer, files, calibrated)), *note, errors=answer.errors)
+    with speakers.SpeakerStore(store, system) as opened, progress() as report:
+        answer = speakers.verify(system, opened, speaker, files, rule=rule, n_threads=threads, on_progress=report)
+    limit = evaluation.threshold_for(system.strangers, rule, 1)
+    errors = [(s.name, s.reason) for s in answer.skipped]
+    if answer.candidates and answer.error:  # too little speech in all files together
+        errors.append((answer.name, answer.error))
+    llr = answer.candidates[0].score if answer.candidates else None
+    document = {
+        "calibrated": calibrated,
+        "speaker": speaker,
+        "status": answer.status,
+        "llr": llr,
+        "threshold": answer.threshold,
+        "accepted": {"accepted": True, "rejected": False}.get(answer.status),
+        "speech_seconds": answer.speech_seconds,
+        "extrapolated": answer.extrapolated,
+        "files": _with_errors(files, errors),
+    }
+    note = [] if threshold is not None else [rule_note(calibrated, rule, limit)]
+    shown = facts({"speaker": speaker} | _verdict(answer, llr, files, calibrated))
+    emit(as_json, document, shown, *note, errors=errors)
 
 
-def _with_errors(files: list[str], errors: tuple[tuple[str, str], ...]) -> list[dict[str, str | None]]:
+def _with_errors(files: list[str], errors: list[tuple[str, str]]) -> list[dict[str, str | None]]:
     """Return each file with its error; of a file that is given twice, the later one has it."""
     left, result = list(errors), list[dict[str, str | None]]()
     for file in reversed(files):
@@ -54,13 +68,12 @@ def _with_errors(files: list[str], errors: tuple[tuple[str, str], ...]) -> list[
     return result[::-1]
 
 
-def _verdict(answer: Verification, files: list[str], calibrated: bool) -> dict[str, object]:
+def _verdict(answer: Answer, llr: float | None, files: list[str], calibrated: bool) -> dict[str, object]:
     """Return what people want to know of a verification."""
-    used, unit = len(set(files) - {f for f, _ in answer.errors}), "nats" if calibrated else "nats per frame"
+    used, unit = len(set(files) - {s.name for s in answer.skipped}), "nats" if calibrated else "nats per frame"
     return {
-        "speaker": answer.speaker,
         "status": answer.status.replace("_", " "),
-        "LLR": "-" if answer.llr is None else f"{answer.llr:+.3f} {unit}",
+        "LLR": "-" if llr is None else f"{llr:+.3f} {unit}",
         "threshold": "none" if answer.threshold is None else f"{answer.threshold:+g} {unit}",
         "speech": f"{answer.speech_seconds:.2f} s in {used} of {len(files)} files",
     }

@@ -1,4 +1,4 @@
-"""Faces for scikit-learn: thin shells over the frozen values of the rooms below, one in each file."""
+"""Estimators with scikit-learn's interface: parameters, and attributes made of frozen values; one in each file."""
 
 from speechgmm.estimators.bayesian import BayesianGaussianMixture
 from speechgmm.estimators.density import DensityGrid

@@ -22,6 +22,7 @@ from speechgmm.mixture import GMM, Tied, Update
 from speechgmm.mixture.bayes import Evidence, Prior, Variational, posterior
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.em import expectation
+from speechgmm.mixture.initialize import unit_gaussian
 
 Array = NDArray[Any]
 Positive = Interval(Real, 0.0, None, closed="neither")
@@ -139,8 +140,7 @@ class BayesianGaussianMixture(MixtureFit):
     def mixture_(self) -> GMM:
         """The expected mixture as a `speechgmm.GMM`, in float64."""
         check_is_fitted(self)
-        model: GMM = self.posterior_.model
-        return model
+        return self.posterior_.model
 
     @property
     def _answering(self) -> Expected:
@@ -158,9 +158,9 @@ class BayesianGaussianMixture(MixtureFit):
     def _believed(self, rows: RowBlocks) -> Prior:
         """Return the prior that the parameters and the rows say."""
         d, kind = rows.frames.shape[1], COVARIANCES[self.covariance_type]
-        one = GMM(np.ones(1), rows.mean[None], kind.of(np.ones((1, d))), rows.mean)
+        whole = expectation(unit_gaussian(rows.mean, kind), rows, n_threads=rows.n_threads)
         process = self.weight_concentration_prior_type == "dirichlet_process"
-        prior = Prior.of(expectation(one, rows, n_threads=rows.n_threads), kind, self.n_components, process=process)
+        prior = Prior.of(whole, kind, self.n_components, process=process)
         given: dict[str, Any] = {
             "concentration": self.weight_concentration_prior,
             "mean_precision": self.mean_precision_prior,

@@ -42,7 +42,7 @@ class GaussianMixture(MixtureFit):
         K.
     covariance_type : {"full", "tied", "diag", "spherical"}
     tol : float
-        EM ends when the mean log-likelihood changes by less, in nats a row.
+        EM ends when the mean log-likelihood changes by less, in nats per row.
     reg_covar : float
         Added to variances.
     max_iter : int
@@ -73,7 +73,7 @@ class GaussianMixture(MixtureFit):
     converged_ : bool
     n_iter_ : int
     lower_bound_ : float
-        The mean log-likelihood of the last iteration, before its M-step, in nats a row.
+        The mean log-likelihood of the last iteration, before its M-step, in nats per row.
     lower_bounds_ : list of float
         That of every iteration. With one row a component ("k-means++", "random_from_data") scikit-learn starts from
         weights that do not sum to 1, so that its first entry is lower by log(N / K); the others are the same.
@@ -120,7 +120,6 @@ class GaussianMixture(MixtureFit):
     warm_start: bool = False
     verbose: int = 0
     verbose_interval: int = 10
-    _state: ClassVar[StepwiseState | None] = None
 
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from one more batch by stepwise EM (Cappe and Moulines 2009).
@@ -154,7 +153,7 @@ class GaussianMixture(MixtureFit):
             check_enough(rows, self.n_components)
         state = self._after(rows, first=first)
         self._publish(state.model, x.dtype)
-        self._state = state
+        self._state: StepwiseState | None = state
         self.converged_ = False
         self.n_iter_ = state.updates
         self.lower_bound_ = state.running.mean_log_likelihood
@@ -164,7 +163,7 @@ class GaussianMixture(MixtureFit):
     @one_thread
     def _after(self, rows: RowBlocks, *, first: bool) -> StepwiseState:
         """Return the state of stepwise EM after these rows."""
-        state = self._state
+        state: StepwiseState | None = getattr(self, "_state", None)
         if first:
             state = StepwiseState.of(self._start(rows, check_random_state(self.random_state)))
         elif state is None or state.model is not self.mixture_:  # a fit, or attributes set by hand

@@ -1,4 +1,4 @@
-"""GMMClassifier: one Gaussian mixture a class, the likeliest class wins.
+"""GMMClassifier: one Gaussian mixture for each class, the likeliest class wins.
 
 Symbols: N rows, U utterances, K components, D dimensions, C classes.
 """
@@ -25,7 +25,7 @@ __all__ = ["GMMClassifier"]
 
 @dataclass(eq=False, repr=False)
 class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """One mixture a class, over rows or over whole utterances.
+    """One mixture for each class, over rows or over whole utterances.
 
     With ``lengths``, or with a list of matrices, each label is that of a whole utterance: the log-likelihoods of its
     rows are added, as if they were independent. Frames of sound that overlap are not, so the probabilities of long
@@ -37,11 +37,11 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     n_components : int
-        K. A class with fewer than 5 rows a component gets fewer: weighted rows, so that weights with a small sum, as
-        boosting gives, leave one.
+        K. A class with fewer than 5 rows for each component gets fewer: weighted rows, so that weights with a small
+        sum, as boosting gives, leave one.
     relevance : float, optional
         None trains each class alone. A number adapts each by MAP from a background model of all classes that counts
-        for so many rows a component (Reynolds, Quatieri and Dunn 2000): better where classes are many or small.
+        for so many rows in each component (Reynolds, Quatieri and Dunn 2000): better where classes are many or small.
         4 measured well on spoken words.
     update : str
         What adapts: any of "w" (weights), "m" (means), "c" (covariances).
@@ -51,7 +51,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         The least variance, as a share of the variance of all rows in that feature. Variances that adapt ("c" in
         `update`) are not held to it, but to a thousandth of those of the background.
     tol : float
-        EM ends when the log-likelihood rises by less, in nats a row.
+        EM ends when the log-likelihood rises by less, in nats per row.
     max_iter : int
         The most EM iterations after the last split, or of adaptation.
     n_threads : int, optional
@@ -61,7 +61,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     classes_ : ndarray (C,)
     mixtures_ : tuple of GMM
-        One a class.
+        One for each class.
     background_ : GMM or None
     class_log_prior_ : ndarray (C,)
     n_features_in_ : int

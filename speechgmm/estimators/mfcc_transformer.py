@@ -1,4 +1,4 @@
-"""MFCCTransformer: sounds -> matrices of features, or one row of statistics a file, inside scikit-learn pipelines.
+"""MFCCTransformer: sounds -> matrices of features, or one row of statistics for each, inside scikit-learn pipelines.
 
 Symbols: N frames, D dimensions, U sounds.
 """
@@ -25,7 +25,7 @@ _OUTPUTS = ("matrices", "statistics")
 
 
 class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Features of sounds by an `MFCC` front end.
+    """Features of sounds by a front end.
 
     Parameters
     ----------
@@ -33,10 +33,10 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Or the name of a preset ("speech", "sound"), at the lowest rate of the sounds that it is fitted to, from 8 kHz
         up. In a grid search, give a list of front ends.
     output : str
-        "matrices": a list of U matrices (N, D), for `GMMClassifier`. "statistics": one row a sound, the mean and the
-        deviation of each feature over its frames, shape (U, 2 D), for any model of scikit-learn.
+        "matrices": a list of U matrices (N, D), for `GMMClassifier`. "statistics": one row for each sound, the mean and
+        the deviation of each feature over its frames, shape (U, 2 D), for any model of scikit-learn.
     n_threads : int, optional
-        Default: all cores. Results do not depend on it.
+        Default: the cores of this process. It changes the time and nothing else.
 
     Attributes
     ----------
@@ -83,7 +83,6 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             What the front end refuses.
         """
         check_is_fitted(self)
-
         matrices = list(extract_all(self.frontend_, listed(X), Extracted.usable, n_threads=self.n_threads))
         if self.output == "matrices":
             return matrices

@@ -114,8 +114,7 @@ def _random_from_data(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Ar
 def _plusplus(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Array:
     from sklearn.cluster import kmeans_plusplus
 
-    seeds: Array = kmeans_plusplus(_near(rows), k, sample_weight=rows.weights, random_state=rng)[1]
-    return seeds
+    return kmeans_plusplus(_near(rows), k, sample_weight=rows.weights, random_state=rng)[1]
 
 
 def _split(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Iterator[Array]:

@@ -42,7 +42,7 @@ class Calibration:
     Parameters
     ----------
     slopes, offsets : array_like, shape (1 + Q,)
-        In nats a unit of score, and in nats.
+        In nats per unit of score, and in nats.
     low, high : array_like, shape (Q,)
         The least and the most side information that the map knows, above 0; in seconds where it is speech.
 

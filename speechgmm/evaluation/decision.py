@@ -117,7 +117,7 @@ class Answer:
     rule : Rule or None
         The rule that was applied; None accepts the best class whatever it is.
     threshold : float or None
-        From where on the best is accepted; None where nothing is decided, or costs decide among several.
+        From where on the best is accepted; None where scores only rank, or costs decide among several.
     extrapolated : bool
         Whether the threshold lies beyond what the calibration's data can support.
     error : str or None
@@ -137,10 +137,18 @@ class Answer:
     skipped: tuple[Skipped, ...] = ()
 
     @classmethod
-    def failed(cls, name: str, error: Exception, rule: Rule | None = None, speech_seconds: float = 0.0) -> Self:
-        """Return the answer for a test that could not be scored."""
+    def failed(
+        cls,
+        name: str,
+        error: Exception,
+        rule: Rule | None = None,
+        speech_seconds: float = 0.0,
+        limit: Threshold | None = None,
+    ) -> Self:
+        """Return the answer for a test that could not be scored, by the rule and from the `limit` that would hold."""
         status = "too_little_speech" if isinstance(error, TooLittleSpeech) else "error"
-        return cls(name, status, speech_seconds, rule=rule, error=str(error))
+        score, extrapolated = (None, False) if limit is None else (limit.score, limit.extrapolated)
+        return cls(name, status, speech_seconds, None, (), rule, score, extrapolated, str(error))
 
 
 def threshold_for(strangers: Strangers | None, rule: Rule | None, searched: int) -> Threshold | None:
@@ -227,16 +235,7 @@ def decide(
     known = [None] * len(names) if posteriors is None else posteriors.tolist()
     candidates = tuple(Candidate(names[i], float(scores[i]), known[i]) for i in order[:top].tolist())
     limit = threshold_for(strangers, rule, len(names) if searched is None else searched)
-    accept: bool | None
-    if limit is not None:
-        accept = bool((scores[best] if evidence is None else evidence) >= limit.score)
-    elif posteriors is None:
-        accept = None
-    elif rule is None:
-        accept = True
-    else:
-        cost = rule.cost_fa * (1 - posteriors[best])
-        accept = bool(cost <= rule.cost_miss * posteriors.sum())
+    accept = _accepts(rule, limit, float(scores[best] if evidence is None else evidence), posteriors, best)
     status, error = {None: "ranked", True: "accepted", False: "unknown"}[accept], None
     if posteriors is not None and speech_seconds < least_seconds:
         status, accept = "too_little_speech", None
@@ -244,14 +243,17 @@ def decide(
             f"{name} must hold at least {least_seconds:.2f} s of speech for a decision, as this model was calibrated; "
             f"got {speech_seconds:.2f} s. Record more, or test several recordings together."
         )
-    return Answer(
-        name,
-        status,
-        speech_seconds,
-        names[best] if accept else None,
-        candidates,
-        rule,
-        None if limit is None else limit.score,
-        limit is not None and limit.extrapolated,
-        error,
-    )
+    decision = names[best] if accept else None
+    score, extrapolated = (None, False) if limit is None else (limit.score, limit.extrapolated)
+    return Answer(name, status, speech_seconds, decision, candidates, rule, score, extrapolated, error)
+
+
+def _accepts(
+    rule: Rule | None, limit: Threshold | None, evidence: float, posteriors: Array | None, best: int
+) -> bool | None:
+    """Say whether the best is accepted; None where nothing says so."""
+    if limit is not None:
+        return evidence >= limit.score
+    if posteriors is None or rule is None:
+        return None if posteriors is None else True
+    return bool(rule.cost_fa * (1 - posteriors[best]) <= rule.cost_miss * posteriors.sum())

@@ -64,17 +64,18 @@ class Searches:
         times, hits = weights[self.known], (self.rivals < rank) & (self.own >= threshold)
         return float(times @ hits[self.known] / times.sum()) if times.any() else np.nan
 
-    def open_set(self, weights: NDArray[np.int64], far: float, rank: int = 1) -> tuple[float, float, float]:
-        """Return the rate of `found`, the share of strangers that are accepted, and the least threshold with `far`."""
+    def open_set(self, weights: NDArray[np.int64], far: float, rank: int = 1) -> OpenSet:
+        """Return what `open_set_rate` does, test s counting `weights[s]` times; NaN for a kind that is not there."""
         order = np.argsort(-self.best[self.strangers], kind="stable")
         best, times = self.best[self.strangers][order], weights[self.strangers][order]
         accepted = np.cumsum(times)
-        if not accepted[-1]:
-            return np.nan, np.nan, np.nan
-        refused = accepted > far * accepted[-1] + 1e-9
+        strangers, known = int(accepted[-1]), int(weights[self.known].sum())
+        if not strangers:
+            return OpenSet(np.nan, far, np.nan, np.nan, known, strangers)
+        refused = accepted > far * strangers + 1e-9
         threshold = float(np.nextafter(best[np.argmax(refused)], np.inf)) if refused.any() else -np.inf
-        measured = float(times @ (best >= threshold) / accepted[-1])
-        return self.found(weights, rank, threshold), measured, threshold
+        measured = float(times @ (best >= threshold) / strangers)
+        return OpenSet(self.found(weights, rank, threshold), far, measured, threshold, known, strangers)
 
 
 @dataclass(frozen=True)
@@ -176,8 +177,7 @@ def open_set_rate(scores: Scores, far: float = 0.01, *, rank: int = 1) -> OpenSe
     found = searches(scores)
     _refuse_none(found.known, "with exactly one target trial, for an open set")
     _refuse_none(found.strangers, "without a target trial, for an open set")
-    rate, measured, threshold = found.open_set(np.ones(len(found.tests), dtype=np.int64), far, rank)
-    return OpenSet(rate, far, measured, threshold, int(found.known.sum()), int(found.strangers.sum()))
+    return found.open_set(np.ones(len(found.tests), dtype=np.int64), far, rank)
 
 
 def closed_set_confusion(scores: Scores) -> ConfusionMatrix:

@@ -349,7 +349,7 @@ def search_intervals(sampler: Resampler, far: float | None) -> dict[str, Interva
     def rates(times: Counts) -> dict[str, float]:
         weights = times[sampler.tested]
         rates = {"identification_rate": found.found(weights)}
-        return rates if far is None else rates | {"open_set_rate": found.open_set(weights, far)[0]}
+        return rates if far is None else rates | {"open_set_rate": found.open_set(weights, far).rate}
 
     return _intervals(sampler, rates)
 

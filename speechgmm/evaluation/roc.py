@@ -43,10 +43,12 @@ class Application:
     cost_fa: float = 1.0
 
     def __post_init__(self) -> None:
-        checks.probability(self.prior, "prior")
-        for cost, what in ((self.cost_miss, "cost_miss"), (self.cost_fa, "cost_fa")):
-            if np.isinf(checks.number(cost, what, minimum=0, above=True)):
+        object.__setattr__(self, "prior", checks.probability(self.prior, "prior"))
+        for what in ("cost_miss", "cost_fa"):
+            cost = checks.number(getattr(self, what), what, minimum=0, above=True)
+            if np.isinf(cost):
                 checks.refuse(what, "be finite", cost)
+            object.__setattr__(self, what, cost)
 
     @property
     def cost_weights(self) -> tuple[float, float]:

@@ -120,14 +120,12 @@ def read_scores(path: PathLike) -> Scores:
     """
     if os.fspath(path).endswith(".npz"):
         return _read_arrays(path)
-    table = _read_table(path)
-    if not table.lines:
-        checks.refuse(os.fspath(path), "hold at least one row below the header", "none")
-    held = {name: table.take(name) for name in table.header}
+    found = _read_columns(path)
+    held = found.take()
     try:
         return Scores(**held)
     except InvalidInput:
-        _refuse_repeated_line(path, table.line, held["speaker"], held["test"])
+        _refuse_repeated_line(path, found.line, held["speaker"], held["test"])
         raise
 
 
@@ -157,48 +155,37 @@ def write_scores(scores: Scores, path: PathLike) -> None:
 # Text
 
 
-def _number(field: str) -> float:
-    value = float(field)
-    if not math.isfinite(value):
-        raise ValueError(field)
-    return value
-
-
-def _seconds(field: str) -> float:
-    value = _number(field) if field else math.nan
-    if value < 0:
-        raise ValueError(field)
-    return value
-
-
-def _label(field: str) -> int:
-    return ("0", "1").index(field) if field else -1
-
-
-def _filled(field: str) -> str:
-    if not field:
-        raise ValueError(field)
-    return field
-
-
-_LENGTH = "be a finite number of seconds, at least 0, or empty"
-_PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "speaker": (_filled, "not be empty"),
-    "test": (_filled, "not be empty"),
-    "score": (_number, "be a finite number"),
-    "target": (_label, "be 1, 0 or empty"),
-    "enroll_seconds": (_seconds, _LENGTH),
-    "test_seconds": (_seconds, _LENGTH),
-}
-"""How a field becomes a value (ValueError: it is none), and the rule that it obeys."""
-_ANY = str, ""
-"""The same for the columns of other text."""
 _NUMBERS = {"score": np.float64, "target": np.int8, "enroll_seconds": np.float64, "test_seconds": np.float64}
 """The types of the columns that hold no text."""
+_RULES = {
+    "speaker": "not be empty",
+    "test": "not be empty",
+    "score": "be a finite number",
+    "target": "be 1, 0 or empty",
+    "enroll_seconds": "be a finite number of seconds, at least 0, or empty",
+    "test_seconds": "be a finite number of seconds, at least 0, or empty",
+}
+"""What the fields of a column must be; other columns hold any text."""
+
+
+def _parse(name: str, field: str) -> Any:
+    """Return the value of a field; ValueError if it breaks the rule of its column."""
+    if name == "target":
+        return ("0", "1").index(field) if field else -1
+    if name not in _NUMBERS:
+        if not field and name in _RULES:
+            raise ValueError(field)
+        return field
+    if not field and name != "score":
+        return math.nan
+    value = float(field)
+    if not math.isfinite(value) or (value < 0 and name != "score"):
+        raise ValueError(field)
+    return value
 
 
 def _rendered(name: str, values: list[Any]) -> list[str]:
-    """Return the fields of a column, from which its parser makes exactly the same values."""
+    """Return the fields of a column, of which `_parse` makes exactly the same values."""
     if name == "target":
         return [("0", "1", "")[value] for value in values]
     if name in _NUMBERS:
@@ -286,7 +273,7 @@ def _check_header(path: PathLike, header: Sequence[str]) -> None:
 # Tables of text, by blocks
 
 
-class _Table:
+class _Columns:
     """The columns of a table of R rows while it is read: blocks of values, names as numbers, and numbers of lines."""
 
     def __init__(self, header: Sequence[str]) -> None:
@@ -295,11 +282,11 @@ class _Table:
         self._blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in header}
         self._names: dict[str, dict[str, int]] = {name: {} for name in header}
 
-    def append(self, lines: Sequence[int], values: dict[str, NDArray[Any]]) -> None:
+    def append(self, lines: Sequence[int], values: Sequence[NDArray[Any]]) -> None:
         """Add the rows of a block."""
         self.lines.append(lines)
-        for name, column in values.items():
-            self._blocks[name].append(column)
+        for blocks, column in zip(self._blocks.values(), values, strict=True):
+            blocks.append(column)
 
     def array(self, name: str, values: Sequence[Any]) -> NDArray[Any]:
         """Return values of a column as it is kept: numbers, and names as numbers, old or new."""
@@ -308,18 +295,21 @@ class _Table:
         known = self._names[name]
         return np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int32)
 
-    def take(self, name: str) -> Any:
-        """Return one whole column, names as a `NameIndex`, and forget it here."""
-        column = np.concatenate(self._blocks.pop(name))
-        column.setflags(write=False)
-        return column if name in _NUMBERS else sorted_index(np.array(list(self._names[name])), column)
+    def take(self) -> dict[str, Any]:
+        """Return the whole columns, names as a `NameIndex`, and forget them here one by one."""
+        taken: dict[str, Any] = {}
+        for name, names in self._names.items():
+            column = np.concatenate(self._blocks.pop(name))
+            column.setflags(write=False)
+            taken[name] = column if name in _NUMBERS else sorted_index(np.array(list(names)), column)
+        return taken
 
     def line(self, row: int) -> int:
         """Return the number of the line that held a row."""
         return next(islice(chain.from_iterable(self.lines), row, None))
 
 
-def _read_table(path: PathLike) -> _Table:
+def _read_columns(path: PathLike) -> _Columns:
     content = _text(path)
     blank = len(content) - len(content.lstrip(b" \n"))
     if blank == len(content):
@@ -328,36 +318,36 @@ def _read_table(path: PathLike) -> _Table:
     end = content.find(b"\n", start)
     header = _decode(path, content[start:end]).split("\t")
     _check_header(path, header)
-    table, line = _Table(header), content.count(b"\n", 0, end) + 2
+    table, line = _Columns(header), content.count(b"\n", 0, end) + 2
     while (start := end + 1) < len(content):
         end = content.find(b"\n", min(start + _BLOCK, len(content) - 1))
         block = content[start : end + 1]
-        if not _append(table, block, line):
-            _append_slowly(path, table, block, line)
-        line += block.count(b"\n")
+        count = block.count(b"\n")
+        try:
+            table.append(range(line, line + count), _values(table, block))
+        except ValueError:
+            table.append(*_values_slowly(path, table, block, line))
+        line += count
+    if not any(table.lines):
+        checks.refuse(os.fspath(path), "hold at least one row below the header", "none")
     return table
 
 
-def _append(table: _Table, block: bytes, first: int) -> bool:
-    """Add the rows of a block whose first line has this number; return False if there is anything unusual in it."""
+def _values(table: _Columns, block: bytes) -> list[NDArray[Any]]:
+    """Return the values of a block by columns; ValueError if there is anything unusual in it."""
     data = np.frombuffer(block, dtype=np.uint8)
     ends = np.flatnonzero(data == ord("\n"))
     tabs = np.flatnonzero(data == ord("\t"))
     if len(tabs) != len(ends) * (len(table.header) - 1):
-        return False
+        raise ValueError("fields are missing")
     marks = np.column_stack([np.append(-1, ends[:-1]), tabs.reshape(len(ends), -1), ends])
     widths = np.diff(marks, axis=1)
     if widths.min() <= 0 or widths.max() > _WIDEST:
-        return False
-    try:
-        values = {n: _column(table, n, data, marks[:, i : i + 2]) for i, n in enumerate(table.header)}
-    except ValueError:
-        return False
-    table.append(range(first, first + len(ends)), values)
-    return True
+        raise ValueError("tabs and ends of lines do not take turns, or a field is wide")
+    return [_column(table, n, data, marks[:, i : i + 2]) for i, n in enumerate(table.header)]
 
 
-def _column(table: _Table, name: str, data: NDArray[np.uint8], marks: NDArray[np.int64]) -> NDArray[Any]:
+def _column(table: _Columns, name: str, data: NDArray[np.uint8], marks: NDArray[np.int64]) -> NDArray[Any]:
     """Return one column of a block, its fields between two marks on each line, (R, 2); ValueError if one is bad."""
     starts, lengths = marks[:, 0] + 1, marks[:, 1] - marks[:, 0] - 1
     places = np.arange(-(-max(1, int(lengths.max())) // 8) * 8)
@@ -366,34 +356,32 @@ def _column(table: _Table, name: str, data: NDArray[np.uint8], marks: NDArray[np
     if name == "score":
         scores = fields.view(f"S{len(places)}").ravel().astype(np.float64)
         if not (lengths.all() and np.isfinite(scores).all()):
-            raise ValueError("an empty field, or a number that is not finite")
+            raise ValueError("a field is empty or not finite")
         return scores
     found = factorize(fields.view(np.uint64))
     if found is None:
-        raise ValueError("two fields of one hash")
+        raise ValueError("two fields have one hash")
     stands, codes = found
-    parse, _ = _PARSERS.get(name, _ANY)
-    return table.array(name, [parse(bytes(fields[row, : lengths[row]]).decode("utf-8")) for row in stands])[codes]
+    different = [bytes(fields[row, : lengths[row]]).decode("utf-8") for row in stands]
+    return table.array(name, [_parse(name, field) for field in different])[codes]
 
 
-def _append_slowly(path: PathLike, table: _Table, block: bytes, first: int) -> None:
-    """Add the rows of a block line by line, and refuse the first bad one."""
+def _values_slowly(path: PathLike, table: _Columns, block: bytes, first: int) -> tuple[list[int], list[NDArray[Any]]]:
+    """Return the numbers and the values of the lines of a block that are not blank, or refuse the first bad one."""
     lines = enumerate(_decode(path, block).split("\n"), first)
     rows = {number: line.split("\t") for number, line in lines if line.strip(" ")}
     width = len(table.header)
     for number, row in rows.items():
         if len(row) != width:
             _refuse_line(path, number, f"hold {width} fields divided by tabs, as the header does", len(row))
-    values: dict[str, list[Any]] = {name: [] for name in table.header}
+    values: list[list[Any]] = [[] for _ in table.header]
     for i, name in enumerate(table.header):
-        parse, rule = _PARSERS.get(name, _ANY)
         for number, row in rows.items():
             try:
-                values[name].append(parse(row[i]))
+                values[i].append(_parse(name, row[i]))
             except ValueError:
-                checks.refuse(f"{os.fspath(path)}, line {number}: {name}", rule, repr(row[i]))
-    if rows:
-        table.append(list(rows), {name: table.array(name, column) for name, column in values.items()})
+                checks.refuse(f"{os.fspath(path)}, line {number}: {name}", _RULES[name], repr(row[i]))
+    return list(rows), [table.array(name, column) for name, column in zip(table.header, values, strict=True)]
 
 
 # Arrays

@@ -173,9 +173,7 @@ def evaluate(
         **searched,
         durations=durations,
         intervals=intervals,
-        prior=float(prior),
-        cost_miss=float(cost_miss),
-        cost_fa=float(cost_fa),
+        **asdict(application),
         left_out=(*why_no_searches, *why_no_durations, *why_no_intervals),
     )
 

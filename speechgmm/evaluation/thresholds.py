@@ -122,7 +122,7 @@ class Strangers:
         return Threshold(begin + float(self.scale[j] * excess), extrapolated)
 
 
-def fit_strangers(searches: Array | Iterable[ArrayLike], *, seed: int = 0) -> Strangers:
+def fit_strangers(searches: Array | Iterable[ArrayLike], *, seed: int = 0, tail: int = _TAIL_LEAST) -> Strangers:
     """Count how high strangers come.
 
     Parameters
@@ -131,6 +131,8 @@ def fit_strangers(searches: Array | Iterable[ArrayLike], *, seed: int = 0) -> St
         For each test of a stranger the scores against M speakers, finite; M may differ from test to test.
     seed : int
         For the division of M into smaller searches.
+    tail : int
+        The tail is the highest twentieth of the scores, or this many of them.
 
     Raises
     ------
@@ -147,7 +149,7 @@ def fit_strangers(searches: Array | Iterable[ArrayLike], *, seed: int = 0) -> St
     sizes = [*doubled, least] if least > 1 else [1]
     best = [_best(rows, size) for size in sizes]
     curves = [_curve(b) for b in best]
-    tails = np.array([_tail(b) for b in best])
+    tails = np.array([_tail(b, tail) for b in best])
     rates, scores = (np.stack(part) for part in zip(*curves, strict=True))
     return Strangers(np.array(sizes), np.array([len(b) for b in best]), rates, scores, *tails.T)
 
@@ -165,10 +167,10 @@ def _curve(best: Array) -> tuple[Array, Array]:
     return rates, np.interp(1 - rates, (np.arange(n) + 0.5) / n, best)
 
 
-def _tail(best: Array) -> tuple[float, float, float]:
+def _tail(best: Array, least: int) -> tuple[float, float, float]:
     """Return where the tail begins, as a rate, its scale and its shape."""
     n = len(best)
-    count = min(max(int(_TAIL_SHARE * n), _TAIL_LEAST), n - 1)
+    count = min(max(int(_TAIL_SHARE * n), least), n - 1)
     if count < 1:
         return 0.5, 0.0, 0.0
     begin = np.interp(1 - count / n, (np.arange(n) + 0.5) / n, best)

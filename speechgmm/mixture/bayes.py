@@ -26,7 +26,7 @@ from speechgmm.checks import finite, number, numeric, refuse
 from speechgmm.mixture.blocks import as_blocks, weighted
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, expectation, fit
-from speechgmm.mixture.initialize import initialize
+from speechgmm.mixture.initialize import initialize, unit_gaussian
 from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
@@ -258,16 +258,10 @@ def fit_bayes(
     2
     """
     data = as_blocks(blocks)
-    if isinstance(init, GMM):
-        start = init
-    else:
-        start = initialize(data, n_components, method=init, covariance=covariance, seed=seed, n_threads=n_threads)
-    if start.n_components != n_components:
-        refuse("n_components", f"be {start.n_components}, as init has", n_components)
+    start = initialize(data, n_components, method=init, covariance=covariance, seed=seed, n_threads=n_threads)
     if prior is None:
         kind = type(start.covariance)
-        one = GMM(np.ones(1), start.origin[None], kind.of(np.ones((1, start.n_dimensions))), start.origin)
-        whole = expectation(one, data, e_step=_all, n_threads=n_threads)
+        whole = expectation(unit_gaussian(start.origin, kind), data, e_step=_all, n_threads=n_threads)
         prior = Prior.of(whole, kind, n_components, process=process)
     first = _posterior(prior, expectation(start, data, n_threads=n_threads), start)
     return fit(first, data, posterior, stop=stop, n_threads=n_threads, on_iteration=on_iteration)

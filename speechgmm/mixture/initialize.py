@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import choice, integer, refuse
-from speechgmm.mixture.blocks import as_blocks, sample_frames, total
+from speechgmm.mixture.blocks import ArrayBlocks, as_blocks, sample_frames, total
 from speechgmm.mixture.covariance import Covariance, covariance_type
 from speechgmm.mixture.e_step import BLOCK
 from speechgmm.mixture.em import Fit, Stop, StopRule, fit
@@ -26,12 +26,12 @@ from speechgmm.parallel import single_threaded
 
 Array = NDArray[Any]
 
-__all__ = ["grow", "initialize", "sample_size_of"]
+__all__ = ["grow", "initialize", "sample_size_of", "unit_gaussian"]
 
 METHODS = ("kmeans", "random", "split")
 MANY = 256
 """Beyond so many components splitting is the default: k-means takes a second for 256, and then as their square."""
-GROWING = 4
+GROWING = Stop(0.0, 4)
 """EM iterations after each split."""
 
 
@@ -39,7 +39,7 @@ def initialize(
     blocks: ArrayLike | Iterable[ArrayLike],
     n_components: int,
     *,
-    method: str | None = None,
+    method: str | GMM | None = None,
     covariance: str | type[Covariance] = "diag",
     seed: int | np.random.Generator = 0,
     sample_size: int | None = None,
@@ -51,19 +51,20 @@ def initialize(
     Parameters
     ----------
     blocks : array_like (N, D), or re-iterable blocks of these
+        Of weights only 0 counts: such frames are left out.
     n_components : int
         K; at most the number of frames.
-    method : str, optional
+    method : str or GMM, optional
         "kmeans": scikit-learn's k-means++ and Lloyd's algorithm, single-threaded. "random": the means are frames drawn
         without replacement, the covariance that of all frames. "split": from one component, the heaviest are split
         in two with four EM steps between, until there are exactly K. For 512 components on features of speech it takes
         a fifth of the time of k-means, and EM ends as high or higher; of clusters far apart it misses many.
-        Default: "kmeans" up to 256 components, "split" beyond.
+        Default: "kmeans" up to 256 components, "split" beyond. A mixture is a start already, and is returned as it is.
     covariance : str or Covariance class
         "diag", "spherical", "tied" or "full", or another kind of covariance itself.
     seed : int or numpy.random.Generator
     sample_size : int, optional
-        How many frames to work on; default 100 a component, at least 20 000: more did not change error rates.
+        How many frames to work on; default 100 for each component, at least 20 000: more did not change error rates.
     floor : Floor
     n_threads : int, optional
         For splitting; default: the cores of this process. It changes the time and nothing else.
@@ -74,10 +75,14 @@ def initialize(
         If there are fewer frames than components, or an argument is out of range.
     """
     k = integer(n_components, "n_components", minimum=1)
+    if isinstance(method, GMM):
+        if method.n_components != k:
+            refuse("n_components", f"be {method.n_components}, as init has", k)
+        return method
     method = choice(method or ("kmeans" if k <= MANY else "split"), "method", METHODS)
     kind = covariance_type(covariance)
     if np.ndim(floor.absolute) > 1:
-        refuse("the absolute floor", "be one number or one a dimension here", f"shape {np.shape(floor.absolute)}")
+        refuse("the absolute floor", "be one number, or one per dimension", f"shape {np.shape(floor.absolute)}")
     rng = np.random.default_rng(seed)
     size = sample_size_of(k) if sample_size is None else integer(sample_size, "sample_size", minimum=1)
     x = sample_frames(as_blocks(blocks), size, rng)
@@ -90,20 +95,23 @@ def initialize(
         return _random(x, k, rng, whole)
     if k == 1:
         return whole
-    four = Stop(0.0, GROWING)
-    return grow(whole, as_blocks(x), k, between=four, stop=four, floor=floor, n_threads=n_threads).model
+    return grow(whole, as_blocks(x), k, between=GROWING, stop=GROWING, floor=floor, n_threads=n_threads).model
 
 
 def sample_size_of(k: int) -> int:
-    """Return how many frames a start of `k` components works on: more did not change error rates."""
+    """Return how many frames a start of K components works on: more did not change error rates."""
     return max(100 * k, 20_000)
+
+
+def unit_gaussian(mean: Array, kind: type[Covariance]) -> GMM:
+    """Return the Gaussian of variance 1 about a mean (D,): what the statistics of all frames are taken against."""
+    return GMM(np.ones(1), mean[None], kind.of(np.ones((1, len(mean)))), mean)
 
 
 def _whole(x: Array, kind: type[Covariance], floor: Floor) -> GMM:
     """Return the single Gaussian of all frames: its mean is the origin of everything that grows from it."""
-    origin = x.mean(axis=0, dtype=np.float64)
     lowest = np.maximum(floor.absolute, np.finfo(float).tiny)
-    unit = GMM(np.ones(1), origin[None], kind.of(np.ones((1, x.shape[1]))), origin)
+    unit = unit_gaussian(x.mean(axis=0, dtype=np.float64), kind)
     statistics = unit.assigned(x, np.ones((len(x), 1)))
     return maximize(statistics, unit, update="c", floor=replace(floor, absolute=lowest, occupancy=0.0)).model
 
@@ -124,8 +132,8 @@ def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = kmeans.fit(scaled).labels_
     start = _random(x, k, rng, whole)
-    hard = np.eye(k)[labels]
-    parts = (start.assigned(x[a : a + BLOCK], hard[a : a + BLOCK]) for a in range(0, len(x), BLOCK))
+    blocks = zip(ArrayBlocks(x, BLOCK), ArrayBlocks(labels, BLOCK), strict=True)
+    parts = (start.assigned(frames, np.eye(k)[of_frames]) for frames, of_frames in blocks)
     return maximize(total(parts), start, floor=floor).model
 
 

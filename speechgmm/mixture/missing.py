@@ -95,8 +95,7 @@ class Incomplete:
 
 def observed_statistics(model: GMM, block: Any) -> Statistics:
     """Return the statistics of a block in which NaN is what was not observed: an E-step for `fit`."""
-    statistics: Statistics = statistics_of(Incomplete(model), block)
-    return statistics
+    return statistics_of(Incomplete(model), block)
 
 
 @one_thread

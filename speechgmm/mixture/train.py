@@ -43,7 +43,7 @@ def fit_gmm(
 
     Parameters
     ----------
-    blocks : array_like (N, D), or re-iterable blocks of these
+    blocks : array_like (N, D), or re-iterable blocks of these, with weights or without
     n_components : int
         K.
     init : str or GMM, optional
@@ -58,13 +58,13 @@ def fit_gmm(
         observed somewhere; rows without any value are left out.
     selection : Selection, optional
         Gaussian selection: most iterations visit only the components that matter to a frame. It costs memory (two
-        bytes a frame for each component on its list, some 60 on speech) and likelihood, which the notes of the result
-        report as "selection_loss". Worth it from about 500 components. Blocks must come in the same order each time.
-        Default: every iteration is exact.
+        bytes per frame for each component on its list, some 60 on speech) and likelihood, which the notes of the
+        result report as "selection_loss". Worth it from about 500 components. Blocks must come in the same order each
+        time and have no weights. Default: every iteration is exact.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
-        Called with the iteration, the objective (nats a frame) and the notes of its M-step.
+        Called with the iteration, the objective (nats per frame) and the notes of its M-step.
 
     Examples
     --------
@@ -74,15 +74,10 @@ def fit_gmm(
     array([ 0., 10.])
     """
     data = as_blocks(blocks, missing=missing)
-    if isinstance(init, GMM) and init.n_components != n_components:
-        refuse("n_components", f"be {init.n_components}, as init has", n_components)
-    if isinstance(init, GMM):
-        start = init
-    else:
-        rng = np.random.default_rng(seed)
-        sample = _imputed(data, n_components, covariance, rng, floor) if missing else data
-        begin = functools.partial(initialize, method=init, covariance=covariance, floor=floor, n_threads=n_threads)
-        start = begin(sample, n_components, seed=rng)
+    rng = np.random.default_rng(seed)
+    sample = data if not missing or isinstance(init, GMM) else _imputed(data, n_components, covariance, rng, floor)
+    begin = functools.partial(initialize, method=init, covariance=covariance, floor=floor, n_threads=n_threads)
+    start = begin(sample, n_components, seed=rng)
     m_step: Callable[[Statistics, GMM], Update[GMM]] = functools.partial(maximize, floor=floor)
     e_step: Callable[[GMM, Any], Statistics] = observed_statistics if missing else statistics_of
     if selection is not None:

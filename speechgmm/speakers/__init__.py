@@ -5,41 +5,34 @@
 """
 
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
-from speechgmm.speakers.decision import Decision, Rule, SystemCalibration, decide
+from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.enrollment import Enrollment, enroll, enroll_features
-from speechgmm.speakers.identification import Candidate, Identification, Verification, identify, verify
-from speechgmm.speakers.score import (
-    SpeakerModels,
-    adapted_model,
-    enrolled_models,
-    log_likelihood_ratios,
-    speaker_models,
-)
-from speechgmm.speakers.score_lists import Scored, score_corpus, score_trials
-from speechgmm.speakers.sessions import Export, Held, Session
+from speechgmm.speakers.identification import identify, verify
+from speechgmm.speakers.models import SpeakerModels, adapted_model, enrolled_models, speaker_models
+from speechgmm.speakers.score import ScoredTest, Scorer, log_likelihood_ratios
+from speechgmm.speakers.score_lists import ScoreList, score_corpus, score_trials
+from speechgmm.speakers.score_norm import s_norm, t_norm, z_norm, zt_norm
+from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSummary, SpeakerExport
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System, default_system, load_system
 from speechgmm.speakers.train import Training, train_system
 
 __all__ = [
-    "Candidate",
-    "Decision",
     "Deviation",
+    "EnrolledRecording",
     "Enrollment",
-    "Export",
-    "Held",
-    "Identification",
-    "Rule",
-    "Scored",
+    "ScoreList",
+    "ScoredTest",
+    "Scorer",
     "Session",
+    "SessionSummary",
+    "SpeakerExport",
     "SpeakerModels",
     "SpeakerStore",
     "System",
     "SystemCalibration",
     "Training",
-    "Verification",
     "adapted_model",
-    "decide",
     "default_system",
     "deviation",
     "enroll",
@@ -50,10 +43,14 @@ __all__ = [
     "linear_ratios_of",
     "load_system",
     "log_likelihood_ratios",
+    "s_norm",
     "score_corpus",
     "score_trials",
     "speaker_models",
+    "t_norm",
     "top_ratios",
     "train_system",
     "verify",
+    "z_norm",
+    "zt_norm",
 ]

@@ -1,4 +1,4 @@
-"""The tables under the speaker store, through SQLAlchemy. It moves rows, whatever is in them."""
+"""The tables under the speaker store, through SQLAlchemy. It moves rows, whatever is in their values."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 
 from speechgmm.checks import refuse
 from speechgmm.errors import MissingExtra
+from speechgmm.speakers.sessions import EnrolledRecording
 
-__all__ = ["Database", "Rows"]
+__all__ = ["Database", "StoreTables"]
 
 _FORMAT = "1"
 _PATIENCE = 60.0
@@ -45,8 +46,8 @@ def _tables(sa: Any) -> Any:
     return metadata
 
 
-class Rows:
-    """The rows as one connection sees them; changes take effect when the transaction ends well."""
+class StoreTables:
+    """The tables as one connection sees them; changes take effect when the transaction ends well."""
 
     def __init__(self, sa: Any, tables: Mapping[str, Any], connection: Any) -> None:
         self._sa, self._connection = sa, connection
@@ -82,14 +83,6 @@ class Rows:
             self._connection.execute(self._meta.delete().where(self._meta.c.key == key))
             self._connection.execute(self._meta.insert().values(key=key, value=value))
 
-    def names(self) -> dict[str, set[str]]:
-        """Return the sessions of each speaker."""
-        names: dict[str, set[str]] = {}
-        table = self._sessions.c
-        for speaker, session in self._connection.execute(self._sa.select(table.speaker, table.session)):
-            names.setdefault(speaker, set()).add(session)
-        return names
-
     def values(self, speaker: str | None = None, session: str | None = None) -> list[bytes]:
         """Return what is kept of all sessions, of those of one speaker, or of one session, in order of name."""
         query = self._where(self._sa.select(self._sessions.c.value), self._sessions, speaker, session)
@@ -97,20 +90,17 @@ class Rows:
         return [bytes(value) for (value,) in self._connection.execute(order)]
 
     def seconds(self) -> dict[tuple[str, str], float]:
-        """Return the seconds of each (speaker, session)."""
-        table = self._sessions.c
-        rows = self._connection.execute(self._sa.select(table.speaker, table.session, table.seconds))
+        """Return the sessions, as (speaker, session), with their seconds of speech."""
+        c = self._sessions.c
+        rows = self._connection.execute(self._sa.select(c.speaker, c.session, c.seconds))
         return {(speaker, session): seconds for speaker, session, seconds in rows}
 
-    def recordings(self) -> dict[tuple[str, str], list[str]]:
-        """Return the names of the recordings of each (speaker, session)."""
-        table = self._recordings.c
-        found: dict[tuple[str, str], list[str]] = {}
-        for speaker, session, name in self._connection.execute(
-            self._sa.select(table.speaker, table.session, table.name)
-        ):
-            found.setdefault((speaker, session), []).append(name)
-        return found
+    def recordings(self, digests: Iterable[str] | None = None) -> Iterator[EnrolledRecording]:
+        """Yield the recordings of all sessions, or those of these digests that are known."""
+        c = self._recordings.c
+        query = self._sa.select(c.digest, c.name, c.speaker, c.session)
+        for one in [query] if digests is None else (query.where(c.digest == digest) for digest in digests):
+            yield from (EnrolledRecording(*row) for row in self._connection.execute(one))
 
     def put(self, speaker: str, session: str, value: bytes, seconds: float, recordings: Mapping[str, str]) -> None:
         """Write one session, replacing what it held, and note its recordings (digest -> name)."""
@@ -124,15 +114,6 @@ class Rows:
         """Forget a speaker, or one session."""
         for table in (self._sessions, self._recordings):
             self._connection.execute(self._where(table.delete(), table, speaker, session))
-
-    def owners(self, digests: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return speaker and name of those recordings that are known."""
-        table, found = self._recordings.c, {}
-        for digest in digests:
-            query = self._sa.select(table.speaker, table.name).where(table.digest == digest)
-            for speaker, name in self._connection.execute(query):
-                found[digest] = (speaker, name)
-        return found
 
     @staticmethod
     def _where(query: Any, table: Any, speaker: str | None, session: str | None) -> Any:
@@ -173,14 +154,14 @@ class Database:
 
     def _prepare(self, create: bool) -> None:
         """Check the tables, and make them where that is allowed."""
-        with self.transaction() as rows:
+        with self.transaction() as tables:
             if create:
-                rows.make_tables()
-            elif not rows.have_tables():
+                tables.make_tables()
+            elif not tables.have_tables():
                 self._refuse("a database without its tables")
-            held = rows.meta().get("format")
+            held = tables.meta().get("format")
             if held is None and create:
-                rows.set_meta({"format": _FORMAT})
+                tables.set_meta({"format": _FORMAT})
             elif held not in (None, _FORMAT):
                 refuse(f"the store {self.location}", f"be of format {_FORMAT}", f"format {held}", "Update speechgmm.")
 
@@ -189,11 +170,11 @@ class Database:
         self._engine.dispose()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Rows]:
+    def transaction(self) -> Iterator[StoreTables]:
         """Do everything inside, or after an error nothing of it."""
         try:
             with self._engine.begin() as connection:
-                yield Rows(self._sa, self._tables.tables, connection)
+                yield StoreTables(self._sa, self._tables.tables, connection)
         except self._sa.exc.SQLAlchemyError as error:
             self._refuse(str(getattr(error, "orig", None) or error))
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from speechgmm.errors import Skipped
-from speechgmm.features import Extracted, Recording, extract_all
+from speechgmm.features import Recording, extract_all
 from speechgmm.parallel import Progress
-from speechgmm.speakers.sessions import Session
+from speechgmm.speakers.sessions import Session, SessionSummary
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 from speechgmm.storage import fingerprint
@@ -20,9 +20,9 @@ __all__ = ["Enrollment", "enroll", "enroll_features"]
 
 @dataclass(frozen=True)
 class Enrollment:
-    """What was enrolled: names of (speaker, session) with their seconds of speech, and what was left out."""
+    """What has been added to each session, and the recordings that were left out."""
 
-    sessions: tuple[tuple[str, str, float], ...]
+    sessions: tuple[SessionSummary, ...]
     skipped: tuple[Skipped, ...]
 
 
@@ -65,17 +65,19 @@ def enroll(
         if e.features is None:
             skipped.append(Skipped(e.name, str(e.error)))
             continue
-        sessions.append(_session(system, e))
+        r = e.recording
+        statistics = system.ubm.statistics(e.features)
+        sessions.append(Session(r.speaker, r.session_name, statistics, e.speech_seconds, {e.digest: r.name}))
     forget = {(s.speaker, s.name) for s in sessions} if replace else ()
     refused = store.add(sessions, forget=forget, strict=replace)
-    skipped += [Skipped(next(iter(s.recordings.values())), str(error)) for s, error in refused]
-    lost = {id(s) for s, _ in refused}
-    seconds: dict[tuple[str, str], float] = {}
+    skipped += [Skipped(s.summary.recordings[0], str(error)) for s, error in refused]
+    lost = {s for s, _ in refused}
+    added: dict[tuple[str, str], SessionSummary] = {}
     for s in sessions:
-        if id(s) not in lost:
-            seconds[s.speaker, s.name] = seconds.get((s.speaker, s.name), 0.0) + s.seconds
-    done = tuple((speaker, name, total) for (speaker, name), total in seconds.items())
-    return Enrollment(done, tuple(skipped))
+        if s not in lost:
+            key = s.speaker, s.name
+            added[key] = added[key] + s.summary if key in added else s.summary
+    return Enrollment(tuple(added.values()), tuple(skipped))
 
 
 def enroll_features(
@@ -84,13 +86,7 @@ def enroll_features(
     """Enroll a speaker from features (N, D) of the system's front end instead of from sound."""
     store.check_system(system)
     x = system.check_features(features)
-    seconds = len(x) * system.frontend.hop_length
-    made = Session(speaker, session, system.statistics(x), seconds, {fingerprint(x): f"{session} of {speaker}"})
+    recordings = {fingerprint(x): f"{session} of {speaker}"}
+    made = Session(speaker, session, system.ubm.statistics(x), system.frontend.seconds(x), recordings)
     store.add([made])
     return made
-
-
-def _session(system: System, e: Extracted) -> Session:
-    r = e.recording
-    assert e.features is not None
-    return Session(r.speaker, r.session_name, system.statistics(e.features), e.speech_seconds, {e.digest: r.name})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from speechgmm.features import FrontEnd, Recording, TrainingFrames
 from speechgmm.mixture import Statistics
-from speechgmm.parallel import Mapper
-from speechgmm.speakers.cohort import distances, normalized
-from speechgmm.speakers.decision import amount
-from speechgmm.speakers.score import SpeakerModels, log_likelihood_ratios, speaker_models
+from speechgmm.parallel import threads
+from speechgmm.speakers.calibration import amount
+from speechgmm.speakers.models import SpeakerModels, adapted_models, speaker_models
+from speechgmm.speakers.score_norm import cohort_norm
 from speechgmm.speakers.system import System
 
 Array = NDArray[Any]
@@ -34,17 +34,17 @@ PARTS = 4
 TESTS = 12
 """A speaker's parts, and the most tests of one speaker."""
 PIECES = (1.0, 2.0, 4.0)
-"""Seconds of the pieces that a recording is cut into, in turn, where there is one a speaker."""
+"""Seconds of the pieces that a recording is cut into, in turn, where there is one for each speaker."""
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """A stretch of a held-out speaker's speech: frames (N, D), their seconds, and the part that it belongs to."""
+    """A stretch of a held-out speaker's speech: features (N, D), their seconds, and the part that it belongs to."""
 
     speaker: str
     part: int
     features: Array
-    seconds: float
+    speech_seconds: float
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class HeldOut:
     """How speakers were divided: `by` "sessions", "recordings" or "pieces", and each speaker's material."""
 
     by: str
-    speakers: dict[str, tuple[Material, ...]]
+    speakers: Mapping[str, tuple[Material, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +69,8 @@ class HeldOutTrials:
         One model of each speaker for each test: what a search among them sees.
     enrolled, tested : ndarray of str, shape (M,) and (U,)
         Speakers.
-    seconds : ndarray, shape (U,)
-        Speech in the tests.
+    speech_seconds : ndarray, shape (U,)
+        In the tests.
     """
 
     scores: Array
@@ -80,7 +80,20 @@ class HeldOutTrials:
     search: Array
     enrolled: Array
     tested: Array
-    seconds: Array
+    speech_seconds: Array
+
+
+@dataclass(frozen=True)
+class _Enrollment:
+    """What one model is made of: its speaker, their number of parts, the one left out, and the places in the material.
+
+    `left_out` is -1 for a model of half of the parts.
+    """
+
+    speaker: str
+    parts: int
+    left_out: int
+    rows: frozenset[int]
 
 
 def divide(frames: TrainingFrames, frontend: FrontEnd, *, least: int, seed: int = 0) -> HeldOut:
@@ -107,7 +120,7 @@ def divide(frames: TrainingFrames, frontend: FrontEnd, *, least: int, seed: int 
 
 
 def score_held_out(
-    system: System, material: Sequence[Material], cohort: SpeakerModels, mapper: Mapper
+    system: System, material: Sequence[Material], cohort: SpeakerModels, *, n_threads: int | None = None
 ) -> HeldOutTrials:
     """Enroll and test held-out speakers against each other.
 
@@ -118,51 +131,55 @@ def score_held_out(
     material : sequence of Material
     cohort : SpeakerModels
         Of speakers whom the UBM knows, as the final cohort's will be.
-    mapper : callable
-        Shaped like the builtin `map`.
+    n_threads : int, optional
+        Default: the cores of this process. It changes the time and nothing else.
     """
-    statistics = list(mapper(lambda m: system.statistics(m.features), material))
+    on_threads = threads(n_threads)
+    statistics = list(on_threads(lambda m: system.statistics(m.features), material))
     enrolled = _enrollments(material)
-    sums = {k: functools.reduce(operator.add, [statistics[i] for i in rows]) for k, (rows, _) in enrolled.items()}
-    length = {k: sum(material[i].seconds for i in rows) for k, (rows, _) in enrolled.items()}
-    models = speaker_models(system, sums, length)
+    sums = [functools.reduce(operator.add, [statistics[i] for i in e.rows]) for e in enrolled]
+    length = [sum(material[i].speech_seconds for i in e.rows) for e in enrolled]
+    models = adapted_models(system, [e.speaker for e in enrolled], sums, length)
     tests = _tests(material)
 
     def score(i: int) -> Array:
-        x = material[i].features
-        return np.concatenate([log_likelihood_ratios(system, m, x, n_threads=1) for m in (models, cohort)])
+        return np.concatenate([m.ratios(material[i].features, n_threads=1) for m in (models, cohort)])
 
-    raw = np.stack(list(mapper(score, tests)), axis=1)
-    speaker = np.array([enrolled[n][1][0] for n in models.names])
-    left_out = np.array([enrolled[n][1][1] for n in models.names])
-    tested = np.array([material[i].speaker for i in tests])
+    raw = np.stack(list(on_threads(score, tests)), axis=1)
+    speaker, tested = np.array(models.names), np.array([material[i].speaker for i in tests])
     part = np.array([material[i].part for i in tests])
-    inside = np.array([[i in enrolled[n][0] for i in tests] for n in models.names])
-    parts = np.array([max(m.part for m in material if m.speaker == s) + 1 for s in speaker])
-    same = speaker[:, None] == tested[None]
-    seconds = np.array([material[i].seconds for i in tests])
+    left_out, parts = (np.array([[getattr(e, name)] for e in enrolled]) for name in ("left_out", "parts"))
+    inside = np.array([[i in e.rows for i in tests] for e in enrolled])
+    same = speaker[:, None] == tested
+    seconds = np.array([material[i].speech_seconds for i in tests])
     return HeldOutTrials(
-        scores=normalized(raw, distances(models), distances(cohort)),
-        amounts=amount(models.seconds[:, None], seconds[None]),
+        scores=cohort_norm(raw, models.distances, cohort.distances),
+        amounts=amount(models.speech_seconds[:, None], seconds[None]),
         target=same & ~inside,
         impostor=~same,
-        search=left_out[:, None] == part[None] % parts[:, None],
+        search=left_out == part % parts,
         enrolled=speaker,
         tested=tested,
-        seconds=seconds,
+        speech_seconds=seconds,
     )
 
 
 def adapt_cohort(
-    system: System, frames: TrainingFrames, *, leave_out: frozenset[str] = frozenset(), mapper: Mapper, seed: int = 0
+    system: System,
+    frames: TrainingFrames,
+    *,
+    leave_out: frozenset[str] = frozenset(),
+    n_threads: int | None = None,
+    seed: int = 0,
 ) -> SpeakerModels:
     """Return models of up to `COHORT` background speakers, drawn by seed, each adapted to all of their speech."""
     speakers = sorted(set(frames.speakers) - leave_out)
     chosen = sorted(np.random.default_rng(seed).permutation(speakers)[:COHORT].tolist())
-    spans = [p for p in frames.parts if p.recording.speaker in chosen]
+    parts = [p for p in frames.parts if p.recording.speaker in chosen]
+    statistics = threads(n_threads)(lambda p: system.statistics(frames.of(p)), parts)
     sums: dict[str, Statistics] = {}
-    for span, found in zip(spans, mapper(lambda p: system.statistics(frames.of(p)), spans), strict=True):
-        s = span.recording.speaker
+    for part, found in zip(parts, statistics, strict=True):
+        s = part.recording.speaker
         sums[s] = sums[s] + found if s in sums else found
     return speaker_models(system, sums)
 
@@ -171,7 +188,7 @@ def _cut(x: Array, frontend: FrontEnd) -> list[Array]:
     """Return pieces of a recording's features, normalized each by itself; what is left over goes to the last."""
     ends: list[int] = []
     at = 0.0
-    while at + (step := PIECES[len(ends) % len(PIECES)]) <= len(x) * frontend.hop_length:
+    while at + (step := PIECES[len(ends) % len(PIECES)]) <= frontend.seconds(x):
         at += step
         ends.append(round(at / frontend.hop_length))
     return [frontend.normalized(p) for p in np.split(x, ends[:-1])]
@@ -181,29 +198,34 @@ def _parts(speaker: str, rows: list[tuple[str, Array]], frontend: FrontEnd, rng:
     """Deal out what bears one name to one part."""
     names = rng.permutation(sorted({name for name, _ in rows})).tolist()
     part = {name: i % PARTS for i, name in enumerate(names)}
-    return tuple(Material(speaker, part[name], x, len(x) * frontend.hop_length) for name, x in rows)
+    return tuple(Material(speaker, part[name], x, frontend.seconds(x)) for name, x in rows)
 
 
-def _enrollments(material: Sequence[Material]) -> dict[str, tuple[frozenset[int], tuple[str, int]]]:
-    """Return the rows of each model, its speaker, and the part that it leaves out (-1: it holds half of four)."""
-    found = {}
-    for speaker in dict.fromkeys(m.speaker for m in material):
-        rows = [i for i, m in enumerate(material) if m.speaker == speaker]
+def _enrollments(material: Sequence[Material]) -> list[_Enrollment]:
+    """Return what is enrolled of each speaker: halves of four parts, then all parts but one."""
+    found = []
+    for speaker, rows in _rows(material).items():
         parts = 1 + max(material[i].part for i in rows)
-        kept = {(p, p): set(range(parts)) - {p} for p in range(parts)}
-        if parts == PARTS:
-            kept |= {(-1, half): {2 * half, 2 * half + 1} for half in (0, 1)}
-        for (left_out, number), wanted in kept.items():
+        kept = [(-1, {0, 1}), (-1, {2, 3})] if parts == PARTS else []
+        kept += [(p, set(range(parts)) - {p}) for p in range(parts)]
+        for left_out, wanted in kept:
             held = frozenset(i for i in rows if material[i].part in wanted)
-            found[f"{speaker}\0{left_out}\0{number}"] = (held, (speaker, left_out))
+            found.append(_Enrollment(speaker, parts, left_out, held))
     return found
 
 
 def _tests(material: Sequence[Material]) -> list[int]:
     """Return the rows that are tests: of each speaker at most so many, spread over all."""
     tests = []
-    for speaker in dict.fromkeys(m.speaker for m in material):
-        rows = [i for i, m in enumerate(material) if m.speaker == speaker]
+    for rows in _rows(material).values():
         chosen = np.linspace(0, len(rows) - 1, min(TESTS, len(rows))).round().astype(int)
         tests += [rows[i] for i in chosen]
     return tests
+
+
+def _rows(material: Sequence[Material]) -> dict[str, list[int]]:
+    """Return the places of each speaker's material."""
+    found: dict[str, list[int]] = {}
+    for i, m in enumerate(material):
+        found.setdefault(m.speaker, []).append(i)
+    return found

@@ -1,14 +1,12 @@
-"""Log-likelihood ratios of one test against all enrolled speakers at once.
+"""From the features of a test to its scores against all enrolled speakers: raw, relative to a cohort, calibrated.
 
-The score of a test is the mean over its frames of log p(x | speaker) - log p(x | UBM), in nats a frame: exact, all
-components. A speaker's model is the UBM with means adapted to all of their sessions, so the terms in x squared are
-shared by all speakers. Symbols: N frames, K components, D dimensions, S speakers.
+Calibrated scores are log-likelihood ratios against strangers, in nats. Without a calibration they stay raw, in nats per
+frame. Symbols: N frames, D dimensions, S enrolled speakers, C cohort.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,125 +14,114 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import refuse
-from speechgmm.errors import IncompatibleModel
-from speechgmm.mixture import GMM, Statistics, adapt
-from speechgmm.mixture.compiled.e_step import NEVER, log_sums
-from speechgmm.parallel import threads, workers
+from speechgmm.errors import IncompatibleModel, SameRecording, Skipped, SpeechGMMError
+from speechgmm.features import Extracted
+from speechgmm.speakers.calibration import amount
+from speechgmm.speakers.models import SpeakerModels, cohort_models, enrolled_models
+from speechgmm.speakers.score_norm import cohort_norm
+from speechgmm.speakers.sessions import EnrolledRecording
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
 Array = NDArray[Any]
 
-__all__ = ["SpeakerModels", "adapted_model", "enrolled_models", "log_likelihood_ratios", "speaker_models"]
-
-_CELLS = 1 << 17
-"""How many densities (frames by components) of a speaker are held at most at once: they stay in the cache."""
-_GROUP = 64
-"""Speakers that one thread takes at a time."""
+__all__ = ["ScoredTest", "Scorer", "check_test", "log_likelihood_ratios"]
 
 
 @dataclass(frozen=True, eq=False)
-class SpeakerModels:
-    """The adapted models of S speakers, laid out for scoring.
+class ScoredTest:
+    """The scores of one test, which is one recording or several.
 
     Parameters
     ----------
-    names : tuple of str
-        S speakers.
-    offsets : ndarray, shape (S, K, D)
-        Adapted means, relative to the UBM's origin.
-    seconds : ndarray, shape (S,)
-        Speech in their enrollments, in seconds; NaN where not known.
-    ubm : GMM
-        What they were adapted from.
-    fingerprint : str
-        Of the system of that UBM.
+    scores : ndarray, shape (S,), or None where no recording could be used
+    speech_seconds : float
+        In the recordings that were used.
+    skipped : tuple of Skipped
+        The recordings that were left out.
+    error : SpeechGMMError or None
+        The last reason for that.
     """
 
-    names: tuple[str, ...]
-    offsets: Array
-    seconds: Array
-    ubm: GMM
-    fingerprint: str
+    scores: Array | None
+    speech_seconds: float
+    skipped: tuple[Skipped, ...]
+    error: SpeechGMMError | None
 
-    def terms(self, dtype: Any) -> tuple[Array, Array]:
-        """Return the coefficients of log(weight * density) in [y, 1], (S + 1, D + 1, K), and in y**2, (D, K).
 
-        y is relative to the UBM's origin. The UBM comes first, then the speakers; those of float32 are kept.
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """Everything that tests are scored with, as it was when the scorer was made.
+
+    Parameters
+    ----------
+    system : System
+    models : SpeakerModels
+        Of S enrolled speakers.
+    cohort : SpeakerModels or None
+        Of C others, whom a calibrated system carries.
+    enrolled : mapping
+        The recordings of all who are enrolled, by digest: none of them may be a test.
+    """
+
+    system: System
+    models: SpeakerModels
+    cohort: SpeakerModels | None
+    enrolled: Mapping[str, EnrolledRecording]
+
+    @classmethod
+    def of(cls, system: System, store: SpeakerStore, *speakers: str) -> Scorer:
+        """Return what scores tests against these speakers of a store, or against all; errors as `enrolled_models`."""
+        models = enrolled_models(system, store, *speakers)
+        return cls(system, models, cohort_models(system), store.cached("recordings", store.recordings))
+
+    def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
+        """Return the scores of recordings as one test: of each the raw ones, weighted by its seconds, calibrated.
+
+        A recording that could not be extracted, is enrolled itself or is given twice is left out.
         """
-        return self._single if dtype == np.float32 else self._terms(dtype)
+        raw, seconds, skipped = [], [], []
+        heard: set[str] = set()
+        last: SpeechGMMError | None = None
+        for e in test:
+            try:
+                self._refuse_known(e, heard)
+                x = e.usable()
+            except SpeechGMMError as error:
+                skipped.append(Skipped(e.name, str(error)))
+                last = error
+                continue
+            seconds.append(e.speech_seconds)
+            raw.append(np.concatenate([m.ratios(x) for m in (self.models, self.cohort) if m is not None]))
+        total = sum(seconds)
+        if not raw:
+            return ScoredTest(None, total, tuple(skipped), last)
+        # one is taken to the last bit, which weighting would change
+        pooled = raw[0] if len(raw) == 1 else np.average(np.stack(raw), axis=0, weights=seconds)
+        return ScoredTest(self._calibrated(pooled, total), total, tuple(skipped), last)
 
-    def columns(self, dtype: Any) -> tuple[Array, Array]:
-        """Return the same by component: the coefficients in [y, 1] are (K, D + 1, S + 1); those of float32 are kept."""
-        return self._single_columns if dtype == np.float32 else self._columns(dtype)
+    def _refuse_known(self, e: Extracted, heard: set[str]) -> None:
+        what = e.recording.path or e.name
+        if e.digest in heard:
+            refuse(what, "be given once in a test", "the same samples again", error=SameRecording)
+        if e.digest:
+            heard.add(e.digest)
+        if known := self.enrolled.get(e.digest):
+            refuse(
+                what,
+                "be another recording than those enrolled",
+                f"the samples of {known.name}, enrolled as {known.speaker!r}",
+                "Testing a recording against itself says nothing; use another one.",
+                error=SameRecording,
+            )
 
-    @functools.cached_property
-    def _single_columns(self) -> tuple[Array, Array]:
-        return self._columns(np.float32)
-
-    def _columns(self, dtype: Any) -> tuple[Array, Array]:
-        linear, quadratic = self.terms(dtype)
-        return np.ascontiguousarray(linear.transpose(2, 1, 0)), quadratic
-
-    @functools.cached_property
-    def _single(self) -> tuple[Array, Array]:
-        return self._terms(np.float32)
-
-    def _terms(self, dtype: Any) -> tuple[Array, Array]:
-        precisions = 1.0 / self.ubm.covariance.deviations() ** 2
-        weights = self.ubm.weights
-        log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), NEVER)
-        shared = log_weights - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
-        linear = np.empty((len(self.names) + 1, precisions.shape[1] + 1, len(weights)), dtype)
-        for one, offsets in zip(linear, [self.ubm.offsets, *self.offsets], strict=True):
-            scaled = offsets * precisions
-            one[:-1], one[-1] = scaled.T, shared - 0.5 * (offsets * scaled).sum(axis=1)
-        return linear, np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype)
-
-
-def adapted_model(system: System, statistics: Statistics) -> GMM:
-    """Return the model of one speaker: the UBM with its means adapted."""
-    return adapt(system.ubm, statistics, relevance=system.relevance, update="m")
-
-
-def speaker_models(
-    system: System, statistics: Mapping[str, Statistics], seconds: Mapping[str, float] | None = None
-) -> SpeakerModels:
-    """Adapt a model for each speaker to their summed statistics against the system's UBM."""
-    if not statistics:
-        refuse("speakers to score against", "be at least one", "none", "Enroll somebody first.")
-    names = tuple(sorted(statistics))
-    offsets = np.stack([adapted_model(system, statistics[n]).offsets for n in names])
-    known = np.array([(seconds or {}).get(n, np.nan) for n in names])
-    return SpeakerModels(names, offsets, known, system.ubm, system.fingerprint)
-
-
-def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> SpeakerModels:
-    """Return the models of these enrolled speakers, or of all; kept until the store changes.
-
-    Raises
-    ------
-    IncompatibleModel
-        If the store is of another system.
-    """
-    store.check_system(system)
-
-    def build() -> SpeakerModels:
-        statistics: dict[str, Statistics] = {}
-        seconds: dict[str, float] = {}
-        for s in store.sessions(*speakers):
-            statistics[s.speaker] = statistics[s.speaker] + s.statistics if s.speaker in statistics else s.statistics
-            seconds[s.speaker] = seconds.get(s.speaker, 0.0) + s.seconds
-        return speaker_models(system, statistics, seconds)
-
-    return store.cached((system.fingerprint, system.relevance, speakers), build)
-
-
-def check_test(system: System, models: SpeakerModels, features: ArrayLike) -> Array:
-    """Return the features of a test as a matrix, or refuse features or models of another system."""
-    if models.fingerprint != system.fingerprint:
-        refuse("speaker models", "be of this system", "models of another", error=IncompatibleModel)
-    return system.check_features(features)
+    def _calibrated(self, scores: Array, seconds: float) -> Array:
+        """Return scores (S,) from raw ones of the enrolled and the cohort, (S + C,)."""
+        c = self.system.calibration
+        if c is None or self.cohort is None:
+            return scores
+        relative = cohort_norm(scores[:, None], self.models.distances, self.cohort.distances)[:, 0]
+        return c.llr(relative, amount(self.models.speech_seconds, seconds))
 
 
 def log_likelihood_ratios(
@@ -154,40 +141,18 @@ def log_likelihood_ratios(
     Returns
     -------
     ndarray, shape (S,), float64
-        In nats a frame; above 0 where the speaker explains the test better than the UBM does.
+        In nats per frame; above 0 where the speaker explains the test better than the UBM does.
 
     Raises
     ------
     IncompatibleModel
         If features or models are not of this system.
     """
-    x = check_test(system, models, features)
-    linear, quadratic = models.terms(x.dtype)
-    groups = [linear[a : a + _GROUP] for a in range(0, len(linear), _GROUP)]
-    add = functools.partial(_log_densities, x, system.ubm.origin, quadratic)
-    total = np.concatenate(list(threads(workers(n_threads, len(groups)))(add, groups)))
-    result: Array = (total[1:] - total[0]) / len(x)
-    return result
+    return models.ratios(check_test(system, models, features), n_threads)
 
 
-def _log_densities(x: Array, origin: Array, quadratic: Array, linear: Array) -> Array:
-    """Return the log densities of frames (N, D), summed over these, of the models (S,) in a part of `terms`."""
-    total = np.zeros(len(linear))
-    most = max(1, _CELLS // quadratic.shape[1])
-    step = -(-len(x) // -(-len(x) // most))
-    for start in range(0, len(x), step):
-        y = centered(x[start : start + step], origin)
-        square = (y[:, :-1] ** 2) @ quadratic
-        joint = np.empty_like(square)
-        for i, one in enumerate(linear):
-            np.matmul(y, one, out=joint)
-            joint += square
-            total[i] += log_sums(joint).sum()
-    return total
-
-
-def centered(x: Array, origin: Array) -> Array:
-    """Return [x - origin, 1], (N, D + 1), in the type of x; the difference is taken in float64."""
-    y = np.ones((len(x), x.shape[1] + 1), x.dtype)
-    y[:, :-1] = x - origin
-    return y
+def check_test(system: System, models: SpeakerModels, features: ArrayLike) -> Array:
+    """Return the features of a test as a matrix, or refuse features or models of another system."""
+    if models.fingerprint != system.fingerprint:
+        refuse("speaker models", "be of this system", "models of another", error=IncompatibleModel)
+    return system.check_features(features)

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from speechgmm.checks import choice, refuse
-from speechgmm.errors import Skipped, SpeechGMMError, UnknownSpeaker
+from speechgmm.errors import Skipped, UnknownSpeaker
 from speechgmm.evaluation import Scores, Trials
 from speechgmm.features import Recording, extract_all
 from speechgmm.parallel import Progress
-from speechgmm.speakers.identification import calibrated, pooled, refuse_heard, score_test
-from speechgmm.speakers.score import SpeakerModels, enrolled_models
+from speechgmm.speakers.models import SpeakerModels
+from speechgmm.speakers.score import ScoredTest, Scorer
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
-__all__ = ["Scored", "score_corpus", "score_trials"]
+__all__ = ["ScoreList", "score_corpus", "score_trials"]
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoreList:
     """The `scores`, and the recordings that were left out with the reason for each."""
 
     scores: Scores
     skipped: tuple[Skipped, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class _Test:
-    """One test: a recording, or all of a session, with its scores (S,)."""
+    """What a test is called, and whose and of which session it is; empty where not known."""
 
     name: str
     speaker: str
     session: str
-    seconds: float
-    llr: NDArray[Any]
 
 
 def score_corpus(
@@ -50,10 +47,10 @@ def score_corpus(
     by: str = "file",
     n_threads: int | None = None,
     on_progress: Progress | None = None,
-) -> Scored:
+) -> ScoreList:
     """Score every recording, or every session, against every enrolled speaker.
 
-    The scores are calibrated log-likelihood ratios in nats, or raw ones, in nats a frame, without a calibration.
+    The scores are calibrated log-likelihood ratios in nats, or raw ones, in nats per frame, without a calibration.
 
     Parameters
     ----------
@@ -72,11 +69,16 @@ def score_corpus(
         If no recording could be scored; the first reason is given.
     """
     choice(by, "by", ("file", "session"))
-    models = enrolled_models(system, store)
-    tests, skipped = _score(system, store, models, recordings, by, n_threads, on_progress)
-    pairs = [(t, i) for t in tests for i in range(len(models.names))]
-    labels = [int(t.speaker == models.names[i]) for t, i in pairs]
-    return Scored(_scores(models, pairs, labels), skipped)
+    scorer = Scorer.of(system, store)
+    groups: dict[_Test, list[Recording]] = {}
+    for r in recordings:
+        name = f"{r.speaker}/{r.session_name}" if by == "session" else r.name
+        groups.setdefault(_Test(name, r.speaker, r.session or ""), []).append(r)
+    tests, skipped = _score(scorer, groups, n_threads, on_progress)
+    names = scorer.models.names
+    pairs = list(itertools.product(tests, range(len(names))))
+    labels = [int(test.speaker == names[i]) for test, i in pairs]
+    return ScoreList(_scores(scorer.models, tests, pairs, labels), skipped)
 
 
 def score_trials(
@@ -88,7 +90,7 @@ def score_trials(
     folder: str | Path = ".",
     n_threads: int | None = None,
     on_progress: Progress | None = None,
-) -> Scored:
+) -> ScoreList:
     """Score the pairs of a trial list.
 
     Parameters
@@ -109,8 +111,8 @@ def score_trials(
     InvalidInput
         If a test is not among the recordings, or none could be scored.
     """
-    models = enrolled_models(system, store)
-    place = {name: i for i, name in enumerate(models.names)}
+    scorer = Scorer.of(system, store)
+    place = {name: i for i, name in enumerate(scorer.models.names)}
     if lost := sorted(set(trials.speaker.tolist()) - set(place)):
         found = f"{lost[0]!r} ({len(lost)} in all)"
         refuse("the speakers of a trial list", "be enrolled", found, "Enroll them first.", error=UnknownSpeaker)
@@ -123,57 +125,45 @@ def score_trials(
             found = f"{missing[0]!r} ({len(missing)} in all)"
             refuse("the tests of a trial list", "be recordings of the manifest", found)
         wanted = [known[n] for n in names]
-    tests, skipped = _score(system, store, models, wanted, "file", n_threads, on_progress)
-    by_name = {t.name: t for t in tests}
+    made = {r.name: _Test(r.name, r.speaker, r.session or "") for r in wanted}
+    tests, skipped = _score(scorer, {made[r.name]: [r] for r in wanted}, n_threads, on_progress)
     rows = zip(trials.speaker.tolist(), trials.test.tolist(), trials.target.tolist(), strict=True)
-    kept = [(by_name[test], place[speaker], target) for speaker, test, target in rows if test in by_name]
-    return Scored(_scores(models, [(t, i) for t, i, _ in kept], [k[2] for k in kept]), skipped)
+    kept = [(made[test], place[speaker], target) for speaker, test, target in rows if made[test] in tests]
+    pairs, labels = [(test, i) for test, i, _ in kept], [target for *_, target in kept]
+    return ScoreList(_scores(scorer.models, tests, pairs, labels), skipped)
 
 
 def _score(
-    system: System,
-    store: SpeakerStore,
-    models: SpeakerModels,
-    recordings: Iterable[Recording],
-    by: str,
-    n_threads: int | None,
-    on_progress: Progress | None,
-) -> tuple[list[_Test], tuple[Skipped, ...]]:
-    """Score recordings against all speakers, and pool those of a session where asked."""
-    skipped = []
-    groups: dict[tuple[str, str, str], list[tuple[NDArray[Any], float]]] = {}
-    heard: dict[tuple[str, str], set[str]] = {}
-    for e in extract_all(system.frontend, recordings, n_threads=n_threads, on_progress=on_progress):
-        r = e.recording
-        name = f"{r.speaker}/{r.session_name}" if by == "session" else r.name
-        try:
-            refuse_heard(e, heard.setdefault((name, r.speaker), set()))
-            llr = score_test(system, store, e)
-        except SpeechGMMError as error:
-            skipped.append(Skipped(r.name, str(error)))
-            continue
-        groups.setdefault((name, r.speaker, r.session or ""), []).append((llr, e.speech_seconds))
-    if not groups:
+    scorer: Scorer, groups: dict[_Test, list[Recording]], n_threads: int | None, on_progress: Progress | None
+) -> tuple[dict[_Test, ScoredTest], tuple[Skipped, ...]]:
+    """Score the recordings of each group as one test; one without a usable recording is left out."""
+    wanted = [(test, r) for test, group in groups.items() for r in group]
+    extracted = extract_all(
+        scorer.system.frontend, [r for _, r in wanted], n_threads=n_threads, on_progress=on_progress
+    )
+    parts = itertools.groupby(zip(wanted, extracted, strict=True), lambda pair: pair[0][0])
+    scored = {test: scorer.score_test(e for _, e in pairs) for test, pairs in parts}
+    skipped = tuple(s for test in scored.values() for s in test.skipped)
+    usable = {test: found for test, found in scored.items() if found.scores is not None}
+    if not usable:
         found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         refuse("tests", "be at least one recording that can be scored", found)
-    tests = []
-    for key, parts in groups.items():
-        seconds = sum(s for _, s in parts)
-        tests.append(_Test(*key, seconds, calibrated(system, store, models, pooled(parts), seconds)))
-    return tests, tuple(skipped)
+    return usable, skipped
 
 
-def _scores(models: SpeakerModels, pairs: list[tuple[_Test, int]], labels: list[int]) -> Scores:
+def _scores(
+    models: SpeakerModels, tests: dict[_Test, ScoredTest], pairs: list[tuple[_Test, int]], labels: list[int]
+) -> Scores:
     """Return one row for each (test, index of speaker); columns that nothing is known of are left out."""
-    tests, index = [t for t, _ in pairs], np.array([i for _, i in pairs])
-    speakers, sessions = [t.speaker for t in tests], [t.session for t in tests]
+    index = np.array([i for _, i in pairs])
+    speakers, sessions = [t.speaker for t, _ in pairs], [t.session for t, _ in pairs]
     return Scores(
         speaker=np.array(models.names)[index],
-        test=np.array([t.name for t in tests]),
-        score=np.array([t.llr[i] for t, i in pairs]),
+        test=np.array([t.name for t, _ in pairs]),
+        score=np.array([np.asarray(tests[t].scores)[i] for t, i in pairs]),
         target=np.array(labels, dtype=np.int8),
         test_speaker=np.array(speakers) if any(speakers) else None,
         session=np.array(sessions) if any(sessions) else None,
-        enroll_seconds=models.seconds[index],
-        test_seconds=np.array([t.seconds for t in tests]),
+        enroll_seconds=models.speech_seconds[index],
+        test_seconds=np.array([tests[t].speech_seconds for t, _ in pairs]),
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from speechgmm import storage
 from speechgmm.checks import refuse
 from speechgmm.mixture import Statistics
 
-__all__ = ["Export", "Held", "Session", "read_session"]
+__all__ = ["EnrolledRecording", "Session", "SessionSummary", "SpeakerExport"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,16 +21,17 @@ class Session:
     speaker, name : str
     statistics : Statistics
         Against the UBM of the store's system.
-    seconds : float
-        Speech, in seconds.
+    speech_seconds : float
     recordings : mapping
         The digest of each recording's samples -> its name.
     """
 
+    FORMER_FIELDS: ClassVar = {"seconds": "speech_seconds"}
+
     speaker: str
     name: str
     statistics: Statistics
-    seconds: float
+    speech_seconds: float
     recordings: Mapping[str, str]
 
     def __post_init__(self) -> None:
@@ -43,28 +44,44 @@ class Session:
         """Return the session with more recordings."""
         recordings = {**self.recordings, **other.recordings}
         statistics = self.statistics + other.statistics
-        return Session(self.speaker, self.name, statistics, self.seconds + other.seconds, recordings)
+        return Session(self.speaker, self.name, statistics, self.speech_seconds + other.speech_seconds, recordings)
+
+    @property
+    def summary(self) -> SessionSummary:
+        """What is told of it."""
+        return SessionSummary(self.speaker, self.name, self.speech_seconds, tuple(self.recordings.values()))
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a store says of a session: speaker, name, seconds of speech, and the names of its recordings."""
+class SessionSummary:
+    """What is told of a session: speaker, name, seconds of speech, and the names of its recordings."""
 
     speaker: str
     name: str
-    seconds: float
+    speech_seconds: float
     recordings: tuple[str, ...]
+
+    def __add__(self, other: SessionSummary) -> SessionSummary:
+        """Return the summary of both together."""
+        seconds = self.speech_seconds + other.speech_seconds
+        return SessionSummary(self.speaker, self.name, seconds, self.recordings + other.recordings)
+
+
+@dataclass(frozen=True)
+class EnrolledRecording:
+    """A recording in the store: the digest of its samples, its name, and the speaker and session that have it."""
+
+    digest: str
+    name: str
+    speaker: str
+    session: str
 
 
 @dataclass(frozen=True, eq=False)
-class Export:
+class SpeakerExport:
     """Sessions taken out of a store, with the fingerprint of the system that their statistics belong to."""
+
+    FORMER_NAMES: ClassVar = ("Export",)
 
     fingerprint: str
     sessions: tuple[Session, ...]
-
-
-def read_session(row: bytes) -> Session:
-    """Return the session of one row of the store."""
-    session: Session = storage.loads(row, Session, Statistics, source="a row of the store")
-    return session

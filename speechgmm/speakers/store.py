@@ -12,13 +12,14 @@ import functools
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from speechgmm import storage
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
-from speechgmm.speakers.database import Database, Rows
-from speechgmm.speakers.sessions import Export, Held, Session, read_session
+from speechgmm.mixture import Statistics
+from speechgmm.speakers.database import Database, StoreTables
+from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSummary, SpeakerExport
 from speechgmm.speakers.system import System
 
 T = TypeVar("T")
@@ -52,13 +53,13 @@ class SpeakerStore:
         self._database = Database(str(location), create=create and system is not None)
         self.location = self._database.location
         try:
-            with self._database.transaction() as rows:
+            with self._database.transaction() as tables:
                 if create:
-                    rows.lock()
-                meta = rows.meta()
+                    tables.lock()
+                meta = tables.meta()
                 if "fingerprint" not in meta and system is not None and create:
                     meta |= {"fingerprint": system.fingerprint, "frontend": storage.dumps(system.frontend).hex()}
-                    rows.set_meta(meta | {"revision": "0"})
+                    tables.set_meta(meta | {"revision": "0"})
             self._check(system, meta)
         except InvalidInput:
             self.close()
@@ -113,48 +114,48 @@ class SpeakerStore:
         """
         batch, refused = list(sessions), []
         groups: dict[tuple[str, str], list[Session]] = {}
-        with self._changed() as rows:
+        with self._changed() as tables:
             for speaker, name in forget:
-                rows.delete(speaker, name)
-            owners = rows.owners(digest for s in batch for digest in s.recordings)
+                tables.delete(speaker, name)
+            known = {r.digest: r for r in tables.recordings(digest for s in batch for digest in s.recordings)}
             for session in batch:
                 key = (session.speaker, session.name)
-                if error := _same(session, owners):
+                if error := _same(session, known):
                     refused.append((session, error))
                     continue
-                owners |= {digest: (session.speaker, name) for digest, name in session.recordings.items()}
+                known |= {d: EnrolledRecording(d, name, *key) for d, name in session.recordings.items()}
                 if key not in groups:
-                    groups[key] = [read_session(value) for value in rows.values(*key)]
+                    groups[key] = [_read(value) for value in tables.values(*key)]
                 groups[key].append(session)
             if refused and (strict or not groups):
                 raise refused[0][1]
             for parts in groups.values():
-                _put(rows, functools.reduce(operator.add, parts))
+                _put(tables, functools.reduce(operator.add, parts))
         return tuple(refused)
 
     def remove(self, speaker: str, session: str | None = None) -> None:
         """Forget a speaker, or one session of theirs: what is left is as if it had never been enrolled."""
-        with self._changed() as rows:
-            _known(rows.names(), speaker, session=session)
-            rows.delete(speaker, session)
+        with self._changed() as tables:
+            _check_known(tables.seconds(), speaker, session=session)
+            tables.delete(speaker, session)
 
     def rename(self, old: str, new: str) -> None:
         """Give a speaker another name, which nobody must have."""
-        with self._changed() as rows:
-            names = rows.names()
-            _known(names, old)
-            if new in names:
+        with self._changed() as tables:
+            sessions = tables.seconds()
+            _check_known(sessions, old)
+            if any(speaker == new for speaker, _ in sessions):
                 refuse("the new name", "be free", f"{new!r}, who is enrolled", "Remove that one first.")
-            sessions = [read_session(value) for value in rows.values(old)]
-            rows.delete(old)
-            for s in sessions:
-                _put(rows, dataclasses.replace(s, speaker=new))
+            moved = [dataclasses.replace(_read(value), speaker=new) for value in tables.values(old)]
+            tables.delete(old)
+            for s in moved:
+                _put(tables, s)
 
     @property
     def speakers(self) -> tuple[str, ...]:
         """The enrolled speakers, sorted."""
-        with self._database.transaction() as rows:
-            return tuple(sorted(rows.names()))
+        with self._database.transaction() as tables:
+            return tuple(sorted({speaker for speaker, _ in tables.seconds()}))
 
     def sessions(self, *speakers: str) -> tuple[Session, ...]:
         """Return the sessions of these speakers, or of all, sorted by speaker and name.
@@ -164,10 +165,10 @@ class SpeakerStore:
         UnknownSpeaker
             If one of them is not enrolled.
         """
-        with self._database.transaction() as rows:
-            _known(rows.names(), *speakers)
-            values = [v for s in speakers for v in rows.values(s)] if speakers else rows.values()
-        return tuple(sorted((read_session(v) for v in values), key=lambda s: (s.speaker, s.name)))
+        with self._database.transaction() as tables:
+            _check_known(tables.seconds(), *speakers)
+            values = [v for s in speakers for v in tables.values(s)] if speakers else tables.values()
+        return tuple(sorted((_read(v) for v in values), key=lambda s: (s.speaker, s.name)))
 
     def summary(self) -> dict[str, Any]:
         """Return how much is enrolled, in types that JSON holds."""
@@ -178,10 +179,10 @@ class SpeakerStore:
             "speakers": len({s.speaker for s in sessions}),
             "sessions": len(sessions),
             "recordings": sum(len(s.recordings) for s in sessions),
-            "speech_seconds": sum(s.seconds for s in sessions),
+            "speech_seconds": sum(s.speech_seconds for s in sessions),
         }
 
-    def overview(self, *speakers: str) -> tuple[Held, ...]:
+    def overview(self, *speakers: str) -> tuple[SessionSummary, ...]:
         """Return what is kept of these speakers, or of all, without reading the statistics.
 
         Raises
@@ -189,52 +190,41 @@ class SpeakerStore:
         UnknownSpeaker
             If one of them is not enrolled.
         """
-        with self._database.transaction() as rows:
-            _known(rows.names(), *speakers)
-            held, recordings = rows.seconds(), rows.recordings()
-        keys = sorted(k for k in held if not speakers or k[0] in speakers)
-        return tuple(Held(*k, held[k], tuple(sorted(recordings.get(k, ())))) for k in keys)
+        with self._database.transaction() as tables:
+            seconds = tables.seconds()
+            _check_known(seconds, *speakers)
+            names: dict[tuple[str, str], list[str]] = {}
+            for r in tables.recordings():
+                names.setdefault((r.speaker, r.session), []).append(r.name)
+        keys = sorted(k for k in seconds if not speakers or k[0] in speakers)
+        return tuple(SessionSummary(*k, seconds[k], tuple(sorted(names.get(k, ())))) for k in keys)
 
-    def export(self, *speakers: str) -> Export:
+    def recordings(self) -> dict[str, EnrolledRecording]:
+        """Return all enrolled recordings by their digests."""
+        with self._database.transaction() as tables:
+            return {r.digest: r for r in tables.recordings()}
+
+    def export(self, *speakers: str) -> SpeakerExport:
         """Return the sessions of these speakers, or of all, as one value for `speechgmm.storage.save`."""
-        return Export(self.fingerprint, self.sessions(*speakers))
-
-    def refuse_enrolled(self, digest: str, what: str) -> None:
-        """Refuse to test a recording that is enrolled: it would be tested against itself.
-
-        Raises
-        ------
-        SameRecording
-        """
-        with self._database.transaction() as rows:
-            owners = rows.owners([digest])
-        for speaker, name in owners.values():
-            refuse(
-                what,
-                "be another recording than those enrolled",
-                f"the samples of {name}, enrolled as {speaker!r}",
-                "Testing a recording against itself says nothing; use another one.",
-                error=SameRecording,
-            )
+        return SpeakerExport(self.fingerprint, self.sessions(*speakers))
 
     def cached(self, key: Any, build: Callable[[], T]) -> T:
         """Return what `build` made last time for `key`, or make it anew if the store has changed since."""
-        with self._database.transaction() as rows:
-            revision = rows.meta()["revision"]
+        with self._database.transaction() as tables:
+            revision = tables.meta()["revision"]
         if self._cached_revision != revision:
             self._cache, self._cached_revision = {}, revision
         if key not in self._cache:
             self._cache[key] = build()
-        result: T = self._cache[key]
-        return result
+        return cast(T, self._cache[key])
 
     @contextlib.contextmanager
-    def _changed(self) -> Iterator[Rows]:
-        """Change rows in one transaction, which counts as a new revision."""
-        with self._database.transaction() as rows:
-            rows.lock()
-            yield rows
-            rows.set_meta({"revision": str(int(rows.meta()["revision"]) + 1)})
+    def _changed(self) -> Iterator[StoreTables]:
+        """Change the tables in one transaction, which counts as a new revision."""
+        with self._database.transaction() as tables:
+            tables.lock()
+            yield tables
+            tables.set_meta({"revision": str(int(tables.meta()["revision"]) + 1)})
 
     def _check(self, system: System | None, meta: Mapping[str, str]) -> None:
         """Refuse an empty store, and one of another system."""
@@ -253,8 +243,11 @@ class SpeakerStore:
         )
 
 
-def _known(names: Mapping[str, set[str]], *speakers: str, session: str | None = None) -> None:
-    """Refuse speakers, or a session of theirs, that are not there, and say which are."""
+def _check_known(sessions: Iterable[tuple[str, str]], *speakers: str, session: str | None = None) -> None:
+    """Refuse speakers, or a session of theirs, that are not among these (speaker, session), and say which are."""
+    names: dict[str, set[str]] = {}
+    for speaker, name in sessions:
+        names.setdefault(speaker, set()).add(name)
     for speaker in speakers:
         if speaker not in names:
             found = ", ".join(sorted(names)[:20]) + (", ..." if len(names) > 20 else "") or "nobody"
@@ -264,18 +257,22 @@ def _known(names: Mapping[str, set[str]], *speakers: str, session: str | None = 
             refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
 
 
-def _put(rows: Rows, s: Session) -> None:
-    rows.put(s.speaker, s.name, storage.dumps(s), s.seconds, s.recordings)
+def _put(tables: StoreTables, s: Session) -> None:
+    tables.put(s.speaker, s.name, storage.dumps(s), s.speech_seconds, s.recordings)
 
 
-def _same(session: Session, owners: Mapping[str, tuple[str, str]]) -> SameRecording | None:
+def _read(value: bytes) -> Session:
+    return cast(Session, storage.loads(value, Session, Statistics, source="a row of the store"))
+
+
+def _same(session: Session, known: Mapping[str, EnrolledRecording]) -> SameRecording | None:
     """Return the error of a session that holds a recording which somebody has already."""
     for digest, name in session.recordings.items():
-        if digest in owners:
-            owner, known = owners[digest]
+        if digest in known:
+            owner = known[digest].speaker
             advice = "Leave it out." if owner == session.speaker else "Leave it out, or remove it there first."
             return SameRecording(
                 f"the recording {name} must be enrolled once; got the same samples, enrolled as {owner!r} "
-                f"from {known}. {advice}"
+                f"from {known[digest].name}. {advice}"
             )
     return None

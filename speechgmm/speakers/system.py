@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,8 +17,9 @@ from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.features import MFCC, FrontEnd
-from speechgmm.mixture import GMM, Diagonal, Statistics
-from speechgmm.speakers.decision import SystemCalibration
+from speechgmm.mixture import GMM, RELEVANCE, Statistics
+from speechgmm.mixture.covariance import COVARIANCES
+from speechgmm.speakers.calibration import SystemCalibration
 
 Array = NDArray[Any]
 
@@ -41,7 +42,7 @@ class System:
         How many frames the UBM counts for when a speaker's means are adapted. It is chosen when scoring: stores
         keep statistics, so another value needs no new enrollment.
     calibration : SystemCalibration, optional
-        What turns raw scores, log-likelihood ratios a frame, into calibrated ones that decisions rest on. Without,
+        What turns raw scores, log-likelihood ratios per frame, into calibrated ones that decisions rest on. Without,
         they rank speakers.
     info : mapping
         How it was made: versions, seed, data summary, objective trace.
@@ -54,7 +55,7 @@ class System:
 
     frontend: FrontEnd
     ubm: GMM
-    relevance: float = 4.0
+    relevance: float = RELEVANCE
     calibration: SystemCalibration | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
 
@@ -78,6 +79,11 @@ class System:
     def fingerprint(self) -> str:
         """Names front end and UBM: statistics of systems with the same one can be added and compared."""
         return storage.fingerprint(self.frontend, self.ubm)
+
+    @property
+    def strangers(self) -> Strangers | None:
+        """How high strangers come, None without a calibration."""
+        return None if self.calibration is None else self.calibration.strangers
 
     def check_features(self, features: ArrayLike) -> Array:
         """Return features as a finite matrix (N, D), or say how to extract those that this system needs."""
@@ -107,8 +113,14 @@ class System:
         storage.save(self, path)
 
 
-def load_system(path: str | os.PathLike[str]) -> System:
+def load_system(path: str | os.PathLike[str], *types: type) -> System:
     """Read what `System.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+    types : type
+        Front ends, and covariances, that are not of this package: nothing else is built from a file.
 
     Raises
     ------
@@ -117,8 +129,8 @@ def load_system(path: str | os.PathLike[str]) -> System:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    system: System = storage.load(path, System, MFCC, GMM, Diagonal, SystemCalibration, Calibration, Strangers)
-    return system
+    known = (System, MFCC, GMM, *COVARIANCES.values(), SystemCalibration, Calibration, Strangers)
+    return cast(System, storage.load(path, *known, *types))
 
 
 def default_system() -> System:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import functools
-import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import Any
 
-from speechgmm import __version__
+from speechgmm import storage
 from speechgmm.checks import integer
 from speechgmm.errors import InvalidInput, Skipped
 from speechgmm.features import MFCC, FrontEnd, Recording, TrainingFrames, common_rate, training_frames
-from speechgmm.mixture import GMM, Fit, Floor, Stop, fit_gmm, initialize
-from speechgmm.parallel import threads
-from speechgmm.speakers.calibration import LEAST_SPEAKERS, calibrate
+from speechgmm.mixture import GMM, RELEVANCE, Fit, Floor, Stop, fit_gmm, initialize
+from speechgmm.parallel import Progress
 from speechgmm.speakers.system import System
+from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
 
 __all__ = ["Training", "train_system"]
 
 FLOOR = Floor(relative=0.01, occupancy=5.0)
-"""A tenth of the deviation of speech, and five frames a component: error rates do not move from .01 to .2."""
+"""A tenth of the deviation of speech, and five frames per component: error rates do not move from .01 to .2."""
 STOP = Stop(tolerance=2e-3, max_iterations=20)
 """5, 12 and 30 iterations gave the same error rates within noise."""
 
@@ -34,7 +32,7 @@ UNCALIBRATED = (
 
 FEW_FRAMES = 50
 FEW_SPEAKERS = 5
-"""With fewer frames a component, or fewer people, the training says so."""
+"""With fewer frames per component, or fewer people, the training says so."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +48,17 @@ def train_system(
     corpus: Iterable[Recording],
     *,
     n_components: int = 256,
-    relevance: float = 4.0,
+    relevance: float = RELEVANCE,
     frontend: FrontEnd | None = None,
     calibrated: bool = True,
     seed: int = 0,
     n_threads: int | None = None,
-    on_progress: Callable[[str, int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Training:
     """Train a universal background model on all recordings of a corpus, and calibrate its scores.
 
     For the calibration, background speakers are set aside fold by fold, enrolled and tested against each other, by a
-    UBM of the other folds (see `speechgmm.speakers.calibration`). Too few of them: no calibration, and a warning.
+    UBM of the other folds (see `speechgmm.speakers.train_calibration`). Too few of them: no calibration, and a warning.
 
     Parameters
     ----------
@@ -78,8 +76,8 @@ def train_system(
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_progress : callable, optional
-        Called with the stage ("features", "start", "EM", then "fold 1 of 4" and so on), how much of it is done and
-        how much there is.
+        Called with a stage, how much of it is done, and how much there is. The stages are "features", "start" and
+        "EM", then "fold 1 of 4" and so on.
 
     Raises
     ------
@@ -89,42 +87,38 @@ def train_system(
     recordings = tuple(corpus)
     integer(n_components, "n_components", minimum=1)
     integer(seed, "seed", minimum=0)
-    report = on_progress or (lambda stage, done, total: None)
     frontend = frontend or MFCC(sample_rate=common_rate(recordings))
-    mapper = threads(n_threads)
     frames = training_frames(frontend, recordings, n_threads=n_threads, on_progress=on_progress)
+    report = on_progress or (lambda stage, done, total: None)
     train = functools.partial(_train_ubm, n_components=n_components, seed=seed, n_threads=n_threads, report=report)
-    result = train(frames.blocks, stop=STOP)
-    system = System(frontend, result.model, float(relevance), info=_info(frames, result, seed))
-    doubts = _doubts(frames, n_components)
+    result = train(frames.blocks)
+    system = System(frontend, result.model, relevance, info=_info(frames, result, seed))
+    warnings = _warnings(frames, n_components)
     if calibrated:
         try:
-            found = calibrate(
-                system, frames, lambda x, at: train(x, stop=FOLD_STOP, stage=at).model, mapper=mapper, seed=seed
-            )
-            doubts += () if found else (UNCALIBRATED,)
+            found = calibrate(system, frames, lambda x, at: train(x, at).model, n_threads=n_threads, seed=seed)
             system = replace(system, calibration=found)
+            warnings += () if found else (UNCALIBRATED,)
         except InvalidInput as error:
-            doubts += (f"not calibrated: {error}",)
-    return Training(system, frames.skipped, doubts)
+            warnings += (f"not calibrated: {error}",)
+    return Training(system, frames.skipped, warnings)
 
 
 def _train_ubm(
     blocks: Iterable[Any],
+    fold: str = "",
     *,
     n_components: int,
     seed: int,
     n_threads: int | None,
-    report: Callable[[str, int, int], None],
-    stop: Stop,
-    stage: str = "EM",
+    report: Progress,
 ) -> Fit[GMM]:
-    """Train one UBM from its own start."""
-    start_stage = "start" if stage == "EM" else stage
-    report(start_stage, 0, 1 if stage == "EM" else stop.max_iterations)
+    """Train one UBM from its own start: the final one, or that of a fold, all of which is one stage of the work."""
+    stop, stage = (FOLD_STOP, fold) if fold else (STOP, "EM")
+    report(fold or "start", 0, stop.max_iterations if fold else 1)
     start = initialize(blocks, n_components, seed=seed, floor=FLOOR, n_threads=n_threads)
-    if stage == "EM":
-        report(start_stage, 1, 1)
+    if not fold:
+        report("start", 1, 1)
     return fit_gmm(
         blocks,
         n_components,
@@ -136,17 +130,17 @@ def _train_ubm(
     )
 
 
-def _doubts(frames: TrainingFrames, n_components: int) -> tuple[str, ...]:
+def _warnings(frames: TrainingFrames, n_components: int) -> tuple[str, ...]:
     """Return what makes a background model a poor one."""
-    n, doubts = len(frames.blocks.frames), []
+    n, found = len(frames.blocks.frames), []
     if n < FEW_FRAMES * n_components:
-        doubts.append(
+        found.append(
             f"{frames.speech_seconds:.0f} s of speech are little for {n_components} components: "
             f"use more recordings, or at most {max(1, n // FEW_FRAMES)} components"
         )
     if len(frames.speakers) < FEW_SPEAKERS:
-        doubts.append(f"{len(frames.speakers)} background speaker(s) are few: use many people, with little of each")
-    return tuple(doubts)
+        found.append(f"{len(frames.speakers)} background speaker(s) are few: use many people, with little of each")
+    return tuple(found)
 
 
 def _info(frames: TrainingFrames, result: Fit[GMM], seed: int) -> dict[str, Any]:
@@ -165,6 +159,5 @@ def _info(frames: TrainingFrames, result: Fit[GMM], seed: int) -> dict[str, Any]
             "reason": result.reason,
         },
         "seed": seed,
-        "versions": {"speechgmm": __version__, "python": platform.python_version()}
-        | {p: version(p) for p in ("numpy", "librosa", "scikit-learn")},
+        "versions": storage.versions("numpy", "librosa", "scikit-learn"),
     }

@@ -1,4 +1,4 @@
-"""Calibration and folds by themselves."""
+"""Calibration, rejection, and what is held out for them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from speechgmm.classification.calibration import file_scores, fit_class_calibration, fit_rejection
-from speechgmm.classification.held_out import assign_folds, left_out_evidence
-from speechgmm.classification.mixtures import MixtureSettings
+from speechgmm.classification.train import LabeledSound, class_rounds, fold_rounds
+from speechgmm.errors import InvalidInput
 
 
 def test_calibration_finds_the_scale_and_offsets_that_made_the_scores() -> None:
@@ -59,34 +59,51 @@ def test_rejection_tells_apart_what_differs_in_any_unit() -> None:
     found = fit_rejection(known * scale, foreign * scale)
     assert found.kept(0.1) == pytest.approx(0.76, abs=0.05)  # 1 - Phi(1.28 - 2)
     assert (found.values(foreign * scale) >= found.threshold(0.1)).mean() == pytest.approx(0.1, abs=0.005)
+    with pytest.raises(InvalidInput, match="far must be above 0"):
+        found.threshold(0)
+    with pytest.raises(InvalidInput, match=r"far must be .* at most (0\.9|1; got 1)"):
+        found.threshold(1)
+
+
+def sounds_of(names: list[str], labels: list[str], groups: list[str]) -> list[LabeledSound]:
+    return [LabeledSound(n, c, np.zeros((1, 1)), g) for n, c, g in zip(names, labels, groups, strict=True)]
+
+
+def held_out(sounds: list[LabeledSound], folds: int) -> dict[str, int]:
+    """The round that holds each sound out; every round trains on all others."""
+    rounds = fold_rounds(sounds, folds)
+    for r in rounds:
+        assert not r.foreign
+        assert sorted(s.name for s in (*r.trained, *r.known)) == sorted(s.name for s in sounds)
+    return {s.name: i for i, r in enumerate(rounds) for s in r.known}
 
 
 def test_folds_hold_whole_groups_out_and_do_not_depend_on_order() -> None:
     names = [f"f{i:02}" for i in range(24)]
-    codes = np.arange(24) % 2
-    groups = [f"g{i // 4}" for i in range(24)]
-    fold = assign_folds(names, codes, groups, 3)
-    assert {len({fold[i] for i in range(24) if groups[i] == g}) for g in groups} == {1}
-    assert np.bincount(fold).tolist() == [8, 8, 8]
+    sounds = sounds_of(names, ["a", "b"] * 12, [f"g{i // 4}" for i in range(24)])
+    fold = held_out(sounds, 3)
+    assert {len({fold[s.name] for s in sounds if s.group == g.group}) for g in sounds} == {1}
+    assert np.bincount([fold[n] for n in names]).tolist() == [8, 8, 8]
     order = np.random.default_rng(0).permutation(24)
-    again = assign_folds([names[i] for i in order], codes[order], [groups[i] for i in order], 3)
-    np.testing.assert_array_equal(again, fold[order])
-    assert (assign_folds(names, codes, groups, 0) == -1).all()
+    assert held_out([sounds[i] for i in order], 3) == fold
+    assert held_out(sounds, 0) == {}
 
 
 def test_a_class_with_one_group_is_always_trained_on() -> None:
-    codes = np.array([0, 0, 0, 1, 1, 1])
-    fold = assign_folds(list("abcdef"), codes, ["x", "y", "z", "s", "s", "s"], 2)
-    assert (fold[codes == 1] == -1).all()
-    assert sorted(fold[codes == 0]) == [0, 0, 1]
+    fold = held_out(sounds_of(list("abcdef"), list("000111"), ["x", "y", "z", "s", "s", "s"]), 2)
+    assert set(fold) == set("abc")
+    assert sorted(fold.values()) == [0, 0, 1]
 
 
 def test_each_class_is_foreign_once_with_fewer_folds_than_classes() -> None:
-    rng = np.random.default_rng(4)
-    codes, fold = np.repeat([0, 1, 2], 4), np.arange(12) % 2
-    frames = [rng.normal(3 * c, 1.0, (20, 2)) for c in codes]
-    found = left_out_evidence(frames, codes, fold, MixtureSettings(n_components=1))
-    assert found is not None
-    known, foreign = found
-    assert len(known) == 3 * 4
-    assert len(np.unique(foreign, axis=0)) == len(foreign) == 12
+    sounds = sounds_of([f"f{i:02}" for i in range(12)], list("000011112222"), [""] * 12)
+    rounds = class_rounds(sounds, fold_rounds(sounds, 2))
+    assert sorted(s.name for r in rounds for s in r.foreign) == [s.name for s in sounds]
+    assert len(rounds) == 3
+    for r in rounds:
+        assert not {s.label for s in r.foreign} & {s.label for s in (*r.trained, *r.known)}
+        assert not set(r.trained) & set(r.known)
+        assert len({s.label for s in r.trained}) == 2
+        assert len(r.known) == 4
+    two = [s for s in sounds if s.label != "2"]
+    assert class_rounds(two, fold_rounds(two, 2)) == ()

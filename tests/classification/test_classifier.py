@@ -17,13 +17,14 @@ from speechgmm.classification import (
     MixtureSettings,
     cross_validate,
     evaluate_classifier,
-    labels_of,
+    label_of,
     load_classifier,
     train_classifier,
 )
 from speechgmm.errors import AudioError, IncompatibleModel, InvalidInput, TooLittleSpeech
+from speechgmm.evaluation.decision import Rule
 from speechgmm.features import MFCC, Signal, preset, read_corpus
-from tests.estimators.conftest import KINDS, sound
+from tests.kinds import KINDS, sound
 from tests.sounds import cut, write
 
 SETTINGS = MixtureSettings(n_components=4, relevance=4.0, max_iterations=2)
@@ -53,10 +54,10 @@ def test_files_in_labels_and_posteriors_out(made: AudioClassifier, kinds: Path) 
     np.testing.assert_allclose(posteriors.sum(axis=1), 1.0)
     assert [KINDS[i] for i in posteriors.argmax(axis=1)] == truth
     answer = made.classify(paths[:1])[0]
-    assert (answer.file, answer.status, answer.label, answer.error) == (paths[0], "accepted", truth[0], None)
-    assert answer.candidates[0].label == truth[0]
+    assert (answer.name, answer.status, answer.decision, answer.error) == (paths[0], "accepted", truth[0], None)
+    assert answer.candidates[0].name == truth[0]
     assert sum(c.posterior or 0 for c in answer.candidates) == pytest.approx(1.0)
-    assert answer.seconds == pytest.approx(0.48, abs=0.03)
+    assert answer.speech_seconds == pytest.approx(0.48, abs=0.03)
 
 
 def test_paths_signals_samples_and_recordings_are_the_same(made: AudioClassifier, kinds: Path) -> None:
@@ -65,14 +66,14 @@ def test_paths_signals_samples_and_recordings_are_the_same(made: AudioClassifier
     recording = next(r for r in read_corpus(kinds) if r.path == str(path))
     answers = made.classify([path, signal, signal.samples, recording])
     assert len({a.candidates for a in answers}) == 1
-    assert [a.file for a in answers] == [str(path), "sound 1", "sound 2", "tone/09.wav"]
+    assert [a.name for a in answers] == [str(path), "sound 1", "sound 2", "tone/09.wav"]
 
 
 def test_saved_and_loaded_gives_the_same_bits(made: AudioClassifier, kinds: Path, tmp_path: Path) -> None:
     made.save(tmp_path / "m.sgmm")
     loaded = load_classifier(tmp_path / "m.sgmm")
     paths, _ = files(kinds, TEST)
-    assert loaded.classify(paths, far=0.2) == made.classify(paths, far=0.2)
+    assert loaded.classify(paths, rule=Rule(far=0.2)) == made.classify(paths, rule=Rule(far=0.2))
     assert loaded.fingerprint == made.fingerprint
     assert loaded.summary() == made.summary()
     assert storage.dumps(loaded) == storage.dumps(made)
@@ -104,36 +105,45 @@ def test_foreign_sounds_are_rejected_at_a_stated_rate(kinds: Path) -> None:
     made = train_classifier(*files(kinds, TRAIN, names), frontend="sound", settings=SETTINGS, folds=4).classifier
     assert made.rejection is not None
     paths, truth = files(kinds, TEST, names)
-    known = made.predict(paths, far=0.1)
+    known = made.predict(paths, rule=Rule(far=0.1))
     assert sum(k == t for k, t in zip(known, truth, strict=True)) >= 11
     foreign = [Signal(sound("chirp", i), 8000) for i in range(12)]
-    answers = made.classify(foreign, far=0.1)
+    answers = made.classify(foreign, rule=Rule(far=0.1))
     assert {a.status for a in answers} <= {"accepted", "unknown"}
     assert sum(a.status == "unknown" for a in answers) >= 9
-    assert all(a.label is None for a in answers if a.status == "unknown")
+    assert all(a.decision is None for a in answers if a.status == "unknown")
     r = made.rejection
-    rates = [(r.foreign >= r.threshold(far)).mean() for far in (0.0, 0.25, 0.5, 1.0)]
-    np.testing.assert_allclose(rates, [1 / len(r.foreign), 0.25, 0.5, 1.0], atol=1 / len(r.foreign))
-    assert r.kept(1.0) >= r.kept(0.1) >= r.kept(0.0)
-    with pytest.raises(InvalidInput, match=r"far must be at least 0 and at most 1; got 1\.5"):
-        made.classify(paths, far=1.5)
+    rates = [(r.foreign >= r.threshold(far)).mean() for far in (1e-6, 0.25, 0.5, 1 - 1e-6)]
+    np.testing.assert_allclose(rates, [0.0, 0.25, 0.5, 1.0], atol=1 / len(r.foreign))
+    assert r.kept(1 - 1e-6) >= r.kept(0.1) >= r.kept(1e-6)
+    assert {a.threshold for a in answers} == {r.threshold(0.1)}
+    values = [r.values(made.scores(made.frontend.from_file(p)).evidence)[0] for p in paths]
+    assert [value >= r.threshold(0.1) for value in values] == [name is not None for name in known]
+    usual, stated = (made.classify(paths, rule=rule) for rule in (Rule(), Rule(far=0.01)))
+    assert [(a.status, a.threshold) for a in usual] == [(a.status, a.threshold) for a in stated]
+    for far in (0, 1, 1.5):
+        with pytest.raises(InvalidInput, match="far must be"):
+            made.classify(paths, rule=Rule(far=far))
+    for rule in (Rule(prior=0.5), Rule(threshold=0.0)):
+        with pytest.raises(InvalidInput, match="the rule of a classifier must be a rate of foreign sounds; got Rule"):
+            made.classify(paths, rule=rule)
 
 
 def test_two_classes_cannot_tell_what_is_foreign(kinds: Path) -> None:
     two = train_classifier(*files(kinds, TRAIN, KINDS[:2]), frontend="sound", settings=SETTINGS, folds=2).classifier
     assert two.calibration is not None
     with pytest.raises(InvalidInput, match="know three classes or more to reject foreign sounds; got 2 classes"):
-        two.classify(files(kinds, TEST)[0], far=0.1)
+        two.classify(files(kinds, TEST)[0], rule=Rule(far=0.1))
 
 
 def test_without_folds_sounds_are_ranked(kinds: Path) -> None:
     made = train_classifier(*files(kinds, TRAIN), frontend="sound", settings=SETTINGS, folds=0).classifier
     answer = made.classify(files(kinds, TEST)[0][:1])[0]
-    assert (answer.status, answer.label, answer.candidates[0].posterior) == ("ranked", "chirp", None)
+    assert (answer.status, label_of(answer), answer.candidates[0].posterior) == ("ranked", "chirp", None)
     with pytest.raises(InvalidInput, match="a classifier must be calibrated for posteriors"):
         made.predict_proba(files(kinds, TEST)[0])
     with pytest.raises(InvalidInput, match="got one that held nothing out: too few sounds, or folds=0"):
-        made.predict(files(kinds, TEST)[0], far=0.1)
+        made.predict(files(kinds, TEST)[0], rule=Rule(far=0.1))
 
 
 def test_one_bad_file_does_not_lose_the_others(kinds: Path, tmp_path: Path) -> None:
@@ -153,7 +163,7 @@ def test_one_bad_file_does_not_lose_the_others(kinds: Path, tmp_path: Path) -> N
     assert "at least the model's rate of 8000 Hz; got 4000 Hz" in training.skipped[1].reason
     answers = training.classifier.classify([corrupt, paths[0], write(tmp_path / "s.wav", np.zeros(80), 8000)])
     assert [a.status for a in answers] == ["error", "ranked", "too_little_speech"]
-    assert [a.label for a in answers] == [None, "chirp", None]
+    assert [label_of(a) for a in answers] == [None, "chirp", None]
     with pytest.raises(AudioError, match=r"cut\.flac"):
         training.classifier.predict([paths[0], corrupt])
     with pytest.raises(TooLittleSpeech):
@@ -202,6 +212,16 @@ def test_a_class_of_one_short_file_is_trained_and_doubted(kinds: Path, tmp_path:
     assert "'beep' has too few frames for 4 components: 1" in training.warnings
 
 
+def test_progress_tells_each_stage(kinds: Path) -> None:
+    paths, labels = files(kinds, range(4))
+    seen: list[tuple[str, int, int]] = []
+    train_classifier(
+        paths, labels, frontend="sound", settings=SETTINGS, folds=2, on_progress=lambda *news: seen.append(news)
+    )
+    parts = {"features": 16, "mixtures": 1, "calibration": 2, "rejection": 3}
+    assert seen == [(stage, done, total) for stage, total in parts.items() for done in range(1, total + 1)]
+
+
 def test_nothing_to_hold_out_means_no_posteriors(kinds: Path) -> None:
     paths, labels = files(kinds, range(1))
     more = [*paths, str(kinds / "tone" / "01.wav")]  # one class alone could be held out
@@ -221,11 +241,11 @@ def test_evaluation_counts_and_refuses_unknown_labels(made: AudioClassifier, kin
     assert 0 <= found.cross_entropy < 0.5
     wrong = evaluate_classifier(made, paths, truth[::-1], groups=[f"g{i % 5}" for i in range(16)])
     assert wrong.accuracy.estimate == 0.0
-    every = evaluate_classifier(made, paths, truth, far=0.0)
+    every = evaluate_classifier(made, paths, truth, rule=Rule(far=1e-6))
     assert set(every.decisions) <= {*KINDS, "(unknown)"}
     with pytest.raises(InvalidInput, match=r"labels must be among those of the classifier: chirp, .*; got 'hum'"):
         evaluate_classifier(made, paths, [*truth[1:], "hum"])
-    with pytest.raises(InvalidInput, match="labels must be 16, one a sound; got 3"):
+    with pytest.raises(InvalidInput, match="labels must be 16 texts, one for each sound; got 3"):
         evaluate_classifier(made, paths, truth[:3])
     with pytest.raises(InvalidInput, match="sounds must be at least one that can be used; got none of 1; the first"):
         evaluate_classifier(made, ["no.wav"], ["tone"])
@@ -241,7 +261,7 @@ def test_columns_of_a_table_count_by_place(made: AudioClassifier, kinds: Path) -
         assert found.accuracy.estimate == 1.0
         trained = train_classifier(path, label, groups=group, frontend="sound", settings=SETTINGS, folds=0).classifier
         assert trained.predict(path) == tuple(label)
-    with pytest.raises(InvalidInput, match="groups must be 16, one a sound; got 3"):
+    with pytest.raises(InvalidInput, match="groups must be 16 texts, one for each sound; got 3"):
         evaluate_classifier(made, paths, truth, groups=["a", "b", "c"])
 
 
@@ -260,25 +280,27 @@ def test_cross_validation_is_training_on_the_other_folds(kinds: Path) -> None:
         ).classifier
         expected |= dict(zip([paths[i] for i in inside], one.predict([paths[i] for i in inside]), strict=True))
     assert list(found.decisions) == [expected[p] for p in paths]
-    with pytest.raises(InvalidInput, match="folds must be 24, one a sound, and two or more different ones"):
+    with pytest.raises(InvalidInput, match="folds must be two or more different ones; got 'a' alone"):
         cross_validate(paths, labels, ["a"] * 24)
+    with pytest.raises(InvalidInput, match="folds must be 24 texts, one for each sound; got 2"):
+        cross_validate(paths, labels, ["a", "b"])
     with pytest.raises(InvalidInput, match="every class must occur in at least two folds; got 'chirp' in one"):
         cross_validate(paths, labels, labels)
 
 
 def test_labels_come_from_a_column_or_folders(kinds: Path, tmp_path: Path) -> None:
     corpus = read_corpus(kinds)
-    assert set(labels_of(corpus)) == set(KINDS)
+    assert set(corpus.column("label")) == set(KINDS)
     with pytest.raises(InvalidInput, match="the label must name a column: path, speaker, label, session; got 'word'"):
-        labels_of(corpus, "word")
+        corpus.column("word")
     manifest = tmp_path / "m.csv"
     manifest.write_text("path,label\na.wav,x\nb.wav,y\n", encoding="utf-8")
-    assert labels_of(read_corpus(manifest, label="label")) == ("x", "y")
+    assert read_corpus(manifest, label="label").column("label") == ("x", "y")
     with pytest.raises(InvalidInput, match=r"have the column speaker; got path, label"):
         read_corpus(manifest)
     manifest.write_text("path,speaker,label\na.wav,s,x\nb.wav,s,\n", encoding="utf-8")
     with pytest.raises(InvalidInput, match=r"the column 'label' must hold a label for every recording; .* b\.wav"):
-        labels_of(read_corpus(manifest))
+        read_corpus(manifest).column("label")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidInput, match=r"the folder .*empty must hold one subfolder"):
         read_corpus(tmp_path / "empty")
@@ -291,17 +313,17 @@ def test_arguments_that_do_not_fit_are_refused(made: AudioClassifier, kinds: Pat
             made.predict(one)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="sounds must be at least one; got none"):
         made.predict([])
-    with pytest.raises(InvalidInput, match="labels must be 2 texts, one a sound; got 1"):
+    with pytest.raises(InvalidInput, match="labels must be 2 texts, one for each sound; got 1"):
         train_classifier([path, path], ["a"])
     with pytest.raises(InvalidInput, match="folds must be at least 0; got -1"):
         train_classifier(*files(kinds, TRAIN), folds=-1, frontend="sound")
     with pytest.raises(InvalidInput, match="folds must be two or more, or 0 for none; got 1"):
         train_classifier(*files(kinds, TRAIN), folds=1, frontend="sound")
-    with pytest.raises(InvalidInput, match="sounds must be paths or signals with a rate; got bare samples"):
+    with pytest.raises(InvalidInput, match="sounds must be at least one, with a rate; got bare samples"):
         train_classifier([np.zeros(8000), np.zeros(8000)], ["a", "b"])
     with pytest.raises(InvalidInput, match="preset must be one of 'speech', 'sound'; got 'music'"):
         train_classifier([path, path], ["a", "b"], frontend="music")
-    with pytest.raises(IncompatibleModel, match="mixtures must be 4, one a label, of 60 features"):
+    with pytest.raises(IncompatibleModel, match="mixtures must be 4, one for each label, of 60 features"):
         dataclasses.replace(made, frontend=MFCC(sample_rate=8000))
     with pytest.raises(InvalidInput, match="labels must be two or more, different and sorted"):
         dataclasses.replace(made, labels=KINDS[::-1])

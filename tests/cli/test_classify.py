@@ -9,7 +9,7 @@ from speechgmm.classification import load_classifier, train_classifier
 from speechgmm.classification.train import SETTINGS
 from speechgmm.features import preset, read_corpus
 from tests.cli.running import run
-from tests.estimators.conftest import KINDS, sound
+from tests.kinds import KINDS, sound
 from tests.sounds import cut, write
 
 

@@ -1,37 +1,3 @@
-"""Made sounds of four kinds for the tests of classification: tones, noises, clicks, and chirps."""
+"""A folder of made sounds for each kind."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
-import numpy as np
-import pytest
-
-from tests.sounds import write
-
-KINDS = ("chirp", "click", "noise", "tone")
-
-
-def sound(kind: str, seed: int, rate: int = 8000, seconds: float = 0.5) -> np.ndarray:
-    """Half a second of one kind; the seed changes pitch, level and noise."""
-    rng = np.random.default_rng(100 * KINDS.index(kind) + seed)
-    t = np.arange(round(seconds * rate)) / rate
-    pitch = rng.uniform(300, 500)
-    made = {
-        "tone": np.sin(2 * np.pi * pitch * t) + 0.5 * np.sin(4 * np.pi * pitch * t),
-        "chirp": np.sin(2 * np.pi * (pitch + 900 * t / seconds) * t),
-        "noise": rng.normal(0, 0.5, len(t)),
-        "click": (np.arange(len(t)) % round(rate / rng.uniform(18, 25)) < 3).astype(float),
-    }[kind]
-    noisy: np.ndarray = rng.uniform(0.2, 0.5) * made + rng.normal(0, 0.003, len(t))
-    return np.clip(noisy, -0.99, 0.99)
-
-
-@pytest.fixture(scope="session")
-def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder a kind, of twelve files each."""
-    folder = tmp_path_factory.mktemp("kinds")
-    for kind in KINDS:
-        for i in range(12):
-            write(folder / kind / f"{i:02}.wav", sound(kind, i), 8000)
-    return folder
+from tests.kinds import kinds as kinds

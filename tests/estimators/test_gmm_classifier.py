@@ -189,7 +189,7 @@ BAD = [
     ({"sample_weight": -np.ones(len(Y))}, "sample_weight must be .* numbers of at least 0"),
     ({"sample_weight": [1.0, 2.0]}, r"sample_weight must be .* one for each label, .* got shape \(2,\)"),
     ({"lengths": [1, 2]}, r"lengths must have the sum \d+, as there are rows; got 3"),
-    ({"lengths": [0, len(X)]}, "lengths must be whole numbers of at least 1, one an utterance"),
+    ({"lengths": [0, len(X)]}, "lengths must be whole numbers of at least 1, one for each utterance"),
     ({"lengths": [0.5]}, "lengths must be whole numbers of at least 1"),
 ]
 

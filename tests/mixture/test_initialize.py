@@ -178,7 +178,7 @@ REFUSED = {
     "one shot": (lambda: initialize(iter([data()]), 2), "blocks must be iterable again and again"),
     "a floor for each component": (
         lambda: initialize(data(), 2, floor=Floor(absolute=np.ones((2, 3)))),
-        "the absolute floor must be one number or one a dimension here; got shape (2, 3)",
+        "the absolute floor must be one number, or one per dimension; got shape (2, 3)",
     ),
 }
 

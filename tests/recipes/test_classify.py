@@ -13,7 +13,7 @@ import pytest
 from speechgmm.classification import MixtureSettings
 from speechgmm.errors import InvalidInput
 from speechgmm.features import MFCC, read_corpus
-from tests.estimators.conftest import KINDS, sound
+from tests.kinds import KINDS, sound
 from tests.recipes.test_recipes import CORPORA, RECIPES, script
 from tests.sounds import write
 

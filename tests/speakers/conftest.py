@@ -31,7 +31,7 @@ def background(corpus: Corpus) -> tuple[Recording, ...]:
 
 @pytest.fixture(scope="session")
 def training(background: tuple[Recording, ...]) -> Training:
-    return train_system(background, components=8, n_threads=1)
+    return train_system(background, n_components=8, n_threads=1)
 
 
 @pytest.fixture(scope="session")

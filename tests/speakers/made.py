@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.features import MFCC, Recording, TrainingFrames
+from speechgmm.features import MFCC, Part, Recording, TrainingFrames
 from speechgmm.mixture import ArrayBlocks, fit_gmm
-from speechgmm.parallel import threads
 from speechgmm.speakers import System
-from speechgmm.speakers.calibration import calibrate
+from speechgmm.speakers.train_calibration import calibrate
 
 FRONTEND = MFCC(sample_rate=8000, n_mfcc=4, deltas=0, normalization="none")
 SPREAD, DRIFT = 0.9, 0.15
@@ -38,7 +37,7 @@ def background(speakers: int, *, recordings: int = 6, frames: int = 120, session
             name = f"s{s:03}_{i}"
             made = Recording(name, f"s{s:03}", name, f"s{s:03}/{i // 2}" if session else None)
             x.append(part)
-            parts.append((made, start, start + len(part)))
+            parts.append(Part(made, start, start + len(part)))
     every = np.concatenate(x)
     return TrainingFrames(ArrayBlocks(every), tuple(parts), len(every) * FRONTEND.hop_length, ())
 
@@ -50,6 +49,4 @@ def uncalibrated(frames: TrainingFrames) -> System:
 
 def calibration_of(system: System, frames: TrainingFrames, **how: Any) -> Any:
     """What `calibrate` makes of them."""
-    return calibrate(
-        system, frames, lambda blocks, stage: fit_gmm(blocks, 4, n_threads=1).model, mapper=threads(1), **how
-    )
+    return calibrate(system, frames, lambda blocks, stage: fit_gmm(blocks, 4, n_threads=1).model, n_threads=1, **how)

@@ -18,10 +18,10 @@ from speechgmm.speakers import (
     linear_ratios,
     linear_ratios_of,
     log_likelihood_ratios,
-    score,
     speaker_models,
     top_ratios,
 )
+from speechgmm.speakers import models as layout
 from tests.laws import close, random_gmm
 from tests.speakers.test_score import models_of, system_of, voices
 
@@ -46,7 +46,7 @@ def adapted(system: System, enrolled: Array) -> GMM:
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-9), (np.float32, 1e-4)])
 def test_top_c_is_its_definition(c: int, dtype: type, tolerance: float) -> None:
     system, models, x = problem(dtype=dtype)
-    found = top_ratios(system, models, x, components=c)
+    found = top_ratios(system, models, x, n_components=c)
     ubm = joint(system.ubm, x.astype(float))
     best = np.argsort(-ubm, axis=1)[:, :c]
     for value, enrolled in zip(found, voices(5).values(), strict=True):
@@ -60,16 +60,16 @@ def test_top_c_is_its_definition(c: int, dtype: type, tolerance: float) -> None:
 def test_all_components_are_the_exact_ratio(c: int, dtype: type, tolerance: float) -> None:
     system, models, x = problem(dtype=dtype)
     exact = log_likelihood_ratios(system, models, x)
-    close(top_ratios(system, models, x, components=c), exact, rtol=tolerance, atol=tolerance)
+    close(top_ratios(system, models, x, n_components=c), exact, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", ["_FRAMES", "_SPEAKERS"])
 @pytest.mark.parametrize("size", [1, 2, 17, 1 << 30])
 def test_blocks_do_not_matter(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     system, models, x = problem()
-    whole = top_ratios(system, models, x, components=4)
+    whole = top_ratios(system, models, x, n_components=4)
     monkeypatch.setattr(approximate, name, size)
-    close(top_ratios(system, models, x, components=4), whole)
+    close(top_ratios(system, models, x, n_components=4), whole)
 
 
 @pytest.mark.parametrize("far", [1e3, 1e6])
@@ -77,7 +77,7 @@ def test_blocks_do_not_matter(name: str, size: int, monkeypatch: pytest.MonkeyPa
 def test_frames_far_from_the_ubm_do_not_overflow(far: float, dtype: type) -> None:
     system, models, x = problem()
     x = np.concatenate([x, np.full((2, 5), far), np.full((2, 5), -far)]).astype(dtype)
-    found, exact = top_ratios(system, models, x, components=16), log_likelihood_ratios(system, models, x)
+    found, exact = top_ratios(system, models, x, n_components=16), log_likelihood_ratios(system, models, x)
     close(found, exact, rtol=1e-4, atol=1e-5 * far)
 
 
@@ -85,7 +85,7 @@ def test_frames_far_from_the_ubm_do_not_overflow(far: float, dtype: type) -> Non
 def test_the_number_of_threads_changes_no_bit(scorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     system, models, x = problem(dtype=np.float32)
     monkeypatch.setattr(approximate, "_SPEAKERS", 2)
-    monkeypatch.setattr(score, "_GROUP", 2)
+    monkeypatch.setattr(layout, "_GROUP", 2)
     one, two, three, default = (scorer(system, models, x, n_threads=n) for n in (1, 2, 3, None))
     assert one.tobytes() == two.tobytes() == three.tobytes() == default.tobytes()
     monkeypatch.undo()  # one group again
@@ -157,8 +157,8 @@ def test_models_or_features_of_another_system_are_refused(scorer: Any) -> None:
 
 def test_nothing_to_score_is_refused() -> None:
     system, models, x = problem()
-    with pytest.raises(InvalidInput, match="components must be at least 1"):
-        top_ratios(system, models, x, components=0)
+    with pytest.raises(InvalidInput, match="n_components must be at least 1"):
+        top_ratios(system, models, x, n_components=0)
     with pytest.raises(InvalidInput, match="tests must be at least one"):
         linear_ratios_of(system, models, [])
     with pytest.raises(InvalidInput, match="tests must be at least one"):
@@ -170,4 +170,4 @@ def test_a_component_of_weight_0_is_never_among_the_best() -> None:
     ubm = GMM([*system.ubm.weights[:2] / system.ubm.weights[:2].sum(), 0.0], system.ubm.means, system.ubm.covariance)
     silent = system_of(ubm)
     models = speaker_models(silent, {"a": silent.statistics(x)})
-    close(top_ratios(silent, models, x, components=2), log_likelihood_ratios(silent, models, x))
+    close(top_ratios(silent, models, x, n_components=2), log_likelihood_ratios(silent, models, x))

@@ -15,12 +15,12 @@ from speechgmm import storage
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation import cllr, min_cllr
 from speechgmm.features.normalize import normalize
-from speechgmm.parallel import threads
 from speechgmm.speakers import System, load_system, speaker_models
-from speechgmm.speakers.calibration import LEAST_SPEAKERS
-from speechgmm.speakers.cohort import PULL, cohort_models, distances, normalized, score_all
-from speechgmm.speakers.decision import amount
+from speechgmm.speakers.calibration import amount
 from speechgmm.speakers.held_out import PARTS, adapt_cohort, divide, score_held_out
+from speechgmm.speakers.models import SpeakerModels, cohort_models
+from speechgmm.speakers.score_norm import PULL, cohort_norm
+from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
 from tests.speakers.made import FRONTEND, background, calibration_of, speaker_frames, uncalibrated
 
 HOP = FRONTEND.hop_length
@@ -41,6 +41,12 @@ def total(system: System, recordings: list[Any]) -> Any:
     return functools.reduce(operator.add, map(system.statistics, recordings))
 
 
+def cohort_of(system: System) -> SpeakerModels:
+    found = cohort_models(system)
+    assert found is not None
+    return found
+
+
 def calibration(system: System) -> Any:
     assert system.calibration is not None
     return system.calibration
@@ -57,9 +63,10 @@ def met(calibrated: System) -> tuple[Any, Any]:
     models = speaker_models(calibrated, statistics, dict.fromkeys(statistics, 480 * HOP))
     tests = [(i, x) for i, r in enumerate(own) for x in r[4:]]
     tests += [(-1, speaker_frames(rng, 1, 120)[0]) for _ in range(800)]
-    raw = np.stack([score_all(calibrated, models, x) for _, x in tests], axis=1)
-    z = normalized(raw, distances(models), distances(cohort_models(calibrated)))
-    llr = calibration(calibrated).llr(z, amount(models.seconds[:, None], 1.2))
+    cohort = cohort_of(calibrated)
+    raw = np.stack([np.concatenate([models.ratios(x), cohort.ratios(x)]) for _, x in tests], axis=1)
+    z = cohort_norm(raw, models.distances, cohort.distances)
+    llr = calibration(calibrated).llr(z, amount(models.speech_seconds[:, None], 1.2))
     return llr.T, np.array([i for i, _ in tests])
 
 
@@ -107,16 +114,14 @@ def test_saved_and_loaded_it_is_the_same(calibrated: System, tmp_path: Any) -> N
 
 def test_the_same_seed_gives_the_same_bytes_with_any_number_of_threads(frames: Any, calibrated: System) -> None:
     from speechgmm.mixture import fit_gmm
-    from speechgmm.speakers.calibration import calibrate
 
     plain = dataclasses.replace(calibrated, calibration=None)
-    again = calibrate(plain, frames, lambda blocks, stage: fit_gmm(blocks, 4, n_threads=3).model, mapper=threads(3))
+    again = calibrate(plain, frames, lambda blocks, stage: fit_gmm(blocks, 4, n_threads=3).model, n_threads=3)
     assert storage.dumps(again) == storage.dumps(calibration(calibrated))
 
 
 def test_who_calibrates_has_not_trained_the_model_that_scores(frames: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from speechgmm.mixture import fit_gmm
-    from speechgmm.speakers.calibration import calibrate
 
     knew: list[Any] = []
     scored: list[tuple[Any, set[str]]] = []
@@ -126,12 +131,12 @@ def test_who_calibrates_has_not_trained_the_model_that_scores(frames: Any, monke
         knew.append((ubm, np.concatenate(list(blocks))))
         return ubm
 
-    def watch(system: Any, material: Any, cohort: Any, mapper: Any) -> Any:
+    def watch(system: Any, material: Any, cohort: Any, **how: Any) -> Any:
         scored.append((system.ubm, {m.speaker for m in material}))
-        return score_held_out(system, material, cohort, mapper)
+        return score_held_out(system, material, cohort, **how)
 
-    monkeypatch.setattr("speechgmm.speakers.calibration.score_held_out", watch)
-    assert calibrate(uncalibrated(frames), frames, train, mapper=threads(1)) is not None
+    monkeypatch.setattr("speechgmm.speakers.train_calibration.score_held_out", watch)
+    assert calibrate(uncalibrated(frames), frames, train, n_threads=1) is not None
     assert sorted(s for _, fold in scored for s in fold) == list(frames.speakers)
     for (ubm, rows), (scorer, fold) in zip(knew, scored, strict=True):
         assert scorer is ubm
@@ -186,10 +191,10 @@ def test_no_test_is_scored_against_a_model_that_holds_it(frames: Any) -> None:
     system = uncalibrated(frames)
     held = divide(frames, FRONTEND, least=20).speakers
     material = [m for s in sorted(held)[:5] for m in held[s]]
-    cohort = adapt_cohort(system, frames, leave_out=frozenset(sorted(held)[:5]), mapper=threads(1))
+    cohort = adapt_cohort(system, frames, leave_out=frozenset(sorted(held)[:5]), n_threads=1)
     assert len(cohort.names) == 40
     assert not set(cohort.names) & set(sorted(held)[:5])
-    t = score_held_out(system, material, cohort, threads(1))
+    t = score_held_out(system, material, cohort, n_threads=1)
     assert t.scores.shape == (5 * (PARTS + 2), 30)
     same = t.enrolled[:, None] == t.tested[None]
     np.testing.assert_array_equal(t.impostor, ~same)
@@ -213,15 +218,15 @@ def test_the_pull_makes_scores_of_strangers_alike_whatever_is_enrolled(frames: A
             f"{i:02}": functools.reduce(operator.add, map(system.statistics, p[:held])) for i, p in enumerate(people)
         }
         models = speaker_models(system, sums)
-        raw = np.stack([score_all(system, models, x) for x in strangers], axis=1)
-        q = distances(models)
+        raw = np.stack([models.ratios(x) for x in strangers], axis=1)
+        q = models.distances
         means.append((raw.mean(), (raw + PULL * q[:, None]).mean(), raw.std()))
     plain, fair = np.ptp([m[0] for m in means]), np.ptp([m[1] for m in means])
     assert fair < plain
 
 
 def test_distances_are_weighted_squares(calibrated: System) -> None:
-    models = cohort_models(calibrated)
+    models = cohort_of(calibrated)
     ubm = calibrated.ubm
     expected = [
         sum(
@@ -230,7 +235,7 @@ def test_distances_are_weighted_squares(calibrated: System) -> None:
         )
         for mean in models.offsets
     ]
-    np.testing.assert_allclose(distances(models), expected, rtol=1e-10)
+    np.testing.assert_allclose(models.distances, expected, rtol=1e-10)
 
 
 def test_a_cohort_of_another_shape_is_refused(calibrated: System) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,50 +12,55 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechgmm.errors import InvalidInput, TooLittleSpeech
-from speechgmm.evaluation import Calibration, fit_strangers
+from speechgmm.errors import InvalidInput
+from speechgmm.evaluation import Answer, Calibration, Rule, Strangers, decide, fit_strangers, posteriors, threshold_for
 from speechgmm.features import Corpus
 from speechgmm.speakers import (
-    Rule,
     SpeakerStore,
     System,
     SystemCalibration,
-    decide,
     default_system,
     enroll,
     identify,
     score_corpus,
     verify,
 )
-from speechgmm.speakers.decision import amount, threshold_for
+from speechgmm.speakers.calibration import amount
 from tests.sounds import voice, write
 
 FAR = 0.05
 
 
 @pytest.fixture(scope="module")
-def calibration() -> SystemCalibration:
-    """LLRs of strangers are normal with mean -3 and deviation 2."""
-    strangers = fit_strangers(np.random.default_rng(0).normal(-3, 2, (4000, 20)))
-    return SystemCalibration(np.zeros((2, 1, 1)), Calibration([1.0], [0.0], [], []), strangers, 0.5)
+def strangers() -> Strangers:
+    """Their LLRs are normal with mean -3 and deviation 2."""
+    return fit_strangers(np.random.default_rng(0).normal(-3, 2, (4000, 20)))
 
 
-def test_a_rate_per_search_asks_more_of_more_speakers(calibration: SystemCalibration) -> None:
-    found = [threshold_for(calibration, Rule(far=FAR), n) for n in (1, 10, 100, 10_000)]
-    scores = [t for t, _ in found if t is not None]
+def answer_to(llr: list[float], rule: Rule, strangers: Strangers) -> Answer:
+    """Decide on a test against speakers 0, 1 and so on."""
+    p = posteriors(llr, prior=rule.stated_prior)[:-1]
+    names = [str(i) for i in range(len(llr))]
+    return decide("a test", names, np.array(llr), rule, strangers, speech_seconds=1.0, posteriors=p)
+
+
+def test_a_rate_per_search_asks_more_of_more_speakers(strangers: Strangers) -> None:
+    found = [threshold_for(strangers, Rule(far=FAR), n) for n in (1, 10, 100, 10_000)]
+    scores = [t.score for t in found if t is not None]
     assert np.diff(scores).min() > 0.5
-    assert [e for _, e in found] == [False, False, False, True]
+    assert [t and t.extrapolated for t in found] == [False, False, False, True]
     assert scores[0] == pytest.approx(-3 + 2 * 1.645, abs=0.1)
-    assert threshold_for(calibration, Rule(), 10) == threshold_for(calibration, Rule(far=0.01), 10)
+    assert threshold_for(strangers, Rule(), 10) == threshold_for(strangers, Rule(far=0.01), 10)
 
 
-def test_decide_by_rate_and_by_threshold(calibration: SystemCalibration) -> None:
-    limit, _ = threshold_for(calibration, Rule(far=FAR), 3)
-    assert limit is not None
+def test_decide_by_rate_and_by_threshold(strangers: Strangers) -> None:
+    threshold = threshold_for(strangers, Rule(far=FAR), 3)
+    assert threshold is not None
+    limit = threshold.score
     for rule in (Rule(far=FAR), Rule(threshold=limit)):
-        assert decide(calibration, [-1.0, limit, -3.0], rule).accepted == 1
-        assert decide(calibration, [-1.0, np.nextafter(limit, -9), -3.0], rule).accepted is None
-        assert decide(calibration, [-1.0, limit, -3.0], rule).threshold == limit
+        assert answer_to([-1.0, limit, -3.0], rule, strangers).decision == "1"
+        assert answer_to([-1.0, float(np.nextafter(limit, -9)), -3.0], rule, strangers).decision is None
+        assert answer_to([-1.0, limit, -3.0], rule, strangers).threshold == limit
 
 
 @given(
@@ -67,16 +73,16 @@ def test_costs_decide_for_what_is_expected_to_cost_less(
     llr: list[float], prior: float, cost_miss: float, cost_fa: float
 ) -> None:
     strangers = fit_strangers(np.zeros((3, 2)))
-    c = SystemCalibration(np.zeros((2, 1, 1)), Calibration([1.0], [0.0], [], []), strangers, 0.5)
     rule = Rule(prior=prior, cost_miss=cost_miss, cost_fa=cost_fa)
     joint = np.append(np.exp(llr) * prior / len(llr), 1 - prior)
     p = joint / joint.sum()
     best = int(np.argmax(llr))
     accepting, refusing = cost_fa * (1 - p[best]), cost_miss * (1 - p[-1])
-    found = decide(c, llr, rule)
-    np.testing.assert_allclose(found.posteriors, p, rtol=1e-6, atol=1e-12)
+    found = answer_to(llr, rule, strangers)
+    told = {c.name: c.posterior for c in found.candidates}
+    np.testing.assert_allclose([told[str(i)] for i in range(len(llr))], p[:-1], rtol=1e-6, atol=1e-12)
     if abs(accepting - refusing) > 1e-9 * (accepting + refusing):
-        assert (found.accepted == best) == (accepting < refusing)
+        assert (found.decision == str(best)) == (accepting < refusing)
     assert (found.threshold is None) == (len(llr) > 1)
 
 
@@ -105,15 +111,14 @@ def test_bad_rules_are_refused(settings: Any, message: str) -> None:
         Rule(**settings)
 
 
-def test_a_bad_calibration_is_refused(calibration: SystemCalibration) -> None:
+def test_a_bad_calibration_is_refused(strangers: Strangers) -> None:
+    llr = Calibration([1.0], [0.0], [], [])
     with pytest.raises(InvalidInput, match="the cohort must be at least two models"):
-        SystemCalibration(np.zeros((1, 1, 1)), calibration.llr, calibration.strangers, 0.5)
+        SystemCalibration(np.zeros((1, 1, 1)), llr, strangers, 0.5)
     with pytest.raises(InvalidInput, match="the cohort must be finite"):
-        SystemCalibration(np.full((2, 1, 1), np.nan), calibration.llr, calibration.strangers, 0.5)
+        SystemCalibration(np.full((2, 1, 1), np.nan), llr, strangers, 0.5)
     with pytest.raises(InvalidInput, match="least_seconds must be at least 0"):
-        SystemCalibration(calibration.cohort, calibration.llr, calibration.strangers, -1)
-    with pytest.raises(TooLittleSpeech, match=r"x must hold at least 0\.50 s of speech for a decision"):
-        calibration.check_speech(0.4, "x")
+        SystemCalibration(np.zeros((2, 1, 1)), llr, strangers, -1)
 
 
 # The model of the package, on the embedded voices
@@ -156,8 +161,8 @@ def test_decisions_follow_from_the_threshold_and_are_mostly_right(
     assert np.mean(right) > 0.9
     for a in answers:
         assert a.threshold == answers[0].threshold
-        assert (a.status == "accepted") == (a.candidates[0].llr >= (a.threshold or 0.0))
-        assert a.decision == (a.candidates[0].speaker if a.status == "accepted" else None)
+        assert (a.status == "accepted") == (a.candidates[0].score >= (a.threshold or 0.0))
+        assert a.decision == (a.candidates[0].name if a.status == "accepted" else None)
         assert 0 < sum(c.posterior or 0.0 for c in a.candidates) < 1 + 1e-9
 
 
@@ -174,7 +179,7 @@ def test_verification_is_calibrated_too(packaged: System, people: SpeakerStore, 
     assert mine.threshold == other.threshold
     bayes = verify(packaged, people, "rms", files, rule=Rule(prior=0.01, cost_miss=10, cost_fa=1))
     assert bayes.threshold == pytest.approx(np.log(99 / 10))
-    assert bayes.llr == mine.llr
+    assert bayes.candidates[0].score == mine.candidates[0].score
 
 
 def test_identify_verify_and_score_agree(packaged: System, people: SpeakerStore, corpus: Corpus) -> None:
@@ -183,17 +188,21 @@ def test_identify_verify_and_score_agree(packaged: System, people: SpeakerStore,
     llr = {(s, t): x for s, t, x in zip(scores.speaker, scores.test, scores.score, strict=True)}
     for r, answer in zip(tests, identify(packaged, people, [r.path for r in tests], top=99), strict=True):
         for c in answer.candidates:
-            assert c.llr == llr[c.speaker, r.name]
-        one = verify(packaged, people, "rms", [r.path]).llr
+            assert c.score == llr[c.name, r.name]
+        one = verify(packaged, people, "rms", [r.path]).candidates[0].score
         assert one == pytest.approx(llr["rms", r.name], rel=1e-5)
 
 
 def test_too_little_speech_to_decide_is_an_answer(packaged: System, people: SpeakerStore, tmp_path: Path) -> None:
     short = write(tmp_path / "short.wav", voice(1.0))
     (answer,) = identify(packaged, people, [short])
-    assert (answer.status, answer.decision, answer.threshold) == ("too_little_speech", None, None)
+    assert (answer.status, answer.decision) == ("too_little_speech", None)
     assert "of speech for a decision" in (answer.error or "")
+    assert answer.threshold is not None
     assert len(answer.candidates) == 5
     found = verify(packaged, people, "rms", [short])
-    assert (found.status, found.accepted) == ("too_little_speech", None)
-    assert found.errors[0][0] == "all files together"
+    assert (found.name, found.status, found.decision) == (str(short), "too_little_speech", None)
+    assert re.match(r".*short\.wav must hold at least 1\.00 s of speech for a decision", found.error or "")
+    several = verify(packaged, people, "rms", [short, tmp_path / "none.wav"])
+    assert (several.error or "").startswith("all files together must hold at least")
+    assert [s.name for s in several.skipped] == [str(tmp_path / "none.wav")]

@@ -13,7 +13,6 @@ import soundfile as sf
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording
 from speechgmm.features import Corpus, Recording, read
-from speechgmm.parallel import threads
 from speechgmm.speakers import SpeakerStore, System, enroll, enroll_features
 from tests.laws import same_statistics
 from tests.sounds import Array, cut, steps, voice, write
@@ -44,9 +43,9 @@ def content(store: SpeakerStore) -> list[bytes]:
 
 
 def test_recordings_are_pooled_by_session(empty: SpeakerStore, system: System, recordings: list[Recording]) -> None:
-    seen: list[int] = []
-    done = enroll(system, empty, recordings, on_progress=seen.append)
-    assert seen == [1, 2, 3, 4, 5]
+    seen: list[tuple[str, int, int]] = []
+    done = enroll(system, empty, recordings, on_progress=lambda *args: seen.append(args))
+    assert seen == [("recordings", i, 5) for i in (1, 2, 3, 4, 5)]
     assert done.skipped == ()
     parts = {
         ("ann", "s1"): recordings[:2],
@@ -54,13 +53,14 @@ def test_recordings_are_pooled_by_session(empty: SpeakerStore, system: System, r
         ("bob", "3.wav"): recordings[3:4],
         ("bob", "4.wav"): recordings[4:],
     }
-    assert [(speaker, name) for speaker, name, _ in done.sessions] == list(parts)
+    assert [(s.speaker, s.name) for s in done.sessions] == list(parts)
     found = {(s.speaker, s.name): s for s in empty.sessions()}
     assert set(found) == set(parts)
-    for (speaker, name, seconds), members in zip(done.sessions, parts.values(), strict=True):
-        kept, x = found[speaker, name], features(system, *members)
+    for told, members in zip(done.sessions, parts.values(), strict=True):
+        kept, x = found[told.speaker, told.name], features(system, *members)
+        assert told.recordings == tuple(r.name for r in members)
         same_statistics(kept.statistics, system.statistics(x), rtol=1e-5, atol=1e-3)  # float32
-        assert kept.seconds == seconds == pytest.approx(0.010 * len(x))
+        assert kept.speech_seconds == told.speech_seconds == pytest.approx(0.010 * len(x))
         assert kept.recordings == {read(r.path).digest: r.name for r in members}
 
 
@@ -68,7 +68,7 @@ def test_recordings_are_pooled_by_session(empty: SpeakerStore, system: System, r
 def test_threads_do_not_matter(
     empty: SpeakerStore, system: System, recordings: list[Recording], tmp_path: Path, n: int
 ) -> None:
-    enroll(system, empty, recordings, mapper=threads(n))
+    enroll(system, empty, recordings, n_threads=n)
     with SpeakerStore(tmp_path / "one.db", system, create=True) as one:
         for r in recordings:
             enroll(system, one, [r])
@@ -125,7 +125,7 @@ def test_a_copy_in_another_format_is_the_same_recording(
     assert content(empty) == before
     batch = [Recording(str(copy), speaker, "copy"), Recording(str(other), speaker, "other.wav")]
     done = enroll(system, empty, batch)
-    assert [(who, name) for who, name, _ in done.sessions] == [(speaker, "other.wav")]
+    assert [(s.speaker, s.name) for s in done.sessions] == [(speaker, "other.wav")]
     (left_out,) = done.skipped
     assert left_out.name == "copy"
     assert re.match(rule, left_out.reason)
@@ -193,9 +193,9 @@ def test_a_store_of_another_system_is_refused_before_any_work(
     empty: SpeakerStore, system: System, recordings: list[Recording]
 ) -> None:
     other = dataclasses.replace(system, frontend=dataclasses.replace(system.frontend, dither=0.0))
-    seen: list[int] = []
+    seen: list[object] = []
     with pytest.raises(IncompatibleModel, match=r"same front end: dither=0\.0; got dither=1\.0"):
-        enroll(other, empty, recordings, on_progress=seen.append)
+        enroll(other, empty, recordings, on_progress=lambda *args: seen.append(args))
     assert seen == []
     assert empty.speakers == ()
 
@@ -216,16 +216,16 @@ def test_features_are_enrolled_like_their_recording(
         enroll(system, store, recordings[:1])
         sound, given = store.sessions()[0], empty.sessions()[0]
     same_statistics(given.statistics, sound.statistics, atol=0)
-    assert given.seconds == sound.seconds
+    assert given.speech_seconds == sound.speech_seconds
     with pytest.raises(SameRecording, match="enrolled as 'ann'"):
         enroll_features(system, empty, "bob", x)
     with pytest.raises(
-        IncompatibleModel, match=r"frames must have 60 features, as this UBM .*Extract them with system"
+        IncompatibleModel, match=r"frames must have 60 features, as this UBM .*Extract them with its front end"
     ):
         enroll_features(system, empty, "bob", x[:, :40])
 
 
 def test_a_corpus_is_enrolled_as_it_is(empty: SpeakerStore, system: System, corpus: Corpus) -> None:
     done = enroll(system, empty, corpus.where(split="enroll", speaker="slt"))
-    assert [(s, n) for s, n, _ in done.sessions] == [("slt", "s1")]
-    assert 2 < done.sessions[0][2] < 15
+    assert [(s.speaker, s.name) for s in done.sessions] == [("slt", "s1")]
+    assert 2 < done.sessions[0].speech_seconds < 15

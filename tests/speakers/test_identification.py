@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from speechgmm.errors import IncompatibleModel, InvalidInput, UnknownSpeaker
+from speechgmm.evaluation import Answer, Rule
 from speechgmm.features import Corpus
-from speechgmm.parallel import threads
 from speechgmm.speakers import (
-    Rule,
     SpeakerStore,
     System,
     enrolled_models,
@@ -37,6 +36,12 @@ def enrolled(corpus: Corpus) -> str:
     return corpus.where(split="enroll", speaker="rms").recordings[0].path
 
 
+def score_of(answer: Answer) -> float:
+    """Return the score of the one candidate of a verification."""
+    (candidate,) = answer.candidates
+    return candidate.score
+
+
 def llr(system: System, store: SpeakerStore, x: Array) -> dict[str, float]:
     models = enrolled_models(system, store)
     return dict(zip(models.names, log_likelihood_ratios(system, models, x).tolist(), strict=True))
@@ -45,7 +50,7 @@ def llr(system: System, store: SpeakerStore, x: Array) -> dict[str, float]:
 def test_everybody_is_recognized(system: System, store: SpeakerStore, tested: dict[str, list[str]]) -> None:
     for speaker, files in tested.items():
         for found in identify(system, store, files):
-            assert found.candidates[0].speaker == speaker
+            assert found.candidates[0].name == speaker
 
 
 def test_all_candidates_are_ranked_by_their_score(
@@ -53,11 +58,11 @@ def test_all_candidates_are_ranked_by_their_score(
 ) -> None:
     path = tested["slt"][0]
     (found,) = identify(system, store, [Path(path)])
-    assert (found.file, found.status, found.error, found.decision) == (path, "ranked", None, None)
+    assert (found.name, found.status, found.error, found.decision) == (path, "ranked", None, None)
     x = system.frontend.from_file(path)
     assert found.speech_seconds == pytest.approx(0.010 * len(x))
     expected = sorted(llr(system, store, x).items(), key=lambda item: -item[1])
-    assert [(c.speaker, c.llr) for c in found.candidates] == expected
+    assert [(c.name, c.score) for c in found.candidates] == expected
     assert all(c.posterior is None for c in found.candidates)
 
 
@@ -97,8 +102,8 @@ def test_bad_files_are_reported_in_their_place(
     system: System, store: SpeakerStore, tested: dict[str, list[str]], bad: dict[str, tuple[str, str]], n: int
 ) -> None:
     files = [tested["rms"][0], *bad, tested["slt"][0]]
-    found = identify(system, store, files, mapper=threads(n))
-    assert [f.file for f in found] == files
+    found = identify(system, store, files, n_threads=n)
+    assert [f.name for f in found] == files
     assert found[0] == identify(system, store, files[:1])[0]
     assert found[-1] == identify(system, store, files[-1:])[0]
     for result, (status, words) in zip(found[1:-1], bad.values(), strict=True):
@@ -123,10 +128,10 @@ def test_a_copy_of_an_enrolled_recording_is_refused_too(
 
 
 def test_progress_is_reported(system: System, store: SpeakerStore, tested: dict[str, list[str]]) -> None:
-    seen: list[int] = []
-    identify(system, store, tested["rms"], on_progress=seen.append)
-    verify(system, store, "rms", tested["rms"], on_progress=seen.append)
-    assert seen == [1, 2, 3, 1, 2, 3]
+    seen: list[tuple[str, int, int]] = []
+    identify(system, store, tested["rms"], on_progress=lambda *args: seen.append(args))
+    verify(system, store, "rms", tested["rms"], on_progress=lambda *args: seen.append(args))
+    assert seen == 2 * [("recordings", i, 3) for i in (1, 2, 3)]
 
 
 def test_verify_takes_the_mean_over_all_frames(
@@ -136,29 +141,30 @@ def test_verify_takes_the_mean_over_all_frames(
     parts = [system.frontend.from_file(f) for f in files]
     for speaker in ENROLLED:
         found = verify(system, store, speaker, files)
-        close(found.llr, llr(system, store, np.concatenate(parts))[speaker], atol=1e-5, rtol=1e-5)
+        (candidate,) = found.candidates
+        close(candidate.score, llr(system, store, np.concatenate(parts))[speaker], atol=1e-5, rtol=1e-5)
         weighted = sum(llr(system, store, x)[speaker] * len(x) for x in parts) / sum(len(x) for x in parts)
-        close(found.llr, weighted, atol=1e-12)
+        close(candidate.score, weighted, atol=1e-12)
         assert found.speech_seconds == pytest.approx(0.010 * sum(len(x) for x in parts))
-        assert (found.speaker, found.status, found.threshold, found.accepted) == (speaker, "ranked", None, None)
-        assert found.errors == ()
+        assert (found.name, candidate.name) == ("all files together", speaker)
+        assert (found.status, found.threshold, found.decision) == ("ranked", None, None)
+        assert found.skipped == ()
 
 
 def test_verify_accepts_from_the_threshold_on(
     system: System, store: SpeakerStore, tested: dict[str, list[str]]
 ) -> None:
-    score = verify(system, store, "slt", tested["slt"]).llr
-    assert score is not None
+    score = score_of(verify(system, store, "slt", tested["slt"]))
     for threshold, accepted in ((score, True), (np.nextafter(score, np.inf), False), (-100.0, True), (100.0, False)):
         found = verify(system, store, "slt", tested["slt"], rule=Rule(threshold=float(threshold)))
-        assert found.llr == score
+        assert score_of(found) == score
         assert found.threshold == threshold
-        assert found.accepted is accepted
+        assert found.decision == ("slt" if accepted else None)
         assert found.status == ("accepted" if accepted else "rejected")
 
 
 def test_verify_tells_targets_from_impostors(system: System, store: SpeakerStore, tested: dict[str, list[str]]) -> None:
-    scores = {(s, t): verify(system, store, s, tested[t]).llr or 0.0 for s in ENROLLED for t in ENROLLED}
+    scores = {(s, t): score_of(verify(system, store, s, tested[t])) for s in ENROLLED for t in ENROLLED}
     targets = [v for (s, t), v in scores.items() if s == t]
     impostors = [v for (s, t), v in scores.items() if s != t]
     assert min(targets) > max(impostors)
@@ -170,18 +176,19 @@ def test_verify_leaves_bad_files_out_and_names_them(
     files = tested["rms"]
     found = verify(system, store, "rms", [*list(bad)[:4], *files, *list(bad)[4:]])
     clean = verify(system, store, "rms", files)
-    assert dataclasses.replace(found, errors=()) == clean
-    assert [name for name, _ in found.errors] == list(bad)
-    for (_, message), (_, words) in zip(found.errors, bad.values(), strict=True):
-        assert words in message
+    assert dataclasses.replace(found, skipped=()) == clean
+    assert [s.name for s in found.skipped] == list(bad)
+    for skipped, (_, words) in zip(found.skipped, bad.values(), strict=True):
+        assert words in skipped.reason
 
 
 def test_verify_with_no_good_file(system: System, store: SpeakerStore, bad: dict[str, tuple[str, str]]) -> None:
     for path, (status, _) in bad.items():
         found = verify(system, store, "rms", [path], rule=Rule(threshold=0.0))
-        assert (found.status, found.llr, found.threshold, found.accepted) == (status, None, 0.0, None)
+        assert (found.name, found.status, found.candidates) == (path, status, ())
+        assert (found.threshold, found.decision) == (0.0, None)
         assert found.speech_seconds == 0.0
-        assert len(found.errors) == 1
+        assert [s.reason for s in found.skipped] == [found.error]
 
 
 def test_verify_needs_an_enrolled_speaker(system: System, store: SpeakerStore, tested: dict[str, list[str]]) -> None:
@@ -214,7 +221,7 @@ def test_a_threshold_decides_without_a_calibration(
     system: System, store: SpeakerStore, tested: dict[str, list[str]]
 ) -> None:
     (ranked,) = identify(system, store, tested["slt"][:1])
-    best = ranked.candidates[0].llr
+    best = ranked.candidates[0].score
     for threshold, status, decision in ((best, "accepted", "slt"), (float(np.nextafter(best, 9)), "unknown", None)):
         (found,) = identify(system, store, tested["slt"][:1], rule=Rule(threshold=threshold))
         assert (found.status, found.decision, found.threshold) == (status, decision, threshold)
@@ -238,6 +245,6 @@ def test_a_recording_counts_once_in_a_test(
     once = verify(system, store, "rms", [first, second])
     for again in (first, str(copy)):
         found = verify(system, store, "rms", [first, second, again])
-        assert dataclasses.replace(found, errors=()) == once
-        assert [name for name, _ in found.errors] == [again]
-        assert "must be given once in a test; got the same samples again" in found.errors[0][1]
+        assert dataclasses.replace(found, skipped=()) == once
+        assert [s.name for s in found.skipped] == [again]
+        assert "must be given once in a test; got the same samples again" in found.skipped[0].reason

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.features import MFCC
-from speechgmm.mixture import GMM, Diagonal, adapt
+from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
 from speechgmm.speakers import (
     SpeakerModels,
     SpeakerStore,
@@ -20,10 +20,12 @@ from speechgmm.speakers import (
     adapted_model,
     enroll_features,
     enrolled_models,
+    linear_ratios,
     log_likelihood_ratios,
-    score,
     speaker_models,
+    top_ratios,
 )
+from speechgmm.speakers import models as layout
 from tests import oracle
 from tests.laws import close, problems, random_gmm, same_gmm
 from tests.laws import plain as as_plain
@@ -92,7 +94,7 @@ def test_blocks_do_not_matter(cells: int, dtype: type, monkeypatch: pytest.Monke
     models = models_of(system, voices(3))
     x = np.random.default_rng(9).normal(0, 2, (101, 3)).astype(dtype)
     whole = log_likelihood_ratios(system, models, x)
-    monkeypatch.setattr(score, "_CELLS", cells)
+    monkeypatch.setattr(layout, "_CELLS", cells)
     tolerance = 1e-12 if dtype is np.float64 else 1e-5
     close(log_likelihood_ratios(system, models, x), whole, rtol=tolerance, atol=tolerance)
 
@@ -167,7 +169,7 @@ def test_speakers_are_sorted_with_their_seconds() -> None:
     s = system.statistics(np.zeros((3, 2)))
     models = speaker_models(system, {"b": s, "c": s, "a": s}, {"c": 2.0, "a": 1.0})
     assert models.names == ("a", "b", "c")
-    np.testing.assert_array_equal(models.seconds, [1.0, np.nan, 2.0])
+    np.testing.assert_array_equal(models.speech_seconds, [1.0, np.nan, 2.0])
     assert models.offsets.shape == (3, 2, 2)
     assert models.fingerprint == system.fingerprint
 
@@ -185,7 +187,7 @@ def test_order_of_enrollment_does_not_matter(tiny: System, tmp_path: Any) -> Non
         first, second = fill(tiny, one, batch), fill(tiny, two, batch[::-1])
     assert first.names == second.names == ("ann", "bob", "cid")
     np.testing.assert_array_equal(first.offsets, second.offsets)
-    np.testing.assert_allclose(first.seconds, 0.4)
+    np.testing.assert_allclose(first.speech_seconds, 0.4)
 
 
 def test_enrolled_models_are_those_of_all_sessions_together(new: SpeakerStore, tiny: System) -> None:
@@ -202,6 +204,21 @@ def test_relevance_is_chosen_when_scoring(new: SpeakerStore, tiny: System) -> No
         system = dataclasses.replace(tiny, relevance=relevance)
         found = log_likelihood_ratios(system, enrolled_models(system, new), x)
         close(found, [expected_llr(system, x, x)])
+
+
+def test_features_that_go_together_are_scored_by_definition() -> None:
+    rng = np.random.default_rng(0)
+    mixed = rng.normal(0, 1, (2000, 3)) @ rng.normal(0, 1, (3, 3)) + rng.choice([-3.0, 3.0], (2000, 1))
+    enrolled, x = mixed[:50] + 1.0, mixed[:40]
+    for kind in ("full", "tied", "spherical"):
+        system = system_of(fit_gmm(mixed, 2, covariance=kind).model)
+        models = models_of(system, {"ann": enrolled, "bob": enrolled - 3.0})
+        found = log_likelihood_ratios(system, models, x)
+        close(found, [expected_llr(system, e, x) for e in (enrolled, enrolled - 3.0)])
+        if kind != "spherical":
+            for scorer in (top_ratios, linear_ratios):
+                with pytest.raises(InvalidInput, match="approximate scores must be of a UBM whose features are indep"):
+                    scorer(system, models, x)
 
 
 def test_nobody_to_score_against_is_refused(new: SpeakerStore, tiny: System) -> None:

@@ -11,7 +11,6 @@ import pytest
 from speechgmm.errors import InvalidInput, UnknownSpeaker
 from speechgmm.evaluation import Scores, Trials, read_scores, write_scores
 from speechgmm.features import Corpus, Recording, read_corpus
-from speechgmm.parallel import threads
 from speechgmm.speakers import (
     SpeakerStore,
     System,
@@ -52,15 +51,16 @@ def bad_recordings(tmp_path: Path) -> list[Recording]:
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_every_file_against_every_speaker(system: System, store: SpeakerStore, tested: Corpus, n: int) -> None:
-    seen: list[int] = []
-    scored = score_corpus(system, store, tested, mapper=threads(n), on_progress=seen.append)
-    assert seen == [1, 2, 3, 4, 5, 6]
+    seen: list[tuple[str, int, int]] = []
+    scored = score_corpus(system, store, tested, n_threads=n, on_progress=lambda *args: seen.append(args))
+    assert seen == [("recordings", i, 6) for i in (1, 2, 3, 4, 5, 6)]
     assert scored.skipped == ()
     s = scored.scores
     assert len(s) == 6 * 3
     assert list(zip(s.test, s.speaker, strict=True)) == [(r.name, e) for r in tested for e in ENROLLED]
     by_name = {r.name: r for r in tested}
-    seconds = dict(zip(enrolled_models(system, store).names, enrolled_models(system, store).seconds, strict=True))
+    models = enrolled_models(system, store)
+    seconds = dict(zip(models.names, models.speech_seconds, strict=True))
     assert s.test_speaker is not None
     assert s.session is not None
     assert s.enroll_seconds is not None
@@ -82,7 +82,7 @@ def test_a_session_is_the_mean_over_its_frames(system: System, store: SpeakerSto
     for speaker, test, score in zip(scored.speaker, scored.test, scored.score, strict=True):
         files = [r.path for r in tested if f"{r.speaker}/s2" == test]
         assert len(files) == 2
-        close(score, verify(system, store, str(speaker), files).llr, atol=1e-12)
+        close(score, verify(system, store, str(speaker), files).candidates[0].score, atol=1e-12)
     assert scored.test_seconds is not None
     assert scored.test_seconds.min() > 2
 
@@ -151,9 +151,9 @@ def check_trials(system: System, store: SpeakerStore, trials: Trials, scores: Sc
 
 
 def test_trials_of_a_manifest(system: System, store: SpeakerStore, tested: Corpus, trials: Trials) -> None:
-    seen: list[int] = []
-    scored = score_trials(system, store, trials, tested, on_progress=seen.append)
-    assert seen == [1, 2, 3], "each test is read once"
+    seen: list[tuple[str, int, int]] = []
+    scored = score_trials(system, store, trials, tested, on_progress=lambda *args: seen.append(args))
+    assert seen == [("recordings", i, 3) for i in (1, 2, 3)], "each test is read once"
     check_trials(system, store, trials, scored.scores, {r.name: r.path for r in tested})
     speakers = {r.name: r.speaker for r in tested}
     assert scored.scores.test_speaker is not None

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from speechgmm.errors import InvalidInput
-from speechgmm.speakers.score_norm import location_scale, s_norm, t_norm, z_norm, zt_norm
+from speechgmm.speakers import s_norm, t_norm, z_norm, zt_norm
+from speechgmm.speakers.score_norm import location_scale
 
 S, T, Z, C = 3, 7, 20, 25
 Array = np.ndarray[Any, Any]

@@ -24,7 +24,7 @@ def sixty() -> System:
 def test_wrong_dimensions_name_the_front_end(sixty: System) -> None:
     message = (
         r"^frames must have 60 features, as this UBM was trained with MFCC\(sample_rate=16000, n_mfcc=20, deltas=2\); "
-        r"got shape \(412, 40\)\. Extract them with system\.frontend\.$"
+        r"got shape \(412, 40\)\. Extract them with its front end\.$"
     )
     for refused in (sixty.statistics, sixty.check_features):
         with pytest.raises(IncompatibleModel, match=message):

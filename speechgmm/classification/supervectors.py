@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import matrix
 from speechgmm.classification.utterances import joined
-from speechgmm.mixture import GMM, adapt
+from speechgmm.mixture import GMM, RELEVANCE, adapt
 
 Array = NDArray[Any]
 
@@ -47,7 +47,7 @@ def supervector(
     features: ArrayLike | Sequence[ArrayLike],
     *,
     lengths: ArrayLike | None = None,
-    relevance: float = 16.0,
+    relevance: float = RELEVANCE,
 ) -> Array:
     """Return the means adapted to each recording, relative to the mixture's own, shape (U, K * D).
 
@@ -59,7 +59,7 @@ def supervector(
     mixture, features, lengths
         See `posterior_features`.
     relevance : float
-        See `speechgmm.mixture.adapt`; 16 is Reynolds'.
+        See `speechgmm.mixture.adapt`.
 
     Raises
     ------

@@ -1,0 +1,198 @@
+"""The models of enrolled speakers, laid out for scoring many of them at once, and their log-likelihood ratios.
+
+A speaker's model is the UBM with means adapted to all of their sessions, so that all speakers share the terms in x
+squared. The score of a test is the mean over its frames of log p(x | speaker) - log p(x | UBM), in nats per frame, by
+all components. Symbols: N frames, K components, D dimensions, S speakers, C cohort.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.checks import refuse
+from speechgmm.mixture import GMM, Statistics, adapt
+from speechgmm.mixture.compiled.e_step import NEVER, log_sums
+from speechgmm.mixture.covariance import Independent
+from speechgmm.parallel import threads, workers
+from speechgmm.speakers.store import SpeakerStore
+from speechgmm.speakers.system import System
+
+Array = NDArray[Any]
+
+__all__ = ["SpeakerModels", "adapted_model", "centered", "cohort_models", "enrolled_models", "speaker_models"]
+
+_CELLS = 1 << 17
+"""How many densities (frames by components) of a speaker are held at most at once: they stay in the cache."""
+_GROUP = 64
+"""Speakers that one thread takes at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class SpeakerModels:
+    """The adapted models of S speakers, laid out for scoring.
+
+    Parameters
+    ----------
+    names : tuple of str
+        S speakers.
+    offsets : ndarray, shape (S, K, D)
+        Adapted means, relative to the UBM's origin.
+    speech_seconds : ndarray, shape (S,)
+        Speech in their enrollments; NaN where not known.
+    ubm : GMM
+        What they were adapted from.
+    fingerprint : str
+        Of the system of that UBM.
+    """
+
+    names: tuple[str, ...]
+    offsets: Array
+    speech_seconds: Array
+    ubm: GMM
+    fingerprint: str
+
+    def ratios(self, x: Array, n_threads: int | None = None) -> Array:
+        """Return the mean log-likelihood ratios (S,) of frames (N, D) that fit the UBM: see `log_likelihood_ratios`."""
+        if not isinstance(self.ubm.covariance, Independent):
+            return self._plain_ratios(x)
+        linear, quadratic = self.terms(x.dtype)
+        groups = [linear[a : a + _GROUP] for a in range(0, len(linear), _GROUP)]
+        add = functools.partial(_log_densities, x, self.ubm.origin, quadratic)
+        total = np.concatenate(list(threads(workers(n_threads, len(groups)))(add, groups)))
+        return np.asarray((total[1:] - total[0]) / len(x))
+
+    def _plain_ratios(self, x: Array) -> Array:
+        """Return the same by definition, one speaker after the other."""
+        speakers = (dataclasses.replace(self.ubm, means=self.ubm.origin + offsets) for offsets in self.offsets)
+        unadapted = self.ubm.log_density(x)
+        return np.array([(speaker.log_density(x) - unadapted).mean() for speaker in speakers])
+
+    @functools.cached_property
+    def distances(self) -> Array:
+        """Squared distances (S,) from the UBM in its deviations, each component by its weight: see `score_norm`."""
+        ubm, deviations = self.ubm, self.ubm.covariance.deviations()
+        return np.array([ubm.weights @ (((m - ubm.offsets) / deviations) ** 2).sum(axis=1) for m in self.offsets])
+
+    def terms(self, dtype: Any) -> tuple[Array, Array]:
+        """Return the coefficients of log(weight * density) in [y, 1], (S + 1, D + 1, K), and in y**2, (D, K).
+
+        y is relative to the UBM's origin. The UBM comes first, then the speakers; those of float32 are kept.
+        """
+        return self._single if dtype == np.float32 else self._terms(dtype)
+
+    def columns(self, dtype: Any) -> tuple[Array, Array]:
+        """Return the same by component: the coefficients in [y, 1] are (K, D + 1, S + 1); those of float32 are kept."""
+        return self._single_columns if dtype == np.float32 else self._columns(dtype)
+
+    @functools.cached_property
+    def _single(self) -> tuple[Array, Array]:
+        return self._terms(np.float32)
+
+    @functools.cached_property
+    def _single_columns(self) -> tuple[Array, Array]:
+        return self._columns(np.float32)
+
+    def _columns(self, dtype: Any) -> tuple[Array, Array]:
+        linear, quadratic = self.terms(dtype)
+        return np.ascontiguousarray(linear.transpose(2, 1, 0)), quadratic
+
+    def _terms(self, dtype: Any) -> tuple[Array, Array]:
+        if not isinstance(self.ubm.covariance, Independent):
+            found = type(self.ubm.covariance).__name__
+            refuse("approximate scores", "be of a UBM whose features are independent", found, "Use the exact ones.")
+        precisions = np.broadcast_to(1.0 / self.ubm.covariance.deviations() ** 2, self.ubm.means.shape)
+        weights = self.ubm.weights
+        log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), NEVER)
+        shared = log_weights - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
+        linear = np.empty((len(self.names) + 1, precisions.shape[1] + 1, len(weights)), dtype)
+        for one, offsets in zip(linear, [self.ubm.offsets, *self.offsets], strict=True):
+            scaled = offsets * precisions
+            one[:-1], one[-1] = scaled.T, shared - 0.5 * (offsets * scaled).sum(axis=1)
+        return linear, np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype)
+
+
+def adapted_model(system: System, statistics: Statistics) -> GMM:
+    """Return the model of one speaker: the UBM with its means adapted."""
+    return adapt(system.ubm, statistics, relevance=system.relevance, update="m")
+
+
+def adapted_models(
+    system: System, names: Iterable[str], statistics: Iterable[Statistics], speech_seconds: Iterable[float]
+) -> SpeakerModels:
+    """Adapt a model to each of the statistics, under names that may repeat."""
+    offsets = np.stack([adapted_model(system, s).offsets for s in statistics])
+    return SpeakerModels(tuple(names), offsets, np.array(list(speech_seconds)), system.ubm, system.fingerprint)
+
+
+def speaker_models(
+    system: System, statistics: Mapping[str, Statistics], speech_seconds: Mapping[str, float] | None = None
+) -> SpeakerModels:
+    """Adapt a model for each speaker to their summed statistics against the system's UBM; speakers are sorted."""
+    if not statistics:
+        refuse("speakers to score against", "be at least one", "none", "Enroll somebody first.")
+    names = sorted(statistics)
+    known = [(speech_seconds or {}).get(n, np.nan) for n in names]
+    return adapted_models(system, names, [statistics[n] for n in names], known)
+
+
+def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> SpeakerModels:
+    """Return the models of these enrolled speakers, or of all; kept until the store changes.
+
+    Raises
+    ------
+    UnknownSpeaker
+        If one of them is not enrolled.
+    IncompatibleModel
+        If the store is of another system.
+    """
+    store.check_system(system)
+
+    def build() -> SpeakerModels:
+        statistics: dict[str, Statistics] = {}
+        seconds: dict[str, float] = {}
+        for s in store.sessions(*speakers):
+            statistics[s.speaker] = statistics[s.speaker] + s.statistics if s.speaker in statistics else s.statistics
+            seconds[s.speaker] = seconds.get(s.speaker, 0.0) + s.speech_seconds
+        return speaker_models(system, statistics, seconds)
+
+    return store.cached((system.fingerprint, system.relevance, speakers), build)
+
+
+@functools.lru_cache(maxsize=4)
+def cohort_models(system: System) -> SpeakerModels | None:
+    """Return the models of the cohort of a calibrated system, None where it has no calibration."""
+    if system.calibration is None:
+        return None
+    offsets = system.ubm.offsets + system.calibration.cohort.astype(np.float64)
+    names = tuple(f"cohort {i}" for i in range(len(offsets)))
+    return SpeakerModels(names, offsets, np.full(len(names), np.nan), system.ubm, system.fingerprint)
+
+
+def centered(x: Array, origin: Array) -> Array:
+    """Return [x - origin, 1], (N, D + 1), in the type of x; the difference is taken in float64."""
+    y = np.ones((len(x), x.shape[1] + 1), x.dtype)
+    y[:, :-1] = x - origin
+    return y
+
+
+def _log_densities(x: Array, origin: Array, quadratic: Array, linear: Array) -> Array:
+    """Return the log densities of frames (N, D), summed over these, of the models (S,) in a part of `terms`."""
+    total = np.zeros(len(linear))
+    most = max(1, _CELLS // quadratic.shape[1])
+    step = -(-len(x) // -(-len(x) // most))
+    for start in range(0, len(x), step):
+        y = centered(x[start : start + step], origin)
+        square = (y[:, :-1] ** 2) @ quadratic
+        joint = np.empty_like(square)
+        for i, one in enumerate(linear):
+            np.matmul(y, one, out=joint)
+            joint += square
+            total[i] += log_sums(joint).sum()
+    return total

@@ -1,0 +1,179 @@
+"""Calibration at training time: cross-fitting over folds of background speakers, then a cohort for the final UBM.
+
+The speakers of a fold are scored by a UBM that was trained on the other folds alone, with a cohort of people whom it
+knows: just as the final UBM and its cohort will meet strangers. All folds together fit the calibration. The error
+rates are measured fold by fold, each with a calibration fitted on the others. Symbols: T trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.evaluation import Scores, bootstrap, cllr, eer, min_cllr
+from speechgmm.evaluation.calibration import Calibration, fit_calibration
+from speechgmm.evaluation.intervals import detection_intervals, resampler
+from speechgmm.evaluation.thresholds import Strangers, fit_strangers
+from speechgmm.features import TrainingFrames
+from speechgmm.mixture import GMM
+from speechgmm.speakers.calibration import SystemCalibration
+from speechgmm.speakers.held_out import HeldOutTrials, adapt_cohort, divide, score_held_out
+from speechgmm.speakers.system import System
+
+Array = NDArray[Any]
+
+__all__ = ["LEAST_SPEAKERS", "calibrate"]
+
+FOLDS = 4
+LEAST_SPEAKERS = 20
+"""With fewer, a fold has no five speakers to search among."""
+MOST_SPEAKERS = 128
+"""More are not scored: it would cost time, and the tail is known well enough."""
+PRIOR = 0.1
+"""Share of the targets' weight: acceptance is decided among high scores, and strangers are many."""
+RATES = (0.01, 0.05, 0.1)
+"""False accepts per search, at which the calibration is measured."""
+_REPLICATES = 200
+
+
+def calibrate(
+    system: System,
+    frames: TrainingFrames,
+    train_ubm: Callable[[Any, str], GMM],
+    *,
+    n_threads: int | None = None,
+    seed: int = 0,
+) -> SystemCalibration | None:
+    """Return a calibration for a system, or None where too few background speakers can be enrolled and tested.
+
+    Parameters
+    ----------
+    system : System
+        With the final UBM.
+    frames : TrainingFrames
+        What that was trained on.
+    train_ubm : callable
+        Given blocks and the name of the stage, it returns a UBM: of the folds.
+    n_threads : int, optional
+        Default: the cores of this process. It changes the time and nothing else.
+    seed : int
+        For the division into folds and parts, and the choice of the cohort.
+    """
+    held_out = divide(frames, system.frontend, least=LEAST_SPEAKERS, seed=seed)
+    if not held_out.speakers:
+        return None
+    chosen = np.random.default_rng(seed).permutation(sorted(held_out.speakers))[:MOST_SPEAKERS].tolist()
+    folds = [chosen[i::FOLDS] for i in range(FOLDS)]
+    trials = []
+    for i, fold in enumerate(folds, 1):
+        ubm = train_ubm(frames.without(set(fold)), f"fold {i} of {FOLDS}")
+        partial = System(system.frontend, ubm, system.relevance)
+        cohort = adapt_cohort(partial, frames, leave_out=frozenset(fold), n_threads=n_threads, seed=seed)
+        material = [m for s in sorted(fold) for m in held_out.speakers[s]]
+        trials.append(score_held_out(partial, material, cohort, n_threads=n_threads))
+    fitted = _fit(trials)
+    cohort = adapt_cohort(system, frames, n_threads=n_threads, seed=seed)
+    offsets = (cohort.offsets - system.ubm.offsets).astype(np.float32)
+    return SystemCalibration(
+        offsets, fitted.llr, fitted.strangers, fitted.least_seconds, _measure(trials, held_out.by, seed)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """The map to LLRs, how high strangers come, and the least speech in a test."""
+
+    llr: Calibration
+    strangers: Strangers
+    least_seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Searches:
+    """The trials (n,) of a fold's U searches, and of each search at each of R rates, whether the best is accepted.
+
+    `stranger` and `right` are of shape (R, U): without the test's own speaker, and with them, if they are the best.
+    """
+
+    enrolled: Array
+    tested: Array
+    test: Array
+    llr: Array
+    target: Array
+    stranger: Array
+    right: Array
+
+
+def _fit(trials: Sequence[HeldOutTrials]) -> _Fitted:
+    used = [t.target | t.impostor for t in trials]
+    scores, amounts, target = (
+        np.concatenate([getattr(t, name)[u] for t, u in zip(trials, used, strict=True)])
+        for name in ("scores", "amounts", "target")
+    )
+    llr = fit_calibration(scores, target, amounts, prior=PRIOR)
+    searches = []  # of each test among all speakers of its fold but its own
+    for t in trials:
+        values, wanted = llr(t.scores, t.amounts), t.search & t.impostor
+        searches += [values[wanted[:, u], u] for u in range(values.shape[1])]
+    return _Fitted(llr, fit_strangers(searches), min(float(t.speech_seconds.min()) for t in trials))
+
+
+def _measure(trials: Sequence[HeldOutTrials], by: str, seed: int) -> dict[str, Any]:
+    """Return the error rates of each fold under the calibration of the others, with intervals over speakers."""
+    folds = [_search(t, _fit([x for x in trials if x is not t])) for t in trials]
+    names = [f.name for f in fields(_Searches)]
+    found = _Searches(*(np.concatenate([getattr(fold, name) for fold in folds], axis=-1) for name in names))
+    table = Scores(found.enrolled, found.test, found.llr, found.target.astype(np.int8), test_speaker=found.tested)
+    intervals = detection_intervals(resampler(table, replicates=_REPLICATES, seed=seed), {})
+    targets, impostors = found.llr[found.target], found.llr[~found.target]
+    rates = {"eer": eer(targets, impostors), "cllr": cllr(targets, impostors), "min_cllr": min_cllr(targets, impostors)}
+    tested, seconds = (np.concatenate([getattr(t, column) for t in trials]) for column in ("tested", "speech_seconds"))
+    return {
+        "by": by,
+        "speakers": len(set(tested.tolist())),
+        "enrolled": round(float(np.mean([len(set(t.enrolled.tolist())) for t in trials]))),
+        "tests": len(tested),
+        "seconds": [round(float(q), 2) for q in np.quantile(seconds, (0, 0.5, 1))],
+        "intervals": "95 %, by bootstrap over speakers",
+        **{name: [value, intervals[name].low, intervals[name].high] for name, value in rates.items()},
+        "per_search": [
+            _rates(far, stranger, right, tested, seed)
+            for far, stranger, right in zip(RATES, found.stranger, found.right, strict=True)
+        ],
+    }
+
+
+def _search(t: HeldOutTrials, fitted: _Fitted) -> _Searches:
+    """Search one fold's speakers for each of its tests."""
+    values = fitted.llr(t.scores, t.amounts)
+    m, u = np.nonzero(t.search & (t.target | t.impostor))
+    test = np.char.add(np.char.add(t.tested, "/"), np.arange(len(t.tested)).astype(str))
+    rivals = (t.search & t.impostor).sum(axis=0).tolist()
+    best = np.where(t.search & t.impostor, values, -np.inf).max(axis=0)
+    own = np.where(t.search & t.target, values, -np.inf).max(axis=0)
+    without, with_own = (
+        np.array([[fitted.strangers.threshold(far, n + more).score for n in rivals] for far in RATES])
+        for more in (0, 1)
+    )
+    right = (own >= with_own) & (own > best)
+    return _Searches(t.enrolled[m], t.tested[u], test[u], values[m, u], t.target[m, u], best >= without, right)
+
+
+def _rates(far: float, stranger: Array, right: Array, tested: Array, seed: int) -> dict[str, float]:
+    """Return how often strangers are accepted where `far` is asked, and how often the enrolled are not found."""
+
+    def accepted(weights: Array) -> dict[str, float]:
+        return {"far": float(weights @ stranger / weights.sum())}
+
+    measured = bootstrap(accepted, tested, replicates=_REPLICATES, seed=seed)["far"]
+    return {
+        "asked": far,
+        "measured": measured.estimate,
+        "low": measured.low,
+        "high": measured.high,
+        "missed": float(1 - right.mean()),
+    }
