@@ -5,11 +5,12 @@ Signals are float32 in [-1, 1] whatever the file holds. Seconds and hertz outsid
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import hashlib
 import math
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -76,31 +77,18 @@ def read(
     AudioError
         If the file is missing, no sound, truncated or empty, holds NaN, or has no such channel or part.
     """
-    import soundfile
-
     name = str(path)
-    _exists(Path(path))
-    try:
-        with _sequential()(name) as file:
-            samples = _samples(file, name, start, end)
-            rate, fmt, claimed = int(file.samplerate), str(file.format), int(file.frames)
-            log = file.extra_info
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: an ending that stands for headerless sound
-        _unreadable(name, str(error))
-    if start == 0 and end is None:
-        _whole(name, len(samples), claimed, fmt, log)
+    with _opened(name) as file:
+        samples, rate = _samples(file, name, start, end), int(file.samplerate)
+        if start == 0 and end is None:
+            _whole(file, name, len(samples))
     return Signal(check_signal(_channel(samples, channel, name), name), rate)
 
 
 def sample_rate(path: str | os.PathLike[str]) -> int:
     """Return the sampling rate of a file, in Hz, from its header alone."""
-    import soundfile
-
-    _exists(Path(path))
-    try:
-        return int(soundfile.info(str(path)).samplerate)
-    except (soundfile.LibsndfileError, TypeError) as error:
-        _unreadable(str(path), str(error))
+    with _opened(str(path)) as file:
+        return int(file.samplerate)
 
 
 def resample(signal: Signal, rate: int, *, what: str = "the signal") -> Signal:
@@ -114,13 +102,8 @@ def resample(signal: Signal, rate: int, *, what: str = "the signal") -> Signal:
     if signal.sample_rate == rate:
         return signal
     if signal.sample_rate < rate:
-        refuse(
-            what,
-            f"have at least the model's rate of {rate} Hz",
-            f"{signal.sample_rate} Hz",
-            f"Train a model with sample_rate={signal.sample_rate}, or record at {rate} Hz or more.",
-            error=AudioError,
-        )
+        advice = f"Train a model with sample_rate={signal.sample_rate}, or record at {rate} Hz or more."
+        _unusable(what, f"have at least the model's rate of {rate} Hz", f"{signal.sample_rate} Hz", advice)
     import librosa
 
     samples = librosa.resample(signal.samples, orig_sr=signal.sample_rate, target_sr=rate, res_type="soxr_hq")
@@ -130,62 +113,44 @@ def resample(signal: Signal, rate: int, *, what: str = "the signal") -> Signal:
 def check_signal(samples: Array, what: str) -> Array:
     """Return one channel of samples as float32, refusing what cannot be speech: nothing, NaN, or several channels."""
     a = np.asarray(samples)
-    if a.dtype.kind in "iu":
-        refuse(
-            what,
-            "be float samples in [-1, 1]",
-            f"samples of type {a.dtype}",
-            "Divide 16-bit samples by 32768.",
-            error=AudioError,
-        )
     if a.ndim != 1 or a.dtype.kind != "f":
         found = f"an array of shape {a.shape} and type {a.dtype}"
-        refuse(what, "be one channel of float samples", found, "Choose a channel first.", error=AudioError)
+        advice = "Choose a channel first; divide 16-bit samples by 32768."
+        _unusable(what, "be one channel of float samples in [-1, 1]", found, advice)
     if not len(a):
-        refuse(what, "hold samples", "none: the recording is empty", "Record it again.", error=AudioError)
-    if not np.isfinite(a).all():
-        bad = int((~np.isfinite(a)).sum())
-        refuse(
-            what,
-            "hold finite samples",
-            f"{bad} NaN or infinite of {len(a)}",
-            "Write the file again; something before it divided by zero.",
-            error=AudioError,
-        )
+        _unusable(what, "hold samples", "none: the recording is empty", "Record it again.")
+    if bad := len(a) - int(np.isfinite(a).sum()):
+        advice = "Write the file again; something before it divided by zero."
+        _unusable(what, "hold finite samples", f"{bad} NaN or infinite of {len(a)}", advice)
     return np.ascontiguousarray(a, dtype=np.float32)
 
 
-def _exists(path: Path) -> None:
-    if path.is_dir():
-        refuse("a recording", "be a file", f"the folder {path}", "Name the files in it.", error=AudioError)
-    if not path.exists():
-        refuse("a recording", "exist", f"{path}, which does not", "Check the path.", error=AudioError)
-
-
-def _unreadable(name: str, why: str) -> NoReturn:
-    if "lost sync" in why or "unexpectedly" in why:
-        _truncated(name, why.removeprefix("Error : ").rstrip("."))
-    why = why.removeprefix(f"Error opening {name!r}: ").rstrip(".")
-    advice = "Convert it to WAV or FLAC; a file's ending does not make it one."
-    refuse(name, "be a sound file that libsndfile reads", f"a file it does not ({why})", advice, error=AudioError)
+def _unusable(what: str, rule: str, found: str, advice: str = "") -> NoReturn:
+    refuse(what, rule, found, advice, error=AudioError)
 
 
 def _truncated(name: str, found: str) -> NoReturn:
-    refuse(name, "be whole", f"a truncated file ({found})", "Copy or record it again.", error=AudioError)
+    _unusable(name, "be whole", f"a truncated file ({found})", "Copy or record it again.")
 
 
-@functools.cache
-def _sequential() -> Any:
-    """Return a SoundFile that reads straight on: soundfile seeks after each read, and GSM and streamed FLAC cannot."""
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[Any]:
+    """Give a sound file that is open for reading, and say what is wrong with it where that fails."""
     import soundfile
 
-    class Sequential(soundfile.SoundFile):  # type: ignore[misc]
-        can_seek = soundfile.SoundFile.seekable
-
-        def seekable(self) -> bool:
-            return False
-
-    return Sequential
+    if Path(name).is_dir():
+        _unusable("a recording", "be a file", f"the folder {name}", "Name the files in it.")
+    if not Path(name).exists():
+        _unusable("a recording", "exist", f"{name}, which does not", "Check the path.")
+    try:
+        with soundfile.SoundFile(name) as file:
+            yield file
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: an ending that stands for headerless sound
+        why = str(error).removeprefix(f"Error opening {name!r}: ").removeprefix("Error : ").rstrip(".")
+        if "lost sync" in why or "unexpectedly" in why:
+            _truncated(name, why)
+        advice = "Convert it to WAV or FLAC; a file's ending does not make it one."
+        _unusable(name, "be a sound file that libsndfile reads", f"a file it does not ({why})", advice)
 
 
 def _samples(file: Any, name: str, start: float, end: float | None) -> Array:
@@ -194,32 +159,28 @@ def _samples(file: Any, name: str, start: float, end: float | None) -> Array:
     last = round(end * file.samplerate) if finite and end is not None else file.frames
     first = round(start * file.samplerate) if finite else -1
     if not 0 <= first < max(last, 1) or last > max(file.frames, 1):
-        refuse(
-            f"the part of {name}",
-            f"lie within its {file.frames / file.samplerate:.2f} s",
-            f"{start:g} to {'the end' if end is None else format(end, 'g')} s",
-            error=AudioError,
-        )
-    jump = first if file.can_seek() else 0
+        found = f"{start:g} to {'the end' if end is None else format(end, 'g')} s"
+        _unusable(f"the part of {name}", f"lie within its {file.frames / file.samplerate:.2f} s", found)
+    jump = first if file.seekable() else 0
     if jump:
         file.seek(jump)
+    file.seekable = lambda: False  # soundfile would seek after each read, which GSM and streamed FLAC cannot
     parts: list[Array] = []
     left = last - jump
     while left > 0 or not parts:
         size = min(left, _CHUNK)
         parts.append(file.read(size, dtype="float32", always_2d=True))
         left = left - size if len(parts[-1]) == size else 0
-    result: Array = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return result[first - jump :]
+    return np.concatenate(parts)[first - jump :]
 
 
-def _whole(name: str, found: int, claimed: int, fmt: str, log: str) -> None:
+def _whole(file: Any, name: str, found: int) -> None:
     """Refuse a file that holds less than its header says."""
-    if claimed < _UNKNOWN and found < claimed * _ESTIMATED.get(fmt, 1.0):
-        _truncated(name, f"{found} of {claimed} samples")
-    if any(sign in log for sign in _ENDLESS):
+    if file.frames < _UNKNOWN and found < file.frames * _ESTIMATED.get(file.format, 1.0):
+        _truncated(name, f"{found} of {file.frames} samples")
+    if any(sign in file.extra_info for sign in _ENDLESS):
         _truncated(name, "the stream has no end")
-    for size, actual in _SIZES.findall(log):
+    for size, actual in _SIZES.findall(file.extra_info):
         if int(actual) < int(size) and not _placeholder(int(size)):
             _truncated(name, f"{actual} of {size} bytes")
 
@@ -236,5 +197,5 @@ def _channel(samples: Array, channel: int | str, name: str) -> Array:
         return samples.mean(axis=1, dtype=np.float32)
     if isinstance(channel, (str, bool)) or not 0 <= channel < samples.shape[1]:
         rule = f"be 'mix' or one of its {samples.shape[1]} channels, counted from 0"
-        refuse(f"the channel of {name}", rule, repr(channel), error=AudioError)
+        _unusable(f"the channel of {name}", rule, repr(channel))
     return samples[:, channel]

@@ -324,18 +324,18 @@ def test_samples_that_are_not_finite_are_refused(tmp_path: Path, sound: Array, b
         read(path)
 
 
+FLOATS = r"be one channel of float samples in \[-1, 1\]; got an array of "
+
+
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        (np.zeros(100, dtype=np.int16), r"be float samples in \[-1, 1\]; got samples of type int16\. Divide 16-bit"),
-        ([0, 1, 2], r"be float samples in \[-1, 1\]; got samples of type int64"),
-        (
-            np.zeros((100, 2)),
-            r"be one channel of float samples; got an array of shape \(100, 2\) and type float64\. Cho",
-        ),
-        (np.float64(1.0), r"be one channel of float samples; got an array of shape \(\)"),
-        (np.array(["a"]), r"be one channel of float samples; got an array of shape \(1,\) and type <U1"),
-        (np.zeros(10, dtype=complex), r"be one channel of float samples; .* type complex128"),
+        (np.zeros(100, dtype=np.int16), FLOATS + r"shape \(100,\) and type int16\. .*divide 16-bit samples by 32768"),
+        ([0, 1, 2], FLOATS + r"shape \(3,\) and type int64"),
+        (np.zeros((100, 2)), FLOATS + r"shape \(100, 2\) and type float64\. Choose a channel first"),
+        (np.float64(1.0), FLOATS + r"shape \(\)"),
+        (np.array(["a"]), FLOATS + r"shape \(1,\) and type <U1"),
+        (np.zeros(10, dtype=complex), FLOATS + ".* type complex128"),
         (np.zeros(0), r"hold samples; got none"),
         (np.full(9, np.nan), r"hold finite samples; got 9 NaN or infinite of 9"),
     ],
