@@ -22,6 +22,10 @@ AUDIO_ENDINGS = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .aiff .aif .aifc .au .snd .w64 .rf64 .caf .sph .nist".split()  # noqa: SIM905
 )
 
+_CORPORA = (
+    "Give a CSV with the columns path and speaker, a folder with one subfolder for each speaker, or a Kaldi directory."
+)
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -108,16 +112,13 @@ class Corpus:
         InvalidInput
             If there is no such column, or a recording has nothing in it.
         """
-        values = []
         for r in self.recordings:
             if name not in r.columns:
-                refuse(
-                    f"the {what}", f"name a column: {', '.join(r.columns)}", repr(name), f"Choose one with --{what}."
-                )
+                known = ", ".join(r.columns)
+                refuse(f"the {what}", f"name a column: {known}", repr(name), f"Choose one with --{what}.")
             if not r.columns[name]:
                 refuse(f"the column {name!r}", f"hold a {what} for every recording", f"nothing for {r.name}")
-            values.append(r.columns[name])
-        return tuple(values)
+        return tuple(r.columns[name] for r in self.recordings)
 
     def where(self, /, **conditions: str | Collection[str]) -> Corpus:
         """Keep the recordings whose columns have these values, or one of several values.
@@ -166,7 +167,7 @@ def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corp
     """
     p = Path(path)
     if not p.exists():
-        refuse("a corpus", "exist", f"{p}, which does not", "Give a CSV, a folder of folders, or a Kaldi directory.")
+        refuse("a corpus", "exist", f"{p}, which does not", _CORPORA)
     if p.is_file():
         recordings = _read_csv(p, label)
     elif (p / "wav.scp").exists():
@@ -174,6 +175,8 @@ def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corp
     else:
         recordings = _read_folder(p)
     recordings = _named_apart(recordings)
+    if not recordings:
+        refuse(f"the corpus {p}", "list at least one recording", "none", _CORPORA)
     seen: set[tuple[str, float, float | None, str]] = set()
     for r in recordings:
         part = (r.path, r.start, r.end, str(r.channel))
@@ -203,12 +206,9 @@ def _read_csv(path: Path, label: str) -> list[Recording]:
             if missing := [c for c in ("path", label) if c not in columns]:
                 found = ", ".join(columns)[:200] or "an empty file"
                 refuse(f"the manifest {path}", f"have the column {' and '.join(missing)}", found)
-            recordings = [_from_row(row, path, rows.line_num, label) for row in rows]
+            return [_from_row(row, path, rows.line_num, label) for row in rows]
     except (UnicodeDecodeError, csv.Error) as error:
         refuse(f"the manifest {path}", "be a CSV of text in UTF-8", str(error))
-    if not recordings:
-        refuse(f"the manifest {path}", "list at least one recording", "a header and nothing else")
-    return recordings
 
 
 def _from_row(row: Mapping[str, str | None], manifest: Path, line: int, label: str) -> Recording:
@@ -249,47 +249,34 @@ def _read_folder(folder: Path) -> list[Recording]:
         session = "/".join(parts[1:-1]) or None
         columns = {"path": "/".join(parts), "speaker": parts[0], "label": parts[0], "session": session or ""}
         recordings.append(Recording(str(file), parts[0], "/".join(parts), session, columns=columns))
-    if not recordings:
-        refuse(
-            f"the folder {folder}",
-            "hold one subfolder for each speaker with recordings in it",
-            "no such recordings",
-            "Or give a CSV with the columns path and speaker.",
-        )
     return recordings
 
 
 def _read_kaldi(folder: Path) -> list[Recording]:
     wav = _table(folder / "wav.scp")
-    for name, location in wav.items():
-        if location.endswith("|"):
-            refuse(
-                f"{folder / 'wav.scp'}",
-                "name sound files",
-                f"a command for {name}: {location}",
-                "Run the commands once and list the files that they make.",
-            )
+    if commands := [f"{name}: {location}" for name, location in wav.items() if location.endswith("|")]:
+        advice = "Run the commands once and list the files that they make."
+        refuse(f"{folder / 'wav.scp'}", "name sound files", f"a command for {commands[0]}", advice)
+    segments = {u: [u, "", ""] for u in wav}
     if (folder / "segments").exists():
         segments = {u: s.split() for u, s in _table(folder / "segments").items()}
         if bad := [u for u, s in segments.items() if len(s) != 3 or s[0] not in wav]:
             rule = "read 'utterance recording start end' with a recording of wav.scp"
             refuse(f"{folder / 'segments'}", rule, f"{bad[0]} {' '.join(segments[bad[0]])}")
-    else:
-        segments = {u: [u, "", ""] for u in wav}
     speakers = _table(folder / "utt2spk")
     if lost := [u for u in segments if u not in speakers]:
-        refuse(
-            f"{folder / 'utt2spk'}", "name the speaker of every utterance", f"none for {lost[0]} ({len(lost)} in all)"
-        )
+        found = f"none for {lost[0]} ({len(lost)} in all)"
+        refuse(f"{folder / 'utt2spk'}", "name the speaker of every utterance", found)
     return [_from_kaldi(folder, u, segments[u], wav, speakers[u]) for u in segments]
 
 
 def _from_kaldi(folder: Path, name: str, segment: list[str], wav: Mapping[str, str], speaker: str) -> Recording:
     where = f"{name} in {folder / 'segments'}"
     start, end = _seconds(segment[1], where) or 0.0, _seconds(segment[2], where)
-    path = folder / wav[segment[0]] if not Path(wav[segment[0]]).exists() else Path(wav[segment[0]])
-    columns = {"path": wav[segment[0]], "speaker": speaker, "utterance": name, "recording": segment[0]}
-    return Recording(str(path), speaker, name, None, start, end if end != -1 else None, columns=columns)
+    path = wav[segment[0]]
+    columns = {"path": path, "speaker": speaker, "utterance": name, "recording": segment[0]}
+    place = path if Path(path).exists() else str(folder / path)
+    return Recording(place, speaker, name, None, start, end if end != -1 else None, columns=columns)
 
 
 def _table(path: Path) -> dict[str, str]:
@@ -302,12 +289,10 @@ def _table(path: Path) -> dict[str, str]:
     except UnicodeDecodeError as error:
         refuse(str(path), "be text in UTF-8", str(error))
     for number, line in enumerate(lines, 1):
-        fields = line.split(maxsplit=1)
-        if not fields:
+        if not line.strip():
             continue
-        if len(fields) < 2 or fields[0] in table:
+        key, *value = line.split(maxsplit=1)
+        if not value or key in table:
             refuse(f"line {number} of {path}", "hold a key of its own and a value", repr(line))
-        table[fields[0]] = fields[1].strip()
-    if not table:
-        refuse(str(path), "hold at least one line", "an empty file")
+        table[key] = value[0].strip()
     return table

@@ -51,10 +51,9 @@ class Extracted:
 
     def usable(self) -> Array:
         """Return the features, or raise the error that took their place."""
-        if self.features is None:
-            assert self.error is not None
+        if self.error:
             raise self.error
-        return self.features
+        return np.asarray(self.features)
 
 
 @dataclass(frozen=True)

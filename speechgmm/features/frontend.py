@@ -92,7 +92,7 @@ class FrontEnd(ABC):
             rule = f"have {self.n_dimensions} features, as {model} was trained with {self}"
             advice = "Extract them with its front end."
             refuse("frames", rule, f"shape {x.shape}", advice, error=IncompatibleModel)
-        return matrix(features)
+        return matrix(x)
 
     def check_same(self, other: Self, what: str) -> None:
         """Refuse another front end, and say which settings differ.
@@ -104,10 +104,7 @@ class FrontEnd(ABC):
         mine, others = self.settings, other.settings
         differ = [name for name in mine if mine[name] != others.get(name)]
         if differ:
-            refuse(
-                what,
-                "be of the same front end: " + ", ".join(f"{n}={mine[n]!r}" for n in differ),
-                ", ".join(f"{n}={others.get(n)!r}" for n in differ),
-                "Use the model that it was made with, or make it again with this one.",
-                error=IncompatibleModel,
-            )
+            rule = "be of the same front end: " + ", ".join(f"{n}={mine[n]!r}" for n in differ)
+            found = ", ".join(f"{n}={others.get(n)!r}" for n in differ)
+            advice = "Use the model that it was made with, or make it again with this one."
+            refuse(what, rule, found, advice, error=IncompatibleModel)

@@ -114,7 +114,7 @@ class MFCC(FrontEnd):
         checks.integer(self.n_mels, "n_mels", minimum=2)
         checks.integer(self.n_mfcc, "n_mfcc", minimum=1, maximum=self.n_mels, advice="It is at most n_mels.")
         checks.number(self.fmin, "fmin", minimum=0.0, unit=" Hz")
-        checks.number(self.fmax, "fmax", minimum=self._fmin, maximum=rate / 2, above=True, unit=" Hz")
+        checks.number(self.fmax, "fmax", minimum=float(self.fmin or 0), maximum=rate / 2, above=True, unit=" Hz")
         checks.number(self.win_length, "win_length", minimum=0.002, maximum=1.0, unit=" s", advice="It is in seconds.")
         checks.number(self.hop_length, "hop_length", minimum=0.001, maximum=self.win_length, unit=" s")
         checks.number(self.preemphasis, "preemphasis", minimum=0.0, maximum=1.0)
@@ -174,42 +174,26 @@ class MFCC(FrontEnd):
         self._enough(speech.sum() * self.hop_length, least, what, f"{found} {level.max():.0f} dB")
         return self.normalized(add_deltas(static, self.deltas, self.delta_width)[speech])
 
-    @property
-    def _fmin(self) -> float:
-        return float(self.fmin or 0.0)
-
-    @property
-    def _window(self) -> tuple[int, int, int]:
-        """FFT size, window and step in samples."""
-        window = round(self.win_length * self.sample_rate)
-        return 1 << (window - 1).bit_length(), window, max(1, round(self.hop_length * self.sample_rate))
-
     def _enough(self, seconds: float, least: float, what: str, found: str) -> None:
         if seconds < least:
-            refuse(
-                what,
-                f"hold at least {least:g} s of speech",
-                f"{seconds:.3f} s {found}",
-                "Record more, or louder.",
-                error=TooLittleSpeech,
-            )
+            rule, advice = f"hold at least {least:g} s of speech", "Record more, or louder."
+            refuse(what, rule, f"{seconds:.3f} s {found}", advice, error=TooLittleSpeech)
 
     def _static(self, samples: Array) -> tuple[Array, Array]:
         """Return cepstra or mel bands (N, .) and the level of each frame (N,) in dB relative to full scale."""
         import librosa
 
-        size, window, hop = self._window
+        window, hop = round(self.win_length * self.sample_rate), max(1, round(self.hop_length * self.sample_rate))
+        size = 1 << (window - 1).bit_length()
         y = self._dithered(samples)
         # frames start every hop; the window lies in the middle of size samples, so half the rest goes on each side
         rest = size - window
-        emphasized = np.pad(y, (rest // 2, rest - rest // 2))
-        emphasized[rest // 2 + 1 :][: len(y) - 1] -= np.float32(self.preemphasis) * y[:-1]
-        spectrum = librosa.stft(
-            emphasized, n_fft=size, hop_length=hop, win_length=window, window=_hamming(window), center=False
-        )
+        padded = np.pad(y, (rest // 2, rest - rest // 2))
+        padded[rest // 2 + 1 :][: len(y) - 1] -= np.float32(self.preemphasis) * y[:-1]
+        spectrum = librosa.stft(padded, n_fft=size, hop_length=hop, win_length=window, window="hamming", center=False)
         power = spectrum.real**2 + spectrum.imag**2
-        mel = np.maximum(_mel_bands(self.sample_rate, size, self.n_mels, self.fmin, self.fmax) @ power, _FLOOR)
-        bands = np.log(mel)
+        filters = _mel_bands(self.sample_rate, size, self.n_mels, self.fmin, self.fmax)
+        bands = np.log(np.maximum(filters @ power, _FLOOR))
         static = bands if self.kind == "mel" else librosa.feature.mfcc(S=bands, n_mfcc=self.n_mfcc)
         return np.ascontiguousarray(static.T, dtype=np.float32), _levels(y, window, hop)
 
@@ -231,21 +215,13 @@ def _levels(y: Array, window: int, hop: int) -> Array:
 
 
 @functools.lru_cache(maxsize=16)
-def _hamming(window: int) -> Array:
-    """Return the periodic Hamming window."""
-    from librosa.filters import get_window
-
-    return get_window("hamming", window, fftbins=True)
-
-
-@functools.lru_cache(maxsize=16)
 def _mel_bands(rate: int, size: int, n_mels: int, fmin: float, fmax: float) -> Array:
     """Return the matrix (n_mels, bins) of triangular bands; it costs as much as a second of speech to make."""
     import librosa
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Empty filters", category=UserWarning)  # refused below
-        bands: Array = librosa.filters.mel(sr=rate, n_fft=size, n_mels=n_mels, fmin=fmin, fmax=fmax)
+        bands = librosa.filters.mel(sr=rate, n_fft=size, n_mels=n_mels, fmin=fmin, fmax=fmax)
     if empty := int((bands.max(axis=1) == 0).sum()):
         advice = "Use fewer bands (n_mels), a wider range (fmin, fmax) or longer windows (win_length)."
         refuse("mel bands", f"each hold a frequency of a {size}-point transform", f"{empty} of {n_mels} empty", advice)

@@ -54,8 +54,7 @@ def read_sound(sound: Sound, recording: Recording, sample_rate: int) -> Signal:
         If it cannot be read, or is no sound.
     """
     if recording.path:
-        r = recording
-        return audio.read(r.path, channel=r.channel, start=r.start, end=r.end)
+        return audio.read(recording.path, channel=recording.channel, start=recording.start, end=recording.end)
     samples, rate = (sound.samples, sound.sample_rate) if isinstance(sound, Signal) else (sound, sample_rate)
     return Signal(audio.check_signal(np.asarray(samples), recording.name), rate)
 
@@ -74,15 +73,11 @@ def common_rate(sounds: Iterable[Sound], *, minimum: int = 0) -> int:
     SpeechGMMError
         If none can be opened: the first one's error. If all are bare samples, whose rate nobody knows.
     """
-    rates: set[int] = set()
-    paths: dict[str, None] = {}
+    every = tuple(sounds)
+    rates = {sound.sample_rate for sound in every if isinstance(sound, Signal)}
+    paths = dict.fromkeys(recording_of(sound, "").path for sound in every)
     first: SpeechGMMError | None = None
-    for sound in sounds:
-        if isinstance(sound, Signal):
-            rates.add(sound.sample_rate)
-        elif path := recording_of(sound, "").path:
-            paths[path] = None
-    for path in paths:
+    for path in filter(None, paths):  # signals and samples have none
         try:
             rates.add(audio.sample_rate(path))
         except SpeechGMMError as error:

@@ -84,18 +84,11 @@ class _Levels:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Statistics of both Gaussians: sums of posteriors times 1, x and x**2."""
+    """Statistics of both Gaussians: sums of posteriors times 1, x and x**2. Of one block, they need no `+`."""
 
     first: Three
     second: Three
     log_likelihood: float
-
-    def __add__(self, other: _Sums) -> _Sums:
-        """Return the sums over both sets of levels."""
-        first, second = (
-            (a[0] + b[0], a[1] + b[1], a[2] + b[2]) for a, b in ((self.first, other.first), (self.second, other.second))
-        )
-        return _Sums(first, second, self.log_likelihood + other.log_likelihood)
 
     @property
     def mean_log_likelihood(self) -> float:
