@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from speechgmm.cli import options
-from speechgmm.cli.info import classifier_facts
+from speechgmm.cli.info import emit_training
 from speechgmm.cli.output import Commands, emit, facts, progress, table
 
 if TYPE_CHECKING:
@@ -23,11 +22,11 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, help="Words, sounds, langu
 
 Labeled = Annotated[str, options.argument("CORPUS", options.corpus("label"))]
 Label = Annotated[str, options.option("--label", "COLUMN", "What is told apart; folders are labels.")]
-Components = Annotated[int, options.components("for each class")]
-Relevance = Annotated[float, options.relevance("of all classes counts for")]
+Components = Annotated[int, typer.Option(min=1, help="Gaussians for each class.")]
+Relevance = Annotated[float, typer.Option(min=0, help="Frames that the background of all classes counts for.")]
 Alone = Annotated[bool, typer.Option("--alone", help="Train each class alone, without a background.")]
 Folds = Annotated[str | None, options.option("--folds", "COLUMN", "Hold each value of this column out in turn.")]
-Far = Annotated[float | None, options.far("Reject what is foreign; accept it at this rate.")]
+Far = Annotated[float | None, typer.Option(min=0, max=1, help="Reject what is foreign; accept it at this rate.")]
 Picture = Annotated[str | None, options.option("--picture", "OUT.png", "Draw the confusion matrix into this file.")]
 Classifier = Annotated[str, options.argument("MODEL", "Model that train wrote.")]
 
@@ -60,11 +59,7 @@ def train(
             n_threads=threads,
             on_progress=report,
         )
-    training.classifier.save(output)
-    summary, warnings = training.classifier.summary(), list(training.warnings)
-    document = {"model": output, **summary, "warnings": warnings}
-    shown = facts({"model": output} | classifier_facts(summary))
-    emit(as_json, document, shown, warnings=warnings, skipped=training.skipped)
+    emit_training(as_json, training, training.classifier, output)
 
 
 @app.command()
@@ -88,8 +83,9 @@ def predict(
     classifier = load_classifier(model)
     with progress() as report:
         answers = classifier.classify(corpus, rule=_rule(far), n_threads=threads, on_progress=report)
-    document = {"calibrated": classifier.calibration is not None, "files": [_document(a, top) for a in answers]}
-    shown = table("file", "label", ">posterior", "next", rows=_rows(answers, top))
+    files_told = [_document(a, top) for a in answers]
+    document = {"calibrated": classifier.calibration is not None, "files": files_told}
+    shown = table("file", "label", ">posterior", "next", rows=map(_row, files_told))
     emit(as_json, document, shown, errors=((a.name, a.error) for a in answers))
 
 
@@ -151,7 +147,7 @@ def _settings(components: int, relevance: float | None) -> MixtureSettings:
     return replace(SETTINGS, n_components=components, relevance=relevance)
 
 
-def _document(answer: Answer, top: int) -> dict[str, object]:
+def _document(answer: Answer, top: int) -> dict[str, Any]:
     """Return what JSON says of one recording."""
     from speechgmm.classification.classifier import label_of
 
@@ -165,14 +161,13 @@ def _document(answer: Answer, top: int) -> dict[str, object]:
     }
 
 
-def _rows(answers: Iterable[Answer], top: int) -> Iterable[tuple[str, ...]]:
-    from speechgmm.classification.classifier import label_of
-
-    for a in answers:
-        label = label_of(a)
-        words = [f"{c.name} {_percent(c.posterior)}".strip() for c in a.candidates[:top]]
-        first = a.candidates[0].posterior if a.candidates else None
-        yield a.name, label or a.status.replace("_", " "), _percent(first), ", ".join(words[label is not None :])
+def _row(told: dict[str, Any]) -> tuple[str, ...]:
+    """Return the row of a table that tells of one recording."""
+    label, candidates = told["label"], told["candidates"]
+    first = _percent(candidates[0]["posterior"]) if candidates else ""
+    others = candidates[label is not None :]
+    following = ", ".join(f"{c['label']} {_percent(c['posterior'])}".strip() for c in others)
+    return told["file"], label or told["status"].replace("_", " "), first, following
 
 
 def _percent(posterior: float | None) -> str:

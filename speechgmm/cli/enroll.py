@@ -38,12 +38,11 @@ def enroll(
 
     corpus = _recordings(speaker, files, session, manifest, where)
     system = options.load_model(model)
-    with speakers.SpeakerStore(store, system, create=True) as opened, progress() as report:
+    with options.open_store(store, system, create=True) as opened, progress() as report:
         done = speakers.enroll(system, opened, corpus, replace=replace, n_threads=threads, on_progress=report)
     sessions = [{"speaker": s.speaker, "session": s.name, "speech_seconds": s.speech_seconds} for s in done.sessions]
-    rows = ((s.speaker, s.name, f"{s.speech_seconds:.2f}") for s in done.sessions)
-    shown = table("enrolled", "session", ">speech, s", rows=rows) if sessions else "nobody enrolled"
-    emit(as_json, {"sessions": sessions}, shown, skipped=done.skipped)
+    shown = table("enrolled", "session", ">speech, s", rows=(s.values() for s in sessions))
+    emit(as_json, {"sessions": sessions}, shown if sessions else "nobody enrolled", skipped=done.skipped)
 
 
 def _recordings(

@@ -32,17 +32,10 @@ def features(
     frontend = _frontend(corpus, model, preset)
     with progress() as report:
         written = write_features(frontend, corpus, output, n_threads=threads, on_progress=report)
-    document = {
-        "output": output,
-        "dimensions": frontend.n_dimensions,
-        "fingerprint": frontend.fingerprint,
-        "files": [
-            {"file": w.name, "frames": w.frames, "speech_seconds": w.speech_seconds, "error": w.error} for w in written
-        ],
-    }
-    shown = table(
-        "file", ">frames", ">speech, s", rows=((w.name, w.frames, f"{w.speech_seconds:.2f}") for w in written)
-    )
+    told = [{"file": w.name, "frames": w.frames, "speech_seconds": w.speech_seconds, "error": w.error} for w in written]
+    settings = {"dimensions": frontend.n_dimensions, "fingerprint": frontend.fingerprint}
+    document = {"output": output, **settings, "files": told}
+    shown = table("file", ">frames", ">speech, s", rows=((w.name, w.frames, w.speech_seconds) for w in written))
     note = f"\n{frontend.n_dimensions} features per frame, {1000 * frontend.hop_length:g} ms per frame, in {output}"
     emit(as_json, document, shown, note, errors=((w.name, w.error) for w in written))
 

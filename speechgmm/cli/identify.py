@@ -32,16 +32,13 @@ def identify(
     rule = options.rule_of(far, prior, cost_miss, cost_fa)
     system = options.load_model(model)
     calibrated = system.calibration is not None
-    with speakers.SpeakerStore(store, system) as opened, progress() as report:
+    with options.open_store(store, system) as opened, progress() as report:
         answers = speakers.identify(system, opened, files, rule=rule, top=top, n_threads=threads, on_progress=report)
         limit = evaluation.threshold_for(system.strangers, rule, len(opened.speakers))
     stated = asdict(rule) | {"far": rule.asked_far, "prior": rule.stated_prior}
     stated |= {"threshold": limit and limit.score, "extrapolated": limit is not None and limit.extrapolated}
-    document = {
-        "calibrated": calibrated,
-        "rule": stated if calibrated else None,
-        "files": [_document(a) for a in answers],
-    }
+    files_told = [_document(a) for a in answers]
+    document = {"calibrated": calibrated, "rule": stated if calibrated else None, "files": files_told}
     columns = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">posterior")
     shown = table(*columns, rows=_rows(answers)), rule_note(calibrated, rule, limit)
     emit(as_json, document, *shown, errors=((a.name, a.error) for a in answers))
@@ -74,7 +71,7 @@ def _document(answer: Answer) -> dict[str, object]:
 def _rows(answers: Iterable[Answer]) -> Iterable[tuple[object, ...]]:
     """Yield a row for each candidate of each file; the file is named once."""
     for answer in answers:
-        first = (answer.name, f"{answer.speech_seconds:.2f}", answer.status.replace("_", " "))
+        first = (answer.name, answer.speech_seconds, answer.status.replace("_", " "))
         if not answer.candidates:
             yield (*first, "", "", "", "")
         for rank, c in enumerate(answer.candidates, 1):

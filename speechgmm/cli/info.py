@@ -14,26 +14,33 @@ from speechgmm.cli.output import emit, facts, table
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from speechgmm.classification import AudioClassifier
+    from speechgmm.speakers import System
+
 Location = Annotated[str, options.argument("MODEL|STORE", "File or database URL.")]
 
 
 def info(location: Location, as_json: options.Json = False) -> None:
     """Show what a model or a store of speakers is, and how it was made."""
-    from speechgmm.speakers import SpeakerStore
-
-    trace: list[Table | str] = []
     if _is_store(location):
-        with SpeakerStore(location) as store:
+        with options.open_store(location) as store:
             summary = store.summary()
         shown = {"type": "store of speakers"} | _store_facts(summary)
     else:
         summary = options.load_model_or_classifier(location).summary()
-        if summary["type"] == "AudioClassifier":
-            shown = {"type": "classifier"} | classifier_facts(summary)
-        else:
-            shown = {"type": "model"} | model_facts(summary)
-            trace = ["", _trace(summary["info"]["em"])] if "em" in summary["info"] else []
+        kind = "classifier" if summary["type"] == "AudioClassifier" else "model"
+        shown = {"type": kind} | _facts_of(summary)
+    em = summary.get("info", {}).get("em")
+    trace: list[Table | str] = ["", _trace(em)] if em else []
     emit(as_json, summary, facts(shown), *trace)
+
+
+def emit_training(as_json: bool, training: Any, made: System | AudioClassifier, output: str) -> None:
+    """Save what a training has made, and print what it is, what to beware of, and what was left out."""
+    made.save(output)
+    summary, warnings = made.summary(), list(training.warnings)
+    document, shown = {"model": output, **summary, "warnings": warnings}, {"model": output} | _facts_of(summary)
+    emit(as_json, document, facts(shown), warnings=warnings, skipped=training.skipped)
 
 
 def _is_store(location: str) -> bool:
@@ -46,8 +53,12 @@ def _is_store(location: str) -> bool:
         return file.read(16) == b"SQLite format 3\0"
 
 
-def model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
-    """Return what people want to know of a model."""
+def _facts_of(summary: Mapping[str, Any]) -> dict[str, object]:
+    """Return what people want to know of a model or a classifier."""
+    return _classifier_facts(summary) if summary["type"] == "AudioClassifier" else _model_facts(summary)
+
+
+def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     made = summary["info"]
     rows: dict[str, object] = {name: _lines(text.split(), " ") for name, text in made.get("about", {}).items()}
     rows |= {
@@ -97,8 +108,7 @@ def _calibration_facts(measured: Mapping[str, Any] | None) -> dict[str, object]:
     return rows
 
 
-def classifier_facts(summary: Mapping[str, Any]) -> dict[str, object]:
-    """Return what people want to know of a classifier."""
+def _classifier_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     made = summary["info"]
     rows: dict[str, object] = {
         "fingerprint": summary["fingerprint"],

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
     from speechgmm.evaluation import Rule
     from speechgmm.features import Corpus as Recordings
-    from speechgmm.speakers import System
+    from speechgmm.speakers import SpeakerStore, System
 
 PresetName = Literal["speech", "sound"]
 """Front ends by name."""
@@ -41,21 +41,6 @@ def corpus(labels: str) -> str:
     return f"CSV with the columns path,{labels}; folder with one subfolder for each {labels}; or Kaldi directory."
 
 
-def components(where: str) -> Any:
-    """Return the option of how many Gaussians there are."""
-    return typer.Option(min=1, help=f"Gaussians {where}.")
-
-
-def relevance(what: str) -> Any:
-    """Return the option of the relevance factor."""
-    return typer.Option(min=0, help=f"Frames that the background {what}.")
-
-
-def far(text: str) -> Any:
-    """Return the option of the false-accept rate."""
-    return typer.Option("--far", min=0, max=1, help=text)
-
-
 Corpus = Annotated[str, argument("CORPUS", corpus("speaker"))]
 Manifest = Annotated[str | None, option("--manifest", "CORPUS", corpus("speaker"))]
 Where = Annotated[
@@ -74,7 +59,7 @@ Threads = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Top = Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many candidates to show.")]
-Far = Annotated[float | None, far("Share of strangers accepted as anybody; default 0.01.")]
+Far = Annotated[float | None, typer.Option(min=0, max=1, help="Share of strangers accepted as anybody; default 0.01.")]
 Prior = Annotated[
     float | None, typer.Option(min=0, max=1, help="Probability that somebody enrolled speaks; costs decide.")
 ]
@@ -85,6 +70,13 @@ CostFa = Annotated[float | None, typer.Option(min=0, help="With --prior: of a fa
 def usage(message: str) -> NoReturn:
     """Leave with exit status 2."""
     raise typer.BadParameter(message)
+
+
+def open_store(location: str, system: System | None = None, *, create: bool = False) -> SpeakerStore:
+    """Open enrolled speakers; with a model, refuse those of another one."""
+    from speechgmm.speakers import SpeakerStore
+
+    return SpeakerStore(location, system, create=create)
 
 
 def load_model(path: str | None) -> System:

@@ -6,6 +6,7 @@ Results go to standard output. Progress goes to standard error, and only to a te
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import sys
@@ -99,7 +100,7 @@ def _text(parts: Iterable[Table | str]) -> str:
 
 
 def table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
-    """Return a table; columns whose name begins with ">" are set flush right, without that sign."""
+    """Return a table; columns whose name begins with ">" are set flush right, and floats have two decimals."""
     from rich import box
     from rich.table import Table
 
@@ -108,7 +109,7 @@ def table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
         right = name.startswith(">")
         made.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
     for row in rows:
-        made.add_row(*map(str, row))
+        made.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
     return made
 
 
@@ -133,21 +134,10 @@ def progress() -> Iterator[Progress]:
     from rich import progress as rich
     from rich.console import Console
 
-    columns = (
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.MofNCompleteColumn(),
-        rich.TimeElapsedColumn(),
-    )
-    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        stages: dict[str, rich.TaskID] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in stages:
-                stages[stage] = bars.add_task(stage, total=total)
-            bars.update(stages[stage], completed=done)
-
-        yield report
+    columns = rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()
+    with rich.Progress("{task.description}", *columns, console=Console(stderr=True), transient=True) as bars:
+        bar = functools.cache(bars.add_task)  # one for each stage
+        yield lambda stage, done, total: bars.update(bar(stage, total=total), completed=done)
 
 
 def complain(message: str) -> None:

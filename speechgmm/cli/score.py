@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, facts, progress
-
-if TYPE_CHECKING:
-    from speechgmm.evaluation import Scores
 
 ScoresFile = Annotated[str, options.output("SCORES", "Text, or arrays if it ends in .npz.")]
 LINES = "Lines '1|0 enroll test' or 'enroll test target|nontarget'; tests are names in the manifest"
@@ -36,8 +33,8 @@ def score(
     as_json: options.Json = False,
 ) -> None:
     """Score each test of a manifest against all enrolled speakers, or the pairs of a trial list."""
-    from speechgmm import speakers
     from speechgmm.evaluation import read_trials, write_scores
+    from speechgmm.speakers import score_corpus, score_trials
 
     if (manifest is None and (where or trials is None)) or (by is not None and trials is not None):
         either = "give --manifest with --where and --by as you like, or --trials"
@@ -46,25 +43,19 @@ def score(
     pairs = None if trials is None else read_trials(trials)
     corpus = None if manifest is None else options.load_corpus(manifest, where)
     system = options.load_model(model)
-    with speakers.SpeakerStore(store, system) as opened, progress() as report:
+    with options.open_store(store, system) as opened, progress() as report:
         if pairs and trials:
             folder = Path(trials).parent
-            result = speakers.score_trials(
-                system, opened, pairs, corpus, folder=folder, n_threads=threads, on_progress=report
-            )
+            done = score_trials(system, opened, pairs, corpus, folder=folder, n_threads=threads, on_progress=report)
         else:
-            result = speakers.score_corpus(
-                system, opened, corpus or (), by=by or "file", n_threads=threads, on_progress=report
-            )
-    write_scores(result.scores, output)
-    document = {"scores": output} | _counts(result.scores)
-    emit(as_json, document, facts(document), skipped=result.skipped)
-
-
-def _counts(scores: Scores) -> dict[str, object]:
-    return {
+            done = score_corpus(system, opened, corpus or (), by=by or "file", n_threads=threads, on_progress=report)
+    scores = done.scores
+    write_scores(scores, output)
+    document: dict[str, object] = {
+        "scores": output,
         "trials": len(scores),
         "targets": int((scores.target == 1).sum()),
         "tests": len(set(scores.test.tolist())),
         "speakers": len(set(scores.speaker.tolist())),
     }
+    emit(as_json, document, facts(document), skipped=done.skipped)

@@ -22,43 +22,33 @@ ExportFile = Annotated[str, options.output("OUT", "One file with their statistic
 @app.command("list")
 def list_speakers(store: options.Store, as_json: options.Json = False) -> None:
     """List the enrolled speakers."""
-    from speechgmm.speakers import SpeakerStore
-
+    with options.open_store(store) as opened:
+        overview = opened.overview()
     rows = []
-    with SpeakerStore(store) as opened:
-        for speaker, sessions in itertools.groupby(opened.overview(), key=lambda s: s.speaker):
-            held = list(sessions)
-            recordings, seconds = sum(len(s.recordings) for s in held), sum(s.speech_seconds for s in held)
-            rows.append((speaker, len(held), recordings, seconds))
+    for speaker, sessions in itertools.groupby(overview, key=lambda s: s.speaker):
+        held = list(sessions)
+        recordings, seconds = sum(len(s.recordings) for s in held), sum(s.speech_seconds for s in held)
+        rows.append((speaker, len(held), recordings, seconds))
     names = ("speaker", "sessions", "recordings", "speech_seconds")
     document = {"speakers": [dict(zip(names, row, strict=True)) for row in rows]}
-    shown = ((*row[:3], f"{row[3]:.2f}") for row in rows)
-    emit(as_json, document, table("speaker", ">sessions", ">recordings", ">speech, s", rows=shown))
+    emit(as_json, document, table("speaker", ">sessions", ">recordings", ">speech, s", rows=rows))
 
 
 @app.command()
 def show(speaker: Speaker, store: options.Store, as_json: options.Json = False) -> None:
     """Show the sessions of a speaker."""
-    from speechgmm.speakers import SpeakerStore
-
-    with SpeakerStore(store) as opened:
+    with options.open_store(store) as opened:
         sessions = opened.overview(speaker)
-    rows = [{"session": s.name, "speech_seconds": s.speech_seconds, "recordings": list(s.recordings)} for s in sessions]
-    shown = (
-        (*((s.name, f"{s.speech_seconds:.2f}") if i == 0 else ("", "")), recording)
-        for s in sessions
-        for i, recording in enumerate(s.recordings)
-    )
-    document = {"speaker": speaker, "speech_seconds": sum(s.speech_seconds for s in sessions), "sessions": rows}
-    emit(as_json, document, table("session", ">speech, s", "recordings", rows=shown))
+    told = [{"session": s.name, "speech_seconds": s.speech_seconds, "recordings": list(s.recordings)} for s in sessions]
+    document = {"speaker": speaker, "speech_seconds": sum(s.speech_seconds for s in sessions), "sessions": told}
+    rows = ((s.name, s.speech_seconds, "\n".join(s.recordings)) for s in sessions)
+    emit(as_json, document, table("session", ">speech, s", "recordings", rows=rows))
 
 
 @app.command()
 def remove(speaker: Speaker, store: options.Store, session: OneSession = None, as_json: options.Json = False) -> None:
     """Forget a speaker, or one session: what is left is as if it had never been enrolled."""
-    from speechgmm.speakers import SpeakerStore
-
-    with SpeakerStore(store) as opened:
+    with options.open_store(store) as opened:
         opened.remove(speaker, session)
     what = speaker if session is None else f"session {session} of {speaker}"
     emit(as_json, {"removed": speaker, "session": session}, f"removed {what}")
@@ -67,9 +57,7 @@ def remove(speaker: Speaker, store: options.Store, session: OneSession = None, a
 @app.command()
 def rename(old: Speaker, new: NewName, store: options.Store, as_json: options.Json = False) -> None:
     """Give a speaker another name."""
-    from speechgmm.speakers import SpeakerStore
-
-    with SpeakerStore(store) as opened:
+    with options.open_store(store) as opened:
         opened.rename(old, new)
     emit(as_json, {"old": old, "new": new}, f"renamed {old} to {new}")
 
@@ -80,10 +68,9 @@ def export(
 ) -> None:
     """Write the statistics of speakers to one file."""
     from speechgmm import storage
-    from speechgmm.speakers import SpeakerStore
 
     options.check_output(output)
-    with SpeakerStore(store) as opened:
+    with options.open_store(store) as opened:
         export = opened.export(*speakers or ())
     storage.save(export, output)
     names = sorted({s.speaker for s in export.sessions})

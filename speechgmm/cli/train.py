@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from speechgmm.cli import options
-from speechgmm.cli.info import model_facts
-from speechgmm.cli.output import emit, facts, progress
+from speechgmm.cli.info import emit_training
+from speechgmm.cli.output import progress
 
+Components = Annotated[int, typer.Option(min=1, help="Gaussians of the background model.")]
+Relevance = Annotated[float, typer.Option(min=0, help="Frames that the background counts for when speakers adapt.")]
 SampleRate = Annotated[int | None, typer.Option(metavar="HZ", help="Default: the lowest rate in the corpus.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed and data give the same model.")]
 
@@ -18,8 +20,8 @@ def train(
     corpus: options.Corpus,
     output: options.ModelFile,
     where: options.Where = None,
-    components: Annotated[int, options.components("of the background model")] = 256,
-    relevance: Annotated[float, options.relevance("counts for when speakers adapt")] = 4.0,
+    components: Components = 256,
+    relevance: Relevance = 4.0,
     sample_rate: SampleRate = None,
     seed: Seed = 0,
     threads: options.Threads = None,
@@ -40,8 +42,4 @@ def train(
             n_threads=threads,
             on_progress=report,
         )
-    training.system.save(output)
-    summary, warnings = training.system.summary(), list(training.warnings)
-    document = {"model": output, **summary, "warnings": warnings}
-    shown = facts({"model": output} | model_facts(summary))
-    emit(as_json, document, shown, warnings=warnings, skipped=training.skipped)
+    emit_training(as_json, training, training.system, output)

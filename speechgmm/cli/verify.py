@@ -36,7 +36,7 @@ def verify(
     rule = options.rule_of(far, prior, cost_miss, cost_fa, threshold)
     system = options.load_model(model)
     calibrated = system.calibration is not None
-    with speakers.SpeakerStore(store, system) as opened, progress() as report:
+    with options.open_store(store, system) as opened, progress() as report:
         answer = speakers.verify(system, opened, speaker, files, rule=rule, n_threads=threads, on_progress=report)
     limit = evaluation.threshold_for(system.strangers, rule, 1)
     errors = [(s.name, s.reason) for s in answer.skipped]
