@@ -18,8 +18,7 @@ import soundfile
 from side_by_side import installed, measure, options, report
 
 from speechgmm.errors import TooLittleSpeech
-from speechgmm.features import MFCC, read_corpus
-from speechgmm.features.extraction import common_rate
+from speechgmm.features import MFCC, common_rate, read_corpus
 from speechgmm.parallel import single_threaded
 
 OURS = "ours"

@@ -17,8 +17,7 @@ import numpy as np
 from side_by_side import frames_of, measure, options, report
 from sklearn.mixture import GaussianMixture
 
-from speechgmm.features import MFCC, Extracted, extract_all, read_corpus
-from speechgmm.features.extraction import common_rate
+from speechgmm.features import MFCC, Extracted, common_rate, extract_all, read_corpus
 from speechgmm.mixture import Floor, Statistics, Stop, fit_gmm
 from speechgmm.speakers import (
     SpeakerModels,
@@ -29,7 +28,7 @@ from speechgmm.speakers import (
     speaker_models,
     top_ratios,
 )
-from speechgmm.speakers.score import centered
+from speechgmm.speakers.models import centered
 
 FRAMES = 300
 EXACT = "exact"
@@ -89,7 +88,7 @@ def loop(models: SpeakerModels, x: np.ndarray) -> Callable[[], Any]:
 
 def product(models: SpeakerModels, x: np.ndarray) -> Callable[[], Any]:
     """Return the one matrix product that exact scores need at least, its threads left to the library."""
-    linear, _ = models.terms(np.float32)
+    linear = models.terms(np.float32).linear
     y = centered(x, models.ubm.origin)
     joint = np.empty((len(y), linear.shape[2]), np.float32)
 
@@ -121,8 +120,8 @@ def main() -> None:
     x = tests[0][0]
     scorers = {
         EXACT: log_likelihood_ratios,
-        "top 20 components": functools.partial(top_ratios, components=20),
-        "top 50 components": functools.partial(top_ratios, components=50),
+        "top 20 components": functools.partial(top_ratios, n_components=20),
+        "top 50 components": functools.partial(top_ratios, n_components=50),
         "top 100 components": top_ratios,
         "linear": linear_ratios,
     }

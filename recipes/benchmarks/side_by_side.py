@@ -16,8 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from speechgmm.features import MFCC, extract_all, read_corpus
-from speechgmm.features.extraction import common_rate
+from speechgmm.features import MFCC, common_rate, extract_all, read_corpus
 
 PAUSE = 0.2
 """Seconds before each job: threads of the one before may still be spinning."""

@@ -62,7 +62,8 @@ def top_ratios(
     """
     x = check_test(system, models, features)
     c = min(integer(n_components, "n_components", minimum=1), system.ubm.n_components)
-    columns, quadratic = models.columns(x.dtype)
+    terms = models.terms(x.dtype)
+    columns, quadratic = terms.columns, terms.quadratic
     total = np.zeros(columns.shape[2])
     groups = [columns[:, :, a : a + _SPEAKERS] for a in range(0, len(total), _SPEAKERS)]
     mapper = threads(workers(n_threads, len(groups)))
@@ -146,7 +147,7 @@ def linear_ratios_of(system: System, models: SpeakerModels, tests: Sequence[Stat
         refuse("speaker models", "be of this system", "models of another", error=IncompatibleModel)
     for statistics in tests:
         check_against(statistics, system.ubm, "UBM")
-    columns, _ = models.columns(np.float32)
+    columns = models.terms(np.float32).columns
     k, d = system.ubm.means.shape
     moments = np.zeros((len(tests), k, d + 1), np.float32)
     for moment, t in zip(moments, tests, strict=True):

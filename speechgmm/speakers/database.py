@@ -20,29 +20,16 @@ _PATIENCE = 60.0
 
 def _tables(sa: Any) -> Any:
     """Return the tables: settings, sessions with their statistics, and the recordings that each was made of."""
-    metadata = sa.MetaData()
-    sa.Table(
-        "speechgmm_meta",
-        metadata,
-        sa.Column("key", sa.String(64), primary_key=True),
-        sa.Column("value", sa.Text, nullable=False),
-    )
-    sa.Table(
-        "speechgmm_sessions",
-        metadata,
-        sa.Column("speaker", sa.Text, primary_key=True),
-        sa.Column("session", sa.Text, primary_key=True),
-        sa.Column("seconds", sa.Float, nullable=False),
-        sa.Column("value", sa.LargeBinary, nullable=False),
-    )
-    sa.Table(
-        "speechgmm_recordings",
-        metadata,
-        sa.Column("digest", sa.String(64), primary_key=True),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("speaker", sa.Text, nullable=False),
-        sa.Column("session", sa.Text, nullable=False),
-    )
+    text, short, metadata = sa.Text, sa.String(64), sa.MetaData()
+
+    def table(name: str, keys: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        columns = [sa.Column(key, kind, primary_key=True) for key, kind in keys.items()]
+        columns += [sa.Column(value, kind, nullable=False) for value, kind in values.items()]
+        sa.Table(f"speechgmm_{name}", metadata, *columns)
+
+    table("meta", {"key": short}, {"value": text})
+    table("sessions", {"speaker": text, "session": text}, {"seconds": sa.Float, "value": sa.LargeBinary})
+    table("recordings", {"digest": short}, {"name": text, "speaker": text, "session": text})
     return metadata
 
 

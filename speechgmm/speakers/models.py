@@ -35,6 +35,43 @@ _GROUP = 64
 
 
 @dataclass(frozen=True, eq=False)
+class Terms:
+    """What log(weight * density) is made of for the UBM, which comes first, and S speakers; y = x - origin.
+
+    Parameters
+    ----------
+    linear : ndarray, shape (S + 1, D + 1, K)
+        Coefficients in [y, 1].
+    quadratic : ndarray, shape (D, K)
+        In y squared: the same for all.
+    """
+
+    linear: Array
+    quadratic: Array
+
+    @functools.cached_property
+    def columns(self) -> Array:
+        """The coefficients in [y, 1] by component, (K, D + 1, S + 1)."""
+        return np.ascontiguousarray(self.linear.transpose(2, 1, 0))
+
+    def log_densities(self, x: Array, origin: Array, models: slice) -> Array:
+        """Return the log densities of frames (N, D), summed over these, of some of the models."""
+        linear = self.linear[models]
+        total = np.zeros(len(linear))
+        most = max(1, _CELLS // self.quadratic.shape[1])
+        step = -(-len(x) // -(-len(x) // most))
+        for start in range(0, len(x), step):
+            y = centered(x[start : start + step], origin)
+            square = (y[:, :-1] ** 2) @ self.quadratic
+            joint = np.empty_like(square)
+            for i, one in enumerate(linear):
+                np.matmul(y, one, out=joint)
+                joint += square
+                total[i] += log_sums(joint).sum()
+        return total
+
+
+@dataclass(frozen=True, eq=False)
 class SpeakerModels:
     """The adapted models of S speakers, laid out for scoring.
 
@@ -62,9 +99,8 @@ class SpeakerModels:
         """Return the mean log-likelihood ratios (S,) of frames (N, D) that fit the UBM: see `log_likelihood_ratios`."""
         if not isinstance(self.ubm.covariance, Independent):
             return self._plain_ratios(x)
-        linear, quadratic = self.terms(x.dtype)
-        groups = [linear[a : a + _GROUP] for a in range(0, len(linear), _GROUP)]
-        add = functools.partial(_log_densities, x, self.ubm.origin, quadratic)
+        groups = [slice(a, a + _GROUP) for a in range(0, len(self.names) + 1, _GROUP)]
+        add = functools.partial(self.terms(x.dtype).log_densities, x, self.ubm.origin)
         total = np.concatenate(list(threads(workers(n_threads, len(groups)))(add, groups)))
         return np.asarray((total[1:] - total[0]) / len(x))
 
@@ -80,30 +116,15 @@ class SpeakerModels:
         ubm, deviations = self.ubm, self.ubm.covariance.deviations()
         return np.array([ubm.weights @ (((m - ubm.offsets) / deviations) ** 2).sum(axis=1) for m in self.offsets])
 
-    def terms(self, dtype: Any) -> tuple[Array, Array]:
-        """Return the coefficients of log(weight * density) in [y, 1], (S + 1, D + 1, K), and in y**2, (D, K).
-
-        y is relative to the UBM's origin. The UBM comes first, then the speakers; those of float32 are kept.
-        """
+    def terms(self, dtype: Any) -> Terms:
+        """Return the terms in the precision of frames; those of float32 are kept."""
         return self._single if dtype == np.float32 else self._terms(dtype)
 
-    def columns(self, dtype: Any) -> tuple[Array, Array]:
-        """Return the same by component: the coefficients in [y, 1] are (K, D + 1, S + 1); those of float32 are kept."""
-        return self._single_columns if dtype == np.float32 else self._columns(dtype)
-
     @functools.cached_property
-    def _single(self) -> tuple[Array, Array]:
+    def _single(self) -> Terms:
         return self._terms(np.float32)
 
-    @functools.cached_property
-    def _single_columns(self) -> tuple[Array, Array]:
-        return self._columns(np.float32)
-
-    def _columns(self, dtype: Any) -> tuple[Array, Array]:
-        linear, quadratic = self.terms(dtype)
-        return np.ascontiguousarray(linear.transpose(2, 1, 0)), quadratic
-
-    def _terms(self, dtype: Any) -> tuple[Array, Array]:
+    def _terms(self, dtype: Any) -> Terms:
         if not isinstance(self.ubm.covariance, Independent):
             found = type(self.ubm.covariance).__name__
             refuse("approximate scores", "be of a UBM whose features are independent", found, "Use the exact ones.")
@@ -115,7 +136,7 @@ class SpeakerModels:
         for one, offsets in zip(linear, [self.ubm.offsets, *self.offsets], strict=True):
             scaled = offsets * precisions
             one[:-1], one[-1] = scaled.T, shared - 0.5 * (offsets * scaled).sum(axis=1)
-        return linear, np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype)
+        return Terms(linear, np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype))
 
 
 def adapted_model(system: System, statistics: Statistics) -> GMM:
@@ -180,19 +201,3 @@ def centered(x: Array, origin: Array) -> Array:
     y = np.ones((len(x), x.shape[1] + 1), x.dtype)
     y[:, :-1] = x - origin
     return y
-
-
-def _log_densities(x: Array, origin: Array, quadratic: Array, linear: Array) -> Array:
-    """Return the log densities of frames (N, D), summed over these, of the models (S,) in a part of `terms`."""
-    total = np.zeros(len(linear))
-    most = max(1, _CELLS // quadratic.shape[1])
-    step = -(-len(x) // -(-len(x) // most))
-    for start in range(0, len(x), step):
-        y = centered(x[start : start + step], origin)
-        square = (y[:, :-1] ** 2) @ quadratic
-        joint = np.empty_like(square)
-        for i, one in enumerate(linear):
-            np.matmul(y, one, out=joint)
-            joint += square
-            total[i] += log_sums(joint).sum()
-    return total
