@@ -156,7 +156,7 @@ def extract_labeled(
 ) -> Labeled:
     """Return the features of labeled sounds; arguments as for `train_classifier`, folds as for `cross_validate`."""
     every = listed(sounds)
-    known = columns(len(every), labels=labels, groups=groups, folds=folds)
+    known = text_columns(len(every), labels=labels, groups=groups, folds=folds)
     front = preset_for(every, frontend) if isinstance(frontend, str) else frontend
     extracted = extract_all(front, every, stage="features", n_threads=n_threads, on_progress=on_progress)
     found = list(zip(extracted, *known, strict=True))
@@ -169,7 +169,7 @@ def extract_labeled(
     return Labeled(front, usable, skipped)
 
 
-def columns(n: int, **given: Sequence[str] | None) -> list[list[str]]:
+def text_columns(n: int, **given: Sequence[str] | None) -> list[list[str]]:
     """Return what is known of each of `n` sounds, column by column; empty texts where nothing is given.
 
     Raises
