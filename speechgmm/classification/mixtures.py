@@ -15,22 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import integer, number, refuse
-from speechgmm.mixture import (
-    GMM,
-    ArrayBlocks,
-    Diagonal,
-    Fit,
-    Floor,
-    Statistics,
-    Stop,
-    Update,
-    adapt,
-    fit,
-    maximize,
-)
-from speechgmm.mixture.blocks import WeightedBlock, total, weighted
-from speechgmm.mixture.em import expectation
+from speechgmm.mixture import GMM, Diagonal, Statistics, adapt
+from speechgmm.mixture.blocks import ArrayBlocks, WeightedBlock, total, weighted
+from speechgmm.mixture.em import Fit, Stop, Update, expectation, fit
 from speechgmm.mixture.initialize import grow, unit_gaussian
+from speechgmm.mixture.maximize import Floor, maximize
 from speechgmm.parallel import threads
 
 Array = NDArray[Any]

@@ -32,7 +32,8 @@ METHODS = ("kmeans", "random", "split")
 MANY = 256
 """Beyond so many components splitting is the default: k-means takes a second for 256, and then as their square."""
 GROWING = Stop(0.0, 4)
-"""EM iterations after each split."""
+"""EM iterations after each split. With 1, 2, 4 and 8 the EM that followed (128 components, 20 000 frames of spoken
+digits) ended at -76.79, -76.79, -76.75 and -76.78 nats per frame, after 60, 60, 49 and 54 iterations."""
 
 
 def initialize(

@@ -16,7 +16,7 @@ from speechgmm.checks import finite, matrix, numeric, refuse
 
 Array = NDArray[Any]
 
-__all__ = ["Group", "WeightedPoints", "find_groups", "nearest_pairs"]
+__all__ = ["Groups", "WeightedPoints", "find_groups", "nearest_pairs"]
 
 REACH = 2.5
 """How far a group reaches from its middle, in standard deviations."""
@@ -51,16 +51,16 @@ class WeightedPoints:
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """Points that lie together: their `indices`, their weighted mean (D,) and the sum of their weights."""
+class Groups:
+    """Groups of points: the `indices` of each one's points, their weighted means (m, D) and sums of weights (m,)."""
 
-    indices: Array
-    mean: Array
-    weight: float
+    indices: list[Array]
+    means: Array
+    weights: Array
 
 
-def find_groups(y: Array, weights: Array, candidates: Array, scale: Array, least: float) -> list[Group]:
-    """Return the groups of points, the densest (by their weight) first.
+def find_groups(y: Array, weights: Array, candidates: Array, scale: Array, least: float) -> Groups:
+    """Return groups of points that lie together, the densest (by their weight) first.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def find_groups(y: Array, weights: Array, candidates: Array, scale: Array, least
     """
     from scipy.spatial import KDTree
 
-    groups: list[Group] = []
+    found: list[Array] = []
     z, rest = y / scale, candidates[weights[candidates] > 0]
     while weights[rest].sum() >= least:
         tree = KDTree(z[rest])
@@ -90,12 +90,12 @@ def find_groups(y: Array, weights: Array, candidates: Array, scale: Array, least
             if np.allclose(moved, middle, atol=1e-3):
                 break
             middle = moved
-        w = weights[inside]
-        if w.sum() < least:
+        if weights[inside].sum() < least:
             break
-        groups.append(Group(inside, w @ y[inside] / w.sum(), w.sum()))
+        found.append(inside)
         rest = np.setdiff1d(rest, inside, assume_unique=True)
-    return groups
+    means = np.reshape([weights[g] @ y[g] / weights[g].sum() for g in found], (-1, y.shape[1]))
+    return Groups(found, means, np.array([weights[g].sum() for g in found]))
 
 
 def nearest_pairs(a: Array, b: Array, limits: Array) -> list[tuple[int, int]]:

@@ -25,7 +25,7 @@ from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.model import GMM
 from speechgmm.parallel import one_thread
 from speechgmm.tracking.objects import Background, Objects, explain, learn
-from speechgmm.tracking.points import Group, WeightedPoints, find_groups, nearest_pairs
+from speechgmm.tracking.points import WeightedPoints, find_groups, nearest_pairs
 
 Array = NDArray[Any]
 
@@ -231,20 +231,20 @@ def _advance(state: _State, points: WeightedPoints, settings: _Settings) -> tupl
     groups = find_groups(y, weights, np.flatnonzero(free > 0.5 * weights), before.scale, settings.least)
     seen = (before.missed == 0) & (weights @ posteriors >= SEEN * np.maximum(before.counts, settings.least))
     posteriors[:, ~seen] = 0.0
-    returned = _returned(expected, np.flatnonzero(~seen), groups, settings)
-    for i, j in returned:
-        posteriors[groups[j].indices, i], seen[i] = 1.0, True
-    objects = _learned(before, expected, learn(expected, y, posteriors, weights, _steps(before, steps, seen)), seen)
+    hidden, limits = np.flatnonzero(~seen), settings.reach + SLACK * before.missed[~seen]
+    back = nearest_pairs(expected.means[hidden] / before.scale, groups.means / before.scale, limits)
+    for i, j in back:
+        posteriors[groups.indices[j], hidden[i]], seen[hidden[i]] = 1.0, True
+    late = seen & (before.missed > 0)
+    steps = np.where(late, np.maximum(steps, (before.missed + 1) / (before.missed + 2)), steps)
+    objects = _moved(before, expected, learn(expected, y, posteriors, weights, steps), seen)
     objects = replace(objects, means=objects.means + origin)
-    stray = max(free.sum() - np.sum([g.weight for g in groups]), 0.0)
-    stray = (1 - settings.step) * background.count + settings.step * stray
+    stray = (1 - settings.step) * background.count + settings.step * max(free.sum() - groups.weights.sum(), 0.0)
     stray = max(stray, RARE * max(float(objects.counts.sum()), 1.0))
     noise = float(free.sum() / weights.sum()) if weights.sum() > 0 else 0.0
     state = replace(state, objects=objects, background=replace(background, count=stray))
-    rest = [
-        Group(g.indices, g.mean + origin, g.weight) for j, g in enumerate(groups) if j not in dict(returned).values()
-    ]
-    return _turned(state, rest, noise, settings)
+    rest = np.setdiff1d(np.arange(len(groups.means)), [j for _, j in back])
+    return _turned(state, groups.means[rest] + origin, groups.weights[rest], noise, settings)
 
 
 def _ready(state: _State, points: WeightedPoints, settings: _Settings) -> _State:
@@ -258,52 +258,27 @@ def _ready(state: _State, points: WeightedPoints, settings: _Settings) -> _State
     return replace(state, objects=objects, background=replace(background, count=total * settings.noise), started=True)
 
 
-def _returned(expected: Objects, hidden: Array, groups: list[Group], settings: _Settings) -> list[tuple[int, int]]:
-    """Return pairs of a hidden object and the group of points in which it is seen again."""
-    limits = settings.reach + SLACK * expected.missed[hidden]
-    pairs = nearest_pairs(expected.means[hidden] / expected.scale, _means(groups, expected.scale), limits)
-    return [(int(hidden[i]), j) for i, j in pairs]
-
-
-def _means(groups: list[Group], scale: Array) -> Array:
-    """Return the means of groups in deviations, shape (n, D)."""
-    return np.reshape([g.mean for g in groups], (-1, len(scale))) / scale
-
-
-def _steps(before: Objects, steps: Array, seen: Array) -> Array:
-    """Return the share that the new frame has in each object: more in those that were hidden."""
-    away = before.missed + 1
-    return np.where(seen & (before.missed > 0), np.maximum(steps, away / (away + 1)), steps)
-
-
-def _learned(before: Objects, expected: Objects, learned: tuple[Objects, Array], seen: Array) -> Objects:
-    """Return the objects after the M-step with their velocities and ages."""
-    now, alpha = learned
-    away = before.missed + 1
+def _moved(before: Objects, expected: Objects, learned: tuple[Objects, Array], seen: Array) -> Objects:
+    """Return the objects after the M-step, with their velocities and ages."""
+    (now, alpha), away = learned, before.missed + 1
     young = np.where(before.ages > 0, 6 / ((before.ages + 1) * (before.ages + 2)), 0.0)
     beta = np.maximum(alpha / (2 - alpha), young)  # of what alpha moved the mean by
-    beta = np.where(seen & (before.missed > 0), 1 / away, beta)
+    beta = np.where(before.missed > 0, 1 / away, beta)
     beta[(before.ages == 0) | ~seen] = 0.0
-    return replace(
-        now,
-        velocities=before.velocities + beta[:, None] * (now.means - expected.means),
-        ages=before.ages + seen,
-        missed=np.where(seen, 0, away),
-    )
+    velocities = before.velocities + beta[:, None] * (now.means - expected.means)
+    return replace(now, velocities=velocities, ages=before.ages + seen, missed=np.where(seen, 0, away))
 
 
-def _turned(state: _State, groups: list[Group], noise: float, settings: _Settings) -> tuple[_State, Tracked]:
+def _turned(state: _State, middles: Array, masses: Array, noise: float, settings: _Settings) -> tuple[_State, Tracked]:
     """Return the state without those who were hidden too long and with the newly born, and the result of the frame."""
     objects, scale = state.objects, state.objects.scale
     alive = np.flatnonzero(objects.missed <= settings.patience)
     deaths = np.delete(objects.identities, alive)
     old = state.middles if settings.births else state.middles[:0]
-    pairs = nearest_pairs(old / scale, _means(groups, scale), np.full(len(old), settings.reach))
+    pairs = nearest_pairs(old / scale, middles / scale, np.full(len(old), settings.reach))
     i, j = np.array(sorted(pairs, key=lambda found: found[1]), dtype=int).reshape(-1, 2).T
-    middles = np.reshape([g.mean for g in groups], (-1, len(scale)))
     births = np.arange(state.next, state.next + len(pairs))
-    weights = np.array([groups[index].weight for index in j])
-    objects = objects.take(alive).with_born(middles[j], weights, middles[j] - old[i], births)
+    objects = objects.take(alive).with_born(middles[j], masses[j], middles[j] - old[i], births)
     tracked = Tracked(
         objects.mixture, objects.identities, objects.missed == 0, objects.velocities,
         tuple(births.tolist()), tuple(deaths.tolist()), noise,

@@ -11,7 +11,7 @@ from speechgmm import storage
 from speechgmm.classification import MixtureSettings, score_features, train_classifier
 from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.mixture import fit_gmm
-from speechgmm.mixture.initialize import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES
 from tests.kinds import KINDS
 from tests.laws import random_gmm
 

@@ -383,7 +383,7 @@ REFUSED = {
     "kind in training": (lambda: fit_gmm(X, 1, covariance="block"), "covariance must be one of 'diag', 'spherical'"),
     "weights short": (
         lambda: ONE.statistics(X, sample_weight=[1.0, 2.0]),
-        "sample weights must have shape (3,), one a frame; got shape (2,)",
+        "sample weights must have shape (3,), one for each frame; got shape (2,)",
     ),
     "weight negative": (
         lambda: ONE.statistics(X, sample_weight=[1.0, -2.0, 0.0]),
