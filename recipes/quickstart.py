@@ -26,7 +26,7 @@ def run(out: Path) -> speechgmm.Evaluation:
     """Train, enroll, identify; print a table, save a picture, and return the error rates."""
     corpus = speechgmm.read_corpus(MANIFEST)
     print(f"Training a universal background model of {COMPONENTS} components on 8 voices ...")
-    system = speechgmm.train_system(corpus.where(split="ubm"), components=COMPONENTS).system
+    system = speechgmm.train_system(corpus.where(split="ubm"), n_components=COMPONENTS).system
     with (
         tempfile.TemporaryDirectory() as folder,
         speechgmm.SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store,

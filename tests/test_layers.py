@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import io
 import os
 import subprocess
@@ -145,6 +146,25 @@ def test_a_room_imports_only_from_lower_ones(file):
             assert len(parts) > 1, "import the rooms, not the package"
             assert parts[1] in LAYER, f"{module}: import it from its room, not from the package"
             assert allowed(room(file), parts[1]), f"{room(file)} may not import {module}"
+
+
+def module_name(file: str) -> str:
+    return "speechgmm." + file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def test_no_files_import_each_other_in_a_circle_not_even_inside_functions():
+    modules = {module_name(f): parse(f) for f in FILES if f != "__init__.py"}
+    graph: dict[str, set[str]] = {}
+    for name, tree in modules.items():
+        found = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
+        each = {
+            f"{n.module}.{a.name}" if f"{n.module}.{a.name}" in modules else n.module for n in found for a in n.names
+        }
+        graph[name] = each & modules.keys()
+        if not any(other.startswith(f"{name}.") for other in modules):
+            above = {module for module in graph[name] if name.startswith(f"{module}.")}
+            assert above == set(), f"{name} takes names from {above}, which imports it: name the file that has them"
+    graphlib.TopologicalSorter(graph).prepare()  # a CycleError names the files
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from speechgmm import storage
 from speechgmm.checks import matrix, refuse
 from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection, file_scores
-from speechgmm.classification.mixtures import log_densities
+from speechgmm.classification.mixtures import class_log_densities
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation import Answer, Rule, decide
 from speechgmm.features import MFCC, Extracted, FrontEnd, Sound, extract_all
@@ -176,7 +176,7 @@ class AudioClassifier:
     def scores(self, features: ArrayLike) -> FileScores:
         """Return the scores of the features (N, D) of one sound."""
         x = matrix(features, dimensions=self.frontend.n_dimensions)
-        return file_scores(log_densities(self.mixtures, x, n_threads=1), np.array([len(x)]))
+        return file_scores(class_log_densities(self.mixtures, x, n_threads=1), np.array([len(x)]))
 
     def summary(self) -> dict[str, Any]:
         """Return settings, sizes and how it was made, in types that JSON holds."""

@@ -11,7 +11,7 @@ import numpy as np
 from speechgmm.checks import refuse
 from speechgmm.classification.classifier import AudioClassifier, label_of
 from speechgmm.classification.mixtures import MixtureSettings
-from speechgmm.classification.train import SETTINGS, LabeledSound, columns, extract_labeled, train_on_features
+from speechgmm.classification.train import SETTINGS, LabeledSound, extract_labeled, text_columns, train_on_features
 from speechgmm.errors import Skipped
 from speechgmm.evaluation import Answer, ConfusionMatrix, Interval, Rule, accuracy, confusion_matrix
 from speechgmm.features import FrontEnd, Sound
@@ -122,7 +122,7 @@ def evaluate_classifier(
         If a label is none of the classifier's, no sound can be used, or an argument does not fit.
     """
     every = listed(sounds)
-    truth, sources = columns(len(every), labels=labels, groups=groups)
+    truth, sources = text_columns(len(every), labels=labels, groups=groups)
     if strange := sorted(set(truth) - set(classifier.labels)):
         known = ", ".join(classifier.labels[:20])
         refuse("labels", f"be among those of the classifier: {known}", repr(strange[0]), "Choose rows with --where.")
@@ -163,7 +163,7 @@ def cross_validate(
         If there are fewer than two folds, a class occurs in one fold alone, or an argument does not fit.
     """
     every = listed(sounds)
-    classes, parts = columns(len(every), labels=labels, folds=folds)
+    classes, parts = text_columns(len(every), labels=labels, folds=folds)
     if len(set(parts)) < 2:
         refuse("folds", "be two or more different ones", f"{parts[0]!r} alone")
     for label in sorted(set(classes)):

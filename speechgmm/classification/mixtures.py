@@ -24,7 +24,7 @@ from speechgmm.parallel import threads
 
 Array = NDArray[Any]
 
-__all__ = ["ClassMixtures", "MixtureSettings", "log_densities", "train_mixtures"]
+__all__ = ["ClassMixtures", "MixtureSettings", "class_log_densities", "train_mixtures"]
 
 _GROWING = Stop(0.0, 3)
 """EM iterations between two splits: 2, 3 and 4 found spoken digits of unknown voices alike, within noise."""
@@ -120,7 +120,7 @@ def train_mixtures(
     return ClassMixtures(tuple(f.model for f in fits), background, max(len(f.objective) for f in fits))
 
 
-def log_densities(mixtures: Sequence[GMM], x: Array, *, n_threads: int | None = None) -> Array:
+def class_log_densities(mixtures: Sequence[GMM], x: Array, *, n_threads: int | None = None) -> Array:
     """Return the log density of each frame of `x` (N, D) under each class, shape (N, C), in nats."""
     return np.stack(list(threads(n_threads)(lambda m: m.log_density(x), mixtures)), axis=1)
 

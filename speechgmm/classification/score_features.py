@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from speechgmm import storage
 from speechgmm.checks import integer, matrix, refuse
 from speechgmm.classification.classifier import load_classifier
-from speechgmm.classification.mixtures import log_densities
+from speechgmm.classification.mixtures import class_log_densities
 from speechgmm.classification.utterances import joined, summed
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM
@@ -102,7 +102,7 @@ def score_features(
     if len(dimensions) > 1:
         refuse("models", "be of the same number of features", f"{sorted(dimensions)}", error=IncompatibleModel)
     x = matrix(x, "features", dimensions=dimensions.pop())
-    densities = log_densities(list(found.values()), x, n_threads=1)
+    densities = class_log_densities(list(found.values()), x, n_threads=1)
     return FeatureScores(tuple(found), densities, np.array([len(x)]) if n is None else n)
 
 

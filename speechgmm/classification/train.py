@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from speechgmm.checks import integer, refuse
 from speechgmm.classification.calibration import FileScores, file_scores, fit_class_calibration, fit_rejection
 from speechgmm.classification.classifier import AudioClassifier
-from speechgmm.classification.mixtures import MixtureSettings, log_densities, train_mixtures
+from speechgmm.classification.mixtures import MixtureSettings, class_log_densities, train_mixtures
 from speechgmm.errors import Skipped
 from speechgmm.features import FrontEnd, Sound, extract_all, preset_for
 from speechgmm.features.sounds import listed
@@ -156,7 +156,7 @@ def extract_labeled(
 ) -> Labeled:
     """Return the features of labeled sounds; arguments as for `train_classifier`, folds as for `cross_validate`."""
     every = listed(sounds)
-    known = columns(len(every), labels=labels, groups=groups, folds=folds)
+    known = text_columns(len(every), labels=labels, groups=groups, folds=folds)
     front = preset_for(every, frontend) if isinstance(frontend, str) else frontend
     extracted = extract_all(front, every, stage="features", n_threads=n_threads, on_progress=on_progress)
     found = list(zip(extracted, *known, strict=True))
@@ -169,7 +169,7 @@ def extract_labeled(
     return Labeled(front, usable, skipped)
 
 
-def columns(n: int, **given: Sequence[str] | None) -> list[list[str]]:
+def text_columns(n: int, **given: Sequence[str] | None) -> list[list[str]]:
     """Return what is known of each of `n` sounds, column by column; empty texts where nothing is given.
 
     Raises
@@ -283,7 +283,7 @@ def _run(part: Round, settings: MixtureSettings, n_threads: int | None) -> _Run:
     mixtures = train_mixtures(frames, settings, n_threads=n_threads).mixtures
     densities, tested = np.zeros((0, len(mixtures))), [s.features for s in (*part.known, *part.foreign)]
     if tested:
-        densities = log_densities(mixtures, np.concatenate(tested), n_threads=n_threads)
+        densities = class_log_densities(mixtures, np.concatenate(tested), n_threads=n_threads)
     return _Run(mixtures, file_scores(densities, np.array([len(x) for x in tested], dtype=np.int64)))
 
 

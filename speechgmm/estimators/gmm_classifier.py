@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 from speechgmm.checks import choice, finite, numeric, refuse
-from speechgmm.classification.mixtures import MixtureSettings, log_densities, train_mixtures
+from speechgmm.classification.mixtures import MixtureSettings, class_log_densities, train_mixtures
 from speechgmm.classification.utterances import joined, summed
 
 Array = NDArray[Any]
@@ -183,7 +183,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         rows, n = joined(X, lengths)
         x = validate_data(self, rows, dtype=[np.float64, np.float32], reset=False)
-        return summed(log_densities(self.mixtures_, x, n_threads=self.n_threads), n) + self.class_log_prior_
+        return summed(class_log_densities(self.mixtures_, x, n_threads=self.n_threads), n) + self.class_log_prior_
 
 
 def _weights(given: ArrayLike | None, n: int) -> Array:

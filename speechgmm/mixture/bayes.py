@@ -180,7 +180,7 @@ class Variational:
         """The mixture whose posteriors are the responsibilities, and the log of the scale its density misses."""
         d = self.model.n_dimensions
         logs = self.prior.log_weights(self.counts)
-        logs = logs + 0.5 * (self._wisharts.log_determinants() - d / self.precisions)
+        logs = logs + 0.5 * (_log_determinants(self.model.covariance, self.degrees, d) - d / self.precisions)
         scale = float(logs.max() + np.log(np.exp(logs - logs.max()).sum()))
         weights = np.exp(logs - scale)
         return replace(self.model, weights=weights / weights.sum()), scale
@@ -196,10 +196,6 @@ class Variational:
         shared = self.model.covariance.shared
         return self.prior.degrees + (self.counts.sum(keepdims=True) if shared else self.counts)
 
-    @property
-    def _wisharts(self) -> _Wisharts:
-        return _Wisharts.of(self.model.covariance, self.degrees, self.model.n_dimensions)
-
     def divergence(self) -> float:
         """Return the Kullback-Leibler divergence of the posterior from the prior, in nats."""
         prior, model, d = self.prior, self.model, self.model.n_dimensions
@@ -208,8 +204,7 @@ class Variational:
         at_prior = c.log_components((prior.mean - model.origin)[None], offsets)[0]
         distance = 2 * (np.diagonal(c.log_components(offsets, offsets)) - at_prior)
         means = 0.5 * (d * (ratio - np.log(ratio) - 1) + prior.mean_precision * distance)
-        wisharts = self._wisharts.divergence(_Wisharts.of(prior.covariance, np.array([prior.degrees]), d))
-        return float(means.sum() + wisharts + prior.divergence(self.counts))
+        return float(means.sum() + _wisharts(self) + prior.divergence(self.counts))
 
     def without(self, minimum: float = 1.0) -> GMM:
         """Return the mixture of the components that count at least `minimum` frames; the heaviest always stays."""
@@ -297,37 +292,32 @@ def _posterior(prior: Prior, statistics: Statistics, model: GMM) -> Variational:
     return replace(before, model=replace(model, weights=weights, means=offsets + model.origin, covariance=covariance))
 
 
-@dataclass(frozen=True, eq=False)
-class _Wisharts:
-    """A covariance as independent Wishart variables: `blocks` (G, B, P, P), `degrees` (G, 1), how often each counts."""
+def _log_determinants(covariance: Covariance, degrees: Array, d: int) -> Array:
+    """Return E[log det precision] + log det covariance (eq. 10.65), shape (G,)."""
+    blocks, times = _blocks(covariance, d)
+    nu, p = times * degrees[:, None], blocks.shape[2]
+    each = _digammas(nu, p) + p * (np.log(2) - np.log(nu))
+    return np.asarray(times * blocks.shape[1] * each[:, 0])
 
-    blocks: Array
-    degrees: Array
-    times: int
 
-    @classmethod
-    def of(cls, covariance: Covariance, degrees: Array, d: int) -> _Wisharts:
-        blocks = covariance.wishart_blocks()
-        times = d // (blocks.shape[1] * blocks.shape[2])
-        return cls(blocks, times * degrees[:, None], times)
+def _blocks(covariance: Covariance, d: int) -> tuple[Array, int]:
+    """Return the blocks that have Wishart priors, shape (G, B, P, P), and how often each counts."""
+    blocks = covariance.wishart_blocks()
+    return blocks, d // (blocks.shape[1] * blocks.shape[2])
 
-    def log_determinants(self) -> Array:
-        """Return E[log det precision] + log det covariance (eq. 10.65), shape (G,)."""
-        p = self.blocks.shape[2]
-        each = _digammas(self.degrees, p) + p * (np.log(2) - np.log(self.degrees))
-        return np.asarray(self.times * self.blocks.shape[1] * each[:, 0])
 
-    def divergence(self, prior: _Wisharts) -> float:
-        """Return the divergence from a prior of one component."""
-        from scipy.special import multigammaln
+def _wisharts(v: Variational) -> float:
+    """Return the divergence of the precisions' posterior from their prior."""
+    from scipy.special import multigammaln
 
-        blocks, nu, nu0, p = self.blocks, self.degrees, prior.degrees, self.blocks.shape[2]
-        scale = prior.blocks * self.times
-        trace = np.trace(np.linalg.solve(blocks, np.broadcast_to(scale, blocks.shape)), axis1=2, axis2=3)
-        logs = np.linalg.slogdet(blocks)[1] - np.linalg.slogdet(scale)[1] + p * np.log(nu)
-        gammas = multigammaln(nu0 / 2, p) - multigammaln(nu / 2, p)
-        expected = 0.5 * (nu - nu0) * (_digammas(nu, p))
-        return float((0.5 * (nu0 * logs + trace - p * nu) + gammas + expected).sum())
+    blocks, times = _blocks(v.model.covariance, v.model.n_dimensions)
+    nu, nu0, p = times * v.degrees[:, None], times * v.prior.degrees, blocks.shape[2]
+    scale = v.prior.covariance.wishart_blocks() * times
+    trace = np.trace(np.linalg.solve(blocks, np.broadcast_to(scale, blocks.shape)), axis1=2, axis2=3)
+    logs = np.linalg.slogdet(blocks)[1] - np.linalg.slogdet(scale)[1] + p * np.log(nu)
+    gammas = multigammaln(nu0 / 2, p) - multigammaln(nu / 2, p)
+    expected = 0.5 * (nu - nu0) * (_digammas(nu, p))
+    return float((0.5 * (nu0 * logs + trace - p * nu) + gammas + expected).sum())
 
 
 def _digammas(nu: Array, p: int) -> Array:

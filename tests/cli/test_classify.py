@@ -114,9 +114,10 @@ def test_predict_gives_labels_and_posteriors(folder, model):
     shown = run("classify", "predict", model, "--manifest", folder / "m.csv", "--where", "kind=tone")
     assert [row[:2] for row in shown.rows] == [[f"tone/{i}.wav", "tone"] for i in range(8)]
     strange = write(folder.parent / "chirp.wav", sound("chirp", 0), 8000)
-    told = run("classify", "predict", model, strange, "--far", 0, "--json").document
+    told = run("classify", "predict", model, strange, "--far", 1e-6, "--json").document
     assert (told["files"][0]["status"], told["files"][0]["label"]) == ("unknown", None)
-    assert run("classify", "predict", model, strange, "--far", 0).rows[0][1] == "unknown"
+    assert run("classify", "predict", model, strange, "--far", 1e-6).rows[0][1] == "unknown"
+    run("classify", "predict", model, strange, "--far", 0).misused("far must be above 0")
 
 
 def test_evaluate_by_a_model_and_by_folds(folder, model, tmp_path):
@@ -164,7 +165,9 @@ def test_what_is_refused(folder, model, tmp_path):
     run("classify", "evaluate", manifest, "--label", "fold", "--model", model).refused(
         "'0'", "Choose rows with --where"
     )
-    run("classify", "evaluate", manifest, "--label", "kind", "--folds", "part").refused("the column 'part'")
+    run("classify", "evaluate", manifest, "--label", "kind", "--folds", "part").refused(
+        "the fold must name a column: path, kind, fold, speaker; got 'part'"
+    )
     run("classify", "predict", manifest, folder / "tone" / "0.wav").refused("be a speechgmm file")
     run("classify", "predict", model).misused("give files, or --manifest")
     run("classify", "predict", model, "a.wav", "--where", "a=b").misused("give files, or --manifest")

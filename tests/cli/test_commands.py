@@ -14,7 +14,7 @@ from speechgmm import storage
 from speechgmm.evaluation import read_scores, write_scores
 from speechgmm.features import MFCC, read_corpus
 from speechgmm.mixture import Statistics
-from speechgmm.speakers import Export, Session
+from speechgmm.speakers import Session, SpeakerExport
 from speechgmm.speakers.train import UNCALIBRATED
 from tests.cli.running import DATA, KNOWN, MANIFEST, run
 
@@ -34,7 +34,7 @@ def test_train_writes_the_model_that_one_call_trains(made):
     assert told["info"]["data"]["recordings"] == 40
     assert told["info"]["data"]["speakers"] == 8
     assert told["info"]["em"]["objective"] == sorted(told["info"]["em"]["objective"])
-    called = speechgmm.train_system(read_corpus(MANIFEST).where(split="ubm"), components=16).system
+    called = speechgmm.train_system(read_corpus(MANIFEST).where(split="ubm"), n_components=16).system
     assert speechgmm.load_system(made.model).fingerprint == called.fingerprint == told["fingerprint"]
 
 
@@ -363,7 +363,7 @@ def test_speakers_export(made, store, tmp_path):
     done = run("speakers", "export", "rms", "slt", *store, "-o", some, "--json")
     assert done.document == {"output": str(some), "speakers": ["rms", "slt"], "sessions": 2}
     assert run("speakers", "export", *store, "-o", every).out == f"wrote 10 sessions of 10 speakers to {every}\n"
-    held = storage.load(every, Export, Session, Statistics)
+    held = storage.load(every, SpeakerExport, Session, Statistics)
     assert held.fingerprint == made.trained.document["fingerprint"]
     assert [s.speaker for s in held.sessions] == list(KNOWN)
 

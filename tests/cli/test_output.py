@@ -10,7 +10,7 @@ import pytest
 
 import speechgmm
 from speechgmm.cli import output
-from speechgmm.features import Skipped
+from speechgmm.errors import Skipped
 from tests.cli.running import DATA, MANIFEST, ROOT, run, run_apart, run_on_terminal
 
 RMS = DATA / "rms" / "s2_1.flac"

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from speechgmm import storage
-from speechgmm.errors import IncompatibleModel
-from speechgmm.evaluation import cllr, min_cllr
+from speechgmm.errors import IncompatibleModel, InvalidInput
+from speechgmm.evaluation import Calibration, cllr, fit_strangers, min_cllr
 from speechgmm.features.normalize import normalize
-from speechgmm.speakers import System, load_system, speaker_models
+from speechgmm.speakers import System, SystemCalibration, load_system, speaker_models
 from speechgmm.speakers.calibration import amount
 from speechgmm.speakers.held_out import PARTS, adapt_cohort, divide, score_held_out
 from speechgmm.speakers.models import SpeakerModels, cohort_models
@@ -242,3 +242,19 @@ def test_a_cohort_of_another_shape_is_refused(calibrated: System) -> None:
     c = dataclasses.replace(calibration(calibrated), cohort=np.zeros((3, 4, 5)))
     with pytest.raises(IncompatibleModel, match=r"the cohort must have means of shape \(4, 4\)"):
         dataclasses.replace(calibrated, calibration=c)
+
+
+def test_the_shorter_side_decides_how_much_speech_there_is() -> None:
+    np.testing.assert_allclose(amount([1.0, 10.0, 1e9], [1.0, 1e9, 3.0]), [0.5, 10.0, 3.0], rtol=1e-6)
+    assert np.isnan(amount(np.nan, 3.0))
+
+
+def test_a_bad_calibration_is_refused() -> None:
+    strangers = fit_strangers(np.zeros((3, 2)))
+    llr = Calibration([1.0], [0.0], [], [])
+    with pytest.raises(InvalidInput, match="the cohort must be at least two models"):
+        SystemCalibration(np.zeros((1, 1, 1)), llr, strangers, 0.5)
+    with pytest.raises(InvalidInput, match="the cohort must be finite"):
+        SystemCalibration(np.full((2, 1, 1), np.nan), llr, strangers, 0.5)
+    with pytest.raises(InvalidInput, match="least_seconds must be at least 0"):
+        SystemCalibration(np.zeros((2, 1, 1)), llr, strangers, -1)

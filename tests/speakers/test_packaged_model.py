@@ -1,0 +1,99 @@
+"""The model that comes with the package, on the embedded voices: decisions, and when there is too little speech."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechgmm.evaluation import Rule
+from speechgmm.features import Corpus
+from speechgmm.speakers import SpeakerStore, System, default_system, enroll, identify, score_corpus, verify
+from tests.sounds import voice, write
+
+
+@pytest.fixture(scope="module")
+def packaged() -> System:
+    return default_system()
+
+
+@pytest.fixture(scope="module")
+def people(packaged: System, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpeakerStore]:
+    path = tmp_path_factory.mktemp("packaged") / "s.db"
+    with SpeakerStore(path, packaged, create=True) as store:
+        enroll(packaged, store, corpus.where(split="enroll"))
+        yield store
+
+
+def test_it_says_what_it_is_and_how_good(packaged: System) -> None:
+    about, calibration = packaged.info["about"], packaged.calibration
+    assert calibration is not None
+    assert "CC BY 4.0" in about["license"]
+    assert "LibriSpeech (c) 2014 by Vassil Panayotov" in about["attribution"]
+    assert "within one recording of each background speaker" in about["purpose"]
+    assert calibration.cohort.shape == (40, *packaged.ubm.means.shape)
+    measured = calibration.measured
+    assert (measured["by"], measured["speakers"]) == ("pieces", 118)
+    for rate in measured["per_search"][1:]:  # cross-fitted: asked 5 and 10 %
+        assert rate["asked"] / 2 < rate["measured"] < 2 * rate["asked"]
+
+
+def test_decisions_follow_from_the_threshold_and_are_mostly_right(
+    packaged: System, people: SpeakerStore, corpus: Corpus
+) -> None:
+    own = list(corpus.where(split="test"))
+    answers = identify(packaged, people, [r.path for r in own], rule=Rule(far=0.05))
+    accepted = [a for a in answers if a.status == "accepted"]
+    assert len(accepted) > 15
+    right = [r.speaker == a.decision for r, a in zip(own, answers, strict=True) if a.status == "accepted"]
+    assert np.mean(right) > 0.9
+    for a in answers:
+        assert a.threshold == answers[0].threshold
+        assert (a.status == "accepted") == (a.candidates[0].score >= (a.threshold or 0.0))
+        assert a.decision == (a.candidates[0].name if a.status == "accepted" else None)
+        assert 0 < sum(c.posterior or 0.0 for c in a.candidates) < 1 + 1e-9
+
+
+def test_many_enrolled_and_a_rare_rate_are_extrapolated(packaged: System, people: SpeakerStore, corpus: Corpus) -> None:
+    path = corpus.where(split="test", speaker="rms").recordings[0].path
+    assert not identify(packaged, people, [path], rule=Rule(far=0.1))[0].extrapolated
+    assert identify(packaged, people, [path], rule=Rule(far=1e-4))[0].extrapolated
+
+
+def test_verification_is_calibrated_too(packaged: System, people: SpeakerStore, corpus: Corpus) -> None:
+    files = [r.path for r in corpus.where(split="test", speaker="rms")]
+    mine, other = (verify(packaged, people, s, files, rule=Rule(far=0.05)) for s in ("rms", "slt"))
+    assert (mine.status, other.status) == ("accepted", "rejected")
+    assert mine.threshold == other.threshold
+    bayes = verify(packaged, people, "rms", files, rule=Rule(prior=0.01, cost_miss=10, cost_fa=1))
+    assert bayes.threshold == pytest.approx(np.log(99 / 10))
+    assert bayes.candidates[0].score == mine.candidates[0].score
+
+
+def test_identify_verify_and_score_agree(packaged: System, people: SpeakerStore, corpus: Corpus) -> None:
+    tests = corpus.where(split="test", speaker="rms")
+    scores = score_corpus(packaged, people, tests).scores
+    llr = {(s, t): x for s, t, x in zip(scores.speaker, scores.test, scores.score, strict=True)}
+    for r, answer in zip(tests, identify(packaged, people, [r.path for r in tests], top=99), strict=True):
+        for c in answer.candidates:
+            assert c.score == llr[c.name, r.name]
+        one = verify(packaged, people, "rms", [r.path]).candidates[0].score
+        assert one == pytest.approx(llr["rms", r.name], rel=1e-5)
+
+
+def test_too_little_speech_to_decide_is_an_answer(packaged: System, people: SpeakerStore, tmp_path: Path) -> None:
+    short = write(tmp_path / "short.wav", voice(1.0))
+    (answer,) = identify(packaged, people, [short])
+    assert (answer.status, answer.decision) == ("too_little_speech", None)
+    assert "of speech for a decision" in (answer.error or "")
+    assert answer.threshold is not None
+    assert len(answer.candidates) == 5
+    found = verify(packaged, people, "rms", [short])
+    assert (found.name, found.status, found.decision) == (str(short), "too_little_speech", None)
+    assert re.match(r".*short\.wav must hold at least 1\.00 s of speech for a decision", found.error or "")
+    several = verify(packaged, people, "rms", [short, tmp_path / "none.wav"])
+    assert (several.error or "").startswith("all files together must hold at least")
+    assert [s.name for s in several.skipped] == [str(tmp_path / "none.wav")]
