@@ -64,12 +64,8 @@ def matrix(
     """
     a = numeric(x, what)
     if a.ndim != 2:
-        refuse(
-            what,
-            "be a matrix of shape (frames, dimensions)",
-            f"an array of shape {a.shape}",
-            "Use x[:, None] for one feature per frame, or x[None, :] for one frame.",
-        )
+        advice = "Use x[:, None] for one feature per frame, or x[None, :] for one frame."
+        refuse(what, "be a matrix of shape (frames, dimensions)", f"an array of shape {a.shape}", advice)
     if dimensions is not None and a.shape[1] != dimensions:
         refuse(what, f"have {dimensions} features per frame, as the model has", f"shape {a.shape}")
     if a.shape[0] < minimum or a.shape[1] < 1:
@@ -118,12 +114,9 @@ def finite(a: Array, what: str) -> Array:
     """Return `a` if all of its entries are finite; say how many and where the first one is otherwise."""
     good = np.isfinite(a)
     if not good.all():
-        where = tuple(int(i) for i in np.argwhere(~good)[0])
-        refuse(
-            what,
-            "be finite",
-            f"{int((~good).sum())} NaN or infinite of {a.size} entries, the first at index {where}",
-        )
+        where = tuple(np.argwhere(~good)[0].tolist())
+        found = f"{int((~good).sum())} NaN or infinite of {a.size} entries, the first at index {where}"
+        refuse(what, "be finite", found)
     return a
 
 

@@ -46,9 +46,8 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
     InvalidInput
         If the value holds something that cannot be stored, or the folder cannot be written.
     """
-    data = dumps(value)
     with replacing(path) as beside:
-        beside.write_bytes(data)
+        beside.write_bytes(dumps(value))
 
 
 @contextlib.contextmanager
@@ -185,13 +184,9 @@ def _decode(body: Any, types: Mapping[str, type], tensors: _Tensors, source: str
     fields = {former.get(k, k): _decode(v, types, tensors, source) for k, v in body["fields"].items()}
     allowed = {f.name for f in dataclasses.fields(cls) if f.init}
     if unknown := sorted(set(fields) - allowed):
-        refuse(
-            source,
-            f"hold only the settings of {cls.__name__}",
-            f"also {', '.join(unknown)}",
-            "It was written by a later version: update speechgmm.",
-            error=IncompatibleModel,
-        )
+        rule, found = f"hold only the settings of {cls.__name__}", f"also {', '.join(unknown)}"
+        advice = "It was written by a later version: update speechgmm."
+        refuse(source, rule, found, advice, error=IncompatibleModel)
     try:
         return cls(**fields)
     except (TypeError, ValueError) as error:
@@ -200,22 +195,17 @@ def _decode(body: Any, types: Mapping[str, type], tensors: _Tensors, source: str
 
 def _header(data: bytes, source: str) -> dict[str, Any]:
     """Return the checked JSON header of a file's bytes."""
-    advice = "Give a file that speechgmm wrote."
     size = int.from_bytes(data[:8], "little")
     try:
         meta = json.loads(data[8 : 8 + size])["__metadata__"] if 0 < size <= len(data) - 8 else {}
         header: dict[str, Any] = json.loads(meta[_KEY])
         written, _, _ = header["format"], header["value"], header["digest"]
     except (ValueError, KeyError, TypeError):
-        refuse(source, "be a speechgmm file (safetensors with a header)", f"{len(data)} other bytes", advice)
+        rule, advice = "be a speechgmm file (safetensors with a header)", "Give a file that speechgmm wrote."
+        refuse(source, rule, f"{len(data)} other bytes", advice)
     if written != _FORMAT:
-        refuse(
-            source,
-            f"be of format {_FORMAT}",
-            f"format {written}",
-            "Update speechgmm.",
-            error=IncompatibleModel,
-        )
+        found, advice = f"format {written}", "Update speechgmm."
+        refuse(source, f"be of format {_FORMAT}", found, advice, error=IncompatibleModel)
     return header
 
 

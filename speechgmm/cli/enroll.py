@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, progress, table
-
-if TYPE_CHECKING:
-    from speechgmm.features import Corpus
 
 NewSpeaker = Annotated[str | None, options.argument("SPEAKER", "Whose recordings these are.")]
 Session = Annotated[
@@ -35,28 +32,21 @@ def enroll(
 ) -> None:
     """Enroll recordings of a speaker, or of all speakers of a manifest; the store is made where there is none."""
     from speechgmm import speakers
+    from speechgmm.features import Corpus
 
-    corpus = _recordings(speaker, files, session, manifest, where)
+    if manifest is not None:
+        if speaker is not None or session is not None:
+            options.usage("--manifest says who speaks and when; give no SPEAKER, FILE or --session with it")
+        corpus = options.load_corpus(manifest, where)
+    elif where:
+        options.usage("--where chooses rows of a --manifest; there is none")
+    elif speaker is None or not files:
+        options.usage("give SPEAKER and at least one FILE, or --manifest")
+    else:
+        corpus = Corpus.from_files(files, speaker=speaker, session=session)
     system = options.load_model(model)
     with options.open_store(store, system, create=True) as opened, progress() as report:
         done = speakers.enroll(system, opened, corpus, replace=replace, n_threads=threads, on_progress=report)
     sessions = [{"speaker": s.speaker, "session": s.name, "speech_seconds": s.speech_seconds} for s in done.sessions]
     shown = table("enrolled", "session", ">speech, s", rows=(s.values() for s in sessions))
     emit(as_json, {"sessions": sessions}, shown if sessions else "nobody enrolled", skipped=done.skipped)
-
-
-def _recordings(
-    speaker: str | None, files: list[str] | None, session: str | None, manifest: str | None, where: list[str] | None
-) -> Corpus:
-    """Return the recordings to enroll: those of a manifest, or files of one speaker."""
-    from speechgmm.features import Corpus
-
-    if manifest is not None:
-        if speaker is not None or session is not None:
-            options.usage("--manifest says who speaks and when; give no SPEAKER, FILE or --session with it")
-        return options.load_corpus(manifest, where)
-    if where:
-        options.usage("--where chooses rows of a --manifest; there is none")
-    if speaker is None or not files:
-        options.usage("give SPEAKER and at least one FILE, or --manifest")
-    return Corpus.from_files(files, speaker=speaker, session=session)

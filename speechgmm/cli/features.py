@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, progress, table
-
-if TYPE_CHECKING:
-    from speechgmm.features import Corpus, FrontEnd
 
 ArrayFile = Annotated[str, options.output("OUT.npz", "Arrays.")]
 Preset = Annotated[options.PresetName | None, typer.Option("--preset", help="Front end, where no model is given.")]
@@ -25,11 +22,13 @@ def features(
     as_json: options.Json = False,
 ) -> None:
     """Write the features of recordings: an array for each file, and the settings as JSON under "frontend"."""
-    from speechgmm.features import Corpus, write_features
+    from speechgmm.features import Corpus, preset_for, write_features
 
+    if model and preset:
+        options.usage("give --model or --preset, not both")
     options.check_output(output)
     corpus = Corpus.from_files(files)
-    frontend = _frontend(corpus, model, preset)
+    frontend = preset_for(corpus, preset) if preset else options.load_model_or_classifier(model).frontend
     with progress() as report:
         written = write_features(frontend, corpus, output, n_threads=threads, on_progress=report)
     told = [{"file": w.name, "frames": w.frames, "speech_seconds": w.speech_seconds, "error": w.error} for w in written]
@@ -38,14 +37,3 @@ def features(
     shown = table("file", ">frames", ">speech, s", rows=((w.name, w.frames, w.speech_seconds) for w in written))
     note = f"\n{frontend.n_dimensions} features per frame, {1000 * frontend.hop_length:g} ms per frame, in {output}"
     emit(as_json, document, shown, note, errors=((w.name, w.error) for w in written))
-
-
-def _frontend(corpus: Corpus, model: str | None, preset: options.PresetName | None) -> FrontEnd:
-    """Return the front end of the model or classifier, or the one of this name at the lowest rate of the files."""
-    from speechgmm.features import preset_for
-
-    if model and preset:
-        options.usage("give --model or --preset, not both")
-    if preset:
-        return preset_for(corpus, preset)
-    return (options.load_model_or_classifier(model) if model else options.load_model(None)).frontend

@@ -86,12 +86,14 @@ def load_model(path: str | None) -> System:
     return default_system() if path is None else load_system(path)
 
 
-def load_model_or_classifier(path: str) -> System | AudioClassifier:
-    """Read a model of speakers or of classes, whichever it is."""
+def load_model_or_classifier(path: str | None) -> System | AudioClassifier:
+    """Read a model of speakers or of classes, whichever it is, or the model that comes with the package."""
     from speechgmm.classification import load_classifier
     from speechgmm.storage import read_header
 
-    return load_classifier(path) if read_header(path)["$type"] == "AudioClassifier" else load_model(path)
+    if path is None or read_header(path)["$type"] != "AudioClassifier":
+        return load_model(path)
+    return load_classifier(path)
 
 
 def load_corpus(source: str, where: list[str] | None, *, label: str = "speaker") -> Recordings:

@@ -137,7 +137,7 @@ def progress() -> Iterator[Progress]:
     columns = rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()
     with rich.Progress("{task.description}", *columns, console=Console(stderr=True), transient=True) as bars:
         bar = functools.cache(bars.add_task)  # one for each stage
-        yield lambda stage, done, total: bars.update(bar(stage, total=total), completed=done)
+        yield lambda stage, done, total: bars.update(bar(stage), completed=done, total=total)
 
 
 def complain(message: str) -> None:

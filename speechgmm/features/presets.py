@@ -15,10 +15,6 @@ _LOWEST, _HIGHEST = 8000, 48000
 """The rates of presets, in Hz."""
 
 
-def _speech(rate: int) -> MFCC:
-    return MFCC(sample_rate=rate)
-
-
 def _sound(rate: int) -> MFCC:
     return MFCC(
         sample_rate=rate,
@@ -34,7 +30,7 @@ def _sound(rate: int) -> MFCC:
     )
 
 
-PRESETS = MappingProxyType[str, Callable[[int], MFCC]]({"speech": _speech, "sound": _sound})
+PRESETS = MappingProxyType[str, Callable[[int], MFCC]]({"speech": lambda rate: MFCC(sample_rate=rate), "sound": _sound})
 
 
 def preset(name: str, sample_rate: int = 16000) -> MFCC:

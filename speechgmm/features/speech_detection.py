@@ -6,6 +6,7 @@ threshold tuned to a corpus, and beat fixed distances below the peak on telephon
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -49,37 +50,22 @@ def speech_frames(level: Array, method: str, *, silence: float) -> Array:
     x = np.maximum(level, silence).astype(np.float64)
     if method == "none" or np.ptp(x) < 1e-3:
         return audible
-    quiet, loud, prominent = _quantiles(x, (0.1, 0.9, 0.95))
+    # quantiles, linear between two numbers: numpy's own take as long as three iterations
+    quiet, loud, prominent = np.interp((0.1, 0.9, 0.95), np.linspace(0.0, 1.0, len(x)), np.sort(x)).tolist()
     center = float(x.mean())
-    levels = _Levels.of(x - center)
+    powers = np.stack([np.ones_like(x), x - center, (x - center) ** 2])
+    e_step = functools.partial(_Pair.statistics, sums=powers.sum(axis=1).tolist())
     pair = _Pair(0.5, (quiet - center, loud - center), (max(float(x.var()), _LEAST),) * 2)
-    pair = fit(pair, [levels], _maximize, stop=Stop(1e-4, _ITERATIONS), n_threads=1).model
-    speech = pair.log_odds(levels) > 0 if pair.means[0] <= pair.means[1] else pair.log_odds(levels) < 0
+    pair = fit(pair, [powers], _maximize, stop=Stop(1e-4, _ITERATIONS), e_step=e_step, n_threads=1).model
+    odds = pair.log_odds(powers)
+    speech = odds > 0 if pair.means[0] <= pair.means[1] else odds < 0
     low, high = sorted(m + center for m in pair.means)
     # the wider Gaussian wins in both tails: below the quiet mean nothing is speech, above the loud one all is
     speech = (x > low) & (speech | (x >= high))
     return audible & (speech | (x > prominent - _PROMINENT))
 
 
-def _quantiles(x: Array, shares: tuple[float, ...]) -> list[float]:
-    """Return quantiles, linear between two numbers: what numpy's own takes as long for as three iterations."""
-    return np.interp(shares, np.linspace(0.0, 1.0, len(x)), np.sort(x)).tolist()
-
-
 Three = tuple[float, float, float]
-
-
-@dataclass(frozen=True, eq=False)
-class _Levels:
-    """Levels x of N frames: the matrix (3, N) of 1, x and x**2, and its sums."""
-
-    powers: Array
-    sums: Three
-
-    @classmethod
-    def of(cls, x: Array) -> _Levels:
-        powers = np.stack([np.ones_like(x), x, x * x])
-        return cls(powers, tuple(powers.sum(axis=1).tolist()))
 
 
 @dataclass(frozen=True)
@@ -116,17 +102,17 @@ class _Pair:
         )
         return first, second
 
-    def log_odds(self, levels: _Levels) -> Array:
-        """Return the logarithm of the posterior of the second over that of the first, shape (N,)."""
+    def log_odds(self, powers: Array) -> Array:
+        """Return the logarithm of the posterior of the second over that of the first (N,), of powers (3, N) of x."""
         (a, b, c), (d, e, f) = self.coefficients()
-        return np.array((d - a, e - b, f - c)) @ levels.powers
+        return np.array((d - a, e - b, f - c)) @ powers
 
-    def statistics(self, levels: _Levels) -> _Sums:
-        """Return the sums over levels: the E-step."""
-        odds = self.log_odds(levels)
+    def statistics(self, powers: Array, *, sums: Three) -> _Sums:
+        """Return the statistics of 1, x and x**2, shape (3, N), whose `sums` over the frames are known: the E-step."""
+        odds = self.log_odds(powers)
         either = np.logaddexp(0.0, odds)
-        a, b, c = (levels.powers @ np.exp(odds - either)).tolist()
-        n, x, xx = levels.sums
+        a, b, c = (powers @ np.exp(odds - either)).tolist()
+        n, x, xx = sums
         p, q, r = self.coefficients()[0]
         return _Sums((n - a, x - b, xx - c), (a, b, c), p * n + q * x + r * xx + float(either.sum()))
 
