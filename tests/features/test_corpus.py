@@ -198,7 +198,7 @@ def found_names(rows: list[tuple[str, str, str | None, str]], session: str) -> l
 @pytest.mark.parametrize("names", [["a/notes.txt"], ["1.wav", "2.wav"], [".git/x.wav"]])
 def test_folders_without_recordings_of_speakers_are_refused(folder: Make, names: list[str]) -> None:
     with pytest.raises(
-        InvalidInput, match=r"must hold one subfolder a speaker .*; got no such recordings\. Or give a CSV"
+        InvalidInput, match=r"must hold one subfolder for each speaker .*; got no such recordings\. Or give a CSV"
     ):
         read_corpus(folder(*names))
 
