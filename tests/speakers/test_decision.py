@@ -95,7 +95,7 @@ def test_the_shorter_side_decides_how_much_speech_there_is() -> None:
     ("settings", "message"),
     [
         ({"far": 0.0}, "far must be above 0"),
-        ({"far": 1.0}, "far must be below 1"),
+        ({"far": 1.0}, "far must be above 0 and below 1; got 1"),
         ({"prior": 1.5}, "prior must be above 0"),
         ({"far": 0.1, "prior": 0.1}, "a false-accept rate, a prior with costs, or a threshold; got far and prior"),
         ({"far": 0.1, "threshold": 0.0}, "got far and threshold"),
