@@ -136,7 +136,6 @@ class AudioClassifier:
             posteriors=np.exp(ranking) if self.calibration else None,
             ranking=ranking,
             evidence=float(rejection.values(found.evidence)[0]) if rejection else None,
-            searched=1,
         )
 
     def predict(self, sounds: Iterable[Sound], *, rule: Rule | None = None) -> tuple[str | None, ...]:

@@ -6,6 +6,7 @@ which follows from a stated rate for strangers, or where accepting it costs less
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,9 +14,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.checks import number, refuse
+from speechgmm.checks import number, probability, refuse
 from speechgmm.errors import Skipped, TooLittleSpeech
-from speechgmm.evaluation.calibration import bayes_threshold
+from speechgmm.evaluation.roc import Application
 from speechgmm.evaluation.thresholds import Strangers, Threshold
 
 Array = NDArray[Any]
@@ -57,17 +58,12 @@ class Rule:
 
     def __post_init__(self) -> None:
         """Check everything."""
-        top = float(np.finfo(float).max)
         for name in ("far", "prior"):
             if getattr(self, name) is not None:
-                value = number(getattr(self, name), name, minimum=0.0, maximum=1.0, above=True)
-                if value == 1:
-                    refuse(name, "be below 1", value)
-                object.__setattr__(self, name, value)
-        for name in ("cost_miss", "cost_fa"):
-            number(getattr(self, name), name, minimum=0.0, maximum=top, above=True)
+                object.__setattr__(self, name, probability(getattr(self, name), name))
+        Application(self.stated_prior, self.cost_miss, self.cost_fa)
         if self.threshold is not None:
-            number(self.threshold, "threshold", minimum=-top, maximum=top)
+            number(self.threshold, "threshold", minimum=-sys.float_info.max, maximum=sys.float_info.max)
         given = [n for n in ("far", "prior", "threshold") if getattr(self, n) is not None]
         if len(given) > 1:
             refuse("a rule", "be a false-accept rate, a prior with costs, or a threshold", " and ".join(given))
@@ -179,8 +175,7 @@ def threshold_for(strangers: Strangers | None, rule: Rule | None, searched: int)
     if rule.prior is not None:
         if searched > 1:
             return None
-        bayes = bayes_threshold(prior=rule.prior, cost_miss=rule.cost_miss, cost_fa=rule.cost_fa)
-        return Threshold(bayes, False)
+        return Threshold(Application(rule.prior, rule.cost_miss, rule.cost_fa).threshold, False)
     assert rule.asked_far is not None
     return strangers.threshold(rule.asked_far, searched)
 
@@ -196,7 +191,6 @@ def decide(
     posteriors: Array | None = None,
     ranking: Array | None = None,
     evidence: float | None = None,
-    searched: int | None = None,
     least_seconds: float = 0.0,
     top: int | None = None,
 ) -> Answer:
@@ -222,9 +216,7 @@ def decide(
     ranking : ndarray, shape (S,), optional
         What candidates are ranked by; default: the scores.
     evidence : float, optional
-        What is compared with the threshold; default: the score of the best.
-    searched : int, optional
-        How many were searched for the best evidence; default: S.
+        What is compared with the threshold, as that of a search for one; default: the score of the best of S.
     least_seconds : float
         With less speech nothing is decided.
     top : int, optional
@@ -234,7 +226,7 @@ def decide(
     best = int(order[0])
     known = [None] * len(names) if posteriors is None else posteriors.tolist()
     candidates = tuple(Candidate(names[i], float(scores[i]), known[i]) for i in order[:top].tolist())
-    limit = threshold_for(strangers, rule, len(names) if searched is None else searched)
+    limit = threshold_for(strangers, rule, len(names) if evidence is None else 1)
     accept = _accepts(rule, limit, float(scores[best] if evidence is None else evidence), posteriors, best)
     status, error = {None: "ranked", True: "accepted", False: "unknown"}[accept], None
     if posteriors is not None and speech_seconds < least_seconds:

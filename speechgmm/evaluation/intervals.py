@@ -114,11 +114,11 @@ def bootstrap(
     def weighted(times: Counts) -> Mapping[str, float]:
         return statistic(weigh(times, first, last).astype(float))
 
-    return resample(weighted, len(people.names), replicates=replicates, level=level, seed=seed)
+    return _replicated(weighted, len(people.names), replicates, level, seed)
 
 
-def resample(
-    statistic: Callable[[Counts], Mapping[str, float]], people: int, *, replicates: int, level: float, seed: int
+def _replicated(
+    statistic: Callable[[Counts], Mapping[str, float]], people: int, replicates: int, level: float, seed: int
 ) -> dict[str, Interval]:
     """Return intervals for what a statistic returns, given how often each of P persons is drawn, (P,).
 
@@ -243,6 +243,10 @@ class Resampler:
         """Return how many speakers have target trials among some rows."""
         return len(np.unique(self.scores.speakers.codes[rows][self.scores.target[rows] == 1]))
 
+    def intervals(self, statistic: Callable[[Counts], Mapping[str, float]]) -> dict[str, Interval]:
+        """Return intervals for what a statistic returns, given how often each person is drawn."""
+        return _replicated(statistic, self.persons, self.replicates, self.level, self.seed)
+
 
 @dataclass(frozen=True, eq=False)
 class _KeptTrials:
@@ -254,42 +258,9 @@ class _KeptTrials:
     tested: NDArray[np.intp]
     stands: Floats
 
-    def drawn(self, times: Counts) -> tuple[Floats, Floats]:
-        """Return how often each trial counts, and the sums of these below each trial and of all, (... + 1,)."""
-        counted = np.multiply(self.stands, weigh(times.astype(np.float64), self.enrolled, self.tested))
-        return counted, np.append(0.0, np.cumsum(counted))
-
-
-@dataclass(frozen=True, eq=False)
-class _Detection:
-    """Targets and nontargets, thresholds (M,) where the hull can have a vertex, and how many of each lie below."""
-
-    targets: _KeptTrials
-    nontargets: _KeptTrials
-    thresholds: Floats
-    targets_below: Counts
-    nontargets_below: Counts
-
-    def rates(self, times: Counts, applications: Mapping[str, tuple[Application, ...]]) -> dict[str, float]:
-        """Return the metrics of one replicate by name; NaN if it draws no target or no nontarget."""
-        (w_t, sum_t), (w_n, sum_n) = self.targets.drawn(times), self.nontargets.drawn(times)
-        if not (sum_t[-1] and sum_n[-1]):
-            costs = (f"{cost}{name}" for name in applications for cost in ("min_dcf", "actual_dcf"))
-            return dict.fromkeys(("eer", "cllr", "min_cllr", *costs), float("nan"))
-        below_t, below_n = sum_t[self.targets_below], sum_n[self.nontargets_below]
-        hull = hull_of_counts(self.thresholds, below_t.astype(np.int64), below_n.astype(np.int64))
-        loss = w_t @ self.targets.loss / sum_t[-1] + w_n @ self.nontargets.loss / sum_n[-1]
-        found = {"eer": hull.eer(), "cllr": loss / (2 * np.log(2)), "min_cllr": hull.min_cllr()}
-        for name, points in applications.items():
-            actual = []
-            for point in points:
-                miss, fa = point.cost_weights
-                missed = sum_t[np.searchsorted(self.targets.score, point.threshold)] / sum_t[-1]
-                passed = 1 - sum_n[np.searchsorted(self.nontargets.score, point.threshold)] / sum_n[-1]
-                actual.append(miss * missed + fa * passed)
-            found[f"min_dcf{name}"] = float(np.mean([hull.costs(point).min() for point in points]))
-            found[f"actual_dcf{name}"] = float(np.mean(actual))
-        return found
+    def drawn(self, times: Counts) -> Floats:
+        """Return how often each trial counts."""
+        return np.multiply(self.stands, weigh(times.astype(np.float64), self.enrolled, self.tested))
 
 
 def resampler(scores: Scores, *, replicates: int = 1000, level: float = 0.95, seed: int = 0) -> Resampler:
@@ -332,11 +303,31 @@ def detection_intervals(
         As `bootstrap` does.
     """
     every = np.ones(len(sampler.scores), dtype=bool) if rows is None else rows
-    targets, nontargets = (_kept_trials(sampler, every, label, kept) for label in (1, 0))
-    thresholds = np.unique(np.append(targets.score, nontargets.score[:1]))
-    below = (np.append(np.searchsorted(k.score, thresholds), len(k.score)) for k in (targets, nontargets))
-    trials = _Detection(targets, nontargets, np.append(thresholds, np.inf), *below)
-    return _intervals(sampler, lambda times: trials.rates(times, applications))
+    kinds = [_kept_trials(sampler, every, label, kept) for label in (1, 0)]
+    thresholds = np.unique(np.append(kinds[0].score, kinds[1].score[:1]))  # where the hull can have a vertex
+    below = [np.append(np.searchsorted(kind.score, thresholds), len(kind.score)) for kind in kinds]
+    thresholds = np.append(thresholds, np.inf)
+    names = ("eer", "cllr", "min_cllr", *(f"{c}{n}" for n in applications for c in ("min_dcf", "actual_dcf")))
+
+    def rates(times: Counts) -> dict[str, float]:
+        counted = [kind.drawn(times) for kind in kinds]
+        sums = [np.append(0.0, np.cumsum(c)) for c in counted]  # below each trial, and of all
+        if not all(total[-1] for total in sums):
+            return dict.fromkeys(names, np.nan)
+        targets, nontargets = (total[places].astype(np.int64) for total, places in zip(sums, below, strict=True))
+        hull = hull_of_counts(thresholds, targets, nontargets)
+        loss = sum(c @ kind.loss / total[-1] for kind, c, total in zip(kinds, counted, sums, strict=True))
+        found = [hull.eer(), loss / (2 * np.log(2)), hull.min_cllr()]
+        for points in applications.values():
+            missed, rejected = (
+                total[np.searchsorted(kind.score, [point.threshold for point in points])] / total[-1]
+                for kind, total in zip(kinds, sums, strict=True)
+            )
+            actual = [point.cost(*rates) for point, *rates in zip(points, missed, 1 - rejected, strict=True)]
+            found += [np.mean([hull.costs(point).min() for point in points]), np.mean(actual)]
+        return dict(zip(names, found, strict=True))
+
+    return sampler.intervals(rates)
 
 
 def search_intervals(sampler: Resampler, far: float | None) -> dict[str, Interval]:
@@ -351,11 +342,7 @@ def search_intervals(sampler: Resampler, far: float | None) -> dict[str, Interva
         rates = {"identification_rate": found.found(weights)}
         return rates if far is None else rates | {"open_set_rate": found.open_set(weights, far).rate}
 
-    return _intervals(sampler, rates)
-
-
-def _intervals(sampler: Resampler, rates: Callable[[Counts], Mapping[str, float]]) -> dict[str, Interval]:
-    return resample(rates, sampler.persons, replicates=sampler.replicates, level=sampler.level, seed=sampler.seed)
+    return sampler.intervals(rates)
 
 
 def _persons(scores: Scores) -> tuple[Codes, Codes, int]:

@@ -117,9 +117,8 @@ def actual_dcf(
     """
     targets, nontargets = check_both(target_scores, nontarget_scores)
     application = Application(prior, cost_miss, cost_fa)
-    weight_miss, weight_fa = application.cost_weights
     missed, passed = np.mean(targets < application.threshold), np.mean(nontargets >= application.threshold)
-    return float(weight_miss * missed + weight_fa * passed)
+    return float(application.cost(missed, passed))
 
 
 def cllr(target_scores: ArrayLike, nontarget_scores: ArrayLike) -> float:

@@ -14,6 +14,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,11 +51,10 @@ class Application:
                 checks.refuse(what, "be finite", cost)
             object.__setattr__(self, what, cost)
 
-    @property
-    def cost_weights(self) -> tuple[float, float]:
-        """What P_miss and P_fa weigh in the normalized detection cost."""
+    def cost(self, p_miss: Any, p_fa: Any) -> Any:
+        """Return the normalized detection cost of these error rates, numbers or arrays."""
         miss, fa = self.prior * self.cost_miss, (1 - self.prior) * self.cost_fa
-        return miss / min(miss, fa), fa / min(miss, fa)
+        return miss / min(miss, fa) * p_miss + fa / min(miss, fa) * p_fa
 
     @property
     def threshold(self) -> float:
@@ -115,8 +115,7 @@ class Hull(Roc):
 
     def costs(self, application: Application) -> Floats:
         """Return the normalized detection cost at each vertex, (V,)."""
-        weight_miss, weight_fa = application.cost_weights
-        return np.add(weight_miss * self.p_miss, weight_fa * self.p_fa)
+        return np.asarray(application.cost(self.p_miss, self.p_fa))
 
     def min_dcf(self, *, prior: float = 0.01, cost_miss: float = 1.0, cost_fa: float = 1.0) -> float:
         """Return the least normalized detection cost, as `min_dcf` does: a linear cost is least at a vertex."""

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from speechgmm import checks
 from speechgmm.evaluation.name_index import NameIndex, Names, index_names, repeated
 
-__all__ = ["Scores", "Trials", "check_labels", "columns", "join", "name_pair", "rows_scoring"]
+__all__ = ["Scores", "Trials", "check_labels", "columns", "indexed", "join", "name_pair", "rows_scoring"]
 
 Labels = NDArray[np.int8]
 Floats = NDArray[np.float64]
@@ -70,7 +70,12 @@ def _names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
         words = words.astype(str)
     if words.dtype.kind != "U":
         checks.refuse(what, "hold text", f"an array of type {words.dtype}")
-    return index_names(words) if words.ndim == 1 and words.size else words
+    return indexed(words)
+
+
+def indexed(column: NDArray[Any]) -> NDArray[Any] | NameIndex:
+    """Return names as they are kept, and as it is what is no column of names."""
+    return index_names(column) if column.dtype.kind == "U" and column.ndim == 1 and column.size else column
 
 
 def _filled_names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
