@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from speechgmm.classification.utterances import summed
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 
 Array = NDArray[Any]
@@ -106,7 +107,7 @@ def file_scores(densities: Array, lengths: Array) -> FileScores:
     any_class = logsumexp(densities, axis=1, keepdims=True) - np.log(densities.shape[1])
     best = densities.max(axis=1, keepdims=True)
     rows = np.concatenate([densities, any_class, best], axis=1)
-    means = np.add.reduceat(rows, np.cumsum(lengths) - lengths, axis=0) / lengths[:, None]
+    means = summed(rows, lengths) / lengths[:, None]
     classes, others = means[:, :-2], means[:, -2:]
     top = classes.max(axis=1, keepdims=True)
     return FileScores(classes, np.concatenate([top, top - others], axis=1))

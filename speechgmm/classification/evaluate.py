@@ -131,7 +131,8 @@ def evaluate_classifier(
     if len(skipped) == len(every):
         refuse("sounds", "be at least one that can be used", f"none of {len(every)}; the first: {skipped[0].reason}")
     told = [row for row in zip(answers, truth, sources, strict=True) if not row[0].error]
-    return _classification(classifier.labels, told, skipped)
+    usable, truths, origins = zip(*told, strict=True)
+    return Classification(classifier.labels, usable, truths, origins, skipped)
 
 
 def cross_validate(
@@ -178,13 +179,5 @@ def cross_validate(
         rest = replace(data, sounds=tuple(s for s in data.sounds if s.fold != fold))
         made = train_on_features(rest, settings=settings, folds=calibration_folds, rejects=False, n_threads=n_threads)
         answers |= {s: made.classifier.answer(s.name, s.features) for s in data.sounds if s.fold == fold}
-    told = [(answers[s], s.label, s.group) for s in data.sounds]
-    return _classification(tuple(sorted(set(classes))), told, data.skipped)
-
-
-def _classification(
-    labels: tuple[str, ...], told: Sequence[tuple[Answer, str, str]], skipped: tuple[Skipped, ...]
-) -> Classification:
-    """Return what was `told` of sounds, beside what each is and where it comes from."""
-    answers, truth, groups = (tuple(column) for column in zip(*told, strict=True))
-    return Classification(labels, answers, truth, groups, skipped)
+    told, truth, sources = zip(*((answers[s], s.label, s.group) for s in data.sounds), strict=True)
+    return Classification(tuple(sorted(set(classes))), told, truth, sources, data.skipped)

@@ -115,7 +115,7 @@ def train_mixtures(
     train: Callable[[Iterable[Any]], Fit[GMM]] = functools.partial(_grown, settings, floor, n_threads=1)
     if settings.relevance is not None:
         background = _grown(settings, floor, every, n_threads=n_threads).model
-        train = functools.partial(_adapted, settings, background)
+        train = functools.partial(_adapted, settings, background, settings.relevance)
     fits = list(threads(n_threads)(train, of_classes))
     return ClassMixtures(tuple(f.model for f in fits), background, max(len(f.objective) for f in fits))
 
@@ -154,9 +154,8 @@ def _grown(settings: MixtureSettings, floor: Floor, blocks: Iterable[Any], *, n_
     return grow(start, blocks, k, between=_GROWING, stop=stop, floor=floor, n_threads=n_threads)
 
 
-def _adapted(settings: MixtureSettings, background: GMM, blocks: Iterable[Any]) -> Fit[GMM]:
+def _adapted(settings: MixtureSettings, background: GMM, relevance: float, blocks: Iterable[Any]) -> Fit[GMM]:
     """Adapt again and again, each time with posteriors from the model before; the prior is always the background."""
-    relevance = 0.0 if settings.relevance is None else settings.relevance
 
     def m_step(statistics: Statistics, _: GMM) -> Update[GMM]:
         return Update(adapt(background, statistics, relevance=relevance, update=settings.update))

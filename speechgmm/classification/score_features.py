@@ -108,7 +108,6 @@ def score_features(
 
 def _loaded(models: Any) -> dict[str, GMM]:
     if isinstance(models, Mapping):
-        types: tuple[type, ...] = (GMM, *COVARIANCES.values())
-        return {name: m if isinstance(m, GMM) else storage.load(m, *types) for name, m in models.items()}
+        return {n: m if isinstance(m, GMM) else storage.load(m, GMM, *COVARIANCES.values()) for n, m in models.items()}
     classifier = load_classifier(models)
     return dict(zip(classifier.labels, classifier.mixtures, strict=True))

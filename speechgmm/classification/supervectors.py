@@ -67,11 +67,9 @@ def supervector(
         If an argument does not fit.
     """
     scale = np.sqrt(mixture.weights)[:, None] / mixture.covariance.deviations()
-    rows = []
-    for x in _recordings(mixture, features, lengths):
-        adapted = adapt(mixture, mixture.statistics(x), relevance=relevance)
-        rows.append(((adapted.means - mixture.means) * scale).ravel())
-    return np.stack(rows)
+    recordings = _recordings(mixture, features, lengths)
+    adapted = [adapt(mixture, mixture.statistics(x), relevance=relevance).means for x in recordings]
+    return np.stack([((means - mixture.means) * scale).ravel() for means in adapted])
 
 
 def _recordings(mixture: GMM, features: Any, lengths: ArrayLike | None) -> list[Array]:

@@ -96,7 +96,7 @@ class Round:
     """Sounds to train on, and others to score then: those of the classes that were trained, and foreign ones."""
 
     trained: tuple[LabeledSound, ...]
-    known: tuple[LabeledSound, ...] = ()
+    known: tuple[LabeledSound, ...]
     foreign: tuple[LabeledSound, ...] = ()
 
 
@@ -212,22 +212,19 @@ def train_on_features(
     if len(set(held := [labels.index(s.label) for part in parts for s in part.known])) < 2:
         parts = ()
     turns = class_rounds(data.sounds, parts) if rejects else ()
-    plan = {"mixtures": (Round(data.sounds),), "calibration": parts, "rejection": turns}
-    runs = {
-        stage: [_run(part, settings, n_threads) for part in counted(rounds, stage, len(rounds), on_progress)]
-        for stage, rounds in plan.items()
-    }
     calibration = rejection = None
+    whole = counted([data.sounds], "mixtures", 1, on_progress)
+    (mixtures,) = [_mixtures(sounds, settings, n_threads) for sounds in whole]
     if parts:
-        scores = np.concatenate([run.scores.classes for run in runs["calibration"]])
+        rounds = counted(parts, "calibration", len(parts), on_progress)
+        scores = np.concatenate([_held_out_scores(r, settings, n_threads).classes for r in rounds])
         calibration = fit_class_calibration(scores, np.array(held))
     if turns:
-        evidence = [
-            np.split(run.scores.evidence, [len(turn.known)]) for turn, run in zip(turns, runs["rejection"], strict=True)
-        ]
-        rejection = fit_rejection(np.concatenate([e[0] for e in evidence]), np.concatenate([e[1] for e in evidence]))
-    (every,), info = runs["mixtures"], _info(data, settings, folds)
-    classifier = AudioClassifier(data.frontend, labels, every.mixtures, calibration, rejection, info)
+        rounds = counted(turns, "rejection", len(turns), on_progress)
+        found = [np.split(_held_out_scores(r, settings, n_threads).evidence, [len(r.known)]) for r in rounds]
+        rejection = fit_rejection(*(np.concatenate(evidence) for evidence in zip(*found, strict=True)))
+    info = _info(data, settings, folds)
+    classifier = AudioClassifier(data.frontend, labels, mixtures, calibration, rejection, info)
     return ClassifierTraining(classifier, data.skipped)
 
 
@@ -239,11 +236,8 @@ def fold_rounds(sounds: Sequence[LabeledSound], folds: int) -> tuple[Round, ...]
     """
     if folds < 2:
         return ()
-    classes: dict[tuple[str, str], set[str]] = {}
-    for s in sounds:
-        classes.setdefault(s.unit, set()).add(s.label)
-    order = sorted(classes, key=lambda unit: (min(classes[unit]), unit))
-    part = {unit: i % folds for i, unit in enumerate(order)}
+    in_order = dict.fromkeys(unit for _, unit in sorted((s.label, s.unit) for s in sounds))
+    part = {unit: i % folds for i, unit in enumerate(in_order)}
     parts = {label: {part[s.unit] for s in sounds if s.label == label} for label in _classes(sounds)}
     out = {s: part[s.unit] for s in sounds if len(parts[s.label]) > 1}
     return tuple(
@@ -269,22 +263,17 @@ def class_rounds(sounds: Sequence[LabeledSound], rounds: Sequence[Round]) -> tup
     return tuple(found) if any(r.known for r in found) else ()
 
 
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """The `mixtures` that a round trained, and the `scores` of its known and then of its foreign sounds."""
-
-    mixtures: tuple[GMM, ...]
-    scores: FileScores
+def _mixtures(sounds: Sequence[LabeledSound], settings: MixtureSettings, n_threads: int | None) -> tuple[GMM, ...]:
+    frames = [np.concatenate([s.features for s in sounds if s.label == c]) for c in _classes(sounds)]
+    return train_mixtures(frames, settings, n_threads=n_threads).mixtures
 
 
-def _run(part: Round, settings: MixtureSettings, n_threads: int | None) -> _Run:
-    """Train on some sounds and score others."""
-    frames = [np.concatenate([s.features for s in part.trained if s.label == c]) for c in _classes(part.trained)]
-    mixtures = train_mixtures(frames, settings, n_threads=n_threads).mixtures
-    densities, tested = np.zeros((0, len(mixtures))), [s.features for s in (*part.known, *part.foreign)]
-    if tested:
-        densities = class_log_densities(mixtures, np.concatenate(tested), n_threads=n_threads)
-    return _Run(mixtures, file_scores(densities, np.array([len(x) for x in tested], dtype=np.int64)))
+def _held_out_scores(part: Round, settings: MixtureSettings, n_threads: int | None) -> FileScores:
+    """Train on some sounds; return the scores of those that are known, and then of those that are foreign."""
+    tested = [s.features for s in (*part.known, *part.foreign)]
+    mixtures = _mixtures(part.trained, settings, n_threads)
+    densities = class_log_densities(mixtures, np.concatenate(tested), n_threads=n_threads)
+    return file_scores(densities, np.array([len(x) for x in tested]))
 
 
 def _classes(sounds: Sequence[LabeledSound]) -> tuple[str, ...]:

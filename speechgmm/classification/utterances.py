@@ -6,7 +6,6 @@ matrices (n_i, D), which scikit-learn's splitters cut by itself. Symbols: N fram
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,12 @@ def joined(x: Any, lengths: ArrayLike | None = None) -> tuple[Any, Array | None]
     if _is_list(x):
         if lengths is not None:
             refuse("lengths", "be given with one matrix of rows", "a list of matrices too", "Leave lengths out.")
-        return _concatenated(x)
+        matrices = [numeric(m, f"utterance {i}") for i, m in enumerate(x)]
+        for i, m in enumerate(matrices):
+            if m.ndim != 2 or not len(m) or m.shape[1] != matrices[0].shape[1]:
+                rule = f"be a matrix of at least one row and {matrices[0].shape[1]} features, as the first has"
+                refuse(f"utterance {i}", rule, f"shape {m.shape}")
+        return np.concatenate(matrices), np.array([len(m) for m in matrices])
     if lengths is None:
         return x, None
     n = np.asarray(lengths)
@@ -58,12 +62,3 @@ def _is_list(x: Any) -> bool:
     """Whether this is a sequence of matrices."""
     listed = x.dtype == object and x.ndim == 1 if isinstance(x, np.ndarray) else isinstance(x, (list, tuple))
     return listed and len(x) > 0 and np.ndim(x[0]) == 2
-
-
-def _concatenated(x: Sequence[Any]) -> tuple[Array, Array]:
-    matrices = [numeric(m, f"utterance {i}") for i, m in enumerate(x)]
-    for i, m in enumerate(matrices):
-        if m.ndim != 2 or not len(m) or m.shape[1] != matrices[0].shape[1]:
-            rule = f"be a matrix of at least one row and {matrices[0].shape[1]} features, as the first has"
-            refuse(f"utterance {i}", rule, f"shape {m.shape}")
-    return np.concatenate(matrices), np.array([len(m) for m in matrices])

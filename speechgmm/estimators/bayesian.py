@@ -15,10 +15,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from speechgmm.errors import InvalidInput
-from speechgmm.estimators import kinds, starts
+from speechgmm.estimators import sklearn_parameters, starts
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import RowBlocks, by_blocks
-from speechgmm.mixture import GMM, Tied, Update
+from speechgmm.mixture import GMM, Update
 from speechgmm.mixture.bayes import Evidence, Prior, Variational, posterior
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.em import expectation
@@ -28,22 +28,6 @@ Array = NDArray[Any]
 Positive = Interval(Real, 0.0, None, closed="neither")
 
 __all__ = ["BayesianGaussianMixture"]
-
-
-@dataclass(frozen=True, eq=False)
-class Expected:
-    """The mixture whose posteriors are the responsibilities; its log density misses a constant."""
-
-    model: GMM
-    constant: float
-
-    def posteriors(self, x: Array) -> Array:
-        """Return the responsibilities, shape (N, K)."""
-        return self.model.posteriors(x)
-
-    def log_density(self, x: Array) -> Array:
-        """Return the expected log density of each row, shape (N,), as scikit-learn's `score_samples` has it."""
-        return self.model.log_density(x) + self.constant
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -117,24 +101,15 @@ class BayesianGaussianMixture(MixtureFit):
         "covariance_prior": [None, "array-like", Positive],
     }
     _missing = False
+    _absolute = True
 
     n_components: int = 1
-    covariance_type: Literal["full", "tied", "diag", "spherical"] = "full"
-    tol: float = 1e-3
-    reg_covar: float = 1e-6
-    max_iter: int = 100
-    n_init: int = 1
-    init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans"
     weight_concentration_prior_type: Literal["dirichlet_process", "dirichlet_distribution"] = "dirichlet_process"
     weight_concentration_prior: float | None = None
     mean_precision_prior: float | None = None
     mean_prior: ArrayLike | None = None
     degrees_of_freedom_prior: float | None = None
     covariance_prior: float | ArrayLike | None = None
-    random_state: int | np.random.RandomState | None = None
-    warm_start: bool = False
-    verbose: int = 0
-    verbose_interval: int = 10
 
     @property
     def mixture_(self) -> GMM:
@@ -143,8 +118,8 @@ class BayesianGaussianMixture(MixtureFit):
         return self.posterior_.model
 
     @property
-    def _answering(self) -> Expected:
-        return Expected(*self.posterior_.e_step)
+    def _answering(self) -> tuple[GMM, float]:
+        return self.posterior_.e_step
 
     def log_pdf(self, X: ArrayLike) -> Array:
         """Return the log density of each row under the expected mixture, shape (N,), in nats; it integrates to 1."""
@@ -152,11 +127,7 @@ class BayesianGaussianMixture(MixtureFit):
         x = self._checked(X, reset=False)
         return self._typed(by_blocks(self.mixture_.log_density, x), x)
 
-    def _check_parameters(self, rows: RowBlocks) -> None:
-        self._prior = self._believed(rows)
-
-    def _believed(self, rows: RowBlocks) -> Prior:
-        """Return the prior that the parameters and the rows say."""
+    def _given(self, rows: RowBlocks) -> Prior:
         d, kind = rows.frames.shape[1], COVARIANCES[self.covariance_type]
         whole = expectation(unit_gaussian(rows.mean, kind), rows, n_threads=rows.n_threads)
         process = self.weight_concentration_prior_type == "dirichlet_process"
@@ -165,29 +136,25 @@ class BayesianGaussianMixture(MixtureFit):
             "concentration": self.weight_concentration_prior,
             "mean_precision": self.mean_precision_prior,
             "degrees": self.degrees_of_freedom_prior,
-            "mean": None if self.mean_prior is None else kinds.shaped(self.mean_prior, "means", (d,)),
-            "covariance": self._believed_covariance(d),
         }
+        if self.mean_prior is not None:
+            given["mean"] = sklearn_parameters.shaped(self.mean_prior, "means", (d,))
+        if self.covariance_prior is not None:
+            form = self.covariance_type
+            given["covariance"] = sklearn_parameters.check_covariance_prior(self.covariance_prior, form, d)
         if given["degrees"] is not None and given["degrees"] <= d - 1:
             found = f"greater than {d - 1}, but got {given['degrees']:.3f}."
             raise InvalidInput(f"The parameter 'degrees_of_freedom_prior' should be {found}")
         return replace(prior, **{name: value for name, value in given.items() if value is not None})
 
-    def _believed_covariance(self, d: int) -> Any:
-        """Return the prior covariance that is given, checked; None where it is left to the rows."""
-        if self.covariance_prior is None:
-            return None
-        return kinds.check_covariance_prior(self.covariance_prior, self.covariance_type, d)
-
-    def _start(self, rows: RowBlocks, rng: np.random.RandomState) -> Variational:
+    def _start(self, rows: RowBlocks, given: Prior, rng: np.random.RandomState) -> Variational:
         kind, k = self.covariance_type, self.n_components
         statistics, empty = starts.first(rows, k, method=self.init_params, kind=kind, rng=rng)
-        before = Variational(self._prior, empty, statistics.counts)
+        before = Variational(given, empty, statistics.counts)
         return self._m_step(Evidence(statistics, 0.0), before).model
 
-    def _again(self, rows: RowBlocks) -> Variational:
-        model = replace(self.posterior_.model, origin=rows.mean)
-        return replace(self.posterior_, prior=self._prior, model=model)
+    def _again(self, rows: RowBlocks, given: Prior) -> Variational:
+        return replace(self.posterior_, prior=given, model=replace(self.mixture_, origin=rows.mean))
 
     def _m_step(self, evidence: Evidence, variational: Variational) -> Update[Variational]:
         s, shape = evidence.statistics, variational.model.means.shape
@@ -196,19 +163,16 @@ class BayesianGaussianMixture(MixtureFit):
             s = replace(s, second=s.second + added.imagined(np.zeros(shape), s.counts))
         return posterior(replace(evidence, statistics=s), variational)
 
-    def _unit(self, rows: RowBlocks) -> float:
-        return rows.total
-
     def _publish(self, model: Variational, dtype: Any) -> None:
         self.posterior_, prior = model, model.prior
         self._set_attributes(model.model, dtype)
         sticks = prior.sticks(model.counts)
         self.weight_concentration_ = sticks if prior.process else prior.concentration + model.counts
         self.mean_precision_ = model.precisions
-        tied = isinstance(prior.covariance, Tied)
-        self.degrees_of_freedom_ = float(model.degrees[0]) if tied else model.degrees
+        shared = prior.covariance.shared
+        self.degrees_of_freedom_ = float(model.degrees[0]) if shared else model.degrees
         self.weight_concentration_prior_ = prior.concentration
         self.mean_precision_prior_ = prior.mean_precision
         self.mean_prior_ = prior.mean
         self.degrees_of_freedom_prior_ = prior.degrees
-        self.covariance_prior_ = prior.covariance.parameters if tied else prior.covariance.parameters[0]
+        self.covariance_prior_ = prior.covariance.parameters if shared else prior.covariance.parameters[0]

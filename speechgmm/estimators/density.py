@@ -52,9 +52,9 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """The fitted mixture as a `speechgmm.GMM`, in float64."""
 
     @property
-    def _answering(self) -> Any:
-        """What gives log densities and posteriors."""
-        return self.mixture_
+    def _answering(self) -> tuple[GMM, float]:
+        """The mixture that is asked for log densities and posteriors, and what is added to its log densities."""
+        return self.mixture_, 0.0
 
     def predict(self, X: ArrayLike) -> Array:
         """Return the most probable component of each row.
@@ -68,18 +68,18 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         -------
         labels : ndarray of int, shape (N,)
         """
-        model, x = self._asked(X)
+        model, _, x = self._asked(X)
         return by_blocks(lambda rows: model.posteriors(rows).argmax(axis=1), x)
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return the posterior probability of each component for each row, shape (N, K)."""
-        model, x = self._asked(X)
+        model, _, x = self._asked(X)
         return self._typed(by_blocks(model.posteriors, x), x)
 
     def score_samples(self, X: ArrayLike) -> Array:
         """Return the log density of each row, shape (N,), in nats."""
-        model, x = self._asked(X)
-        return self._typed(by_blocks(model.log_density, x), x)
+        model, constant, x = self._asked(X)
+        return self._typed(by_blocks(model.log_density, x) + constant, x)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean log density of the rows, in nats; `y` is ignored."""
@@ -150,12 +150,12 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         density = np.exp(by_blocks(gmm.marginal(chosen).log_density, grid))
         return DensityGrid(axes, density.reshape((size,) * len(chosen)))
 
-    def _asked(self, X: ArrayLike) -> tuple[Any, Array]:
-        """Return what answers, and the rows checked."""
+    def _asked(self, X: ArrayLike) -> tuple[GMM | Incomplete, float, Array]:
+        """Return what answers (see `_answering`), made ready for missing values, and the rows checked."""
         check_is_fitted(self)
         x = self._checked(X, reset=False)
-        model = self._answering
-        return Incomplete(model) if np.isnan(x).any() else model, x
+        model, constant = self._answering
+        return Incomplete(model) if np.isnan(x).any() else model, constant, x
 
     def _checked(self, X: ArrayLike, **rules: Any) -> Array:
         """Return rows as float32 or float64, row after row in memory."""

@@ -9,10 +9,10 @@ import functools
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral, Real
 from time import perf_counter
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,8 +22,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from speechgmm.checks import refuse
 from speechgmm.estimators.density import MixtureBase
-from speechgmm.estimators.kinds import attributes_of
 from speechgmm.estimators.rows import RowBlocks, check_enough
+from speechgmm.estimators.sklearn_parameters import cast
 from speechgmm.estimators.starts import METHODS
 from speechgmm.mixture import GMM, Fit, fit
 from speechgmm.mixture.covariance import COVARIANCES
@@ -96,8 +96,9 @@ class Printed:
             print(short + (more if self.verbose >= 2 else ""))
 
 
+@dataclass(eq=False, repr=False)
 class MixtureFit(MixtureBase):
-    """Fitting by EM; a subclass gives the start, the M-step, and what becomes of a model."""
+    """Fitting by EM, and its parameters; a subclass gives the start, the M-step, and what becomes of a model."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -112,32 +113,49 @@ class MixtureFit(MixtureBase):
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
+    _absolute: ClassVar[bool] = False
+    """Whether the sum of the rows' weights matters, and not only their ratios; lower bounds are then of all rows."""
+
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: Literal["full", "tied", "diag", "spherical"] = "full"
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans"
+    random_state: int | np.random.RandomState | None = None
+    warm_start: bool = False
+    verbose: int = 0
+    verbose_interval: int = 10
 
     @abstractmethod
-    def _start(self, rows: RowBlocks, rng: np.random.RandomState) -> Any:
+    def _given(self, rows: RowBlocks) -> Any:
+        """Return what the caller has set of the start, or the prior, checked: what `_validate_params` cannot check."""
+
+    @abstractmethod
+    def _start(self, rows: RowBlocks, given: Any, rng: np.random.RandomState) -> Any:
         """Return the model that EM starts from."""
 
     @abstractmethod
-    def _again(self, rows: RowBlocks) -> Any:
+    def _again(self, rows: RowBlocks, given: Any) -> Any:
         """Return the model of the last fit, to be continued on these rows."""
 
     @abstractmethod
     def _m_step(self, statistics: Any, model: Any) -> Any:
         """Return the update that statistics make of a model."""
 
-    def _unit(self, rows: RowBlocks) -> float:
-        """Return what objectives, in nats per row, are multiplied by to be lower bounds."""
-        return 1.0
-
     @abstractmethod
     def _publish(self, model: Any, dtype: Any) -> None:
         """Set the fitted attributes."""
 
     def _set_attributes(self, gmm: GMM, dtype: Any) -> None:
-        """Set the fitted attributes that describe the mixture."""
-        attributes = attributes_of(gmm, dtype)
-        for field in fields(attributes):
-            setattr(self, f"{field.name}_", getattr(attributes, field.name))
+        """Set the fitted attributes that describe the mixture, in the type of the data where that can hold them."""
+        self.weights_ = cast(gmm.weights, dtype)
+        self.means_ = cast(gmm.means, dtype)
+        self.covariances_ = cast(gmm.covariance.parameters, dtype)
+        self.precisions_ = cast(gmm.covariance.precisions, dtype)
+        self.precisions_cholesky_ = cast(gmm.covariance.precisions_cholesky, dtype)
 
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the mixture by EM, and keep the best of ``n_init`` starts.
@@ -165,37 +183,37 @@ class MixtureFit(MixtureBase):
         ConvergenceWarning
             If the best start did not settle within ``max_iter`` iterations.
         """
-        self._fit(X, sample_weight)
-        return self
+        return self._fit(X, sample_weight)
 
     def fit_predict(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Array:
         """Fit as `fit` does, and return the most probable component of each row, shape (N,)."""
-        self._fit(X, sample_weight)
-        return self.predict(X)
+        return self._fit(X, sample_weight).predict(X)
 
-    def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
+    def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> Self:
         self._validate_params()
         x = self._checked(X, reset=True, ensure_min_samples=2)
-        rows = self._counted(x, sample_weight)
+        rows = RowBlocks.counted(x, sample_weight)
+        if not self._absolute:
+            rows = rows.relative()
         check_enough(rows, self.n_components)
-        self._check_parameters(rows)
-        self._keep(self._best(rows), x.dtype)
+        self._keep(self._best(rows, self._given(rows)), x.dtype)
+        return self
 
     @one_thread
-    def _best(self, rows: RowBlocks) -> Fit[Any]:
+    def _best(self, rows: RowBlocks, given: Any) -> Fit[Any]:
         """Return the best of all starts, with lower bounds for objectives."""
         continued = self.warm_start and hasattr(self, "converged_")
         rng = check_random_state(self.random_state)
         if continued:
             self._check_same(rows)
         before = self.lower_bound_ if continued else -np.inf
-        stop = StopAsSklearn(self.tol, self.max_iter, self._unit(rows), before)
+        stop = StopAsSklearn(self.tol, self.max_iter, rows.total if self._absolute else 1.0, before)
         printed = Printed(int(self.verbose), self.verbose_interval, stop)
         run = functools.partial(fit, e_step=rows.e_step, n_threads=rows.n_threads, on_iteration=printed.step)
         fits = []
         for number in range(1 if continued else self.n_init):
             printed.begin(number)
-            model = self._again(rows) if continued else self._start(rows, rng)
+            model = self._again(rows, given) if continued else self._start(rows, given, rng)
             found = run(model, rows, self._m_step, stop=stop)
             bounds = tuple(stop.unit * value for value in found.objective)
             fits.append(replace(found, objective=bounds))
@@ -224,13 +242,6 @@ class MixtureFit(MixtureBase):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-
-    def _counted(self, x: Array, sample_weight: ArrayLike | None) -> RowBlocks:
-        """Return the rows that count."""
-        return RowBlocks.counted(x, sample_weight)
-
-    def _check_parameters(self, rows: RowBlocks) -> None:
-        """Check what `_validate_params` cannot, before anything is computed."""
 
 
 def _lower_bound(fit: Fit[Any]) -> float:

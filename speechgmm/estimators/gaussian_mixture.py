@@ -6,8 +6,8 @@ Symbols: N rows, K components, D features.
 from __future__ import annotations
 
 import math
-from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from speechgmm.checks import sample_weights
-from speechgmm.estimators import kinds, starts
+from speechgmm.errors import InvalidInput
+from speechgmm.estimators import sklearn_parameters, starts
 from speechgmm.estimators.fitting import MixtureFit
 from speechgmm.estimators.rows import RowBlocks, by_blocks, check_enough
 from speechgmm.mixture import GMM, Floor, StepwiseState, Update, impute, n_parameters, stepwise
@@ -27,7 +28,7 @@ Array = NDArray[Any]
 __all__ = ["GaussianMixture"]
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class GaussianMixture(MixtureFit):
     """A Gaussian mixture fitted by EM: scikit-learn's class with one import changed, and more.
 
@@ -105,21 +106,9 @@ class GaussianMixture(MixtureFit):
         "precisions_init": ["array-like", None],
     }
 
-    n_components: int = 1
-    _: KW_ONLY
-    covariance_type: Literal["full", "tied", "diag", "spherical"] = "full"
-    tol: float = 1e-3
-    reg_covar: float = 1e-6
-    max_iter: int = 100
-    n_init: int = 1
-    init_params: Literal["kmeans", "k-means++", "random", "random_from_data", "split"] = "kmeans"
     weights_init: ArrayLike | None = None
     means_init: ArrayLike | None = None
     precisions_init: ArrayLike | None = None
-    random_state: int | np.random.RandomState | None = None
-    warm_start: bool = False
-    verbose: int = 0
-    verbose_interval: int = 10
 
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from one more batch by stepwise EM (Cappe and Moulines 2009).
@@ -148,7 +137,7 @@ class GaussianMixture(MixtureFit):
             if sample_weight is not None:
                 sample_weights(sample_weight, len(x))
             return self
-        rows = self._counted(x, sample_weight)
+        rows = RowBlocks.counted(x, sample_weight).relative()
         if first:
             check_enough(rows, self.n_components)
         state = self._after(rows, first=first)
@@ -165,7 +154,7 @@ class GaussianMixture(MixtureFit):
         """Return the state of stepwise EM after these rows."""
         state: StepwiseState | None = getattr(self, "_state", None)
         if first:
-            state = StepwiseState.of(self._start(rows, check_random_state(self.random_state)))
+            state = StepwiseState.of(self._start(rows, self._given(rows), check_random_state(self.random_state)))
         elif state is None or state.model is not self.mixture_:  # a fit, or attributes set by hand
             state = StepwiseState.of(self.mixture_)
         step = 1.0 if first else None
@@ -208,55 +197,41 @@ class GaussianMixture(MixtureFit):
 
     def aic(self, X: ArrayLike) -> float:
         """Return the Akaike information criterion on rows `X` (N, D): the lower, the better."""
-        return -2 * self._total(X) + 2 * self._n_parameters()
+        return -2 * self.score(X) * np.shape(X)[0] + 2 * n_parameters(self.mixture_)
 
     def bic(self, X: ArrayLike) -> float:
         """Return the Bayesian information criterion on rows `X` (N, D): the lower, the better."""
-        return -2 * self._total(X) + self._n_parameters() * math.log(np.shape(X)[0])
-
-    def _total(self, X: ArrayLike) -> float:
-        return self.score(X) * int(np.shape(X)[0])
-
-    def _n_parameters(self) -> int:
-        """Return how many numbers the mixture was free to choose."""
-        return n_parameters(self.mixture_)
-
-    def _counted(self, x: Array, sample_weight: ArrayLike | None) -> RowBlocks:
-        return super()._counted(x, sample_weight).relative()
-
-    def _check_parameters(self, rows: RowBlocks) -> None:
-        self._given(rows)
+        n = np.shape(X)[0]
+        return -2 * self.score(X) * n + n_parameters(self.mixture_) * math.log(n)
 
     def _given(self, rows: RowBlocks) -> dict[str, Any]:
-        """Return the starting values that the caller has set, checked."""
         k, d = self.n_components, rows.frames.shape[1]
         given: dict[str, Any] = {}
         if self.weights_init is not None:
-            given["weights"] = kinds.check_weights(self.weights_init, k)
+            given["weights"] = sklearn_parameters.check_weights(self.weights_init, k)
         if self.means_init is not None:
-            given["means"] = kinds.check_means(self.means_init, k, d)
+            given["means"] = sklearn_parameters.shaped(self.means_init, "means", (k, d))
         if self.precisions_init is not None:
-            given["covariance"] = kinds.check_precisions(self.precisions_init, self.covariance_type, k, d)
+            kind = self.covariance_type
+            given["covariance"] = sklearn_parameters.check_precisions(self.precisions_init, kind, k, d)
         return given
 
-    def _start(self, rows: RowBlocks, rng: np.random.RandomState) -> GMM:
-        given = self._given(rows)
+    def _start(self, rows: RowBlocks, given: dict[str, Any], rng: np.random.RandomState) -> GMM:
         if len(given) == 3:
             return GMM(**given, origin=rows.mean)
         kind, k = self.covariance_type, self.n_components
-        found = starts.start(rows, k, method=self.init_params, kind=kind, floor=self._floor, rng=rng)
-        return replace(found, **given)
+        statistics, empty = starts.first(rows, k, method=self.init_params, kind=kind, rng=rng)
+        if not self.reg_covar and not statistics.counts.all():
+            raise InvalidInput(starts.ILL_DEFINED)
+        return replace(self._m_step(statistics, empty).model, **given)
 
-    def _again(self, rows: RowBlocks) -> GMM:
+    def _again(self, rows: RowBlocks, given: dict[str, Any]) -> GMM:
         return replace(self.mixture_, origin=rows.mean)
 
     def _m_step(self, statistics: Any, model: GMM) -> Update[GMM]:
-        return starts.maximized(statistics, model, self._floor)
-
-    @property
-    def _floor(self) -> Floor:
-        """`reg_covar` as scikit-learn means it: added, with nothing clipped; lost components stay where they are."""
-        return Floor(absolute=self.reg_covar, relative=0.0, occupancy=0.0, reseed=False, add=True)
+        # added, with nothing clipped; lost components stay where they are
+        floor = Floor(absolute=self.reg_covar, relative=0.0, occupancy=0.0, reseed=False, add=True)
+        return starts.maximized(statistics, model, floor)
 
     def _publish(self, model: GMM, dtype: Any) -> None:
         self._gmm = model
@@ -277,6 +252,6 @@ class GaussianMixture(MixtureFit):
         factors = getattr(self, "precisions_cholesky_", None)
         held = getattr(self, "_factors", None)
         if hasattr(self, "covariances_") and (factors is None or held is None or np.array_equal(factors, held)):
-            return kinds.covariance(self.covariance_type, np.asarray(self.covariances_, dtype=np.float64))
+            return sklearn_parameters.covariance(self.covariance_type, np.asarray(self.covariances_, dtype=np.float64))
         factors = np.asarray(self.precisions_cholesky_, dtype=np.float64)
         return COVARIANCES[self.covariance_type].from_precisions_cholesky(factors)

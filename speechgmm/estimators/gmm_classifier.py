@@ -110,19 +110,24 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         InvalidInput
             If there are fewer than two classes, or an argument does not fit.
         """
-        settings = self._settings()
+        settings = MixtureSettings(
+            n_components=self.n_components,
+            relevance=self.relevance,
+            update=self.update,
+            floor=self.floor,
+            tolerance=self.tol,
+            max_iterations=self.max_iter,
+        )
         x, y, n = self._checked(X, y, lengths)
         weights = _weights(sample_weight, len(y))
-        self.classes_, codes = np.unique(y[weights > 0], return_inverse=True)
+        counted = weights > 0
+        self.classes_, codes = np.unique(y[counted], return_inverse=True)
         if len(self.classes_) < 2:
             refuse("y", "hold at least two classes", f"{len(self.classes_)} class", "One alone is never confused.")
-        of_row = np.full(len(y), -1)
-        of_row[weights > 0] = codes
-        shares = np.bincount(codes, weights[weights > 0])
-        self.class_log_prior_ = _log_priors(self.priors, shares)
+        self.class_log_prior_ = _log_priors(self.priors, np.bincount(codes, weights[counted]))
         if n is not None:
-            of_row, weights = np.repeat(of_row, n), np.repeat(weights, n)
-        members = [np.flatnonzero(of_row == c) for c in range(len(self.classes_))]
+            y, weights = np.repeat(y, n), np.repeat(weights, n)
+        members = [np.flatnonzero((y == c) & (weights > 0)) for c in self.classes_]
         each = None if sample_weight is None else [weights[i] for i in members]
         made = train_mixtures([x[i] for i in members], settings, weights=each, n_threads=self.n_threads)
         self.mixtures_, self.background_, self.n_iter_ = made.mixtures, made.background, made.iterations
@@ -137,8 +142,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any, *, lengths: ArrayLike | None = None) -> Array:
         """Return the likeliest class of each row or utterance."""
-        likeliest = self._log_joint(X, lengths).argmax(axis=1)
-        return np.asarray(self.classes_[likeliest])
+        return np.asarray(self.classes_[self._log_joint(X, lengths).argmax(axis=1)])
 
     def predict_log_proba(self, X: Any, *, lengths: ArrayLike | None = None) -> Array:
         """Return the log posterior of each class, shape (N or U, C)."""
@@ -156,16 +160,6 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the share of rows or utterances whose class is found."""
         right = self.predict(X, lengths=lengths) == column_or_1d(y)
         return float(np.average(right, weights=_weights(sample_weight, len(right))))
-
-    def _settings(self) -> MixtureSettings:
-        return MixtureSettings(
-            n_components=self.n_components,
-            relevance=self.relevance,
-            update=self.update,
-            floor=self.floor,
-            tolerance=self.tol,
-            max_iterations=self.max_iter,
-        )
 
     def _checked(self, X: Any, y: ArrayLike, lengths: ArrayLike | None) -> tuple[Array, Array, Array | None]:
         """Return rows (N, D), labels, and the lengths of utterances if labels are theirs."""

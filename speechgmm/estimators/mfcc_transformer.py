@@ -6,6 +6,7 @@ Symbols: N frames, D dimensions, U sounds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -21,9 +22,8 @@ Array = NDArray[Any]
 
 __all__ = ["MFCCTransformer"]
 
-_OUTPUTS = ("matrices", "statistics")
 
-
+@dataclass(eq=False, repr=False)
 class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Features of sounds by a front end.
 
@@ -49,12 +49,10 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     >>> pipeline = make_pipeline(MFCCTransformer("sound", output="statistics"), SVC())
     """
 
-    def __init__(
-        self, frontend: FrontEnd | str = "speech", *, output: str = "matrices", n_threads: int | None = None
-    ) -> None:
-        self.frontend = frontend
-        self.output = output
-        self.n_threads = n_threads
+    frontend: FrontEnd | str = "speech"
+    _: KW_ONLY
+    output: str = "matrices"
+    n_threads: int | None = None
 
     def fit(self, X: Sequence[Sound], y: Any = None) -> Self:
         """Choose the front end's rate; nothing is learned.
@@ -69,7 +67,7 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         InvalidInput
             If a setting is out of range, or no sound can be opened.
         """
-        choice(self.output, "output", _OUTPUTS)
+        choice(self.output, "output", ("matrices", "statistics"))
         sounds = listed(X)
         self.frontend_ = preset_for(sounds, self.frontend) if isinstance(self.frontend, str) else self.frontend
         return self

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import BLOCK, RowBlocks
-from speechgmm.mixture import GMM, ArrayBlocks, Floor, Statistics, Tied, Update, initialize, maximize
+from speechgmm.mixture import GMM, ArrayBlocks, Floor, Statistics, Update, initialize, maximize
 from speechgmm.mixture.blocks import total, weighted
 from speechgmm.mixture.covariance import COVARIANCES
 
 Array = NDArray[Any]
 
-__all__ = ["METHODS", "first", "maximized", "start"]
+__all__ = ["ILL_DEFINED", "METHODS", "first", "maximized"]
 
 SLACK = 10 * float(np.finfo(np.float64).eps)
 """What scikit-learn adds to the counts of components."""
@@ -43,20 +43,6 @@ def maximized(statistics: Statistics, model: GMM, floor: Floor) -> Update[GMM]:
         return maximize(replace(statistics, counts=counts), model, floor=floor)
     except InvalidInput as error:
         raise InvalidInput(ILL_DEFINED) from error
-
-
-def start(rows: RowBlocks, k: int, *, method: str, kind: str, floor: Floor, rng: np.random.RandomState) -> GMM:
-    """Return the mixture that one M-step makes of the statistics of a method; see `first`.
-
-    Raises
-    ------
-    InvalidInput
-        If components collapse, or have no rows, and the floor adds nothing.
-    """
-    statistics, empty = first(rows, k, method=method, kind=kind, rng=rng)
-    if not floor.absolute and not statistics.counts.all():
-        raise InvalidInput(ILL_DEFINED)
-    return maximized(statistics, empty, floor).model
 
 
 def first(rows: RowBlocks, k: int, *, method: str, kind: str, rng: np.random.RandomState) -> tuple[Statistics, GMM]:
@@ -86,7 +72,7 @@ def first(rows: RowBlocks, k: int, *, method: str, kind: str, rng: np.random.Ran
     if method in SEEDS:
         seeds = SEEDS[method](filled, k, rng)
         statistics = empty.assigned(filled.frames[seeds], np.eye(k))
-        if isinstance(empty.covariance, Tied):
+        if empty.covariance.shared:
             statistics = replace(statistics, second=statistics.second + _of_others(filled, seeds))
         return statistics, empty
     parts = zip(map(weighted, filled), POSTERIORS[method](filled, k, rng), strict=True)

@@ -29,9 +29,10 @@ def test_the_estimator_checks(estimator: Any, check: Any) -> None:
 
 
 def test_the_constructor_and_the_methods_are_theirs() -> None:
-    def parameters(of: type) -> list[Any]:
-        return [(p.name, p.default, p.kind) for p in inspect.signature(of).parameters.values()]
+    def parameters(of: type) -> set[Any]:
+        return {(p.name, p.default, p.kind) for p in inspect.signature(of).parameters.values()}
 
+    assert {kind for *_, kind in parameters(BayesianGaussianMixture)} == {inspect.Parameter.KEYWORD_ONLY}
     assert parameters(BayesianGaussianMixture) == parameters(sklearn.mixture.BayesianGaussianMixture)
     public = {name for name in dir(sklearn.mixture.BayesianGaussianMixture) if not name.startswith("_")}
     assert public <= set(dir(BayesianGaussianMixture))

@@ -1,4 +1,4 @@
-"""scikit-learn's names and arrays for covariances, and back.
+"""Parameters and attributes as scikit-learn has them: starting values and priors checked, types of fitted arrays.
 
 Messages about starting values are scikit-learn's, since code that catches them may look at the words.
 Symbols: K components, D features.
@@ -6,7 +6,6 @@ Symbols: K components, D features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,35 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import finite, numeric
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import GMM, Covariance
+from speechgmm.mixture import Covariance
 from speechgmm.mixture.covariance import COVARIANCES
 
 Array = NDArray[Any]
 
-__all__ = ["Attributes", "attributes_of", "check_means", "check_precisions", "check_weights"]
-
-
-@dataclass(frozen=True, eq=False)
-class Attributes:
-    """A mixture as scikit-learn keeps it: the fitted attributes, without their underscores.
-
-    Covariances and both kinds of precisions are of shape (K, D, D) for full covariances, (D, D) for tied ones, (K, D)
-    for diagonal and (K,) for spherical ones. ``precisions_cholesky`` is the upper triangular U with precision = U U',
-    or the square root of the precisions.
-    """
-
-    weights: Array
-    means: Array
-    covariances: Array
-    precisions: Array
-    precisions_cholesky: Array
-
-
-def attributes_of(gmm: GMM, dtype: Any) -> Attributes:
-    """Return the attributes of a mixture in the type of the data it is fitted to, where that can hold them."""
-    held = gmm.covariance
-    arrays = (gmm.weights, gmm.means, held.parameters, held.precisions, held.precisions_cholesky)
-    return Attributes(*(cast(a, dtype) for a in arrays))
+__all__ = ["cast", "check_covariance_prior", "check_precisions", "check_weights", "covariance", "shaped"]
 
 
 def cast(a: Array, dtype: Any) -> Array:
@@ -67,11 +43,6 @@ def check_weights(given: ArrayLike, k: int) -> Array:
     if abs(weights.sum() - 1) > (1e-6 if single else 1e-8):
         raise InvalidInput(f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}")
     return np.asarray(weights / weights.sum())
-
-
-def check_means(given: ArrayLike, k: int, d: int) -> Array:
-    """Return starting means (K, D)."""
-    return shaped(given, "means", (k, d))
 
 
 def check_precisions(given: ArrayLike, kind: str, k: int, d: int) -> Covariance:
