@@ -1,4 +1,4 @@
-"""The tables under the speaker store, through SQLAlchemy. It moves rows, whatever is in their values."""
+"""The tables under the speaker store, through SQLAlchemy: sessions in and out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from speechgmm import storage
 from speechgmm.checks import refuse
 from speechgmm.errors import MissingExtra
-from speechgmm.speakers.sessions import EnrolledRecording
+from speechgmm.mixture import Statistics
+from speechgmm.speakers.sessions import EnrolledRecording, Session
 
 __all__ = ["Database", "StoreTables"]
 
@@ -18,29 +20,28 @@ _PATIENCE = 60.0
 """How long a writer waits for others of the same SQLite file, in seconds."""
 
 
-def _tables(sa: Any) -> Any:
+def _tables(sa: Any) -> list[Any]:
     """Return the tables: settings, sessions with their statistics, and the recordings that each was made of."""
     text, short, metadata = sa.Text, sa.String(64), sa.MetaData()
 
-    def table(name: str, keys: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        columns = [sa.Column(key, kind, primary_key=True) for key, kind in keys.items()]
-        columns += [sa.Column(value, kind, nullable=False) for value, kind in values.items()]
-        sa.Table(f"speechgmm_{name}", metadata, *columns)
+    def table(of: str, keys: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+        columns = [sa.Column(name, kind, primary_key=True) for name, kind in keys.items()]
+        columns += [sa.Column(name, kind, nullable=False) for name, kind in values.items()]
+        return sa.Table(f"speechgmm_{of}", metadata, *columns)
 
-    table("meta", {"key": short}, {"value": text})
-    table("sessions", {"speaker": text, "session": text}, {"seconds": sa.Float, "value": sa.LargeBinary})
-    table("recordings", {"digest": short}, {"name": text, "speaker": text, "session": text})
-    return metadata
+    return [
+        table("meta", {"key": short}, {"value": text}),
+        table("sessions", {"speaker": text, "session": text}, {"seconds": sa.Float, "value": sa.LargeBinary}),
+        table("recordings", {"digest": short}, {"name": text, "speaker": text, "session": text}),
+    ]
 
 
 class StoreTables:
     """The tables as one connection sees them; changes take effect when the transaction ends well."""
 
-    def __init__(self, sa: Any, tables: Mapping[str, Any], connection: Any) -> None:
-        self._sa, self._connection = sa, connection
-        self._tables, self._meta = tables, tables["speechgmm_meta"]
-        self._sessions = tables["speechgmm_sessions"]
-        self._recordings = tables["speechgmm_recordings"]
+    def __init__(self, sa: Any, tables: list[Any], connection: Any) -> None:
+        self._sa, self._tables, self._connection = sa, tables, connection
+        self._meta, self._sessions, self._recordings = tables
 
     def have_tables(self) -> bool:
         """Say whether there is a store."""
@@ -50,7 +51,7 @@ class StoreTables:
         """Make the tables that are not there, and keep other writers out until the transaction ends."""
         if self._connection.dialect.name == "postgresql":  # its "if not exists" is not safe when two create at once
             self._connection.execute(self._sa.text("select pg_advisory_xact_lock(hashtext('speechgmm'))"))
-        for table in self._tables.values():
+        for table in self._tables:
             self._connection.execute(self._sa.schema.CreateTable(table, if_not_exists=True))
         self.lock()
 
@@ -61,52 +62,51 @@ class StoreTables:
 
     def meta(self) -> dict[str, str]:
         """Return the settings of the store."""
-        rows = self._connection.execute(self._sa.select(self._meta.c.key, self._meta.c.value))
-        return {row.key: row.value for row in rows}
+        return {row.key: row.value for row in self._connection.execute(self._sa.select(self._meta))}
 
     def set_meta(self, values: Mapping[str, str]) -> None:
         """Write settings, replacing those of the same key."""
-        for key, value in values.items():
-            self._connection.execute(self._meta.delete().where(self._meta.c.key == key))
-            self._connection.execute(self._meta.insert().values(key=key, value=value))
+        self._connection.execute(self._meta.delete().where(self._meta.c.key.in_(list(values))))
+        self._connection.execute(self._meta.insert(), [{"key": key, "value": v} for key, v in values.items()])
 
-    def values(self, speaker: str | None = None, session: str | None = None) -> list[bytes]:
-        """Return what is kept of all sessions, of those of one speaker, or of one session, in order of name."""
-        query = self._where(self._sa.select(self._sessions.c.value), self._sessions, speaker, session)
-        order = query.order_by(self._sessions.c.speaker, self._sessions.c.session)
-        return [bytes(value) for (value,) in self._connection.execute(order)]
+    def sessions(self, speaker: str | None = None, session: str | None = None) -> list[Session]:
+        """Return all sessions, those of one speaker, or one session, in order of name."""
+        c = self._sessions.c
+        query = self._sa.select(c.value).where(*self._those(self._sessions, speaker, session))
+        values = self._connection.scalars(query.order_by(c.speaker, c.session)).all()
+        return [storage.loads(bytes(v), Session, Statistics, source="a row of the store") for v in values]
 
     def seconds(self) -> dict[tuple[str, str], float]:
         """Return the sessions, as (speaker, session), with their seconds of speech."""
         c = self._sessions.c
         rows = self._connection.execute(self._sa.select(c.speaker, c.session, c.seconds))
-        return {(speaker, session): seconds for speaker, session, seconds in rows}
+        return {(row.speaker, row.session): row.seconds for row in rows}
 
     def recordings(self, digests: Iterable[str] | None = None) -> Iterator[EnrolledRecording]:
         """Yield the recordings of all sessions, or those of these digests that are known."""
-        c = self._recordings.c
-        query = self._sa.select(c.digest, c.name, c.speaker, c.session)
-        for one in [query] if digests is None else (query.where(c.digest == digest) for digest in digests):
+        query = self._sa.select(self._recordings)
+        for one in [query] if digests is None else (query.filter_by(digest=digest) for digest in digests):
             yield from (EnrolledRecording(*row) for row in self._connection.execute(one))
 
-    def put(self, speaker: str, session: str, value: bytes, seconds: float, recordings: Mapping[str, str]) -> None:
-        """Write one session, replacing what it held, and note its recordings (digest -> name)."""
-        self.delete(speaker, session)
-        where = {"speaker": speaker, "session": session}
-        self._connection.execute(self._sessions.insert().values(value=value, seconds=seconds, **where))
-        for digest, name in recordings.items():
-            self._connection.execute(self._recordings.insert().values(digest=digest, name=name, **where))
+    def put(self, session: Session) -> None:
+        """Write one session, replacing what it held, and note its recordings."""
+        self.delete(session.speaker, session.name)
+        where = {"speaker": session.speaker, "session": session.name}
+        values = {"value": storage.dumps(session), "seconds": session.speech_seconds}
+        self._connection.execute(self._sessions.insert().values(**where, **values))
+        for digest, name in session.recordings.items():
+            self._connection.execute(self._recordings.insert().values(**where, digest=digest, name=name))
 
     def delete(self, speaker: str, session: str | None = None) -> None:
         """Forget a speaker, or one session."""
         for table in (self._sessions, self._recordings):
-            self._connection.execute(self._where(table.delete(), table, speaker, session))
+            self._connection.execute(table.delete().where(*self._those(table, speaker, session)))
 
     @staticmethod
-    def _where(query: Any, table: Any, speaker: str | None, session: str | None) -> Any:
-        if speaker is not None:
-            query = query.where(table.c.speaker == speaker)
-        return query if session is None else query.where(table.c.session == session)
+    def _those(table: Any, speaker: str | None, session: str | None) -> list[Any]:
+        """Return the conditions on rows of a speaker, and of a session; None stands for all."""
+        wanted = {"speaker": speaker, "session": session}
+        return [table.c[name] == value for name, value in wanted.items() if value is not None]
 
 
 class Database:
@@ -161,7 +161,7 @@ class Database:
         """Do everything inside, or after an error nothing of it."""
         try:
             with self._engine.begin() as connection:
-                yield StoreTables(self._sa, self._tables.tables, connection)
+                yield StoreTables(self._sa, self._tables, connection)
         except self._sa.exc.SQLAlchemyError as error:
             self._refuse(str(getattr(error, "orig", None) or error))
 

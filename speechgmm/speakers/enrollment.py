@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from speechgmm.errors import Skipped
 from speechgmm.features import Recording, extract_all
 from speechgmm.parallel import Progress
-from speechgmm.speakers.sessions import Session, SessionSummary
+from speechgmm.speakers.sessions import Session, SessionSummary, pooled
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 from speechgmm.storage import fingerprint
@@ -72,12 +72,8 @@ def enroll(
     refused = store.add(sessions, forget=forget, strict=replace)
     skipped += [Skipped(s.summary.recordings[0], str(error)) for s, error in refused]
     lost = {s for s, _ in refused}
-    added: dict[tuple[str, str], SessionSummary] = {}
-    for s in sessions:
-        if s not in lost:
-            key = s.speaker, s.name
-            added[key] = added[key] + s.summary if key in added else s.summary
-    return Enrollment(tuple(added.values()), tuple(skipped))
+    added = pooled(((s.speaker, s.name), s) for s in sessions if s not in lost)
+    return Enrollment(tuple(s.summary for s in added.values()), tuple(skipped))
 
 
 def enroll_features(

@@ -21,6 +21,7 @@ from speechgmm.mixture import GMM, Statistics, adapt
 from speechgmm.mixture.compiled.e_step import NEVER, log_sums
 from speechgmm.mixture.covariance import Independent
 from speechgmm.parallel import threads, workers
+from speechgmm.speakers.sessions import pooled
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -97,18 +98,14 @@ class SpeakerModels:
 
     def ratios(self, x: Array, n_threads: int | None = None) -> Array:
         """Return the mean log-likelihood ratios (S,) of frames (N, D) that fit the UBM: see `log_likelihood_ratios`."""
-        if not isinstance(self.ubm.covariance, Independent):
-            return self._plain_ratios(x)
+        if not isinstance(self.ubm.covariance, Independent):  # by definition, one speaker after the other
+            speakers = (dataclasses.replace(self.ubm, means=self.ubm.origin + offsets) for offsets in self.offsets)
+            unadapted = self.ubm.log_density(x)
+            return np.array([(speaker.log_density(x) - unadapted).mean() for speaker in speakers])
         groups = [slice(a, a + _GROUP) for a in range(0, len(self.names) + 1, _GROUP)]
         add = functools.partial(self.terms(x.dtype).log_densities, x, self.ubm.origin)
         total = np.concatenate(list(threads(workers(n_threads, len(groups)))(add, groups)))
         return np.asarray((total[1:] - total[0]) / len(x))
-
-    def _plain_ratios(self, x: Array) -> Array:
-        """Return the same by definition, one speaker after the other."""
-        speakers = (dataclasses.replace(self.ubm, means=self.ubm.origin + offsets) for offsets in self.offsets)
-        unadapted = self.ubm.log_density(x)
-        return np.array([(speaker.log_density(x) - unadapted).mean() for speaker in speakers])
 
     @functools.cached_property
     def distances(self) -> Array:
@@ -176,12 +173,9 @@ def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> Spea
     store.check_system(system)
 
     def build() -> SpeakerModels:
-        statistics: dict[str, Statistics] = {}
-        seconds: dict[str, float] = {}
-        for s in store.sessions(*speakers):
-            statistics[s.speaker] = statistics[s.speaker] + s.statistics if s.speaker in statistics else s.statistics
-            seconds[s.speaker] = seconds.get(s.speaker, 0.0) + s.speech_seconds
-        return speaker_models(system, statistics, seconds)
+        sums = pooled((s.speaker, s) for s in store.sessions(*speakers))
+        statistics = {name: s.statistics for name, s in sums.items()}
+        return speaker_models(system, statistics, {name: s.speech_seconds for name, s in sums.items()})
 
     return store.cached((system.fingerprint, system.relevance, speakers), build)
 

@@ -14,8 +14,7 @@ from speechgmm.errors import Skipped, UnknownSpeaker
 from speechgmm.evaluation import Scores, Trials
 from speechgmm.features import Recording, extract_all
 from speechgmm.parallel import Progress
-from speechgmm.speakers.models import SpeakerModels
-from speechgmm.speakers.score import ScoredTest, Scorer
+from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -74,11 +73,9 @@ def score_corpus(
     for r in recordings:
         name = f"{r.speaker}/{r.session_name}" if by == "session" else r.name
         groups.setdefault(_Test(name, r.speaker, r.session or ""), []).append(r)
-    tests, skipped = _score(scorer, groups, n_threads, on_progress)
     names = scorer.models.names
-    pairs = list(itertools.product(tests, range(len(names))))
-    labels = [int(test.speaker == names[i]) for test, i in pairs]
-    return ScoreList(_scores(scorer.models, tests, pairs, labels), skipped)
+    rows = [(test, i, int(test.speaker == name)) for test in groups for i, name in enumerate(names)]
+    return _score(scorer, groups, rows, n_threads, on_progress)
 
 
 def score_trials(
@@ -126,44 +123,44 @@ def score_trials(
             refuse("the tests of a trial list", "be recordings of the manifest", found)
         wanted = [known[n] for n in names]
     made = {r.name: _Test(r.name, r.speaker, r.session or "") for r in wanted}
-    tests, skipped = _score(scorer, {made[r.name]: [r] for r in wanted}, n_threads, on_progress)
-    rows = zip(trials.speaker.tolist(), trials.test.tolist(), trials.target.tolist(), strict=True)
-    kept = [(made[test], place[speaker], target) for speaker, test, target in rows if made[test] in tests]
-    pairs, labels = [(test, i) for test, i, _ in kept], [target for *_, target in kept]
-    return ScoreList(_scores(scorer.models, tests, pairs, labels), skipped)
+    table = zip(trials.speaker.tolist(), trials.test.tolist(), trials.target.tolist(), strict=True)
+    rows = [(made[test], place[speaker], target) for speaker, test, target in table]
+    return _score(scorer, {made[r.name]: [r] for r in wanted}, rows, n_threads, on_progress)
 
 
 def _score(
-    scorer: Scorer, groups: dict[_Test, list[Recording]], n_threads: int | None, on_progress: Progress | None
-) -> tuple[dict[_Test, ScoredTest], tuple[Skipped, ...]]:
-    """Score the recordings of each group as one test; one without a usable recording is left out."""
+    scorer: Scorer,
+    groups: dict[_Test, list[Recording]],
+    rows: list[tuple[_Test, int, int]],
+    n_threads: int | None,
+    on_progress: Progress | None,
+) -> ScoreList:
+    """Score the recordings of each group as one test, and give a line for each (test, index of speaker, label).
+
+    A test without a usable recording is left out, as are columns of which nothing is known.
+    """
     wanted = [(test, r) for test, group in groups.items() for r in group]
     extracted = extract_all(
         scorer.system.frontend, [r for _, r in wanted], n_threads=n_threads, on_progress=on_progress
     )
     parts = itertools.groupby(zip(wanted, extracted, strict=True), lambda pair: pair[0][0])
-    scored = {test: scorer.score_test(e for _, e in pairs) for test, pairs in parts}
-    skipped = tuple(s for test in scored.values() for s in test.skipped)
-    usable = {test: found for test, found in scored.items() if found.scores is not None}
+    tests = {test: scorer.score_test(e for _, e in pairs) for test, pairs in parts}
+    skipped = tuple(s for test in tests.values() for s in test.skipped)
+    usable = {test: (found.scores, found.speech_seconds) for test, found in tests.items() if found.scores is not None}
     if not usable:
         found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         refuse("tests", "be at least one recording that can be scored", found)
-    return usable, skipped
-
-
-def _scores(
-    models: SpeakerModels, tests: dict[_Test, ScoredTest], pairs: list[tuple[_Test, int]], labels: list[int]
-) -> Scores:
-    """Return one row for each (test, index of speaker); columns that nothing is known of are left out."""
-    index = np.array([i for _, i in pairs])
-    speakers, sessions = [t.speaker for t, _ in pairs], [t.session for t, _ in pairs]
-    return Scores(
-        speaker=np.array(models.names)[index],
-        test=np.array([t.name for t, _ in pairs]),
-        score=np.array([np.asarray(tests[t].scores)[i] for t, i in pairs]),
-        target=np.array(labels, dtype=np.int8),
+    rows = [row for row in rows if row[0] in usable]
+    index = np.array([i for _, i, _ in rows])
+    speakers, sessions = [t.speaker for t, *_ in rows], [t.session for t, *_ in rows]
+    scores = Scores(
+        speaker=np.array(scorer.models.names)[index],
+        test=np.array([t.name for t, *_ in rows]),
+        score=np.array([usable[t][0][i] for t, i, _ in rows]),
+        target=np.array([label for *_, label in rows], dtype=np.int8),
         test_speaker=np.array(speakers) if any(speakers) else None,
         session=np.array(sessions) if any(sessions) else None,
-        enroll_seconds=models.speech_seconds[index],
-        test_seconds=np.array([tests[t].speech_seconds for t, _ in pairs]),
+        enroll_seconds=scorer.models.speech_seconds[index],
+        test_seconds=np.array([usable[t][1] for t, *_ in rows]),
     )
+    return ScoreList(scores, skipped)

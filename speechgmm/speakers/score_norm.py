@@ -28,7 +28,7 @@ from speechgmm.checks import choice, finite, integer, numeric, refuse
 
 Array = NDArray[Any]
 
-__all__ = ["CENTERS", "PULL", "cohort_norm", "location_scale", "s_norm", "t_norm", "z_norm", "zt_norm"]
+__all__ = ["CENTERS", "PULL", "cohort_norm", "s_norm", "t_norm", "z_norm", "zt_norm"]
 
 PULL = 0.25
 """With each unit of distance the scores of strangers fall by 0.245 to 0.252 nats per frame: regressions over models
@@ -71,8 +71,13 @@ def z_norm(scores: ArrayLike, impostors: ArrayLike, *, center: str = "mean", top
     s, cohort = _matrix(scores, "scores"), _matrix(impostors, "cohort scores")
     if len(s) != len(cohort):
         refuse("cohort scores", f"have a row for each model, {len(s)}", len(cohort))
-    location, scale = location_scale(cohort, center=center, top=top)
-    return np.asarray((s - location) / scale)
+    choice(center, "center", tuple(CENTERS))
+    if top is not None:
+        integer(top, "top", minimum=2, maximum=cohort.shape[1], advice="It chooses from the cohort.")
+        cohort = -np.partition(-cohort, top - 1, axis=1)[:, :top]
+    if cohort.shape[1] < 2:
+        refuse("a cohort", "be at least two people", cohort.shape[1])
+    return _relative(s, cohort, center)
 
 
 def t_norm(scores: ArrayLike, cohort: ArrayLike, *, center: str = "mean", top: int | None = None) -> Array:
@@ -157,27 +162,15 @@ def cohort_norm(scores: Array, distances: Array, cohort_distances: Array) -> Arr
     """
     fair = scores + PULL * np.concatenate([distances, cohort_distances])[:, None]
     own, cohort = np.split(fair, [len(distances)])
-    location, scale = _spread(cohort.T, "mean")
-    return np.asarray((own.T - location) / scale).T
+    return _relative(own.T, cohort.T, "mean").T
 
 
-def location_scale(cohort: ArrayLike, *, center: str = "mean", top: int | None = None) -> tuple[Array, Array]:
-    """Return where the scores of each row lie and how far they spread, each of shape (S, 1)."""
-    c = _matrix(cohort, "cohort scores")
-    choice(center, "center", tuple(CENTERS))
-    if top is not None:
-        integer(top, "top", minimum=2, maximum=c.shape[1], advice="It chooses from the cohort.")
-        c = -np.partition(-c, top - 1, axis=1)[:, :top]
-    if c.shape[1] < 2:
-        refuse("a cohort", "be at least two people", c.shape[1])
-    return _spread(c, center)
-
-
-def _spread(cohort: Array, center: str) -> tuple[Array, Array]:
+def _relative(scores: Array, cohort: Array, center: str) -> Array:
+    """Return each row of scores relative to where that row of the cohort's lies and how far it spreads."""
     location, scale = CENTERS[center](cohort)
     if (scale <= 0).any():
         refuse("the scores of a cohort", "differ", f"the same throughout in row {int(np.argmin(scale))}")
-    return location, scale
+    return np.asarray((scores - location) / scale)
 
 
 def _mean(c: Array) -> tuple[Array, Array]:

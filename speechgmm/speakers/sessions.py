@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from speechgmm.checks import refuse
 from speechgmm.mixture import Statistics
 
-__all__ = ["EnrolledRecording", "Session", "SessionSummary", "SpeakerExport"]
+__all__ = ["EnrolledRecording", "Session", "SessionSummary", "SpeakerExport", "pooled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +61,6 @@ class SessionSummary:
     speech_seconds: float
     recordings: tuple[str, ...]
 
-    def __add__(self, other: SessionSummary) -> SessionSummary:
-        """Return the summary of both together."""
-        seconds = self.speech_seconds + other.speech_seconds
-        return SessionSummary(self.speaker, self.name, seconds, self.recordings + other.recordings)
-
 
 @dataclass(frozen=True)
 class EnrolledRecording:
@@ -85,3 +80,15 @@ class SpeakerExport:
 
     fingerprint: str
     sessions: tuple[Session, ...]
+
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", Session, Statistics)
+
+
+def pooled(items: Iterable[tuple[K, V]]) -> dict[K, V]:
+    """Return the sum of what each key comes with, taken in the order of the items."""
+    sums: dict[K, V] = {}
+    for key, value in items:
+        sums[key] = sums[key] + value if key in sums else value
+    return sums

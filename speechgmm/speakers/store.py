@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
-import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self, TypeVar, cast
@@ -17,9 +15,8 @@ from typing import Any, Self, TypeVar, cast
 from speechgmm import storage
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
-from speechgmm.mixture import Statistics
 from speechgmm.speakers.database import Database, StoreTables
-from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSummary, SpeakerExport
+from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSummary, SpeakerExport, pooled
 from speechgmm.speakers.system import System
 
 T = TypeVar("T")
@@ -60,11 +57,15 @@ class SpeakerStore:
                 if "fingerprint" not in meta and system is not None and create:
                     meta |= {"fingerprint": system.fingerprint, "frontend": storage.dumps(system.frontend).hex()}
                     tables.set_meta(meta | {"revision": "0"})
-            self._check(system, meta)
+            if "fingerprint" not in meta:
+                rule = "have speakers enrolled in it"
+                refuse("a store", rule, f"{self.location}, which is empty", "Enroll somebody.")
+            self.fingerprint, self._frontend = meta["fingerprint"], meta["frontend"]
+            if system is not None:
+                self.check_system(system)
         except InvalidInput:
             self.close()
             raise
-        self._meta, self.fingerprint = meta, meta["fingerprint"]
 
     def __enter__(self) -> Self:
         """Return the store itself."""
@@ -86,7 +87,13 @@ class SpeakerStore:
         IncompatibleModel
             The message says which setting differs.
         """
-        self._check(system, self._meta)
+        if system.fingerprint == self.fingerprint:
+            return
+        frontend = storage.loads(bytes.fromhex(self._frontend), type(system.frontend), source=self.location)
+        system.frontend.check_same(frontend, f"the store {self.location}")
+        rule, found = f"be of this model's UBM, {system.fingerprint}", f"one of {self.fingerprint}"
+        advice = "Use the model that it was made with, or enroll into a new store."
+        refuse(f"the store {self.location}", rule, found, advice, error=IncompatibleModel)
 
     def add(
         self,
@@ -112,8 +119,7 @@ class SpeakerStore:
         ------
         SameRecording
         """
-        batch, refused = list(sessions), []
-        groups: dict[tuple[str, str], list[Session]] = {}
+        batch, accepted, refused = list(sessions), [], []
         with self._changed() as tables:
             for speaker, name in forget:
                 tables.delete(speaker, name)
@@ -123,20 +129,23 @@ class SpeakerStore:
                 if error := _same(session, known):
                     refused.append((session, error))
                     continue
+                accepted.append((key, session))
                 known |= {d: EnrolledRecording(d, name, *key) for d, name in session.recordings.items()}
-                if key not in groups:
-                    groups[key] = [_read(value) for value in tables.values(*key)]
-                groups[key].append(session)
-            if refused and (strict or not groups):
+            if refused and (strict or not accepted):
                 raise refused[0][1]
-            for parts in groups.values():
-                _put(tables, functools.reduce(operator.add, parts))
+            held = [(key, session) for key in dict(accepted) for session in tables.sessions(*key)]
+            for session in pooled(held + accepted).values():
+                tables.put(session)
         return tuple(refused)
 
     def remove(self, speaker: str, session: str | None = None) -> None:
         """Forget a speaker, or one session of theirs: what is left is as if it had never been enrolled."""
         with self._changed() as tables:
-            _check_known(tables.seconds(), speaker, session=session)
+            sessions = tables.seconds()
+            _check_known(sessions, speaker)
+            if session is not None and (speaker, session) not in sessions:
+                found = ", ".join(sorted(name for who, name in sessions if who == speaker))
+                refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
             tables.delete(speaker, session)
 
     def rename(self, old: str, new: str) -> None:
@@ -146,10 +155,10 @@ class SpeakerStore:
             _check_known(sessions, old)
             if any(speaker == new for speaker, _ in sessions):
                 refuse("the new name", "be free", f"{new!r}, who is enrolled", "Remove that one first.")
-            moved = [dataclasses.replace(_read(value), speaker=new) for value in tables.values(old)]
+            moved = [dataclasses.replace(s, speaker=new) for s in tables.sessions(old)]
             tables.delete(old)
             for s in moved:
-                _put(tables, s)
+                tables.put(s)
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -167,8 +176,8 @@ class SpeakerStore:
         """
         with self._database.transaction() as tables:
             _check_known(tables.seconds(), *speakers)
-            values = [v for s in speakers for v in tables.values(s)] if speakers else tables.values()
-        return tuple(sorted((_read(v) for v in values), key=lambda s: (s.speaker, s.name)))
+            found = [s for speaker in speakers or (None,) for s in tables.sessions(speaker)]
+        return tuple(sorted(found, key=lambda s: (s.speaker, s.name)))
 
     def summary(self) -> dict[str, Any]:
         """Return how much is enrolled, in types that JSON holds."""
@@ -226,43 +235,13 @@ class SpeakerStore:
             yield tables
             tables.set_meta({"revision": str(int(tables.meta()["revision"]) + 1)})
 
-    def _check(self, system: System | None, meta: Mapping[str, str]) -> None:
-        """Refuse an empty store, and one of another system."""
-        if "fingerprint" not in meta:
-            refuse("a store", "have speakers enrolled in it", f"{self.location}, which is empty", "Enroll somebody.")
-        if system is None or system.fingerprint == meta["fingerprint"]:
-            return
-        frontend = storage.loads(bytes.fromhex(meta["frontend"]), type(system.frontend), source=self.location)
-        system.frontend.check_same(frontend, f"the store {self.location}")
-        refuse(
-            f"the store {self.location}",
-            f"be of this model's UBM, {system.fingerprint}",
-            f"one of {meta['fingerprint']}",
-            "Use the model that it was made with, or enroll into a new store.",
-            error=IncompatibleModel,
-        )
 
-
-def _check_known(sessions: Iterable[tuple[str, str]], *speakers: str, session: str | None = None) -> None:
-    """Refuse speakers, or a session of theirs, that are not among these (speaker, session), and say which are."""
-    names: dict[str, set[str]] = {}
-    for speaker, name in sessions:
-        names.setdefault(speaker, set()).add(name)
-    for speaker in speakers:
-        if speaker not in names:
-            found = ", ".join(sorted(names)[:20]) + (", ..." if len(names) > 20 else "") or "nobody"
-            refuse("a speaker", f"be enrolled ({found})", repr(speaker), error=UnknownSpeaker)
-        if session is not None and session not in names[speaker]:
-            found = ", ".join(sorted(names[speaker]))
-            refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
-
-
-def _put(tables: StoreTables, s: Session) -> None:
-    tables.put(s.speaker, s.name, storage.dumps(s), s.speech_seconds, s.recordings)
-
-
-def _read(value: bytes) -> Session:
-    return cast(Session, storage.loads(value, Session, Statistics, source="a row of the store"))
+def _check_known(sessions: Iterable[tuple[str, str]], *speakers: str) -> None:
+    """Refuse speakers who have none of these (speaker, session), and say who has."""
+    known = {speaker for speaker, _ in sessions}
+    if unknown := [speaker for speaker in speakers if speaker not in known]:
+        found = ", ".join(sorted(known)[:20]) + (", ..." if len(known) > 20 else "") or "nobody"
+        refuse("a speaker", f"be enrolled ({found})", repr(unknown[0]), error=UnknownSpeaker)
 
 
 def _same(session: Session, known: Mapping[str, EnrolledRecording]) -> SameRecording | None:

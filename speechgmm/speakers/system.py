@@ -63,17 +63,12 @@ class System:
         """Check that the parts fit."""
         relevance = number(self.relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames")
         object.__setattr__(self, "relevance", relevance)
-        if self.ubm.n_dimensions != self.frontend.n_dimensions:
-            refuse(
-                "the UBM",
-                f"have {self.frontend.n_dimensions} features, as the front end gives",
-                self.ubm.n_dimensions,
-                error=IncompatibleModel,
-            )
+        wanted, found = self.frontend.n_dimensions, self.ubm.n_dimensions
+        if found != wanted:
+            refuse("the UBM", f"have {wanted} features, as the front end gives", found, error=IncompatibleModel)
         shape = self.ubm.means.shape
-        if self.calibration is not None and self.calibration.cohort.shape[1:] != shape:
-            found = self.calibration.cohort.shape[1:]
-            refuse("the cohort", f"have means of shape {shape}, as the UBM has", found, error=IncompatibleModel)
+        if self.calibration is not None and (cohort := self.calibration.cohort.shape[1:]) != shape:
+            refuse("the cohort", f"have means of shape {shape}, as the UBM has", cohort, error=IncompatibleModel)
 
     @functools.cached_property
     def fingerprint(self) -> str:

@@ -8,16 +8,16 @@ rates are measured fold by fold, each with a calibration fitted on the others. S
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.evaluation import Scores, bootstrap, cllr, eer, min_cllr
-from speechgmm.evaluation.calibration import Calibration, fit_calibration
+from speechgmm.evaluation.calibration import fit_calibration
 from speechgmm.evaluation.intervals import detection_intervals, resampler
-from speechgmm.evaluation.thresholds import Strangers, fit_strangers
+from speechgmm.evaluation.thresholds import fit_strangers
 from speechgmm.features import TrainingFrames
 from speechgmm.mixture import GMM
 from speechgmm.speakers.calibration import SystemCalibration
@@ -75,21 +75,10 @@ def calibrate(
         cohort = adapt_cohort(partial, frames, leave_out=frozenset(fold), n_threads=n_threads, seed=seed)
         material = [m for s in sorted(fold) for m in held_out.speakers[s]]
         trials.append(score_held_out(partial, material, cohort, n_threads=n_threads))
-    fitted = _fit(trials)
     cohort = adapt_cohort(system, frames, n_threads=n_threads, seed=seed)
-    offsets = (cohort.offsets - system.ubm.offsets).astype(np.float32)
-    return SystemCalibration(
-        offsets, fitted.llr, fitted.strangers, fitted.least_seconds, _measure(trials, held_out.by, seed)
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class _Fitted:
-    """The map to LLRs, how high strangers come, and the least speech in a test."""
-
-    llr: Calibration
-    strangers: Strangers
-    least_seconds: float
+    fitted = _fit(trials, cohort.offsets - system.ubm.offsets)
+    measured = {"by": held_out.by, **_measure(trials, fitted.cohort, seed)}
+    return replace(fitted, measured=measured)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +97,8 @@ class _Searches:
     right: Array
 
 
-def _fit(trials: Sequence[HeldOutTrials]) -> _Fitted:
+def _fit(trials: Sequence[HeldOutTrials], cohort: Array) -> SystemCalibration:
+    """Return the calibration of these trials, with the cohort of the system that it is for."""
     used = [t.target | t.impostor for t in trials]
     scores, amounts, target = (
         np.concatenate([getattr(t, name)[u] for t, u in zip(trials, used, strict=True)])
@@ -119,21 +109,20 @@ def _fit(trials: Sequence[HeldOutTrials]) -> _Fitted:
     for t in trials:
         values, wanted = llr(t.scores, t.amounts), t.search & t.impostor
         searches += [values[wanted[:, u], u] for u in range(values.shape[1])]
-    return _Fitted(llr, fit_strangers(searches), min(float(t.speech_seconds.min()) for t in trials))
+    least = min(float(t.speech_seconds.min()) for t in trials)
+    return SystemCalibration(cohort, llr, fit_strangers(searches), least)
 
 
-def _measure(trials: Sequence[HeldOutTrials], by: str, seed: int) -> dict[str, Any]:
+def _measure(trials: Sequence[HeldOutTrials], cohort: Array, seed: int) -> dict[str, Any]:
     """Return the error rates of each fold under the calibration of the others, with intervals over speakers."""
-    folds = [_search(t, _fit([x for x in trials if x is not t])) for t in trials]
-    names = [f.name for f in fields(_Searches)]
-    found = _Searches(*(np.concatenate([getattr(fold, name) for fold in folds], axis=-1) for name in names))
+    folds = [_search(t, _fit([x for x in trials if x is not t], cohort)) for t in trials]
+    found = _Searches(*(_column(folds, f.name) for f in fields(_Searches)))
     table = Scores(found.enrolled, found.test, found.llr, found.target.astype(np.int8), test_speaker=found.tested)
     intervals = detection_intervals(resampler(table, replicates=_REPLICATES, seed=seed), {})
     targets, impostors = found.llr[found.target], found.llr[~found.target]
     rates = {"eer": eer(targets, impostors), "cllr": cllr(targets, impostors), "min_cllr": min_cllr(targets, impostors)}
-    tested, seconds = (np.concatenate([getattr(t, column) for t in trials]) for column in ("tested", "speech_seconds"))
+    tested, seconds = _column(trials, "tested"), _column(trials, "speech_seconds")
     return {
-        "by": by,
         "speakers": len(set(tested.tolist())),
         "enrolled": round(float(np.mean([len(set(t.enrolled.tolist())) for t in trials]))),
         "tests": len(tested),
@@ -147,7 +136,12 @@ def _measure(trials: Sequence[HeldOutTrials], by: str, seed: int) -> dict[str, A
     }
 
 
-def _search(t: HeldOutTrials, fitted: _Fitted) -> _Searches:
+def _column(folds: Sequence[Any], name: str) -> Array:
+    """Return a column of all folds together."""
+    return np.concatenate([getattr(fold, name) for fold in folds], axis=-1)
+
+
+def _search(t: HeldOutTrials, fitted: SystemCalibration) -> _Searches:
     """Search one fold's speakers for each of its tests."""
     values = fitted.llr(t.scores, t.amounts)
     m, u = np.nonzero(t.search & (t.target | t.impostor))
@@ -165,15 +159,11 @@ def _search(t: HeldOutTrials, fitted: _Fitted) -> _Searches:
 
 def _rates(far: float, stranger: Array, right: Array, tested: Array, seed: int) -> dict[str, float]:
     """Return how often strangers are accepted where `far` is asked, and how often the enrolled are not found."""
-
-    def accepted(weights: Array) -> dict[str, float]:
-        return {"far": float(weights @ stranger / weights.sum())}
-
-    measured = bootstrap(accepted, tested, replicates=_REPLICATES, seed=seed)["far"]
+    share = bootstrap(lambda w: {"far": w @ stranger / w.sum()}, tested, replicates=_REPLICATES, seed=seed)["far"]
     return {
         "asked": far,
-        "measured": measured.estimate,
-        "low": measured.low,
-        "high": measured.high,
+        "measured": share.estimate,
+        "low": share.low,
+        "high": share.high,
         "missed": float(1 - right.mean()),
     }
