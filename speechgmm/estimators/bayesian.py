@@ -166,8 +166,8 @@ class BayesianGaussianMixture(MixtureFit):
     def _publish(self, model: Variational, dtype: Any) -> None:
         self.posterior_, prior = model, model.prior
         self._set_attributes(model.model, dtype)
-        sticks = prior.sticks(model.counts)
-        self.weight_concentration_ = sticks if prior.process else prior.concentration + model.counts
+        alpha = prior.concentrations(model.counts)
+        self.weight_concentration_ = tuple(alpha.T) if prior.process else alpha[0]
         self.mean_precision_ = model.precisions
         shared = prior.covariance.shared
         self.degrees_of_freedom_ = float(model.degrees[0]) if shared else model.degrees

@@ -91,46 +91,39 @@ class Prior:
         own, _ = start.replaced(values * (n / max(n - 1.0, 1.0)), np.zeros(1, dtype=bool), least)
         return cls(center, own, 1.0 / k, 1.0, float(mean.size), process)
 
-    def sticks(self, counts: Array) -> tuple[Array, Array]:
-        """Return the parameters of the Beta distribution of each stick: 1 + n_k, and gamma + the counts after k."""
+    def concentrations(self, counts: Array) -> Array:
+        """Return the parameters of the Dirichlet distributions that make the weights of components with these counts.
+
+        One distribution of K weights, shape (1, K), or one for each stick, shape (K, 2): 1 + n_k, and gamma + the
+        counts after k. Without counts (zeros) they are those of the prior.
+        """
+        if not self.process:
+            return np.asarray(self.concentration + counts)[None]
         later = np.append(np.cumsum(counts[:0:-1])[::-1], 0.0)
-        return 1.0 + counts, self.concentration + later
+        return np.stack([1.0 + counts, self.concentration + later], axis=1)
 
     def weights(self, counts: Array) -> Array:
         """Return the posterior means of the weights, scaled to sum 1 where sticks leave a rest."""
+        alpha = self.concentrations(counts)
+        weights = alpha[0]
         if self.process:
-            a, b = self.sticks(counts)
-            weights = a / (a + b) * np.cumprod(np.concatenate([[1.0], (b / (a + b))[:-1]]))
-        else:
-            weights = self.concentration + counts
+            shares = alpha / alpha.sum(axis=1, keepdims=True)
+            weights = shares[:, 0] * np.append(1.0, np.cumprod(shares[:-1, 1]))
         return np.asarray(weights / weights.sum())
 
     def log_weights(self, counts: Array) -> Array:
         """Return the expected logarithms of the weights (eq. 10.66)."""
-        from scipy.special import digamma
-
-        if self.process:
-            a, b = self.sticks(counts)
-            rest = np.cumsum(digamma(b) - digamma(a + b))
-            return np.asarray(digamma(a) - digamma(a + b) + np.concatenate([[0.0], rest[:-1]]))
-        alpha = self.concentration + counts
-        return np.asarray(digamma(alpha) - digamma(alpha.sum()))
+        expected = _expected_logs(self.concentrations(counts))
+        return expected[:, 0] + np.append(0.0, np.cumsum(expected[:-1, 1])) if self.process else expected[0]
 
     def divergence(self, counts: Array) -> float:
         """Return the divergence of the weights' posterior: of Beta distributions or of one Dirichlet distribution."""
-        from scipy.special import digamma, gammaln
+        from scipy.special import gammaln
 
-        if self.process:
-            after = np.stack(self.sticks(counts), axis=1)
-            before = np.tile([1.0, self.concentration], (len(counts), 1))
-        else:
-            after, before = (self.concentration + counts)[None], np.full((1, len(counts)), self.concentration)
-        whole = after.sum(axis=1, keepdims=True)
-        expected = digamma(after) - digamma(whole)
-        normalizers = (gammaln(before) - gammaln(after)).sum() + (
-            gammaln(whole[:, 0]) - gammaln(before.sum(axis=1))
-        ).sum()
-        return float(normalizers + ((after - before) * expected).sum())
+        before, after = self.concentrations(np.zeros(len(counts))), self.concentrations(counts)
+        wholes = gammaln(after.sum(axis=1)) - gammaln(before.sum(axis=1))
+        normalizers = (gammaln(before) - gammaln(after)).sum() + wholes.sum()
+        return float(normalizers + ((after - before) * _expected_logs(after)).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,9 +204,33 @@ class Variational:
         return self.model.take(np.flatnonzero(self.counts >= min(minimum, self.counts.max())))
 
 
+@one_thread
 def posterior(evidence: Evidence, variational: Variational) -> Update[Variational]:
-    """Return the posterior given the statistics of an E-step (eq. 10.58 to 10.63)."""
-    return Update(_posterior(variational.prior, evidence.statistics, variational.model))
+    """Return the posterior given the statistics of an E-step: the M-step on them and the prior's (eq. 10.58 to 10.63).
+
+    Of the posterior so far only the prior and the mixture count, against which the statistics were taken.
+    """
+    prior, model, statistics = variational.prior, variational.model, evidence.statistics
+    check_against(statistics, model, "model")
+    k, d = model.means.shape
+    if type(model.covariance) is not type(prior.covariance) or prior.mean.size != d:
+        found = f"{type(prior.covariance).__name__} in {prior.mean.size} dimensions"
+        refuse("the prior", f"be of a {type(model.covariance).__name__} covariance in {d} dimensions", found)
+    beta, center = prior.mean_precision, (prior.mean - model.origin)[None]
+    kind = prior.covariance.take(np.zeros(k, dtype=int))
+    share = 1 / k if kind.shared else 1.0
+    second = kind.imagined(np.zeros((k, d)), np.full(k, share)) + kind.second_moments(center, np.full((1, k), beta))
+    first = np.repeat(beta * center, k, axis=0)
+    s = statistics + Statistics(model.origin, np.full(k, beta), first, second, 0.0, 0.0)
+    offsets = s.first / s.counts[:, None]
+    values = kind.estimate(s.second, s.first, s.counts, offsets)
+    result = replace(variational, counts=statistics.counts)
+    mass = s.counts.sum(keepdims=True) if kind.shared else s.counts
+    values = values * (mass / result.degrees).reshape(-1, *[1] * (values.ndim - 1))
+    covariance, _ = kind.replaced(values, np.zeros(k, dtype=bool), np.zeros(d))
+    weights = prior.weights(statistics.counts)
+    updated = replace(model, weights=weights, means=offsets + model.origin, covariance=covariance)
+    return Update(replace(result, model=updated))
 
 
 def fit_bayes(
@@ -258,7 +275,8 @@ def fit_bayes(
         kind = type(start.covariance)
         whole = expectation(unit_gaussian(start.origin, kind), data, e_step=_all, n_threads=n_threads)
         prior = Prior.of(whole, kind, n_components, process=process)
-    first = _posterior(prior, expectation(start, data, n_threads=n_threads), start)
+    evidence = Evidence(expectation(start, data, n_threads=n_threads), 0.0)
+    first = posterior(evidence, Variational(prior, start, evidence.statistics.counts)).model
     return fit(first, data, posterior, stop=stop, n_threads=n_threads, on_iteration=on_iteration)
 
 
@@ -266,30 +284,6 @@ def _all(one: GMM, block: Any) -> Statistics:
     """Return the statistics of a block under a mixture of one component."""
     b = weighted(block)
     return one.assigned(b.frames, b.weights[:, None])
-
-
-@one_thread
-def _posterior(prior: Prior, statistics: Statistics, model: GMM) -> Variational:
-    """Return the posterior of statistics taken against a mixture: its M-step on them and the prior's (eq. 10.58 on)."""
-    check_against(statistics, model, "model")
-    k, d = model.means.shape
-    if type(model.covariance) is not type(prior.covariance) or prior.mean.size != d:
-        found = f"{type(prior.covariance).__name__} in {prior.mean.size} dimensions"
-        refuse("the prior", f"be of a {type(model.covariance).__name__} covariance in {d} dimensions", found)
-    beta, center = prior.mean_precision, (prior.mean - model.origin)[None]
-    kind = prior.covariance.take(np.zeros(k, dtype=int))
-    share = 1 / k if kind.shared else 1.0
-    second = kind.imagined(np.zeros((k, d)), np.full(k, share)) + kind.second_moments(center, np.full((1, k), beta))
-    first = np.repeat(beta * center, k, axis=0)
-    s = statistics + Statistics(model.origin, np.full(k, beta), first, second, 0.0, 0.0)
-    offsets = s.first / s.counts[:, None]
-    values = kind.estimate(s.second, s.first, s.counts, offsets)
-    before = Variational(prior, replace(model, covariance=kind), statistics.counts)
-    mass = s.counts.sum(keepdims=True) if kind.shared else s.counts
-    values = values * (mass / before.degrees).reshape(-1, *[1] * (values.ndim - 1))
-    covariance, _ = kind.replaced(values, np.zeros(k, dtype=bool), np.zeros(d))
-    weights = prior.weights(statistics.counts)
-    return replace(before, model=replace(model, weights=weights, means=offsets + model.origin, covariance=covariance))
 
 
 def _log_determinants(covariance: Covariance, degrees: Array, d: int) -> Array:
@@ -318,6 +312,13 @@ def _wisharts(v: Variational) -> float:
     gammas = multigammaln(nu0 / 2, p) - multigammaln(nu / 2, p)
     expected = 0.5 * (nu - nu0) * (_digammas(nu, p))
     return float((0.5 * (nu0 * logs + trace - p * nu) + gammas + expected).sum())
+
+
+def _expected_logs(alpha: Array) -> Array:
+    """Return the expected logarithms of probabilities that have a Dirichlet distribution in each row."""
+    from scipy.special import digamma
+
+    return np.asarray(digamma(alpha) - digamma(alpha.sum(axis=1, keepdims=True)))
 
 
 def _digammas(nu: Array, p: int) -> Array:

@@ -50,7 +50,7 @@ class ArrayBlocks:
     """
 
     frames: Array
-    size: int | None = None
+    size: int = None  # type: ignore[assignment]
     weights: Array | None = None
 
     def __post_init__(self) -> None:
@@ -64,7 +64,6 @@ class ArrayBlocks:
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the blocks in order."""
-        assert self.size is not None
         for start in range(0, len(self.frames), self.size):
             here = slice(start, start + self.size)
             block = self.frames[here]
@@ -72,7 +71,6 @@ class ArrayBlocks:
 
     def __len__(self) -> int:
         """How many blocks there are."""
-        assert self.size is not None
         return -(-len(self.frames) // self.size)
 
 
@@ -118,23 +116,18 @@ def sample_frames(blocks: Iterable[Any], size: int, rng: np.random.Generator, *,
     Frames of weight 0 are left out; other weights do not matter here. Passes over the blocks twice: once to count,
     once to collect.
     """
-    lengths, dimensions = [], set()
-    for block in blocks:
-        b = matrix(_counted(block), minimum=0, missing=missing)
-        lengths.append(len(b))
-        dimensions.add(b.shape[1])
+    shapes = [matrix(_counted(block), minimum=0, missing=missing).shape for block in blocks]
+    dimensions = {d for _, d in shapes}
     if len(dimensions) > 1:
-        refuse("all blocks", "have the same number of features", f"{sorted(dimensions)}")
-    n = sum(lengths)
+        refuse("all blocks", "have the same number of features", sorted(dimensions))
+    ends = np.cumsum([n for n, _ in shapes])
+    n = int(ends[-1]) if shapes else 0
     if not n:
         refuse("blocks", "hold at least one frame", "none")
     chosen = np.arange(n) if n <= size else np.sort(rng.choice(n, size=size, replace=False))
-    starts = np.cumsum([0, *lengths])
-    parts = []
-    for i, block in enumerate(blocks):
-        inside = chosen[(chosen >= starts[i]) & (chosen < starts[i + 1])] - starts[i]
-        parts.append(np.asarray(_counted(block))[inside])
-    return np.concatenate(parts)
+    inside = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+    parts = zip(blocks, inside, [0, *ends[:-1]], strict=True)
+    return np.concatenate([np.asarray(_counted(block))[rows - start] for block, rows, start in parts])
 
 
 def _counted(block: Any) -> Any:

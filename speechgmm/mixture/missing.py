@@ -12,7 +12,7 @@ components, D dimensions; y = x - origin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,21 +54,20 @@ class Incomplete:
     @one_thread
     def log_density(self, x: ArrayLike) -> Array:
         """Return the log density of the observed entries of each frame of `x` (N, D), shape (N,), in nats."""
-        frames, complete = _split(self.model, x)
-        result = np.zeros(len(frames))
-        result[complete] = self.model.log_density(frames[complete])
-        for rows, part in _parts(self.model, frames, ~complete):
-            result[rows] = density_and_posteriors(part.joint)[0]
-        return result
+        return self._of_rows(x, self.model.log_density, 0, empty=np.zeros(()))
 
     @one_thread
     def posteriors(self, x: ArrayLike) -> Array:
         """Return the posterior of each component given the observed entries of `x` (N, D), shape (N, K)."""
+        return self._of_rows(x, self.model.posteriors, 1, empty=self.model.weights)
+
+    def _of_rows(self, x: ArrayLike, of_complete: Callable[[Array], Array], which: int, *, empty: Array) -> Array:
+        """Return what is said of complete rows, of incomplete (by `density_and_posteriors`) and of empty ones."""
         frames, complete = _split(self.model, x)
-        result = np.tile(self.model.weights, (len(frames), 1))
-        result[complete] = self.model.posteriors(frames[complete])
+        result = np.broadcast_to(empty, (len(frames), *empty.shape)).copy()
+        result[complete] = of_complete(frames[complete])
         for rows, part in _parts(self.model, frames, ~complete):
-            result[rows] = density_and_posteriors(part.joint)[1]
+            result[rows] = density_and_posteriors(part.joint)[which]
         return result
 
     @one_thread

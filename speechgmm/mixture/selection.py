@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from speechgmm.checks import integer, matrix, number, refuse
 from speechgmm.mixture.blocks import WeightedBlock
 from speechgmm.mixture.compiled.e_step import CompiledEStep
-from speechgmm.mixture.compiled.pairs import Pairs, exact, listed, regrown
-from speechgmm.mixture.covariance import Diagonal
+from speechgmm.mixture.compiled.pairs import Pairs, exact_statistics, listed_statistics, regrown
 from speechgmm.mixture.em import Update
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
@@ -110,16 +109,16 @@ class Visitor:
             refuse("selection", "go with blocks without weights", "weights")
         x = matrix(block, dimensions=model.n_dimensions, minimum=0)
         e_step = model.e_step(x.dtype)
-        if not (isinstance(model.covariance, Diagonal) and isinstance(e_step, CompiledEStep)):
-            refuse("selection", "go with a diagonal covariance", type(model.covariance).__name__)
+        if not isinstance(e_step, CompiledEStep):
+            refuse("selection", "go with a covariance of independent features", type(model.covariance).__name__)
         wanted = not self.exact or (self.keep and i % WATCHED == 0)
         same = i in self.lists and sum(p.length for p in self.lists[i]) == len(x)
-        before = listed(x, e_step, self.lists[i]) if wanted and same else None
+        before = listed_statistics(x, e_step, self.lists[i]) if wanted and same else None
         if before and not self.exact:
             return before
         if not self.keep:
             return e_step.statistics(x)
-        statistics, self.lists[i] = exact(x, e_step, self.selection.threshold)
+        statistics, self.lists[i] = exact_statistics(x, e_step, self.selection.threshold)
         if before:
             self.behind[i] = (statistics.log_likelihood - before.log_likelihood) / max(len(x), 1)
         return statistics

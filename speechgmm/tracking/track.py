@@ -4,16 +4,14 @@ Each frame brings points, such as the pixels of the foreground. The statistics o
 object's velocity, fade: S = (1 - step) * S + step * new (Cappé and Moulines 2009, eq. 10, with a constant step), and
 an M-step makes the mixture of the frame. Velocities follow by an alpha-beta filter: of what is left between the
 expected and the seen mean, the mean takes the share alpha, the velocity beta = alpha**2 / (2 - alpha) (T. R. Benedict
-and G. W. Bordner 1962). While an object is young beta is larger, alpha * 6 / ((n + 1) (n + 2)) after n frames: the
-velocity gain of the growing-memory filter (E. Brookner 1998), but of the part that alpha lets through. Points that
-belong to no object go to a uniform background, so that specks of noise pull nobody; where they gather in two frames
-running, an object is born.
+and G. W. Bordner 1962). Points that belong to no object go to a uniform background, so that specks of noise pull nobody;
+where they gather in two frames running, an object is born.
 
 Constants were measured on the first five videos of `recipes/track_objects.py`, by position without brightness, which is
 hard: with all as they are, every object keeps its identity in 0.62 of the frames. "0.52 to 0.66" means: with half the
-constant, and with twice of it. Where five or ten videos do not tell such values apart, it says "no change". So it is
-with the velocity gain of young objects, halved, doubled or left out, at steps of 0.5, 0.25 and 0.1: it has its source
-and serves objects whose start is given. Half of beta keeps 0.47 in ten videos, twice 0.52, as it is 0.61.
+constant, and with twice of it. Where five or ten videos do not tell such values apart, it says "no change". So it was
+with a larger beta for young objects (the growing-memory filter of E. Brookner 1998), at steps of 0.5, 0.25 and 0.1, with
+brightness and without, so that there is none. Half of beta keeps 0.47 in ten videos, twice 0.52, as it is 0.61.
 Symbols: n points, K objects, D dimensions.
 """
 
@@ -271,9 +269,7 @@ def _ready(state: _State, points: WeightedPoints, settings: _Settings) -> _State
 def _moved(before: Objects, expected: Objects, learned: tuple[Objects, Array], seen: Array) -> Objects:
     """Return the objects after the M-step, with their velocities and ages."""
     (now, alpha), away = learned, before.missed + 1
-    young = np.where(before.ages > 0, 6 / ((before.ages + 1) * (before.ages + 2)), 0.0)
-    beta = np.maximum(alpha / (2 - alpha), young)  # of what alpha moved the mean by
-    beta = np.where(before.missed > 0, 1 / away, beta)
+    beta = np.where(before.missed > 0, 1 / away, alpha / (2 - alpha))  # of what alpha moved the mean by
     beta[(before.ages == 0) | ~seen] = 0.0
     velocities = before.velocities + beta[:, None] * (now.means - expected.means)
     return replace(now, velocities=velocities, ages=before.ages + seen, missed=np.where(seen, 0, away))

@@ -217,11 +217,19 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: st
         Selection(**settings)
 
 
+def test_spherical_covariances_are_selected_too() -> None:
+    x = frames(3000)
+    settings: dict[str, Any] = {"covariance": "spherical", "stop": Stop(0.0, 12)}
+    exact, found = (fit_gmm(x, 8, selection=s, **settings) for s in (None, ALWAYS))
+    assert any("listed" in note for note in found.notes)
+    close(found.model.log_density(x).mean(), exact.model.log_density(x).mean(), rtol=0, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("blocks", "settings", "message"),
     [
         (frames(50), {"missing": True}, "selection must not be combined with missing values"),
-        (frames(50), {"covariance": "full"}, "selection must go with a diagonal covariance; got Full"),
+        (frames(50), {"covariance": "full"}, "selection must go with a covariance of independent features; got Full"),
         (ArrayBlocks(frames(50), weights=np.ones(50)), {}, "selection must go with blocks without weights"),
     ],
 )

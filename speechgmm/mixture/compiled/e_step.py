@@ -138,7 +138,7 @@ class CompiledEStep(EStep):
     def statistics(self, x: Array, sample_weight: Array | None = None, *, listen: Listener | None = None) -> Statistics:
         """Return the sufficient statistics of the frames; where weights (N,) are given, by the plain form.
 
-        `listen` is called after each block with its lists (see `loops.posteriors`) and how many frames it has.
+        `listen` is called after each block with its lists (see `loops.list_posteriors`) and how many frames it has.
         """
         if sample_weight is not None:
             return super().statistics(x, sample_weight)
@@ -151,7 +151,7 @@ class CompiledEStep(EStep):
         top, total, sums = np.empty(step, t.kind), np.empty(step, t.kind), Sums.of(t)
         log_likelihood = 0.0
         for i, (z, joint) in enumerate(t.blocks(x), 1):
-            loops.posteriors(joint, LANES[t.kind], lists, top, total)
+            loops.list_posteriors(joint, LANES[t.kind], lists, top, total)
             loops.accumulate(z, lists, sums.sums)
             log_likelihood += summed_log(top[: len(z)], total[: len(z)])
             if listen:
@@ -199,7 +199,7 @@ def log_sums(joint: Array) -> Array:
     from speechgmm.mixture.compiled import loops
 
     top, total = np.empty(len(joint), joint.dtype), np.empty(len(joint), joint.dtype)
-    loops.log_sums(joint, top, total)
+    loops.exponential_sums(joint, top, total)
     return np.asarray(top + np.log(total.astype(np.float64)))
 
 

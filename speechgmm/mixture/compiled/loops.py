@@ -27,11 +27,11 @@ __all__ = [
     "accumulate",
     "add_log_sums",
     "exp",
+    "exponential_sums",
     "flush",
     "keep",
-    "log_sums",
+    "list_posteriors",
     "pack",
-    "posteriors",
     "prepare",
     "visit",
 ]
@@ -278,7 +278,7 @@ def prepare(z: Array, origin: Array, scale: Array, dimensions: int) -> float:
 
 
 @compiled
-def log_sums(joint: Array, top: Array, total: Array) -> None:
+def exponential_sums(joint: Array, top: Array, total: Array) -> None:
     """Give the maximum of each row of joint (n, K), and the sum of exp(row - maximum)."""
     n, k = joint.shape
     for i in range(n):
@@ -309,8 +309,8 @@ def add_log_sums(joint: Array, shared: Array, frame: Array, top: Array, total: A
 
 
 @compiled
-def posteriors(joint: Array, lanes: int, lists: Any, top: Array, total: Array) -> None:
-    """As `log_sums`, and list for each component its frames and posteriors, where these are above rounding.
+def list_posteriors(joint: Array, lanes: int, lists: Any, top: Array, total: Array) -> None:
+    """As `exponential_sums`, and list for each component its frames and posteriors, where these are above rounding.
 
     joint is used up. lists: frame and share, each (K, length), of which the first used (K,) count.
     """

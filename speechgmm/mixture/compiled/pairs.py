@@ -18,7 +18,7 @@ from speechgmm.mixture.statistics import Statistics
 
 Array = NDArray[Any]
 
-__all__ = ["Pairs", "exact", "listed", "regrown"]
+__all__ = ["Pairs", "exact_statistics", "listed_statistics", "regrown"]
 
 UNIT = 1024
 """Frames whose pairs are kept together: a multiple of the blocks of the exact E-step."""
@@ -35,7 +35,7 @@ class Pairs:
     length: int = UNIT
 
 
-def exact(x: Array, e_step: CompiledEStep, threshold: float) -> tuple[Statistics, list[Pairs]]:
+def exact_statistics(x: Array, e_step: CompiledEStep, threshold: float) -> tuple[Statistics, list[Pairs]]:
     """Return the statistics of frames (N, D), and the pairs whose posteriors are above the threshold."""
     from speechgmm.mixture.compiled import loops
 
@@ -58,7 +58,7 @@ def exact(x: Array, e_step: CompiledEStep, threshold: float) -> tuple[Statistics
     return e_step.statistics(x, listen=listen), pairs
 
 
-def listed(x: Array, e_step: CompiledEStep, kept: list[Pairs]) -> Statistics:
+def listed_statistics(x: Array, e_step: CompiledEStep, kept: list[Pairs]) -> Statistics:
     """Return the statistics of frames (N, D) over the pairs that are kept."""
     from speechgmm.mixture.compiled import loops
 
