@@ -74,7 +74,7 @@ def test_costs_decide_for_what_is_expected_to_cost_less(
     ("settings", "message"),
     [
         ({"far": 0.0}, "far must be above 0"),
-        ({"far": 1.0}, "far must be below 1"),
+        ({"far": 1.0}, "far must be above 0 and below 1; got 1"),
         ({"prior": 1.5}, "prior must be above 0"),
         ({"far": 0.1, "prior": 0.1}, "a false-accept rate, a prior with costs, or a threshold; got far and prior"),
         ({"far": 0.1, "threshold": 0.0}, "got far and threshold"),
