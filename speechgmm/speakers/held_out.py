@@ -21,7 +21,7 @@ from speechgmm.parallel import threads
 from speechgmm.speakers.calibration import amount
 from speechgmm.speakers.models import SpeakerModels, adapted_models, speaker_models
 from speechgmm.speakers.score_norm import cohort_norm
-from speechgmm.speakers.sessions import pooled
+from speechgmm.speakers.sessions import sums_by_key
 from speechgmm.speakers.system import System
 
 Array = NDArray[Any]
@@ -176,7 +176,7 @@ def adapt_cohort(
     chosen = sorted(np.random.default_rng(seed).permutation(speakers)[:COHORT].tolist())
     parts = [p for p in frames.parts if p.recording.speaker in chosen]
     statistics = threads(n_threads)(lambda p: system.statistics(frames.of(p)), parts)
-    return speaker_models(system, pooled(zip((p.recording.speaker for p in parts), statistics, strict=True)))
+    return speaker_models(system, sums_by_key(zip((p.recording.speaker for p in parts), statistics, strict=True)))
 
 
 def _cut(x: Array, frontend: FrontEnd) -> list[Array]:
