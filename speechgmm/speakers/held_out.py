@@ -147,7 +147,6 @@ def score_held_out(
 
     raw = np.stack(list(on_threads(score, tests)), axis=1)
     speaker, tested = np.array(models.names), np.array([material[i].speaker for i in tests])
-    part = np.array([material[i].part for i in tests])
     inside = np.array([[i in e.rows for i in tests] for e in enrolled])
     same = speaker[:, None] == tested
     seconds = np.array([material[i].speech_seconds for i in tests])
@@ -156,7 +155,7 @@ def score_held_out(
         amounts=amount(models.speech_seconds[:, None], seconds[None]),
         target=same & ~inside,
         impostor=~same,
-        search=np.array([part % e.parts == e.left_out for e in enrolled]),
+        search=np.array([[material[i].part % e.parts == e.left_out for i in tests] for e in enrolled]),
         enrolled=speaker,
         tested=tested,
         speech_seconds=seconds,
