@@ -145,12 +145,11 @@ def linear_ratios_of(system: System, models: SpeakerModels, tests: Sequence[Stat
         refuse("tests", "be at least one", "none")
     if models.fingerprint != system.fingerprint:
         refuse("speaker models", "be of this system", "models of another", error=IncompatibleModel)
-    for statistics in tests:
-        check_against(statistics, system.ubm, "UBM")
     columns = models.terms(np.float32).columns
     k, d = system.ubm.means.shape
     moments = np.zeros((len(tests), k, d + 1), np.float32)
     for moment, t in zip(moments, tests, strict=True):
+        check_against(t, system.ubm, "UBM")
         moment[:, :d] = (t.first - t.counts[:, None] * system.ubm.offsets) / t.frames
     scores = moments.reshape(len(tests), -1) @ columns.reshape(-1, columns.shape[2])
     return np.asarray(scores[:, 1:] - scores[:, :1], dtype=np.float64)

@@ -110,7 +110,13 @@ class StoreTables:
 
 
 class Database:
-    """A connection to the tables at a file or URL; they are made where `create` allows it.
+    """A connection to the tables at a file or URL, and the settings that were found there, `meta`.
+
+    Parameters
+    ----------
+    location : str
+    new : mapping of str or None
+        The settings of a store that is made where there is none; None where none may be made.
 
     Raises
     ------
@@ -118,11 +124,11 @@ class Database:
         If there is no store, or what is there is no store or of another format.
     """
 
-    def __init__(self, location: str, *, create: bool) -> None:
+    def __init__(self, location: str, new: Mapping[str, str] | None) -> None:
         import sqlalchemy as sa
 
         self._sa, self.location, self._tables = sa, location, _tables(sa)
-        if "://" not in location and not create and not Path(location).exists():
+        if "://" not in location and new is None and not Path(location).exists():
             refuse("a store", "exist", f"{location}, which does not", "Enroll somebody first.")
         url = self._url(location)
         sqlite = {"poolclass": sa.pool.NullPool, "connect_args": {"timeout": _PATIENCE}}
@@ -134,23 +140,25 @@ class Database:
         except sa.exc.SQLAlchemyError as error:
             self._refuse(str(error))
         try:
-            self._prepare(create)
+            self.meta = self._prepare(new)
         except BaseException:
             self.close()
             raise
 
-    def _prepare(self, create: bool) -> None:
-        """Check the tables, and make them where that is allowed."""
+    def _prepare(self, new: Mapping[str, str] | None) -> dict[str, str]:
+        """Check the tables, or make them where that is allowed, and return the settings."""
         with self.transaction() as tables:
-            if create:
+            if new is not None:
                 tables.make_tables()
             elif not tables.have_tables():
                 self._refuse("a database without its tables")
-            held = tables.meta().get("format")
-            if held is None and create:
-                tables.set_meta({"format": _FORMAT})
-            elif held not in (None, _FORMAT):
-                refuse(f"the store {self.location}", f"be of format {_FORMAT}", f"format {held}", "Update speechgmm.")
+            meta = {"format": _FORMAT} | tables.meta()
+            if (found := meta["format"]) != _FORMAT:
+                refuse(f"the store {self.location}", f"be of format {_FORMAT}", f"format {found}", "Update speechgmm.")
+            if new is not None and "fingerprint" not in meta:
+                meta |= new
+                tables.set_meta(meta)
+            return meta
 
     def close(self) -> None:
         """Give the connections back."""

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from speechgmm.errors import Skipped
 from speechgmm.features import Recording, extract_all
 from speechgmm.parallel import Progress
-from speechgmm.speakers.sessions import Session, SessionSummary, pooled
+from speechgmm.speakers.sessions import Session, SessionSummary, sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 from speechgmm.storage import fingerprint
@@ -72,7 +72,7 @@ def enroll(
     refused = store.add(sessions, forget=forget, strict=replace)
     skipped += [Skipped(s.summary.recordings[0], str(error)) for s, error in refused]
     lost = {s for s, _ in refused}
-    added = pooled(((s.speaker, s.name), s) for s in sessions if s not in lost)
+    added = sums_by_key(((s.speaker, s.name), s) for s in sessions if s not in lost)
     return Enrollment(tuple(s.summary for s in added.values()), tuple(skipped))
 
 

@@ -21,7 +21,7 @@ from speechgmm.parallel import threads
 from speechgmm.speakers.calibration import amount
 from speechgmm.speakers.models import SpeakerModels, adapted_models, speaker_models
 from speechgmm.speakers.score_norm import cohort_norm
-from speechgmm.speakers.sessions import pooled
+from speechgmm.speakers.sessions import sums_by_key
 from speechgmm.speakers.system import System
 
 Array = NDArray[Any]
@@ -147,7 +147,6 @@ def score_held_out(
 
     raw = np.stack(list(on_threads(score, tests)), axis=1)
     speaker, tested = np.array(models.names), np.array([material[i].speaker for i in tests])
-    part = np.array([material[i].part for i in tests])
     inside = np.array([[i in e.rows for i in tests] for e in enrolled])
     same = speaker[:, None] == tested
     seconds = np.array([material[i].speech_seconds for i in tests])
@@ -156,7 +155,7 @@ def score_held_out(
         amounts=amount(models.speech_seconds[:, None], seconds[None]),
         target=same & ~inside,
         impostor=~same,
-        search=np.array([part % e.parts == e.left_out for e in enrolled]),
+        search=np.array([[material[i].part % e.parts == e.left_out for i in tests] for e in enrolled]),
         enrolled=speaker,
         tested=tested,
         speech_seconds=seconds,
@@ -176,7 +175,7 @@ def adapt_cohort(
     chosen = sorted(np.random.default_rng(seed).permutation(speakers)[:COHORT].tolist())
     parts = [p for p in frames.parts if p.recording.speaker in chosen]
     statistics = threads(n_threads)(lambda p: system.statistics(frames.of(p)), parts)
-    return speaker_models(system, pooled(zip((p.recording.speaker for p in parts), statistics, strict=True)))
+    return speaker_models(system, sums_by_key(zip((p.recording.speaker for p in parts), statistics, strict=True)))
 
 
 def _cut(x: Array, frontend: FrontEnd) -> list[Array]:

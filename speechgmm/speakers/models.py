@@ -21,7 +21,7 @@ from speechgmm.mixture import GMM, Statistics, adapt
 from speechgmm.mixture.compiled.e_step import NEVER, log_sums
 from speechgmm.mixture.covariance import Independent
 from speechgmm.parallel import threads, workers
-from speechgmm.speakers.sessions import pooled
+from speechgmm.speakers.sessions import sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -173,7 +173,7 @@ def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> Spea
     store.check_system(system)
 
     def build() -> SpeakerModels:
-        sums = pooled((s.speaker, s) for s in store.sessions(*speakers))
+        sums = sums_by_key((s.speaker, s) for s in store.sessions(*speakers))
         statistics = {name: s.statistics for name, s in sums.items()}
         return speaker_models(system, statistics, {name: s.speech_seconds for name, s in sums.items()})
 

@@ -107,13 +107,9 @@ class Scorer:
         if e.digest:
             heard.add(e.digest)
         if known := self.enrolled.get(e.digest):
-            refuse(
-                what,
-                "be another recording than those enrolled",
-                f"the samples of {known.name}, enrolled as {known.speaker!r}",
-                "Testing a recording against itself says nothing; use another one.",
-                error=SameRecording,
-            )
+            found = f"the samples of {known.name}, enrolled as {known.speaker!r}"
+            advice = "Testing a recording against itself says nothing; use another one."
+            refuse(what, "be another recording than those enrolled", found, advice, error=SameRecording)
 
     def _calibrated(self, scores: Array, seconds: float) -> Array:
         """Return scores (S,) from raw ones of the enrolled and the cohort, (S + C,)."""

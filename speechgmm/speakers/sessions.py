@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 from speechgmm.checks import refuse
 from speechgmm.mixture import Statistics
 
-__all__ = ["EnrolledRecording", "Session", "SessionSummary", "SpeakerExport", "pooled"]
+__all__ = ["EnrolledRecording", "Session", "SessionSummary", "SpeakerExport", "sums_by_key"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", Session, Statistics)
 
 
-def pooled(items: Iterable[tuple[K, V]]) -> dict[K, V]:
+def sums_by_key(items: Iterable[tuple[K, V]]) -> dict[K, V]:
     """Return the sum of what each key comes with, taken in the order of the items."""
     sums: dict[K, V] = {}
     for key, value in items:

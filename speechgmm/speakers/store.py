@@ -16,7 +16,7 @@ from speechgmm import storage
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
 from speechgmm.speakers.database import Database, StoreTables
-from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSummary, SpeakerExport, pooled
+from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSummary, SpeakerExport, sums_by_key
 from speechgmm.speakers.system import System
 
 T = TypeVar("T")
@@ -47,16 +47,12 @@ class SpeakerStore:
     def __init__(self, location: str | os.PathLike[str], system: System | None = None, *, create: bool = False) -> None:
         self._cache: dict[Any, Any] = {}
         self._cached_revision = ""
-        self._database = Database(str(location), create=create and system is not None)
-        self.location = self._database.location
+        new = None
+        if create and system is not None:
+            new = {"fingerprint": system.fingerprint, "frontend": storage.dumps(system.frontend).hex(), "revision": "0"}
+        self._database = Database(str(location), new)
+        self.location, meta = self._database.location, self._database.meta
         try:
-            with self._database.transaction() as tables:
-                if create:
-                    tables.lock()
-                meta = tables.meta()
-                if "fingerprint" not in meta and system is not None and create:
-                    meta |= {"fingerprint": system.fingerprint, "frontend": storage.dumps(system.frontend).hex()}
-                    tables.set_meta(meta | {"revision": "0"})
             if "fingerprint" not in meta:
                 rule = "have speakers enrolled in it"
                 refuse("a store", rule, f"{self.location}, which is empty", "Enroll somebody.")
@@ -134,7 +130,7 @@ class SpeakerStore:
             if refused and (strict or not accepted):
                 raise refused[0][1]
             held = [(key, session) for key in dict(accepted) for session in tables.sessions(*key)]
-            for session in pooled(held + accepted).values():
+            for session in sums_by_key(held + accepted).values():
                 tables.put(session)
         return tuple(refused)
 
