@@ -142,7 +142,8 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any, *, lengths: ArrayLike | None = None) -> Array:
         """Return the likeliest class of each row or utterance."""
-        return np.asarray(self.classes_[self._log_joint(X, lengths).argmax(axis=1)])
+        likeliest = self._log_joint(X, lengths).argmax(axis=1)
+        return np.asarray(self.classes_[likeliest])
 
     def predict_log_proba(self, X: Any, *, lengths: ArrayLike | None = None) -> Array:
         """Return the log posterior of each class, shape (N or U, C)."""
