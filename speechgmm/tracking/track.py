@@ -4,14 +4,14 @@ Each frame brings points, such as the pixels of the foreground. The statistics o
 object's velocity, fade: S = (1 - step) * S + step * new (Cappé and Moulines 2009, eq. 10, with a constant step), and
 an M-step makes the mixture of the frame. Velocities follow by an alpha-beta filter: of what is left between the
 expected and the seen mean, the mean takes the share alpha, the velocity beta = alpha**2 / (2 - alpha) (T. R. Benedict
-and G. W. Bordner 1962). Points that belong to no object go to a uniform background, so that specks of noise pull nobody;
-where they gather in two frames running, an object is born.
+and G. W. Bordner 1962). Points that belong to no object go to a uniform background, so that specks of noise pull
+nobody; where they gather in two frames running, an object is born.
 
 Constants were measured on the first five videos of `recipes/track_objects.py`, by position without brightness, which is
 hard: with all as they are, every object keeps its identity in 0.62 of the frames. "0.52 to 0.66" means: with half the
 constant, and with twice of it. Where five or ten videos do not tell such values apart, it says "no change". So it was
-with a larger beta for young objects (the growing-memory filter of E. Brookner 1998), at steps of 0.5, 0.25 and 0.1, with
-brightness and without, so that there is none. Half of beta keeps 0.47 in ten videos, twice 0.52, as it is 0.61.
+with a larger beta for young objects (the growing-memory filter of E. Brookner 1998), at steps of 0.5, 0.25 and 0.1,
+with brightness and without, so that there is none. Half of beta keeps 0.47 in ten videos, twice 0.52, as it is 0.61.
 Symbols: n points, K objects, D dimensions.
 """
 
