@@ -94,12 +94,8 @@ def as_blocks(x: ArrayLike | Iterable[Any], *, missing: bool = False) -> Iterabl
 def reiterable(blocks: Iterable[Any]) -> None:
     """Refuse what can be iterated only once: EM and sampling pass over the data again and again."""
     if iter(blocks) is blocks:
-        refuse(
-            "blocks",
-            "be iterable again and again",
-            f"a one-shot {type(blocks).__name__}",
-            "Pass a list of arrays, or an object whose __iter__ starts anew (speechgmm.mixture.ArrayBlocks).",
-        )
+        advice = "Pass a list of arrays, or an object whose __iter__ starts anew (speechgmm.mixture.ArrayBlocks)."
+        refuse("blocks", "be iterable again and again", f"a one-shot {type(blocks).__name__}", advice)
 
 
 def total(parts: Iterable[Any]) -> Any:

@@ -136,30 +136,23 @@ def split(model: GMM, n: int) -> GMM:
     heavy = np.sort(np.argsort(-model.weights, kind="stable")[:n])
     keep = np.arange(model.n_components)
     grown = model.take(np.concatenate([keep, heavy]))
-    shift = SPLIT * grown.covariance.shift()
-    sign = np.zeros(grown.n_components)
-    sign[heavy], sign[len(keep) :] = -1.0, 1.0
+    steps = np.zeros(grown.n_components)
+    steps[heavy], steps[len(keep) :] = -SPLIT, SPLIT
     weights = np.array(grown.weights)
-    weights[sign != 0] = np.concatenate([model.weights[heavy], model.weights[heavy]]) / 2
-    weights[sign == 0] = model.weights[np.setdiff1d(keep, heavy)]
-    return replace(grown, weights=weights, means=grown.means + sign[:, None] * shift)
+    weights[steps != 0] = np.concatenate([model.weights[heavy], model.weights[heavy]]) / 2
+    weights[steps == 0] = model.weights[np.setdiff1d(keep, heavy)]
+    return replace(grown, weights=weights, means=grown.means + steps[:, None] * grown.covariance.shift())
 
 
 def check_against(statistics: Statistics, model: GMM, name: str) -> None:
     """Refuse statistics of another shape or about another origin than the model's; `name` is its name in messages."""
+    rule, found = f"be taken against this {name} of", f"shape {statistics.first.shape}, or another origin"
     if statistics.first.shape != model.means.shape or not np.array_equal(statistics.origin, model.origin):
-        refuse(
-            "statistics",
-            f"be taken against this {name} of shape {model.means.shape}",
-            f"shape {statistics.first.shape}, or another origin",
-            f"Use {name.lower()}.statistics(frames).",
-            error=IncompatibleModel,
-        )
-    moments = model.covariance.imagined(model.offsets, np.zeros(model.n_components)).shape
-    if statistics.second.shape != moments:
-        found = f"second moments of shape {statistics.second.shape}"
-        kind = type(model.covariance).__name__
-        refuse("statistics", f"be taken against this {name} of {kind} covariances", found, error=IncompatibleModel)
+        advice = f"Use {name.lower()}.statistics(frames)."
+        refuse("statistics", f"{rule} shape {model.means.shape}", found, advice, error=IncompatibleModel)
+    if statistics.second.shape != model.imagined().second.shape:
+        kind, found = type(model.covariance).__name__, f"second moments of shape {statistics.second.shape}"
+        refuse("statistics", f"{rule} {kind} covariances", found, error=IncompatibleModel)
 
 
 def _reseed(model: GMM, lost: Array) -> tuple[GMM, Array]:

@@ -72,16 +72,12 @@ class GMM:
         if weights.shape != means.shape[:1]:
             refuse("weights", f"have shape ({len(means)},), as the means say", f"shape {weights.shape}")
         if weights.min() < 0 or abs(weights.sum() - 1) > 1e-6:
-            refuse(
-                "weights",
-                f"be {len(means)} numbers of at least 0 with sum 1",
-                f"minimum {weights.min():g}, sum {weights.sum():g}",
-            )
+            found = f"minimum {weights.min():g}, sum {weights.sum():g}"
+            refuse("weights", f"be {len(means)} numbers of at least 0 with sum 1", found)
         if not isinstance(self.covariance, Covariance):
             refuse("the covariance", "be a Covariance, such as Diagonal(variances)", type(self.covariance).__name__)
-        found = self.covariance.parameters.shape
-        if found != self.covariance.shape(*means.shape):
-            refuse("the covariance", f"fit means of shape {means.shape}", found)
+        if self.covariance.parameters.shape != self.covariance.shape(*means.shape):
+            refuse("the covariance", f"fit means of shape {means.shape}", self.covariance.parameters.shape)
         origin = weights @ means if self.origin is None else np.array(numeric(self.origin, "origin"), dtype=np.float64)
         if origin.shape != means.shape[1:]:
             refuse("origin", f"have shape ({means.shape[1]},)", origin.shape)

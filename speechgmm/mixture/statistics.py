@@ -72,21 +72,13 @@ class Statistics:
         """Return the statistics of both sets of frames."""
         if not isinstance(other, Statistics):
             return NotImplemented
+        what = "statistics that are added"
         if self.second.shape != other.second.shape:
-            refuse(
-                "statistics that are added",
-                "be of mixtures of one shape",
-                f"{self.second.shape} and {other.second.shape}",
-                error=IncompatibleModel,
-            )
+            found = f"{self.second.shape} and {other.second.shape}"
+            refuse(what, "be of mixtures of one shape", found, error=IncompatibleModel)
         if not np.array_equal(self.origin, other.origin):
-            refuse(
-                "statistics that are added",
-                "be taken about the same origin",
-                "two different ones",
-                "Take both against the same model.",
-                error=IncompatibleModel,
-            )
+            rule, advice = "be taken about the same origin", "Take both against the same model."
+            refuse(what, rule, "two different ones", advice, error=IncompatibleModel)
         moments = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[1:]}
         return Statistics(self.origin, **moments)
 

@@ -27,6 +27,9 @@ SIDE = 4
 """No side of the background's region counts as less than so many deviations of a new object, which is what a filled
 object covers: a region seen through one object's points is larger than that object. Half and twice: no change."""
 
+ROWS = ("means", "counts", "velocities", "ages", "missed", "identities")
+"""The fields of `Objects` that have a row for each object."""
+
 
 @dataclass(frozen=True, eq=False)
 class Objects:
@@ -74,23 +77,15 @@ class Objects:
 
     def take(self, indices: Array) -> Objects:
         """Return the objects with these indices."""
-        rows = ("means", "counts", "velocities", "ages", "missed", "identities")
         pool = self.pool.take(np.concatenate([[0], indices + 1]))
-        return replace(self, pool=pool, **{name: getattr(self, name)[indices] for name in rows})
+        return replace(self, pool=pool, **{name: getattr(self, name)[indices] for name in ROWS})
 
     def with_born(self, means: Array, counts: Array, velocities: Array, identities: Array) -> Objects:
         """Return these objects and new ones, of which two frames are known."""
-        k, n = len(self.means), len(means)
-        return replace(
-            self,
-            pool=self.pool.take(np.concatenate([np.arange(k + 1), np.zeros(n, dtype=int)])),
-            means=np.concatenate([self.means, means]),
-            counts=np.concatenate([self.counts, counts]),
-            velocities=np.concatenate([self.velocities, velocities]),
-            ages=np.concatenate([self.ages, np.full(n, 2)]),
-            missed=np.concatenate([self.missed, np.zeros(n, dtype=int)]),
-            identities=np.concatenate([self.identities, identities]),
-        )
+        none = np.zeros(len(means), dtype=int)
+        born = means, counts, velocities, none + 2, none, identities
+        rows = {name: np.concatenate([getattr(self, name), new]) for name, new in zip(ROWS, born, strict=True)}
+        return replace(self, pool=self.pool.take(np.concatenate([np.arange(len(self.means) + 1), none])), **rows)
 
     @property
     def mixture(self) -> GMM | None:

@@ -311,13 +311,8 @@ def _cholesky(matrices: Array) -> Array:
         return np.linalg.cholesky(matrices)
     except np.linalg.LinAlgError:
         least = np.linalg.eigvalsh(matrices)[:, 0]
-        g = int(least.argmin())
-        return refuse(
-            "covariance matrices",
-            "be positive definite",
-            f"one whose least eigenvalue is {least[g]:g}, at component {g}",
-            "Use a larger floor, or fewer components.",
-        )
+        found = f"one whose least eigenvalue is {least.min():g}, at component {least.argmin()}"
+        refuse("covariance matrices", "be positive definite", found, "Use a larger floor, or fewer components.")
 
 
 def _clipped(matrices: Array, floor: Array) -> tuple[Array, int]:
