@@ -35,9 +35,8 @@ class ConfusionMatrix:
 
     def __post_init__(self) -> None:
         labels = _names(self.labels, "labels")
-        if len(set(labels)) != len(labels):
-            repeated = next(name for i, name in enumerate(labels) if name in labels[:i])
-            checks.refuse("labels", "differ from each other", f"{repeated!r} twice")
+        if repeated := [name for i, name in enumerate(labels) if name in labels[:i]]:
+            checks.refuse("labels", "differ from each other", f"{repeated[0]!r} twice")
         counts = np.array(self.counts)
         if counts.shape != (len(labels),) * 2:
             checks.refuse("counts", f"have a row and a column for each of {len(labels)} labels", f"{counts.shape}")

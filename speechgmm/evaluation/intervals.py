@@ -386,12 +386,9 @@ def _kept_trials(sampler: Resampler, rows: NDArray[np.bool_], label: int, many: 
 
 def _thin(count: int, many: int) -> tuple[Counts, Counts]:
     """Return the trials that are kept, of so many in the order in which they decide, and for how many each stands."""
-    kept, stands = [np.arange(min(count, many))], [np.ones(min(count, many), dtype=np.int64)]
-    start, step = many, 2
+    kept, start, step = [np.arange(min(count, many))], many, 2
     while start < count:
-        stop = min(2 * start, count)
-        kept.append(np.arange(start, stop, step))
-        stands.append(np.full(len(kept[-1]), step))
-        stands[-1][-1] = stop - kept[-1][-1]
-        start, step = stop, 2 * step
-    return np.concatenate(kept), np.concatenate(stands)
+        kept.append(np.arange(start, min(2 * start, count), step))
+        start, step = 2 * start, 2 * step
+    ranks = np.concatenate(kept)
+    return ranks, np.diff(ranks, append=count)

@@ -87,14 +87,14 @@ def _filled_names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
 
 
 def _numbers(given: ArrayLike, what: str) -> Floats:
-    return _frozen(given, checks.finite(checks.numeric(given, what), what), np.float64)
+    return _frozen(checks.finite(checks.numeric(given, what), what), np.float64)
 
 
 def _seconds(given: ArrayLike, what: str) -> Floats:
     seconds = checks.numeric(given, what)
     good = np.isnan(seconds) | ((seconds >= 0) & (seconds < np.inf))
     _check_every(good, seconds, what, "be finite and at least 0 s, or NaN where not known")
-    return _frozen(given, seconds, np.float64)
+    return _frozen(seconds, np.float64)
 
 
 def _labels(given: ArrayLike, what: str) -> Labels:
@@ -103,7 +103,7 @@ def _labels(given: ArrayLike, what: str) -> Labels:
     if labels.size and labels.dtype.kind not in "iub":
         checks.refuse(what, rule, f"an array of type {labels.dtype}")
     _check_every(np.isin(labels, (1, 0, -1)), labels, what, rule)
-    return _frozen(given, labels, np.int8)
+    return _frozen(labels, np.int8)
 
 
 def _check_every(good: NDArray[np.bool_], values: NDArray[Any], what: str, rule: str) -> None:
@@ -113,10 +113,9 @@ def _check_every(good: NDArray[np.bool_], values: NDArray[Any], what: str, rule:
         checks.refuse(what, rule, f"{values.ravel()[first].item()!r} in row {first}")
 
 
-def _frozen(given: ArrayLike, column: NDArray[Any], kind: DTypeLike) -> NDArray[Any]:
-    """Return a read-only column: itself if it is frozen memory of its own, a copy else."""
-    kept = column is given and not column.flags.writeable and column.base is None
-    column = column.astype(kind, copy=not kept)
+def _frozen(column: NDArray[Any], kind: DTypeLike) -> NDArray[Any]:
+    """Return a read-only copy of a column."""
+    column = column.astype(kind)
     column.setflags(write=False)
     return column
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from speechgmm.checks import extra
 
-__all__ = ["COLORS", "GRID", "IMPOSTOR", "SYSTEMS", "TARGET", "axes", "finish", "ink", "shades"]
+__all__ = ["COLORS", "GRID", "IMPOSTOR", "SYSTEMS", "TARGET", "axes", "finish", "shades"]
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#7f7f7f")
 """Colors of components and objects by number, which stay apart for people who see colors differently.
@@ -55,11 +55,6 @@ def finish(ax: Any, *, legend: str = "best", fontsize: str = "small", grid: str 
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.07), "ncols": 2}
     ax.legend(**(below if legend == "below" else {"loc": legend}), frameon=False, fontsize=fontsize)
     return ax
-
-
-def ink() -> Any:
-    """Return the color of text in the style in use, dark on light or light on dark."""
-    return extra("matplotlib", "plot").rcParams["text.color"]
 
 
 def shades() -> Any:

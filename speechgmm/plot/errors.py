@@ -6,6 +6,7 @@ Reference: A. Martin et al., "The DET curve in assessment of detection task perf
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from speechgmm.checks import refuse
 from speechgmm.evaluation import Application, ConfusionMatrix, DurationBin, Hull, Scores, det_points, roc_hull
-from speechgmm.plot.axes import GRID, IMPOSTOR, SYSTEMS, TARGET, axes, finish, ink, shades
+from speechgmm.plot.axes import GRID, IMPOSTOR, SYSTEMS, TARGET, axes, finish, shades
 
 __all__ = ["plot_confusion", "plot_det", "plot_durations"]
 
@@ -117,7 +118,7 @@ def plot_confusion(confusion: ConfusionMatrix, *, ax: Any = None) -> Any:
     image = ax.imshow(rates, cmap=shades(), vmin=0.0, vmax=1.0, interpolation="nearest")
     if len(labels) <= _NUMBERS:
         for i, j in np.argwhere(counts > 0).tolist():
-            color = "white" if rates[i, j] > 0.85 else ink()
+            color = "white" if rates[i, j] > 0.85 else ax.title.get_color()
             ax.text(j, i, str(counts[i, j]), ha="center", va="center", color=color, fontsize="small")
     edges = np.arange(len(labels) + 1) - 0.5
     ax.set(xticks=[], yticks=[])
@@ -146,8 +147,7 @@ def _mark(ax: Any, hull: Hull, application: Application, ends: tuple[float, floa
     """Mark the equal error rate and the least cost."""
     rate = np.array([hull.eer()])
     ax.plot(_deviate(rate, ends[0]), _deviate(rate, ends[1]), "o", color=color, markersize=7, zorder=4)
-    costs = {"cost_miss": application.cost_miss, "cost_fa": application.cost_fa}
-    best = hull.best_vertex(prior=application.prior, **costs)
+    best = hull.best_vertex(**asdict(application))
     place = _deviate(hull.p_fa[[best]], ends[0]), _deviate(hull.p_miss[[best]], ends[1])
     ax.plot(*place, "s", color=color, markersize=8, markerfacecolor="none", markeredgewidth=1.6, zorder=4)
 
