@@ -117,6 +117,18 @@ class Vectors:
 
 
 @intrinsic
+def _as_float(typingctx: Any, bits: Any) -> Any:
+    """Return the float with these bits."""
+    wide = bits == types.int64
+    result = types.float64 if wide else types.float32
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.DoubleType() if wide else ir.FloatType())
+
+    return result(bits), codegen
+
+
+@intrinsic
 def larger(typingctx: Any, a: Any, b: Any) -> Any:
     """Return the larger of two floats, in a form that compilers turn into vectors."""
 
@@ -169,7 +181,7 @@ def _exp_overload(x: Any) -> Any:
             n = np.floor(t + half)
             f = t - n
             p = a0 + f * (a1 + f * (a2 + f * (a3 + f * (a4 + f * (a5 + f * a6)))))
-            return p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+            return p * _as_float(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
 
         return exp32
     b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12 = _C64
@@ -180,7 +192,7 @@ def _exp_overload(x: Any) -> Any:
         f = t - n
         high = b6 + f * (b7 + f * (b8 + f * (b9 + f * (b10 + f * (b11 + f * b12)))))
         p = b0 + f * (b1 + f * (b2 + f * (b3 + f * (b4 + f * (b5 + f * high)))))
-        return p * np.int64((np.int64(n) + np.int64(1023)) << np.int64(52)).view(np.float64)
+        return p * _as_float((np.int64(n) + np.int64(1023)) << np.int64(52))
 
     return exp64
 
