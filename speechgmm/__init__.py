@@ -21,8 +21,6 @@ and the decisions; `speechgmm.features` turns sound into features, `speechgmm.tr
 scores; `speechgmm.cli` is the command line. Names are loaded when first used, so importing this package is quick.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

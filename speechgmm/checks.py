@@ -3,8 +3,6 @@
 A refusal reads "WHAT must RULE; got FOUND. ADVICE". Symbols: N frames, K components, D dimensions.
 """
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Collection
 from typing import Any, NoReturn

@@ -4,21 +4,7 @@ Every message says what was refused, the rule, what was found, and what to do ab
 refused, work goes on with the others; `Skipped` then says which was left out, and why.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-
-__all__ = [
-    "AudioError",
-    "IncompatibleModel",
-    "InvalidInput",
-    "MissingExtra",
-    "SameRecording",
-    "Skipped",
-    "SpeechGMMError",
-    "TooLittleSpeech",
-    "UnknownSpeaker",
-]
 
 
 class SpeechGMMError(Exception):

@@ -5,8 +5,6 @@ of workers; at most two items per worker are under way, so memory stays constant
 one per worker.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import sys

@@ -4,8 +4,6 @@ The page needs no network and no script. It fits a phone, follows the reader's c
 aloud. Whatever comes from files is escaped.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -10,8 +10,6 @@ What can be stored: frozen dataclasses of arrays (bool, integer and float types)
 infinities too), str, and tuples, lists and str-keyed mappings of these. Lists come back as tuples.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib

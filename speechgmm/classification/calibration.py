@@ -5,21 +5,15 @@ likelihood of class c is taken to be ``scale * score_c + offset_c``; one scale a
 recordings that the mixtures were not trained on. Symbols: N frames, U recordings, C classes.
 """
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from speechgmm.checks import Array
 from speechgmm.classification.utterances import summed
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
-
-Array = NDArray[Any]
-
-__all__ = ["ClassCalibration", "FileScores", "Rejection", "file_scores", "fit_class_calibration", "fit_rejection"]
 
 TAIL = 5
 """Above the highest few foreign values rates are modeled. Of 16, 64 and 400 foreign digits drawn at random this took in

@@ -3,18 +3,16 @@
 Symbols: N frames, D dimensions, U sounds, C classes.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from speechgmm import storage
-from speechgmm.checks import matrix, refuse
+from speechgmm.checks import Array, matrix, refuse
 from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection, file_scores
 from speechgmm.classification.mixtures import class_log_densities
 from speechgmm.errors import IncompatibleModel
@@ -23,10 +21,6 @@ from speechgmm.features import MFCC, Extracted, FrontEnd, Sound, extract_all
 from speechgmm.features.sounds import listed
 from speechgmm.mixture import GMM, Diagonal
 from speechgmm.parallel import Progress
-
-Array = NDArray[Any]
-
-__all__ = ["AudioClassifier", "label_of", "load_classifier"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,5 @@
 """How often an AudioClassifier is right: on labeled sounds, or by cross-validation over given folds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,8 +15,6 @@ from speechgmm.evaluation import Answer, ConfusionMatrix, Interval, Rule, accura
 from speechgmm.features import FrontEnd, Sound
 from speechgmm.features.sounds import listed
 from speechgmm.parallel import Progress, counted
-
-__all__ = ["UNKNOWN", "Classification", "cross_validate", "evaluate_classifier"]
 
 UNKNOWN = "(unknown)"
 """What a rejected sound was taken for."""

@@ -4,27 +4,20 @@ Nothing here is random: mixtures grow by binary splitting, so that the order of 
 changes rounding and nothing else. Symbols: N frames, K components, D dimensions, C classes.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import integer, number, refuse
+from speechgmm.checks import Array, integer, number, refuse
 from speechgmm.mixture import GMM, Diagonal, Statistics, adapt
 from speechgmm.mixture.blocks import ArrayBlocks, WeightedBlock, total, weighted
 from speechgmm.mixture.em import Fit, Stop, Update, expectation, fit
 from speechgmm.mixture.initialize import grow, unit_gaussian
 from speechgmm.mixture.maximize import Floor, maximize
 from speechgmm.parallel import threads
-
-Array = NDArray[Any]
-
-__all__ = ["ClassMixtures", "MixtureSettings", "class_log_densities", "train_mixtures"]
 
 _GROWING = Stop(0.0, 3)
 """EM iterations between two splits: 2, 3 and 4 found spoken digits of unknown voices alike, within noise."""

@@ -3,28 +3,22 @@
 Symbols: N frames, D dimensions, M models, U files.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from speechgmm import storage
-from speechgmm.checks import integer, matrix, refuse
+from speechgmm.checks import Array, integer, matrix, refuse
 from speechgmm.classification.classifier import load_classifier
 from speechgmm.classification.mixtures import class_log_densities
 from speechgmm.classification.utterances import joined, summed
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM
 from speechgmm.mixture.covariance import COVARIANCES
-
-Array = NDArray[Any]
-
-__all__ = ["FeatureScores", "score_features"]
 
 
 @dataclass(frozen=True, eq=False)

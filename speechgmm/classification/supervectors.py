@@ -5,21 +5,15 @@ verification", IEEE Signal Processing Letters 13 (2006), eq. 6. Symbols: N frame
 U recordings.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import matrix
+from speechgmm.checks import Array, matrix
 from speechgmm.classification.utterances import joined
 from speechgmm.mixture import GMM, RELEVANCE, adapt
-
-Array = NDArray[Any]
-
-__all__ = ["posterior_features", "supervector"]
 
 
 def posterior_features(

@@ -4,16 +4,13 @@ Sounds are held out in rounds: parts of all sounds in turn, and then whole class
 foreign. Symbols: N frames, D dimensions, U sounds, C classes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import integer, refuse
+from speechgmm.checks import Array, integer, refuse
 from speechgmm.classification.calibration import FileScores, file_scores, fit_class_calibration, fit_rejection
 from speechgmm.classification.classifier import AudioClassifier
 from speechgmm.classification.mixtures import MixtureSettings, class_log_densities, train_mixtures
@@ -23,10 +20,6 @@ from speechgmm.features.sounds import listed
 from speechgmm.mixture import GMM, RELEVANCE
 from speechgmm.parallel import Progress, counted
 from speechgmm.storage import versions
-
-Array = NDArray[Any]
-
-__all__ = ["SETTINGS", "ClassifierTraining", "Labeled", "extract_labeled", "train_classifier", "train_on_features"]
 
 SETTINGS = MixtureSettings(n_components=64, relevance=RELEVANCE, max_iterations=2)
 """64 to 128 components adapted in two steps from a background of all classes measured best on spoken words."""

@@ -4,18 +4,12 @@ Rows are one matrix (N, D). Utterances are either one matrix with their `lengths
 matrices (n_i, D), which scikit-learn's splitters cut by itself. Symbols: N frames, D dimensions, U utterances.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import numeric, refuse
-
-Array = NDArray[Any]
-
-__all__ = ["joined", "summed"]
+from speechgmm.checks import Array, numeric, refuse
 
 
 def joined(x: Any, lengths: ArrayLike | None = None) -> tuple[Any, Array | None]:

@@ -4,8 +4,6 @@ Exit status: 0 done; 1 the input was refused, or a part of it, with one line on 
 2 wrong usage; 130 interrupted. With ``--json`` standard output holds one JSON object and nothing else.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from typing import Annotated

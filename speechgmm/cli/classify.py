@@ -1,7 +1,5 @@
 """The commands about classes: classify train, predict, evaluate."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -128,7 +126,7 @@ def evaluate(
     emit(as_json, found.as_dict(), facts(_rates(found)), "", _matrix(found), skipped=found.skipped)
 
 
-def _labeled(source: str, label: str, where: list[str] | None) -> tuple[Corpus, tuple[str, ...], tuple[str, ...]]:
+def _labeled(source: str, label: str, where: list[str] | None) -> "tuple[Corpus, tuple[str, ...], tuple[str, ...]]":
     """Return recordings, their labels, and who speaks in each where that is known and is not what is asked for."""
     corpus = options.load_corpus(source, where, label="path")  # rows that --where leaves out need no label
     labels = corpus.column(label)
@@ -136,18 +134,18 @@ def _labeled(source: str, label: str, where: list[str] | None) -> tuple[Corpus, 
     return corpus, labels, ("",) * len(labels) if speakers == labels else speakers
 
 
-def _rule(far: float | None) -> Rule | None:
+def _rule(far: float | None) -> "Rule | None":
     """Return the rule by which what is foreign is rejected, if any."""
     return None if far is None else options.rule_of(far, None, None, None)
 
 
-def _settings(components: int, relevance: float | None) -> MixtureSettings:
+def _settings(components: int, relevance: float | None) -> "MixtureSettings":
     from speechgmm.classification.train import SETTINGS
 
     return replace(SETTINGS, n_components=components, relevance=relevance)
 
 
-def _document(answer: Answer, top: int) -> dict[str, Any]:
+def _document(answer: "Answer", top: int) -> dict[str, Any]:
     """Return what JSON says of one recording."""
     from speechgmm.classification.classifier import label_of
 
@@ -174,7 +172,7 @@ def _percent(posterior: float | None) -> str:
     return "" if posterior is None else f"{100 * posterior:.1f} %"
 
 
-def _rates(found: Classification) -> dict[str, object]:
+def _rates(found: "Classification") -> dict[str, object]:
     """Return how often labels were found, with the interval."""
     rate = found.accuracy
     over = "speakers" if len(set(found.groups)) > 1 and 0 < rate.estimate < 1 else "files"  # else Wilson's
@@ -189,7 +187,7 @@ def _rates(found: Classification) -> dict[str, object]:
     return rows
 
 
-def _matrix(found: Classification) -> Table:
+def _matrix(found: "Classification") -> "Table":
     """Return the confusion matrix, or of more than 20 classes the most frequent mistakes."""
     confusion = found.confusion
     if len(confusion.labels) > 20:

@@ -1,7 +1,5 @@
 """The command enroll: recordings of speakers go into a store."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """The command evaluate: how often scores are right."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +41,7 @@ def evaluate(scores: ScoresFile, report: Report = None, as_json: options.Json = 
     emit(as_json, result.as_dict() | {"report": report}, facts(_rates(result)), note, *notes)
 
 
-def _rates(result: Evaluation) -> dict[str, object]:
+def _rates(result: "Evaluation") -> dict[str, object]:
     """Return the main results for people, with their intervals in brackets."""
 
     def told(name: str, value: float, *, percent: bool = False) -> str:

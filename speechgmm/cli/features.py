@@ -1,7 +1,5 @@
 """The command features: what the front end makes of recordings."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """The command identify: who speaks in each recording."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -44,7 +42,7 @@ def identify(
     emit(as_json, document, *shown, errors=((a.name, a.error) for a in answers))
 
 
-def rule_note(calibrated: bool, rule: Rule, limit: Threshold | None) -> str:
+def rule_note(calibrated: bool, rule: "Rule", limit: "Threshold | None") -> str:
     """Return in words by which rule was decided, and from which score on."""
     if not calibrated:
         return "\nuncalibrated: the LLR (nats per frame) ranks speakers; it is no decision"
@@ -56,7 +54,7 @@ def rule_note(calibrated: bool, rule: Rule, limit: Threshold | None) -> str:
     return f"\naccepted so that {100 * rule.asked_far:g} % of strangers are{at}{beyond}"
 
 
-def _document(answer: Answer) -> dict[str, object]:
+def _document(answer: "Answer") -> dict[str, object]:
     """Return what JSON says of one file."""
     return {
         "file": answer.name,
@@ -68,7 +66,7 @@ def _document(answer: Answer) -> dict[str, object]:
     }
 
 
-def _rows(answers: Iterable[Answer]) -> Iterable[tuple[object, ...]]:
+def _rows(answers: "Iterable[Answer]") -> Iterable[tuple[object, ...]]:
     """Yield a row for each candidate of each file; the file is named once."""
     for answer in answers:
         first = (answer.name, answer.speech_seconds, answer.status.replace("_", " "))

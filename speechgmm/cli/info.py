@@ -1,7 +1,5 @@
 """The command info: what a model, a classifier or a store is, and how it was made."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -35,7 +33,7 @@ def info(location: Location, as_json: options.Json = False) -> None:
     emit(as_json, summary, facts(shown), *trace)
 
 
-def emit_training(as_json: bool, training: Any, made: System | AudioClassifier, output: str) -> None:
+def emit_training(as_json: bool, training: Any, made: "System | AudioClassifier", output: str) -> None:
     """Save what a training has made, and print what it is, what to beware of, and what was left out."""
     made.save(output)
     summary, warnings = made.summary(), list(training.warnings)
@@ -143,7 +141,7 @@ def _pairs(values: Mapping[str, object], between: str) -> str:
     return _lines(f"{name}{between}{value}" for name, value in values.items())
 
 
-def _trace(em: Mapping[str, Any]) -> Table:
+def _trace(em: Mapping[str, Any]) -> "Table":
     """Return a table of the objective at each iteration, and what else its step did."""
     gains = [""] + [f"{b - a:+.4f}" for a, b in zip(em["objective"], em["objective"][1:], strict=False)]
     notes = [", ".join(f"{count} {what}" for what, count in n.items()) for n in em["notes"]]

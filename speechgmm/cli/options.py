@@ -1,7 +1,5 @@
 """Options that several commands share, and what is read from them."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -72,21 +70,21 @@ def usage(message: str) -> NoReturn:
     raise typer.BadParameter(message)
 
 
-def open_store(location: str, system: System | None = None, *, create: bool = False) -> SpeakerStore:
+def open_store(location: str, system: "System | None" = None, *, create: bool = False) -> "SpeakerStore":
     """Open enrolled speakers; with a model, refuse those of another one."""
     from speechgmm.speakers import SpeakerStore
 
     return SpeakerStore(location, system, create=create)
 
 
-def load_model(path: str | None) -> System:
+def load_model(path: str | None) -> "System":
     """Read the model, or the one that comes with the package."""
     from speechgmm.speakers import default_system, load_system
 
     return default_system() if path is None else load_system(path)
 
 
-def load_model_or_classifier(path: str | None) -> System | AudioClassifier:
+def load_model_or_classifier(path: str | None) -> "System | AudioClassifier":
     """Read a model of speakers or of classes, whichever it is, or the model that comes with the package."""
     from speechgmm.classification import load_classifier
     from speechgmm.storage import read_header
@@ -96,7 +94,7 @@ def load_model_or_classifier(path: str | None) -> System | AudioClassifier:
     return load_classifier(path)
 
 
-def load_corpus(source: str, where: list[str] | None, *, label: str = "speaker") -> Recordings:
+def load_corpus(source: str, where: list[str] | None, *, label: str = "speaker") -> "Recordings":
     """Read a corpus and keep the rows asked for; a CSV must have the column `label`."""
     from speechgmm.features import read_corpus
 
@@ -118,7 +116,7 @@ def check_output(path: str) -> None:
         refuse("the file to write", "name a file that can be written", path)
 
 
-def rule_of(far: Far, prior: Prior, cost_miss: CostMiss, cost_fa: CostFa, threshold: float | None = None) -> Rule:
+def rule_of(far: Far, prior: Prior, cost_miss: CostMiss, cost_fa: CostFa, threshold: float | None = None) -> "Rule":
     """Return when to accept, or say which options do not go together."""
     from speechgmm.evaluation import Rule
 

@@ -3,8 +3,6 @@
 Results go to standard output. Progress goes to standard error, and only to a terminal.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import json
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
     from speechgmm.errors import Skipped
     from speechgmm.parallel import Progress
-
-__all__ = ["Commands", "complain", "emit", "facts", "progress", "table"]
 
 _WIDE = 10_000
 """Columns of a file or pipe: there, no name is ever cut or folded."""
@@ -54,9 +50,9 @@ class Commands(TyperGroup):
 def emit(
     as_json: bool,
     document: Mapping[str, Any],
-    *parts: Table | str,
+    *parts: "Table | str",
     warnings: Iterable[str] = (),
-    skipped: Sequence[Skipped] | None = None,
+    skipped: "Sequence[Skipped] | None" = None,
     errors: Iterable[tuple[str, str | None]] = (),
 ) -> None:
     """Print the document as JSON, or the parts for people; leave with exit status 1 if a recording was left out.
@@ -87,7 +83,7 @@ def emit(
         raise typer.Exit(1)
 
 
-def _text(parts: Iterable[Table | str]) -> str:
+def _text(parts: "Iterable[Table | str]") -> str:
     """Return tables and lines as text, as wide as the terminal; for a file or pipe no name is cut or folded."""
     from rich.console import Console
 
@@ -99,7 +95,7 @@ def _text(parts: Iterable[Table | str]) -> str:
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
+def table(*columns: str, rows: Iterable[Iterable[object]]) -> "Table":
     """Return a table; columns whose name begins with ">" are set flush right, and floats have two decimals."""
     from rich import box
     from rich.table import Table
@@ -113,7 +109,7 @@ def table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
     return made
 
 
-def facts(rows: Mapping[str, object]) -> Table:
+def facts(rows: Mapping[str, object]) -> "Table":
     """Return a table of names and values."""
     from rich.table import Table
 
@@ -126,7 +122,7 @@ def facts(rows: Mapping[str, object]) -> Table:
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Progress]:
+def progress() -> "Iterator[Progress]":
     """Give a callback (stage, how much is done, how much there is) that draws a bar for each stage."""
     if not sys.stderr.isatty():
         yield lambda stage, done, total: None

@@ -1,7 +1,5 @@
 """The command score: tests against enrolled speakers, into a table of scores."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """The commands about the enrolled: speakers list, show, remove, rename, export."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Annotated
 

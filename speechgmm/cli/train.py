@@ -1,7 +1,5 @@
 """The command train: a model of background speakers."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

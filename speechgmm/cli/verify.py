@@ -1,7 +1,5 @@
 """The command verify: whether recordings are of the speaker that they are said to be of."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,7 +66,7 @@ def _with_errors(files: list[str], errors: list[tuple[str, str]]) -> list[dict[s
     return result[::-1]
 
 
-def _verdict(answer: Answer, llr: float | None, files: list[str], calibrated: bool) -> dict[str, object]:
+def _verdict(answer: "Answer", llr: float | None, files: list[str], calibrated: bool) -> dict[str, object]:
     """Return what people want to know of a verification."""
     used, unit = len(set(files) - {s.name for s in answer.skipped}), "nats" if calibrated else "nats per frame"
     return {

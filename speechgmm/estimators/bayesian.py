@@ -3,17 +3,16 @@
 Symbols: N rows, K components, D features.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from speechgmm.checks import Array
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators import sklearn_parameters, starts
 from speechgmm.estimators.fitting import MixtureFit
@@ -24,10 +23,7 @@ from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.em import expectation
 from speechgmm.mixture.initialize import unit_gaussian
 
-Array = NDArray[Any]
 Positive = Interval(Real, 0.0, None, closed="neither")
-
-__all__ = ["BayesianGaussianMixture"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

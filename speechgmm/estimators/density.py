@@ -1,27 +1,21 @@
 """What every fitted mixture can be asked, whatever fitted it. Symbols: N rows, K components, D features."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from speechgmm.checks import integer, number, refuse
+from speechgmm.checks import Array, integer, number, refuse
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import by_blocks
 from speechgmm.mixture import GMM
 from speechgmm.mixture.missing import Incomplete
-
-Array = NDArray[Any]
-
-__all__ = ["DensityGrid", "MixtureBase"]
 
 
 @dataclass(frozen=True, eq=False)

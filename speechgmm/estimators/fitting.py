@@ -3,8 +3,6 @@
 Symbols: N rows, K components, D features.
 """
 
-from __future__ import annotations
-
 import functools
 import warnings
 from abc import abstractmethod
@@ -15,12 +13,12 @@ from time import perf_counter
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.estimators.density import MixtureBase
 from speechgmm.estimators.rows import RowBlocks, check_enough
 from speechgmm.estimators.sklearn_parameters import cast
@@ -29,10 +27,6 @@ from speechgmm.mixture import GMM, Fit, fit
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.em import Notes
 from speechgmm.parallel import one_thread
-
-Array = NDArray[Any]
-
-__all__ = ["MixtureFit"]
 
 
 @dataclass(frozen=True)

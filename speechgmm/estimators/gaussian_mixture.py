@@ -3,18 +3,16 @@
 Symbols: N rows, K components, D features.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from speechgmm.checks import sample_weights
+from speechgmm.checks import Array, sample_weights
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators import sklearn_parameters, starts
 from speechgmm.estimators.fitting import MixtureFit
@@ -22,10 +20,6 @@ from speechgmm.estimators.rows import RowBlocks, by_blocks, check_enough
 from speechgmm.mixture import GMM, Floor, StepwiseState, Update, impute, n_parameters, stepwise
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.parallel import one_thread
-
-Array = NDArray[Any]
-
-__all__ = ["GaussianMixture"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

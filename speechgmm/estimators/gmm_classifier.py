@@ -3,24 +3,18 @@
 Symbols: N rows, U utterances, K components, D dimensions, C classes.
 """
 
-from __future__ import annotations
-
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
-from speechgmm.checks import choice, finite, numeric, refuse
+from speechgmm.checks import Array, choice, finite, numeric, refuse
 from speechgmm.classification.mixtures import MixtureSettings, class_log_densities, train_mixtures
 from speechgmm.classification.utterances import joined, summed
-
-Array = NDArray[Any]
-
-__all__ = ["GMMClassifier"]
 
 
 @dataclass(eq=False, repr=False)

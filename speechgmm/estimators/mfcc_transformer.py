@@ -3,24 +3,17 @@
 Symbols: N frames, D dimensions, U sounds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from speechgmm.checks import choice
+from speechgmm.checks import Array, choice
 from speechgmm.features import Extracted, FrontEnd, Sound, extract_all, preset_for
 from speechgmm.features.sounds import listed
-
-Array = NDArray[Any]
-
-__all__ = ["MFCCTransformer"]
 
 
 @dataclass(eq=False, repr=False)

@@ -1,25 +1,19 @@
 """The rows that an estimator learns from or answers for, in blocks. Symbols: N rows, D features."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import LARGEST, SMALLEST, refuse, sample_weights
+from speechgmm.checks import LARGEST, SMALLEST, Array, refuse, sample_weights
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture.blocks import ArrayBlocks, weighted
 from speechgmm.mixture.em import statistics_of
 from speechgmm.mixture.missing import observed_statistics
 from speechgmm.parallel import available_cores, threads
-
-Array = NDArray[Any]
-
-__all__ = ["RowBlocks", "allowed_threads", "by_blocks", "check_enough"]
 
 ADVICE = "Choose another unit for them."
 BLOCK = 8192

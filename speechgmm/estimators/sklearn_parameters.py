@@ -4,21 +4,15 @@ Messages about starting values are scikit-learn's, since code that catches them 
 Symbols: K components, D features.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import finite, numeric
+from speechgmm.checks import Array, finite, numeric
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import Covariance
 from speechgmm.mixture.covariance import COVARIANCES
-
-Array = NDArray[Any]
-
-__all__ = ["cast", "check_covariance_prior", "check_precisions", "check_weights", "covariance", "shaped"]
 
 
 def cast(a: Array, dtype: Any) -> Array:

@@ -3,24 +3,17 @@
 Symbols: N rows, K components, D features.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from speechgmm.checks import Array
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import BLOCK, RowBlocks
 from speechgmm.mixture import GMM, ArrayBlocks, Floor, Statistics, Update, initialize, maximize
 from speechgmm.mixture.blocks import total, weighted
 from speechgmm.mixture.covariance import COVARIANCES
-
-Array = NDArray[Any]
-
-__all__ = ["ILL_DEFINED", "METHODS", "first", "maximized"]
 
 SLACK = 10 * float(np.finfo(np.float64).eps)
 """What scikit-learn adds to the counts of components."""

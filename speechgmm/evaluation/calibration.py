@@ -9,20 +9,13 @@ information, M features.
    Language 20 (2006), sections 5 and 6.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import finite, numeric, probability, refuse
+from speechgmm.checks import Array, finite, numeric, probability, refuse
 from speechgmm.evaluation.roc import Application
-
-Array = NDArray[Any]
-
-__all__ = ["Calibration", "bayes_threshold", "fit_calibration", "posteriors", "regress"]
 
 _STRENGTH = 1.0
 """scikit-learn's C for standardized scores: a penalty of the weight of about one trial. It keeps slopes finite where

@@ -1,7 +1,5 @@
 """Which label was taken for which: a table of counts, C labels by C labels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import checks
-
-__all__ = ["ConfusionMatrix", "confusion_matrix"]
 
 
 @dataclass(frozen=True, eq=False)

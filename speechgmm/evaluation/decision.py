@@ -4,24 +4,17 @@ A test is scored against everybody enrolled, or against every class. The best is
 which follows from a stated rate for strangers, or where accepting it costs less than it saves. Symbols: S candidates.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import number, probability, refuse
+from speechgmm.checks import Array, number, probability, refuse
 from speechgmm.errors import Skipped, TooLittleSpeech
 from speechgmm.evaluation.roc import Application
 from speechgmm.evaluation.thresholds import Strangers, Threshold
-
-Array = NDArray[Any]
-
-__all__ = ["Answer", "Candidate", "Rule", "decide", "threshold_for"]
 
 DEFAULT_FAR = 0.01
 DEFAULT_PRIOR = 0.5

@@ -1,7 +1,5 @@
 """Error against the amount of speech: short tests are harder, and one threshold does not suit them all."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +10,6 @@ from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.intervals import Interval, Resampler, detection_intervals, resampler
 from speechgmm.evaluation.roc import roc_hull
 from speechgmm.evaluation.trials import Scores, check_labels
-
-__all__ = ["DurationBin", "error_by_duration"]
 
 _KEPT = 2000
 """Fewer trials than elsewhere stand for all: each bin has its own replicates."""

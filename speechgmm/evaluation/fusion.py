@@ -11,8 +11,6 @@ References
    speaker recognition evaluation 2006", IEEE Trans. Audio, Speech and Language Processing 15, 2007, eq. 5 to 9.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,8 +20,6 @@ from numpy.typing import NDArray
 from speechgmm import checks
 from speechgmm.evaluation.calibration import regress
 from speechgmm.evaluation.trials import Scores, check_labels, columns, name_pair, rows_scoring
-
-__all__ = ["Fusion", "fit_fusion"]
 
 Floats = NDArray[np.float64]
 

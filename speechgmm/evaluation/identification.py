@@ -10,8 +10,6 @@ References
    Recognition, 2005: detection and identification rate, cumulative match characteristic.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +18,6 @@ from numpy.typing import NDArray
 from speechgmm import checks
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.trials import Scores, check_labels
-
-__all__ = ["OpenSet", "Searches", "closed_set_confusion", "cmc", "identification_rate", "open_set_rate", "searches"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +60,7 @@ class Searches:
         times, hits = weights[self.known], (self.rivals < rank) & (self.own >= threshold)
         return float(times @ hits[self.known] / times.sum()) if times.any() else np.nan
 
-    def open_set(self, weights: NDArray[np.int64], far: float, rank: int = 1) -> OpenSet:
+    def open_set(self, weights: NDArray[np.int64], far: float, rank: int = 1) -> "OpenSet":
         """Return what `open_set_rate` does, test s counting `weights[s]` times; NaN for a kind that is not there."""
         order = np.argsort(-self.best[self.strangers], kind="stable")
         best, times = self.best[self.strangers][order], weights[self.strangers][order]

@@ -24,8 +24,6 @@ References
 .. [3] E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -39,8 +37,6 @@ from speechgmm.evaluation.identification import searches
 from speechgmm.evaluation.name_index import Codes, NameIndex, index_names
 from speechgmm.evaluation.roc import Application, hull_of_counts
 from speechgmm.evaluation.trials import Scores, columns
-
-__all__ = ["Interval", "accuracy", "bootstrap", "detection_intervals", "resampler", "search_intervals", "wilson"]
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -19,17 +19,12 @@ References
 .. [3] NIST, Speaker Recognition Evaluation plans: the normalized detection cost.
 """
 
-from __future__ import annotations
-
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.evaluation.roc import Application, check_both, roc_hull
-
-__all__ = ["NIST", "actual_dcf", "cllr", "eer", "min_cllr", "min_dcf"]
-
 
 NIST = MappingProxyType(
     {

@@ -4,15 +4,11 @@ Ten million names are numbered in the order in which they first appear, a block 
 sorted only once, and only the different names.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-
-__all__ = ["NameIndex", "Numbering", "index_names", "repeated"]
 
 Names = NDArray[np.str_]
 Codes = NDArray[np.int32]
@@ -51,7 +47,7 @@ class NameIndex:
         column.setflags(write=False)
         return column
 
-    def take(self, rows: NDArray[np.int64]) -> NameIndex:
+    def take(self, rows: NDArray[np.int64]) -> "NameIndex":
         """Return these rows, without the names that none of them holds."""
         used, codes = np.unique(self.codes[rows], return_inverse=True)
         return NameIndex(self.names[used], codes.astype(np.int32))

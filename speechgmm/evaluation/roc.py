@@ -11,8 +11,6 @@ References
    arXiv:1304.2865, 2013.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +18,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import checks
-
-__all__ = ["Application", "Hull", "Roc", "check_both", "det_points", "hull_of_counts", "roc_hull", "roc_points"]
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]

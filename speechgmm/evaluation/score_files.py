@@ -9,8 +9,6 @@ and names are kept as numbers (`speechgmm.evaluation.name_index`). The numbers o
 so that a refusal names its line.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import zipfile
@@ -30,8 +28,6 @@ from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.name_index import NameIndex, Numbering, index_names, repeated
 from speechgmm.evaluation.trials import Scores, Trials, columns, indexed
 from speechgmm.storage import replacing
-
-__all__ = ["read_scores", "read_trials", "write_scores", "write_trials"]
 
 PathLike = str | os.PathLike[str]
 Table = TypeVar("Table", Scores, Trials)

@@ -1,7 +1,5 @@
 """All metrics of a table of scores at once, with their intervals and with what was left out and why."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -17,8 +15,6 @@ from speechgmm.evaluation.intervals import Interval, Resampler, detection_interv
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr
 from speechgmm.evaluation.roc import Application, Hull, roc_hull
 from speechgmm.evaluation.trials import Scores, check_labels, columns
-
-__all__ = ["Evaluation", "NistCost", "evaluate"]
 
 _RANKS = 10
 _TABLED = 20

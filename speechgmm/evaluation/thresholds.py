@@ -15,20 +15,13 @@ the logarithm of the size, and beyond them rates are *modeled*:
    Technometrics 29 (1987).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import finite, integer, number, numeric, refuse
-
-Array = NDArray[Any]
-
-__all__ = ["Strangers", "Threshold", "fit_strangers"]
+from speechgmm.checks import Array, finite, integer, number, numeric, refuse
 
 SEEN = 10.0
 """A rate is supported by the data if at least so many of the searches would exceed the threshold."""

@@ -4,8 +4,6 @@ A trial is a pair (speaker, test): is the test spoken by the enrolled speaker? I
 0 for no, -1 where nobody knows. T stands for the number of rows of a table; each pair occurs once in it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast, overload
@@ -15,8 +13,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from speechgmm import checks
 from speechgmm.evaluation.name_index import NameIndex, Names, index_names, repeated
-
-__all__ = ["Scores", "Trials", "check_labels", "columns", "indexed", "join", "name_pair", "rows_scoring"]
 
 Labels = NDArray[np.int8]
 Floats = NDArray[np.float64]

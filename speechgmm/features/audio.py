@@ -3,8 +3,6 @@
 Signals are float32 in [-1, 1] whatever the file holds. Seconds and hertz outside; samples stay in `speechgmm.features`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import math
@@ -16,14 +14,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.errors import AudioError
-
-Array = NDArray[Any]
-
-__all__ = ["Signal", "check_signal", "read", "resample", "sample_rate"]
 
 _SIZES = re.compile(r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
 _ENDLESS = ("ended unexpectedly", "Junk after the last page", "Seems to be a truncated file")

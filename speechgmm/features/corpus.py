@@ -4,8 +4,6 @@
 read, so that one bad file does not lose the others.
 """
 
-from __future__ import annotations
-
 import csv
 import os
 from collections import Counter
@@ -15,8 +13,6 @@ from pathlib import Path
 from typing import Self
 
 from speechgmm.checks import refuse
-
-__all__ = ["AUDIO_ENDINGS", "Corpus", "Recording", "read_corpus"]
 
 AUDIO_ENDINGS = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .aiff .aif .aifc .au .snd .w64 .rf64 .caf .sph .nist".split()  # noqa: SIM905
@@ -120,7 +116,7 @@ class Corpus:
                 refuse(f"the column {name!r}", f"hold a {what} for every recording", f"nothing for {r.name}")
         return tuple(r.columns[name] for r in self.recordings)
 
-    def where(self, /, **conditions: str | Collection[str]) -> Corpus:
+    def where(self, /, **conditions: str | Collection[str]) -> "Corpus":
         """Keep the recordings whose columns have these values, or one of several values.
 
         Raises

@@ -1,15 +1,8 @@
 """Deltas: how features change from frame to frame. Symbols: N frames, D dimensions."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-
-__all__ = ["add_deltas", "delta"]
+from speechgmm.checks import Array
 
 
 def delta(x: Array, width: int = 2) -> Array:

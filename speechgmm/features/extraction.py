@@ -1,16 +1,13 @@
 """Features of many recordings: in order, on several threads, in constant memory. Symbols: N frames, D dimensions."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.errors import Skipped, SpeechGMMError
 from speechgmm.features.corpus import Recording
 from speechgmm.features.frontend import FrontEnd
@@ -18,10 +15,7 @@ from speechgmm.features.sounds import Sound, read_sound, recording_of
 from speechgmm.mixture import ArrayBlocks
 from speechgmm.parallel import Progress, counted, threads
 
-Array = NDArray[Any]
 R = TypeVar("R")
-
-__all__ = ["Extracted", "FramesKept", "Part", "TrainingFrames", "extract", "extract_all", "training_frames"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +86,7 @@ class TrainingFrames:
         """Return the frames (n, D) of one recording."""
         return self.blocks.frames[part.start : part.stop]
 
-    def without(self, speakers: Collection[str]) -> FramesKept:
+    def without(self, speakers: Collection[str]) -> "FramesKept":
         """Return the frames of all other speakers, as re-iterable blocks that copy a block at a time."""
         keep = np.zeros(len(self.blocks.frames), dtype=bool)
         for p in self.parts:

@@ -1,7 +1,5 @@
 """Features of many recordings -> one `.npz` file, for other programs. Symbols: N frames, D dimensions."""
 
-from __future__ import annotations
-
 import json
 import os
 import zipfile
@@ -18,8 +16,6 @@ from speechgmm.features.extraction import extract_all
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.parallel import Progress
 from speechgmm.storage import replacing
-
-__all__ = ["Written", "write_features"]
 
 _SETTINGS = "frontend"
 

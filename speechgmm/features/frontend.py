@@ -4,24 +4,18 @@
 rate, its step, its dimensions and what it makes of a signal; everything else works with it as it is.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import matrix, refuse
+from speechgmm.checks import Array, matrix, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.features import audio
 from speechgmm.storage import fingerprint
-
-Array = NDArray[Any]
-
-__all__ = ["FrontEnd"]
 
 
 class FrontEnd(ABC):

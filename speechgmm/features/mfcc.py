@@ -4,30 +4,24 @@ Seconds and hertz outside; axes are swapped to (frames, dimensions) here and now
 D dimensions.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math
+import typing
 import warnings
 import zlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from speechgmm import checks
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.errors import TooLittleSpeech
 from speechgmm.features import audio, normalize, speech_detection
 from speechgmm.features.dynamics import add_deltas
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.parallel import one_thread
-
-Array = NDArray[Any]
-
-__all__ = ["MFCC"]
 
 _FLOOR = 1e-12
 """The least mel energy: far below one step of 16 bits, so that only digital silence without dither reaches it."""
@@ -126,7 +120,7 @@ class MFCC(FrontEnd):
         checks.number(self.min_speech, "min_speech", minimum=0.0, maximum=60.0, unit=" s")
         checks.choice(self.normalization, "normalization", normalize.METHODS)
         for f in dataclasses.fields(self):  # 50, 50.0 and numpy's 50 are one setting, with one fingerprint
-            kind = {"i": int, "f": float, "s": str}[str(f.type)[0]]
+            kind, *_ = typing.get_args(f.type) or (f.type,)
             object.__setattr__(self, f.name, kind(getattr(self, f.name)))
 
     @property

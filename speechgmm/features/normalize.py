@@ -1,15 +1,8 @@
 """Normalization of features over a recording: it removes the channel. Symbols: N frames, D dimensions."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-
-__all__ = ["METHODS", "normalize"]
+from speechgmm.checks import Array
 
 METHODS = ("none", "mean", "mean_variance")
 

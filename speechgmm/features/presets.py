@@ -1,15 +1,11 @@
 """Front ends by name: every setting of them is a field of the `MFCC` that comes back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
 
 from speechgmm.checks import choice, integer
 from speechgmm.features.mfcc import MFCC
 from speechgmm.features.sounds import Sound, common_rate
-
-__all__ = ["PRESETS", "preset", "preset_for"]
 
 _LOWEST, _HIGHEST = 8000, 48000
 """The rates of presets, in Hz."""

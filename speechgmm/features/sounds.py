@@ -1,19 +1,15 @@
 """What can be heard: paths, signals and samples beside the recordings of a corpus, and the rates that they have."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 
 import numpy as np
 
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.errors import SpeechGMMError
 from speechgmm.features import audio
-from speechgmm.features.audio import Array, Signal
+from speechgmm.features.audio import Signal
 from speechgmm.features.corpus import Recording
-
-__all__ = ["Sound", "common_rate", "listed", "read_sound", "recording_of"]
 
 Sound = str | os.PathLike[str] | Signal | Recording | Array
 """A path, a signal, a recording of a corpus, or samples in [-1, 1] at the front end's own rate."""

@@ -4,21 +4,14 @@ The detector fits two Gaussians to a file's own frame levels: one for speech, on
 threshold tuned to a corpus, and beat fixed distances below the peak on telephone speech.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from speechgmm.checks import Array
 from speechgmm.mixture import Stop, Update, fit
-
-Array = NDArray[Any]
-
-__all__ = ["METHODS", "speech_frames"]
 
 METHODS = ("none", "gaussians")
 

@@ -4,8 +4,6 @@ D. A. Reynolds, T. F. Quatieri and R. B. Dunn, "Speaker verification using adapt
 Digital Signal Processing 10 (2000), eq. 11 to 14. Symbols: K components, D dimensions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,8 +15,6 @@ from speechgmm.checks import number, refuse
 from speechgmm.mixture.maximize import Floor, check_against, maximize
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
-
-__all__ = ["RELEVANCE", "adapt"]
 
 _LETTERS = "wmc"
 RELEVANCE = 4.0

@@ -13,16 +13,14 @@ Symbols: N frames, K components, D dimensions; n counts, beta = beta0 + n, nu = 
 where components share their covariance.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import finite, number, numeric, refuse
+from speechgmm.checks import Array, finite, number, numeric, refuse
 from speechgmm.mixture.blocks import as_blocks, weighted
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, expectation, fit
@@ -31,10 +29,6 @@ from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
-
-Array = NDArray[Any]
-
-__all__ = ["Evidence", "Prior", "Variational", "fit_bayes", "posterior"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +71,7 @@ class Prior:
         number(self.degrees, "the degrees of freedom", minimum=mean.size - 1.0, above=True)
 
     @classmethod
-    def of(cls, statistics: Statistics, covariance: type[Covariance], k: int, *, process: bool = True) -> Prior:
+    def of(cls, statistics: Statistics, covariance: type[Covariance], k: int, *, process: bool = True) -> "Prior":
         """Return scikit-learn's defaults for K components, from the `statistics` of all frames as one component.
 
         Their mean and covariance, a concentration of 1 / K, one frame for the mean and D degrees of freedom.
@@ -133,7 +127,7 @@ class Evidence:
     statistics: Statistics
     divergence: float
 
-    def __add__(self, other: Evidence) -> Evidence:
+    def __add__(self, other: "Evidence") -> "Evidence":
         """Return the evidence of both sets of frames under the same posterior."""
         return Evidence(self.statistics + other.statistics, self.divergence)
 

@@ -3,8 +3,6 @@
 A block is a matrix of frames, or a `WeightedBlock`. Symbols: N frames, D dimensions.
 """
 
-from __future__ import annotations
-
 import functools
 import operator
 from collections.abc import Iterable, Iterator
@@ -12,13 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import integer, matrix, refuse, sample_weights
-
-Array = NDArray[Any]
-
-__all__ = ["ArrayBlocks", "WeightedBlock", "as_blocks", "reiterable", "sample_frames", "total", "weighted"]
+from speechgmm.checks import Array, integer, matrix, refuse, sample_weights
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,6 @@ AIC = -2 L + 2 p (Akaike 1974), BIC = -2 L + p log N (Schwarz 1978), and ICL = B
 Symbols: N frames, K components, D dimensions.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Iterable, Sequence
@@ -15,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import choice, integer, matrix, refuse
+from speechgmm.checks import Array, choice, integer, matrix, refuse
 from speechgmm.mixture.blocks import ArrayBlocks
 from speechgmm.mixture.covariance import COVARIANCES, Covariance, covariance_type
 from speechgmm.mixture.em import Stop
@@ -25,10 +23,6 @@ from speechgmm.mixture.maximize import Floor
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.train import fit_gmm
 from speechgmm.parallel import threads
-
-Array = NDArray[Any]
-
-__all__ = ["Choice", "FittedCandidate", "choose", "n_parameters"]
 
 CRITERIA = {"bic": 1.0, "aic": 1.0, "icl": 1.0, "cross_validated": -1.0}
 """The criteria, and the sign that makes less better."""

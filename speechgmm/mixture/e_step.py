@@ -5,22 +5,15 @@ features. Frames are centered at the model's origin before anything else. Symbol
 components, D dimensions; y = x - origin; offsets = means - origin.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
-
-Array = NDArray[Any]
-
-__all__ = ["EStep", "density_and_posteriors"]
 
 BLOCK = 1024
 """Frames handled at once: fixed, so that sums come in one order whatever shares the work."""

@@ -5,8 +5,6 @@ new model with notes of what else it did. What a model is asked can be replaced 
 which the iterations end (`StopRule`). Blocks are summed in their own order, whatever order they are finished in.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +13,6 @@ from typing import Any, Generic, Protocol, TypeVar
 from speechgmm.checks import integer, number
 from speechgmm.mixture.blocks import WeightedBlock, reiterable, total
 from speechgmm.parallel import threads
-
-__all__ = ["Fit", "Notes", "Stop", "StopRule", "Update", "expectation", "fit", "statistics_of"]
 
 M = TypeVar("M")
 Notes = Mapping[str, float]

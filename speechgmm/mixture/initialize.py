@@ -4,8 +4,6 @@ All three work on the data scaled by its standard deviations, so that units do n
 for the same data and seed whatever the number of threads. Symbols: N frames, K components, D dimensions.
 """
 
-from __future__ import annotations
-
 import functools
 import warnings
 from collections.abc import Iterable
@@ -13,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import choice, integer, refuse
+from speechgmm.checks import Array, choice, integer, refuse
 from speechgmm.mixture.blocks import ArrayBlocks, as_blocks, sample_frames, total
 from speechgmm.mixture.covariance import Covariance, covariance_type
 from speechgmm.mixture.e_step import BLOCK
@@ -23,10 +21,6 @@ from speechgmm.mixture.em import Fit, Stop, StopRule, fit
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.model import GMM
 from speechgmm.parallel import single_threaded
-
-Array = NDArray[Any]
-
-__all__ = ["grow", "initialize", "sample_size_of", "unit_gaussian"]
 
 METHODS = ("kmeans", "random", "split")
 MANY = 256

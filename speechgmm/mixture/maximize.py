@@ -3,24 +3,16 @@
 Symbols: K components, D dimensions.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import finite, integer, number, numeric, refuse
+from speechgmm.checks import Array, finite, integer, number, numeric, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture.em import Update
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
-
-Array = NDArray[Any]
-
-__all__ = ["Floor", "maximize", "split"]
 
 SPLIT = 0.2
 """How far split components move apart, in standard deviations to each side (Young et al., HTK book)."""

@@ -10,26 +10,20 @@ leave it out. What covariances know of incomplete frames is with them (`Covarian
 components, D dimensions; y = x - origin.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import matrix, sample_weights
+from speechgmm.checks import Array, matrix, sample_weights
 from speechgmm.mixture.covariance import IncompleteFrames
 from speechgmm.mixture.e_step import BLOCK, density_and_posteriors
 from speechgmm.mixture.em import statistics_of
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
-
-Array = NDArray[Any]
-
-__all__ = ["Incomplete", "impute", "observed_statistics"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,24 +1,18 @@
 """GMM: the parameters of a Gaussian mixture as one frozen value. Symbols: N frames, K components, D dimensions."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import finite, integer, matrix, numeric, refuse, sample_weights
+from speechgmm.checks import Array, finite, integer, matrix, numeric, refuse, sample_weights
 from speechgmm.mixture.covariance import Covariance, Full
 from speechgmm.mixture.e_step import EStep
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
-
-Array = NDArray[Any]
-
-__all__ = ["GMM", "Sample"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,13 +159,13 @@ class GMM:
             frames=0.0,
         )
 
-    def take(self, indices: ArrayLike) -> GMM:
+    def take(self, indices: ArrayLike) -> "GMM":
         """Return the mixture of the components with these indices, their weights scaled to sum 1."""
         i = np.asarray(indices)
         w = self.weights[i]
         return replace(self, weights=w / w.sum(), means=self.means[i], covariance=self.covariance.take(i))
 
-    def marginal(self, features: Sequence[int]) -> GMM:
+    def marginal(self, features: Sequence[int]) -> "GMM":
         """Return the mixture of d of the features, in this order, the others integrated out, with full covariances.
 
         Parameters

@@ -6,8 +6,6 @@ the mean. P. Liang and D. Klein, "Online EM for unsupervised models" (2009), for
 Symbols: N frames, K components, D dimensions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -20,8 +18,6 @@ from speechgmm.mixture.em import Update, expectation, statistics_of
 from speechgmm.mixture.maximize import check_against, maximize
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
-
-__all__ = ["StepwiseState", "stepwise"]
 
 EXPONENT = 0.7
 """Steps of (t + 2)**-0.7: between 0.5, which forgets fastest, and 1, which weighs all batches the same."""

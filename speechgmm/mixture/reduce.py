@@ -6,20 +6,13 @@ approach to Gaussian mixture reduction", IEEE Transactions on Aerospace and Elec
 the least bound B(i, j) on the divergence from the mixture before. Symbols: K components, D dimensions.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import integer, number, refuse
+from speechgmm.checks import Array, integer, number, refuse
 from speechgmm.mixture.model import GMM
-
-Array = NDArray[Any]
-
-__all__ = ["Reduction", "merge", "prune", "reduce"]
 
 
 @dataclass(frozen=True, eq=False)

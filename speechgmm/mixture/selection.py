@@ -5,14 +5,11 @@ section 5: sparse EM): it rises like the likelihood itself, and each exact itera
 fallen behind. The lists themselves are in `compiled/pairs.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from speechgmm.checks import integer, matrix, number, refuse
 from speechgmm.mixture.blocks import WeightedBlock
@@ -22,10 +19,6 @@ from speechgmm.mixture.em import Update
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
-
-Array = NDArray[Any]
-
-__all__ = ["Numbered", "Selection", "Visitor"]
 
 WATCHED = 8
 """Of so many blocks one is evaluated both ways when its lists are made anew."""

@@ -4,20 +4,12 @@ Everything in this package is that algebra: EM sums the statistics of blocks, MA
 model's own imagined statistics, enrollment adds sessions. Symbols: N frames, K components, D dimensions.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import number, refuse
+from speechgmm.checks import Array, number, refuse
 from speechgmm.errors import IncompatibleModel
-
-Array = NDArray[Any]
-
-__all__ = ["Statistics"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +60,7 @@ class Statistics:
         if self.first.shape != (k, d):
             refuse("the first moments", f"have shape ({k}, {d}), as counts and origin say", self.first.shape)
 
-    def __add__(self, other: Statistics) -> Statistics:
+    def __add__(self, other: "Statistics") -> "Statistics":
         """Return the statistics of both sets of frames."""
         if not isinstance(other, Statistics):
             return NotImplemented
@@ -82,7 +74,7 @@ class Statistics:
         moments = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[1:]}
         return Statistics(self.origin, **moments)
 
-    def __mul__(self, scale: float) -> Statistics:
+    def __mul__(self, scale: float) -> "Statistics":
         """Return the statistics of the same frames, each counted `scale` times (at least 0)."""
         if not isinstance(scale, (int, float, np.integer, np.floating)):
             return NotImplemented

@@ -1,15 +1,13 @@
 """From frames to a trained mixture in one call: initialize, then EM. Symbols: N frames, K components, D dimensions."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.mixture.blocks import as_blocks, sample_frames
 from speechgmm.mixture.covariance import Covariance, covariance_type
 from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, fit, statistics_of
@@ -19,10 +17,6 @@ from speechgmm.mixture.missing import impute, observed_statistics
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.selection import Numbered, Selection, Visitor
 from speechgmm.mixture.statistics import Statistics
-
-Array = NDArray[Any]
-
-__all__ = ["fit_gmm"]
 
 
 def fit_gmm(

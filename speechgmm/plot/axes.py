@@ -1,12 +1,8 @@
 """What every picture shares: where it is drawn, its colors, its grid and its legend."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from speechgmm.checks import extra
-
-__all__ = ["COLORS", "GRID", "IMPOSTOR", "SYSTEMS", "TARGET", "axes", "finish", "shades"]
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#7f7f7f")
 """Colors of components and objects by number, which stay apart for people who see colors differently.

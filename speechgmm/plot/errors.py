@@ -3,8 +3,6 @@
 Reference: A. Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,8 +13,6 @@ from numpy.typing import NDArray
 from speechgmm.checks import refuse
 from speechgmm.evaluation import Application, ConfusionMatrix, DurationBin, Hull, Scores, det_points, roc_hull
 from speechgmm.plot.axes import GRID, IMPOSTOR, SYSTEMS, TARGET, axes, finish, shades
-
-__all__ = ["plot_confusion", "plot_det", "plot_durations"]
 
 _TICKS = (1e-5, 1e-4, 1e-3, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9)
 _HIGHEST = 0.6

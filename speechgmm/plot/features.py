@@ -1,7 +1,5 @@
 """Pictures of features. Symbols: N frames, D dimensions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -9,8 +7,6 @@ from numpy.typing import ArrayLike
 
 from speechgmm.checks import matrix
 from speechgmm.plot.axes import axes
-
-__all__ = ["plot_features"]
 
 
 def plot_features(x: ArrayLike, *, hop_length: float = 0.010, title: str = "", ax: Any = None) -> Any:

@@ -3,8 +3,6 @@
 Symbols: N points, K components, D features.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +13,6 @@ from speechgmm.checks import integer, matrix, number, refuse
 from speechgmm.mixture import GMM, Choice
 from speechgmm.plot.axes import COLORS, axes, finish
 from speechgmm.tracking import Tracked
-
-__all__ = ["plot_choice", "plot_mixture", "plot_tracks"]
 
 _CRITERIA = {"bic": "BIC", "aic": "AIC", "icl": "ICL", "cross_validated": "held-out log-likelihood (nats per frame)"}
 

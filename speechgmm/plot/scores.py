@@ -1,7 +1,5 @@
 """Pictures of scores: each test, histograms, and how far scores are the log-likelihood ratios that they claim to be."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -11,8 +9,6 @@ from speechgmm.checks import integer
 from speechgmm.evaluation import Scores, roc_hull
 from speechgmm.evaluation.trials import check_labels
 from speechgmm.plot.axes import GRID, IMPOSTOR, TARGET, axes, finish
-
-__all__ = ["plot_calibration", "plot_histograms", "plot_scores"]
 
 
 def plot_scores(scores: Scores, *, ax: Any = None) -> Any:

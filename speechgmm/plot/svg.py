@@ -1,7 +1,5 @@
 """A picture as a piece of a web page, in colors that the page decides."""
 
-from __future__ import annotations
-
 import io
 import re
 import warnings
@@ -11,8 +9,6 @@ from typing import Any
 
 from speechgmm.checks import extra
 from speechgmm.plot.axes import GRID, IMPOSTOR, TARGET
-
-__all__ = ["require", "svg"]
 
 _INK = "#1a1b1c"
 _VARIABLES = {_INK: "--ink", TARGET: "--target", IMPOSTOR: "--impostor", GRID: "--grid"}

@@ -7,17 +7,14 @@ its size is not that of the ratio. Both have the shape of `log_likelihood_ratios
 Symbols: N frames, K components, D dimensions, S speakers, T tests.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import integer, refuse
+from speechgmm.checks import Array, integer, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import Statistics
 from speechgmm.mixture.maximize import check_against
@@ -26,10 +23,7 @@ from speechgmm.speakers.models import SpeakerModels, centered
 from speechgmm.speakers.score import check_test, log_likelihood_ratios
 from speechgmm.speakers.system import System
 
-Array = NDArray[Any]
 Scorer = Callable[[System, SpeakerModels, ArrayLike], Array]
-
-__all__ = ["Deviation", "deviation", "linear_ratios", "linear_ratios_of", "top_ratios"]
 
 _FRAMES = 512
 _SPEAKERS = 512
@@ -95,7 +89,7 @@ class _Chosen:
 
     @classmethod
     @one_thread
-    def of(cls, y: Array, columns: Array, quadratic: Array, c: int) -> _Chosen:
+    def of(cls, y: Array, columns: Array, quadratic: Array, c: int) -> "_Chosen":
         """Choose the c components that are likeliest under the UBM, which is the first of the columns."""
         square = (y[:, :-1] ** 2) @ quadratic
         ubm = y @ np.ascontiguousarray(columns[:, :, 0].T) + square

@@ -4,22 +4,16 @@ A calibrated log-likelihood ratio (LLR, in nats) says how much better a speaker 
 `train_calibration` makes a `SystemCalibration`, `score` applies it. Symbols: C cohort, K components, D dimensions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import finite, number, numeric, refuse
+from speechgmm.checks import Array, finite, number, numeric, refuse
 from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.thresholds import Strangers
-
-Array = NDArray[Any]
-
-__all__ = ["SystemCalibration", "amount"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,5 @@
 """The tables under the speaker store, through SQLAlchemy: sessions in and out."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,8 +10,6 @@ from speechgmm.checks import refuse
 from speechgmm.errors import MissingExtra
 from speechgmm.mixture import Statistics
 from speechgmm.speakers.sessions import EnrolledRecording, Session
-
-__all__ = ["Database", "StoreTables"]
 
 _FORMAT = "1"
 _PATIENCE = 60.0

@@ -1,7 +1,5 @@
 """From recordings to enrolled speakers: sound -> front end -> statistics against the UBM -> store."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,8 +12,6 @@ from speechgmm.speakers.sessions import Session, SessionSummary, sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 from speechgmm.storage import fingerprint
-
-__all__ = ["Enrollment", "enroll", "enroll_features"]
 
 
 @dataclass(frozen=True)

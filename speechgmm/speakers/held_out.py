@@ -5,8 +5,6 @@ pieces of a recording. Models leave out one part each, or hold half of the parts
 Symbols: M models, U tests, C cohort.
 """
 
-from __future__ import annotations
-
 import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from speechgmm.checks import Array
 from speechgmm.features import FrontEnd, Recording, TrainingFrames
 from speechgmm.parallel import threads
 from speechgmm.speakers.calibration import amount
@@ -23,10 +21,6 @@ from speechgmm.speakers.models import SpeakerModels, adapted_models, speaker_mod
 from speechgmm.speakers.score_norm import cohort_norm
 from speechgmm.speakers.sessions import sums_by_key
 from speechgmm.speakers.system import System
-
-Array = NDArray[Any]
-
-__all__ = ["COHORT", "HeldOut", "HeldOutTrials", "Material", "adapt_cohort", "divide", "score_held_out"]
 
 COHORT = 40
 """Speakers in a cohort, which keeps the model small; the best 10, 20 or 40 of 64 normalized scores alike."""

@@ -5,8 +5,6 @@ With a calibration, scores are log-likelihood ratios (LLR) in nats against stran
 knows.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,8 +17,6 @@ from speechgmm.parallel import Progress
 from speechgmm.speakers.score import ScoredTest, Scorer
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
-
-__all__ = ["identify", "verify"]
 
 TOGETHER = "all files together"
 """What a test of several files is called."""

@@ -5,8 +5,6 @@ squared. The score of a test is the mean over its frames of log p(x | speaker) -
 all components. Symbols: N frames, K components, D dimensions, S speakers, C cohort.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
@@ -14,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.mixture import GMM, Statistics, adapt
 from speechgmm.mixture.compiled.e_step import NEVER, log_sums
 from speechgmm.mixture.covariance import Independent
@@ -24,10 +21,6 @@ from speechgmm.parallel import threads, workers
 from speechgmm.speakers.sessions import sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
-
-Array = NDArray[Any]
-
-__all__ = ["SpeakerModels", "adapted_model", "centered", "cohort_models", "enrolled_models", "speaker_models"]
 
 _CELLS = 1 << 17
 """How many densities (frames by components) of a speaker are held at most at once: they stay in the cache."""

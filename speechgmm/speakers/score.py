@@ -4,16 +4,13 @@ Calibrated scores are log-likelihood ratios against strangers, in nats. Without 
 frame. Symbols: N frames, D dimensions, S enrolled speakers, C cohort.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.errors import IncompatibleModel, SameRecording, Skipped, SpeechGMMError
 from speechgmm.features import Extracted
 from speechgmm.speakers.calibration import amount
@@ -22,10 +19,6 @@ from speechgmm.speakers.score_norm import cohort_norm
 from speechgmm.speakers.sessions import EnrolledRecording
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
-
-Array = NDArray[Any]
-
-__all__ = ["ScoredTest", "Scorer", "check_test", "log_likelihood_ratios"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +63,7 @@ class Scorer:
     enrolled: Mapping[str, EnrolledRecording]
 
     @classmethod
-    def of(cls, system: System, store: SpeakerStore, *speakers: str) -> Scorer:
+    def of(cls, system: System, store: SpeakerStore, *speakers: str) -> "Scorer":
         """Return what scores tests against these speakers of a store, or against all; errors as `enrolled_models`."""
         models = enrolled_models(system, store, *speakers)
         return cls(system, models, cohort_models(system), store.cached("recordings", store.recordings))

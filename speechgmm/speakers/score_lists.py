@@ -1,7 +1,5 @@
 """Scores of whole test lists: every test of a corpus against every enrolled speaker, or the pairs of a trial list."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,8 +15,6 @@ from speechgmm.parallel import Progress
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
-
-__all__ = ["ScoreList", "score_corpus", "score_trials"]
 
 
 @dataclass(frozen=True, eq=False)

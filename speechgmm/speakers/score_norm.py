@@ -17,18 +17,10 @@ q = sum_k w_k sum_d (mean_kd - ubm_kd)^2 / variance_kd, a relative of D-norm [4]
    verification using Kullback-Leibler distances", ICASSP 2002.
 """
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import choice, finite, integer, numeric, refuse
-
-Array = NDArray[Any]
-
-__all__ = ["CENTERS", "PULL", "cohort_norm", "s_norm", "t_norm", "z_norm", "zt_norm"]
+from speechgmm.checks import Array, choice, finite, integer, numeric, refuse
 
 PULL = 0.25
 """With each unit of distance the scores of strangers fall by 0.245 to 0.252 nats per frame: regressions over models

@@ -1,15 +1,11 @@
 """What a speaker store keeps and tells: sessions, as values that can be added."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from speechgmm.checks import refuse
 from speechgmm.mixture import Statistics
-
-__all__ = ["EnrolledRecording", "Session", "SessionSummary", "SpeakerExport", "sums_by_key"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +36,14 @@ class Session:
             if not value.strip() or any(c in value for c in "\t\r\n"):
                 refuse(what, "be text without tabs and line breaks", repr(value))
 
-    def __add__(self, other: Session) -> Session:
+    def __add__(self, other: "Session") -> "Session":
         """Return the session with more recordings."""
         recordings = {**self.recordings, **other.recordings}
         statistics = self.statistics + other.statistics
         return Session(self.speaker, self.name, statistics, self.speech_seconds + other.speech_seconds, recordings)
 
     @property
-    def summary(self) -> SessionSummary:
+    def summary(self) -> "SessionSummary":
         """What is told of it."""
         return SessionSummary(self.speaker, self.name, self.speech_seconds, tuple(self.recordings.values()))
 

@@ -4,8 +4,6 @@ The store keeps each session's sufficient statistics against the UBM, not adapte
 is `+`, removing a session is exact, and the relevance factor is chosen when scoring.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import os
@@ -20,8 +18,6 @@ from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSumma
 from speechgmm.speakers.system import System
 
 T = TypeVar("T")
-
-__all__ = ["SpeakerStore"]
 
 
 class SpeakerStore:

@@ -1,7 +1,5 @@
 """System: front end, UBM and relevance factor as one frozen value, saved as one file."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Mapping
@@ -9,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from speechgmm import storage
-from speechgmm.checks import number, refuse
+from speechgmm.checks import Array, number, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.thresholds import Strangers
@@ -20,10 +18,6 @@ from speechgmm.features import MFCC, FrontEnd
 from speechgmm.mixture import GMM, RELEVANCE, Statistics
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.speakers.calibration import SystemCalibration
-
-Array = NDArray[Any]
-
-__all__ = ["System", "default_system", "load_system"]
 
 DEFAULT = Path(__file__).parent.parent / "models" / "read_speech_16k.sgmm"
 """The model that comes with the package."""

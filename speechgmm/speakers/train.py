@@ -1,7 +1,5 @@
 """A System from a corpus of background speakers. Symbols: N frames, K components."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,8 +13,6 @@ from speechgmm.mixture import GMM, RELEVANCE, Fit, Floor, Stop, fit_gmm, initial
 from speechgmm.parallel import Progress
 from speechgmm.speakers.system import System
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
-
-__all__ = ["Training", "train_system"]
 
 FLOOR = Floor(relative=0.01, occupancy=5.0)
 """A tenth of the deviation of speech, and five frames per component: error rates do not move from .01 to .2."""

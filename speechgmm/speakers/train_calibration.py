@@ -5,15 +5,13 @@ knows: just as the final UBM and its cohort will meet strangers. All folds toget
 rates are measured fold by fold, each with a calibration fitted on the others. Symbols: T trials.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from speechgmm.checks import Array
 from speechgmm.evaluation import Scores, bootstrap, cllr, eer, min_cllr
 from speechgmm.evaluation.calibration import fit_calibration
 from speechgmm.evaluation.intervals import detection_intervals, resampler
@@ -23,10 +21,6 @@ from speechgmm.mixture import GMM
 from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.held_out import HeldOutTrials, adapt_cohort, divide, score_held_out
 from speechgmm.speakers.system import System
-
-Array = NDArray[Any]
-
-__all__ = ["LEAST_SPEAKERS", "calibrate"]
 
 FOLDS = 4
 LEAST_SPEAKERS = 20

@@ -3,21 +3,14 @@
 Symbols: n points, K objects, D dimensions.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from speechgmm.checks import Array
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.e_step import density_and_posteriors
 from speechgmm.mixture.model import GMM
-
-Array = NDArray[Any]
-
-__all__ = ["Background", "Objects", "explain", "learn"]
 
 THINNEST = 0.1
 """The least deviation of an object, as a share of that of a new one: points that coincide still have a density.
@@ -61,7 +54,7 @@ class Objects:
     scale: Array
 
     @classmethod
-    def of(cls, model: GMM | Covariance, d: int) -> Objects:
+    def of(cls, model: GMM | Covariance, d: int) -> "Objects":
         """Return the components of a mixture as objects that stand still, or no objects, but their looks."""
         if isinstance(model, GMM):
             size = np.log(np.broadcast_to(model.covariance.deviations(), model.means.shape)).sum(axis=1)
@@ -75,12 +68,12 @@ class Objects:
         none = np.zeros(len(means), dtype=int)
         return cls(pool, means, counts, np.zeros(means.shape), none, none, np.arange(len(means)), scale)
 
-    def take(self, indices: Array) -> Objects:
+    def take(self, indices: Array) -> "Objects":
         """Return the objects with these indices."""
         pool = self.pool.take(np.concatenate([[0], indices + 1]))
         return replace(self, pool=pool, **{name: getattr(self, name)[indices] for name in ROWS})
 
-    def with_born(self, means: Array, counts: Array, velocities: Array, identities: Array) -> Objects:
+    def with_born(self, means: Array, counts: Array, velocities: Array, identities: Array) -> "Objects":
         """Return these objects and new ones, of which two frames are known."""
         none = np.zeros(len(means), dtype=int)
         born = means, counts, velocities, none + 2, none, identities
@@ -104,7 +97,7 @@ class Background:
     low: Array
     high: Array
 
-    def holding(self, positions: Array) -> Background:
+    def holding(self, positions: Array) -> "Background":
         """Return this background with corners moved so far out that it holds all positions (n, D)."""
         low, high = positions.min(axis=0, initial=np.inf), positions.max(axis=0, initial=-np.inf)
         return replace(self, low=np.minimum(self.low, low), high=np.maximum(self.high, high))

@@ -4,19 +4,11 @@ Flat-kernel mean shift (Fukunaga and Hostetler 1975) from the densest point, aga
 dimensions.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import finite, matrix, numeric, refuse
-
-Array = NDArray[Any]
-
-__all__ = ["Groups", "WeightedPoints", "find_groups", "nearest_pairs"]
+from speechgmm.checks import Array, finite, matrix, numeric, refuse
 
 REACH = 2.5
 """How far a group reaches from its middle, in standard deviations: a filled ellipse ends at 2, and with margin.

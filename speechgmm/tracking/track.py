@@ -15,25 +15,18 @@ with brightness and without, so that there is none. Half of beta keeps 0.47 in t
 Symbols: n points, K objects, D dimensions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from speechgmm.checks import integer, matrix, number, refuse
+from speechgmm.checks import Array, integer, matrix, number, refuse
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.model import GMM
 from speechgmm.parallel import one_thread
 from speechgmm.tracking.objects import Background, Objects, explain, learn
 from speechgmm.tracking.points import WeightedPoints, find_groups, nearest_pairs
-
-Array = NDArray[Any]
-
-__all__ = ["Tracked", "track"]
 
 SEEN = 0.2
 """An object of which less than this share of its usual points is there is hidden: it moves on and learns nothing.

@@ -10,23 +10,16 @@ than `TOLERANCE` nats to rounding, and for float64 frames, all is float64. Symbo
 (padded to whole vectors), D dimensions, P = D + 1 padded, y = (x - origin) * scale with scale a power of two.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.mixture.e_step import EStep
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
-
-Array = NDArray[Any]
-
-__all__ = ["NEVER", "CompiledEStep", "Layout", "Sums", "log_sums", "summed_log"]
 
 CELLS = 1 << 17
 """Log densities held at once: they stay in a core's cache. A block has 256 to 1024 frames."""
@@ -64,7 +57,7 @@ class Layout:
     dimensions: int
 
     @classmethod
-    def of(cls, weights: Array, offsets: Array, variances: Array, origin: Array, dtype: Any) -> Layout:
+    def of(cls, weights: Array, offsets: Array, variances: Array, origin: Array, dtype: Any) -> "Layout":
         """Lay out weights (K,), offsets (K, D) and variances (K, D) for frames of a type.
 
         The scale is the power of two next to the mixture's deviation in each dimension, so that scaling is exact.
@@ -169,7 +162,7 @@ class Sums:
     result: Array
 
     @classmethod
-    def of(cls, layout: Layout) -> Sums:
+    def of(cls, layout: Layout) -> "Sums":
         """Return sums of nothing."""
         shape = layout.matrix.shape[1], 2 * layout.half
         return cls(np.zeros(shape, layout.kind), np.zeros(shape))

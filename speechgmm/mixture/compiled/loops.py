@@ -9,8 +9,6 @@ z (n, 2 P) = [y, 1, 0, ... | y**2, 1, 0, ...]. The frames that matter to each co
 components lie one after the other, `start` and `count` say where that of component c is.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -19,22 +17,8 @@ import numpy as np
 from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-
-__all__ = [
-    "accumulate",
-    "add_log_sums",
-    "exp",
-    "exponential_sums",
-    "flush",
-    "keep",
-    "list_posteriors",
-    "pack",
-    "prepare",
-    "visit",
-]
+from speechgmm.checks import Array
 
 intrinsic: Any = extending.intrinsic
 _FAST = {"contract", "nnan", "ninf", "nsz", "reassoc"}

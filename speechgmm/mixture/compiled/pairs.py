@@ -5,20 +5,13 @@ these pairs, each component over its own list of frames, so that its cost hardly
 components (padded to whole vectors), P frames and components in pairs.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from speechgmm.checks import Array
 from speechgmm.mixture.compiled.e_step import NEVER, CompiledEStep, Sums, summed_log
 from speechgmm.mixture.statistics import Statistics
-
-Array = NDArray[Any]
-
-__all__ = ["Pairs", "exact_statistics", "listed_statistics", "regrown"]
 
 UNIT = 1024
 """Frames whose pairs are kept together: a multiple of the blocks of the exact E-step."""

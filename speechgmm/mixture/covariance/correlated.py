@@ -11,21 +11,14 @@ Symbols: n frames of a block, K components, D dimensions, G = K, or 1 where a co
 offsets = means - origin; O entries of a frame observed and M missing.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.mixture.covariance.protocol import Covariance, IncompleteFrames
-
-Array = NDArray[Any]
-
-__all__ = ["Correlated", "Full", "Tied"]
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
 

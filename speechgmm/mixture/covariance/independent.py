@@ -3,22 +3,15 @@
 Symbols: n frames of a block, K components, D dimensions; y = x - origin; offsets = means - origin.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.mixture.compiled.e_step import CompiledEStep, Layout
 from speechgmm.mixture.covariance.protocol import Covariance, IncompleteFrames
-
-Array = NDArray[Any]
-
-__all__ = ["Diagonal", "Independent", "Spherical"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,22 +4,15 @@ A covariance knows how frames spread around the means of K components, and no mo
 Symbols: N frames, n of one block, K components, D dimensions; y = x - origin; offsets = means - origin.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from speechgmm.checks import finite, numeric, refuse
+from speechgmm.checks import Array, finite, numeric, refuse
 from speechgmm.mixture.e_step import EStep
-
-Array = NDArray[Any]
-
-__all__ = ["Covariance", "IncompleteFrames"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +130,7 @@ class Covariance(ABC):
         return np.tensordot(member, second, axes=1)
 
     @abstractmethod
-    def incomplete(self, y: Array, offsets: Array, log_weights: Array) -> IncompleteFrames:
+    def incomplete(self, y: Array, offsets: Array, log_weights: Array) -> "IncompleteFrames":
         """Return incomplete frames (n, D), NaN where missing, under a mixture.
 
         Where features are correlated, the same entries are missing in all n frames.
