@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import speechgmm
+from speechgmm.mixture import RELEVANCE
+from speechgmm.parallel import Progress
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("mixture", "tracking", "evaluation", "features", "speakers", "classification", "estimators", "plot")
@@ -80,15 +82,16 @@ def test_each_word_is_used():
 @pytest.mark.parametrize(
     ("word", "annotation", "default"),
     [
-        ("n_threads", "int | None", None),
-        ("on_progress", "Progress | None", None),
-        ("sample_rate", "int", ...),
-        ("relevance", ..., 4.0),
+        ("n_threads", int | None, None),
+        ("on_progress", Progress | None, None),
+        ("sample_rate", int, ...),
+        ("relevance", ..., RELEVANCE),
     ],
 )
 def test_a_word_has_one_type_and_one_default(word, annotation, default):
+    alone = ("GMMClassifier", "MixtureSettings")  # where no relevance means that each class is trained alone
     for name, found in EVERY:
-        if word in found and not name.endswith("GMMClassifier") and "MixtureSettings" not in name:
+        if word in found and not any(part in name for part in alone if word == "relevance"):
             p = found[word]
             if annotation is not ...:
                 assert p.annotation == annotation, name
@@ -145,6 +148,24 @@ def options() -> dict[str, set[str]]:
 
     visit(typer.main.get_command(app), "")
     return found
+
+
+def test_defaults_of_options_are_those_of_python():
+    import typer
+
+    from speechgmm.classification.train import SETTINGS
+    from speechgmm.cli import app
+
+    commands = typer.main.get_command(app).commands
+    train, classify = commands["train"], commands["classify"].commands["train"]
+    made = inspect.signature(speechgmm.train_system).parameters
+    for command, n_components, relevance in (
+        (train, made["n_components"].default, made["relevance"].default),
+        (classify, SETTINGS.n_components, SETTINGS.relevance),
+    ):
+        defaults = {p.name: p.default for p in command.params}
+        assert (defaults["components"], defaults["relevance"]) == (n_components, relevance)
+        assert relevance == RELEVANCE
 
 
 def test_options_are_those_of_the_table():
