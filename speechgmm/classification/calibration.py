@@ -12,7 +12,6 @@ from typing import ClassVar
 import numpy as np
 
 from speechgmm.checks import Array
-from speechgmm.classification.utterances import summed
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 
 TAIL = 5
@@ -101,7 +100,7 @@ def file_scores(densities: Array, lengths: Array) -> FileScores:
     any_class = logsumexp(densities, axis=1, keepdims=True) - np.log(densities.shape[1])
     best = densities.max(axis=1, keepdims=True)
     rows = np.concatenate([densities, any_class, best], axis=1)
-    means = summed(rows, lengths) / lengths[:, None]
+    means = np.add.reduceat(rows, np.cumsum(lengths) - lengths, axis=0) / lengths[:, None]
     classes, others = means[:, :-2], means[:, -2:]
     top = classes.max(axis=1, keepdims=True)
     return FileScores(classes, np.concatenate([top, top - others], axis=1))

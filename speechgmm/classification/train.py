@@ -18,7 +18,7 @@ from speechgmm.errors import Skipped
 from speechgmm.features import FrontEnd, Sound, extract_all, preset_for
 from speechgmm.features.sounds import listed
 from speechgmm.mixture import GMM, RELEVANCE
-from speechgmm.parallel import Progress, counted
+from speechgmm.parallel import Progress
 from speechgmm.storage import versions
 
 SETTINGS = MixtureSettings(n_components=64, relevance=RELEVANCE, max_iterations=2)
@@ -205,17 +205,15 @@ def train_on_features(
     if len(set(held := [labels.index(s.label) for part in parts for s in part.known])) < 2:
         parts = ()
     turns = class_rounds(data.sounds, parts) if rejects else ()
-    calibration = rejection = None
-    whole = counted([data.sounds], "mixtures", 1, on_progress)
-    (mixtures,) = [_mixtures(sounds, settings, n_threads) for sounds in whole]
-    if parts:
-        rounds = counted(parts, "calibration", len(parts), on_progress)
-        scores = np.concatenate([_held_out_scores(r, settings, n_threads).classes for r in rounds])
-        calibration = fit_class_calibration(scores, np.array(held))
-    if turns:
-        rounds = counted(turns, "rejection", len(turns), on_progress)
-        found = [np.split(_held_out_scores(r, settings, n_threads).evidence, [len(r.known)]) for r in rounds]
-        rejection = fit_rejection(*(np.concatenate(evidence) for evidence in zip(*found, strict=True)))
+    report = on_progress or (lambda stage, done, total: None)
+    mixtures = _mixtures(data.sounds, settings, n_threads)
+    report("mixtures", 1, 1)
+    plan = {"calibration": parts, "rejection": turns}
+    held_out = {stage: _held_out_scores(stage, r, settings, n_threads, report) for stage, r in plan.items()}
+    evidence = [np.split(s.evidence, [len(r.known)]) for s, r in zip(held_out["rejection"], turns, strict=True)]
+    classes = [s.classes for s in held_out["calibration"]]
+    calibration = fit_class_calibration(np.concatenate(classes), np.array(held)) if parts else None
+    rejection = fit_rejection(*(np.concatenate(rows) for rows in zip(*evidence, strict=True))) if turns else None
     info = _info(data, settings, folds)
     classifier = AudioClassifier(data.frontend, labels, mixtures, calibration, rejection, info)
     return ClassifierTraining(classifier, data.skipped)
@@ -261,12 +259,18 @@ def _mixtures(sounds: Sequence[LabeledSound], settings: MixtureSettings, n_threa
     return train_mixtures(frames, settings, n_threads=n_threads).mixtures
 
 
-def _held_out_scores(part: Round, settings: MixtureSettings, n_threads: int | None) -> FileScores:
-    """Train on some sounds; return the scores of those that are known, and then of those that are foreign."""
-    tested = [s.features for s in (*part.known, *part.foreign)]
-    mixtures = _mixtures(part.trained, settings, n_threads)
-    densities = class_log_densities(mixtures, np.concatenate(tested), n_threads=n_threads)
-    return file_scores(densities, np.array([len(x) for x in tested]))
+def _held_out_scores(
+    stage: str, rounds: Sequence[Round], settings: MixtureSettings, n_threads: int | None, report: Progress
+) -> list[FileScores]:
+    """Train on some sounds in each round; return the scores of those that are known, and then of the foreign."""
+    found = []
+    for done, part in enumerate(rounds, 1):
+        tested = [s.features for s in (*part.known, *part.foreign)]
+        mixtures = _mixtures(part.trained, settings, n_threads)
+        densities = class_log_densities(mixtures, np.concatenate(tested), n_threads=n_threads)
+        found.append(file_scores(densities, np.array([len(x) for x in tested])))
+        report(stage, done, len(rounds))
+    return found
 
 
 def _classes(sounds: Sequence[LabeledSound]) -> tuple[str, ...]:

@@ -302,7 +302,7 @@ def test_labels_come_from_a_column_or_folders(kinds: Path, tmp_path: Path) -> No
     with pytest.raises(InvalidInput, match=r"the column 'label' must hold a label for every recording; .* b\.wav"):
         read_corpus(manifest).column("label")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InvalidInput, match=r"the folder .*empty must hold one subfolder"):
+    with pytest.raises(InvalidInput, match=r"the corpus .*empty must list at least one recording; got none"):
         read_corpus(tmp_path / "empty")
 
 

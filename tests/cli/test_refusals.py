@@ -171,7 +171,7 @@ def test_decisions_need_a_calibrated_model(using):
     run("identify", *using, RMS, "--cost-fa", 3).misused("need --prior")
     run("identify", *using, RMS, "--far", 0.1, "--prior", 0.1).misused("--far, or --prior")
     run("identify", *using, RMS, "--far", 0).misused("far must be above 0")
-    run("identify", *using, RMS, "--far", 1).misused("far must be below 1")
+    run("identify", *using, RMS, "--far", 1).misused("far must be above 0 and below 1")
 
 
 def test_trials_of_nobody_and_of_nothing(using, tmp_path):
