@@ -18,7 +18,6 @@ TURNS = (
     ("Haswell", "haswell", 2),
     ("SkylakeX", "", 1),
     ("Zen", "", 2),
-    ("Sandybridge", "", 2),
 )
 """OpenBLAS's kernel, the processor that numba compiles for (or this one), and how many cores may be used.
 
