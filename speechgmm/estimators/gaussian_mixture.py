@@ -70,8 +70,8 @@ class GaussianMixture(MixtureFit):
     lower_bound_ : float
         The mean log-likelihood of the last iteration, before its M-step, in nats per row.
     lower_bounds_ : list of float
-        That of every iteration. With one row a component ("k-means++", "random_from_data") scikit-learn starts from
-        weights that do not sum to 1, so that its first entry is lower by log(N / K); the others are the same.
+        That of every iteration. With one row for each component ("k-means++", "random_from_data") scikit-learn starts
+        from weights that do not sum to 1, so that its first entry is lower by log(N / K); the others are the same.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only where columns have names.

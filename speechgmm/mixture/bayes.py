@@ -133,7 +133,7 @@ class Evidence:
 
     @property
     def mean_log_likelihood(self) -> float:
-        """The lower bound of the log evidence, in nats a frame (eq. 10.70): it never falls."""
+        """The lower bound of the log evidence, in nats per frame (eq. 10.70): it never falls."""
         s = self.statistics
         return (s.log_likelihood - self.divergence) / s.frames if s.frames > 0 else float("nan")
 

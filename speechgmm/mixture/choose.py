@@ -39,11 +39,11 @@ class FittedCandidate:
     n_components, n_parameters : int
     model : GMM
     log_likelihood : float
-        Nats a frame, on the training frames.
+        Nats per frame, on the training frames.
     bic, aic, icl : float
         Less is better.
     cross_validated : float
-        Nats a frame, on frames held out; more is better. NaN without folds.
+        Nats per frame, on frames held out; more is better. NaN without folds.
     standard_error : float
         Of `cross_validated`, over the folds.
     """

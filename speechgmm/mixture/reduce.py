@@ -25,7 +25,7 @@ class Reduction:
     labels : ndarray of int, shape (K,)
         Which component of `model` each of the old ones is part of; -1 for those removed.
     cost : float
-        An upper bound on the Kullback-Leibler divergence from the old mixture to the new, in nats a frame.
+        An upper bound on the Kullback-Leibler divergence from the old mixture to the new, in nats per frame.
     """
 
     model: GMM
@@ -80,7 +80,7 @@ def reduce(model: GMM, n_components: int = 1, *, limit: float = np.inf) -> Reduc
     n_components : int
         Where to end.
     limit : float
-        End also before a merger that costs more nats a frame. A hundredth of what a frame's log density varies by
+        End also before a merger that costs more nats per frame. A hundredth of what a frame's log density varies by
         merges components that lie on each other and leaves clusters apart.
 
     Returns
@@ -118,7 +118,7 @@ def _strong(model: GMM, least: float) -> Array:
 
 
 def _costs(model: GMM, rows: Any) -> Array:
-    """Return the bound B(i, j), in nats a frame, for the pairs with i in `rows`; infinite elsewhere, shape (K, K)."""
+    """Return the bound B(i, j), in nats per frame, for the pairs with i in `rows`; infinite elsewhere, shape (K, K)."""
     k, shared = model.n_components, model.covariance.shared
     result = np.full((k, k), np.inf)
     for i in rows:
