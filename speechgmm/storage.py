@@ -106,7 +106,8 @@ def loads(data: bytes, *types: type, source: str = "the data") -> Any:
         refuse(source, "be a whole model file", f"a damaged one ({error})", "Copy or train it again.")
     if header["digest"] != _digest(header["value"], tensors):
         refuse(source, "be unchanged since it was saved", "another digest", "Copy or train it again.")
-    known = {name: t for t in types for name in (t.__name__, *getattr(t, "FORMER_NAMES", ()))}
+    former = {name: t for t in types for name in getattr(t, "FORMER_NAMES", ())}
+    known = former | {t.__name__: t for t in types}
     found = header["value"].get("$type")
     if known.get(found) is not types[0]:
         refuse(source, f"hold a {types[0].__name__}", f"a {found}", error=IncompatibleModel)

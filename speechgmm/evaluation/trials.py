@@ -53,8 +53,7 @@ class _Column(Generic[Seen]):
         raise AttributeError(self._name)
 
     def __set__(self, table: object, given: ArrayLike | NameIndex | None) -> None:
-        left_out = given is None and self._optional
-        vars(table)[self._name] = None if left_out else self._check(given, self._name)
+        vars(table)[self._name] = None if given is None and self._optional else self._check(given, self._name)
 
 
 def _names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
@@ -64,8 +63,8 @@ def _names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
     words = np.asarray(given)
     if not words.size or (words.dtype.kind in "OT" and all(isinstance(word, str) for word in words.flat)):
         words = words.astype(str)
-    if words.dtype.kind != "U":
-        checks.refuse(what, "hold text", f"an array of type {words.dtype}")
+    if words.dtype.kind != "U" or not words.ndim:
+        checks.refuse(what, "hold text", f"an array of type {words.dtype}" if words.ndim else f"one value, {given!r}")
     return indexed(words)
 
 
@@ -125,10 +124,8 @@ class _Table:
             checks.refuse(what, "hold at least one row", "none")
         for name, column in columns(self).items():
             if column.shape != (rows,):
-                rule = f"be one-dimensional, of the same length as speaker ({rows})"
-                checks.refuse(name, rule, f"shape {column.shape}")
-        again = repeated(self.speakers, self.tests)
-        if again:
+                checks.refuse(name, f"be one-dimensional, of the length of speaker ({rows})", f"shape {column.shape}")
+        if again := repeated(self.speakers, self.tests):
             found = f"{name_pair(self, again[1])} in rows {again[0]} and {again[1]}"
             checks.refuse(what, "hold each pair of speaker and test once", found)
 

@@ -110,8 +110,7 @@ class Corpus:
         """
         for r in self.recordings:
             if name not in r.columns:
-                known = ", ".join(r.columns)
-                refuse(f"the {what}", f"name a column: {known}", repr(name), f"Choose one with --{what}.")
+                refuse(f"the {what}", f"name a column: {', '.join(r.columns)}", repr(name), "Choose one of these.")
             if not r.columns[name]:
                 refuse(f"the column {name!r}", f"hold a {what} for every recording", f"nothing for {r.name}")
         return tuple(r.columns[name] for r in self.recordings)

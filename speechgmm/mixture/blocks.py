@@ -79,7 +79,7 @@ def as_blocks(x: ArrayLike | Iterable[Any], *, missing: bool = False) -> Iterabl
     With `missing`, an array may hold NaN.
     """
     first = x[0] if isinstance(x, (list, tuple)) and x else None
-    if isinstance(x, np.ndarray) or (first is not None and not isinstance(first, WeightedBlock) and np.ndim(first) < 2):
+    if hasattr(x, "__array__") or (first is not None and not isinstance(first, WeightedBlock) and np.ndim(first) < 2):
         return ArrayBlocks(matrix(x, missing=missing))  # type: ignore[arg-type]
     reiterable(x)  # type: ignore[arg-type]
     return x  # type: ignore[return-value]

@@ -8,7 +8,7 @@ Symbols: N frames, K components, D dimensions.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from numpy.typing import ArrayLike
 
@@ -25,7 +25,7 @@ EXPONENT = 0.7
 
 @dataclass(frozen=True, eq=False)
 class StepwiseState:
-    """The state of stepwise EM: a value that can be stored and share up again.
+    """The state of stepwise EM: a value that can be stored and taken up again.
 
     Parameters
     ----------
@@ -35,6 +35,9 @@ class StepwiseState:
     updates : int
         How many batches it has seen.
     """
+
+    FORMER_NAMES: ClassVar = ("Online",)
+    FORMER_FIELDS: ClassVar = {"statistics": "running"}
 
     model: GMM
     running: Statistics

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import Array, refuse
+from speechgmm.checks import Array, finite, refuse
 from speechgmm.errors import IncompatibleModel, SameRecording, Skipped, SpeechGMMError
 from speechgmm.features import Extracted
 from speechgmm.speakers.calibration import amount
@@ -71,22 +71,23 @@ class Scorer:
     def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
         """Return the scores of recordings as one test: of each the raw ones, weighted by its seconds, calibrated.
 
-        A recording that could not be extracted, is enrolled itself or is given twice is left out.
+        A recording that could not be extracted or scored, is enrolled itself or is given twice is left out.
         """
         raw, seconds, skipped = [], [], []
         heard: set[str] = set()
         last: SpeechGMMError | None = None
+        models = [m for m in (self.models, self.cohort) if m is not None]
         for e in test:
             try:
                 self._refuse_known(e, heard)
                 x = e.usable()
+                raw.append(finite(np.concatenate([m.ratios(x) for m in models]), f"the scores of {e.name}"))
             except SpeechGMMError as error:
                 skipped.append(Skipped(e.name, str(error)))
                 last = error
                 continue
             seconds.append(e.speech_seconds)
-            raw.append(np.concatenate([m.ratios(x) for m in (self.models, self.cohort) if m is not None]))
-        total = sum(seconds)
+        total = sum(seconds, 0.0)
         if not raw:
             return ScoredTest(None, total, tuple(skipped), last)
         # one is taken to the last bit, which weighting would change

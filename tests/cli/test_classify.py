@@ -154,7 +154,7 @@ def test_one_bad_file_is_reported_and_the_others_are_kept(folder, model, tmp_pat
 def test_what_is_refused(folder, model, tmp_path):
     manifest, output = folder / "m.csv", tmp_path / "m"
     run("classify", "train", manifest, "-o", output).refused(
-        "the label must name a column: path, kind, fold, speaker; got 'label'. Choose one with --label."
+        "the label must name a column: path, kind, fold, speaker; got 'label'. Choose one of these."
     )
     run("classify", "train", manifest, "-o", output, "--label", "word").refused("got 'word'")
     run("classify", "train", folder, "-o", output, "--label", "word").refused("the label must name a column", "'word'")

@@ -91,9 +91,9 @@ def test_length_is_the_number_of_rows():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"test": ["x"]}, r"test must be one-dimensional, of the same length as speaker \(2\); got shape \(1,\)"),
+        ({"test": ["x"]}, r"test must be one-dimensional, of the length of speaker \(2\); got shape \(1,\)"),
         ({"score": [[1.0, 2.0]]}, r"score must be one-dimensional, .*; got shape \(1, 2\)"),
-        ({"session": ["x"]}, r"session must be one-dimensional, of the same length"),
+        ({"session": ["x"]}, r"session must be one-dimensional, of the length of"),
         (
             {"score": [1.0, np.nan]},
             r"score must be finite; got 1 NaN or infinite of 2 entries, the first at index \(1,\)",
@@ -105,6 +105,8 @@ def test_length_is_the_number_of_rows():
         ({"target": ["1", "0"]}, "target must be .*; got an array of type <U1"),
         ({"speaker": [1, 2]}, "speaker must hold text; got an array of type int64"),
         ({"test_speaker": np.array(["a", None])}, "test_speaker must hold text; got an array of type object"),
+        ({"speaker": "a"}, "speaker must hold text; got one value, 'a'"),
+        ({"test": 3}, "test must hold text; got one value, 3"),
         ({"speaker": ["a", ""]}, "speaker must hold no empty names; got '' in row 1"),
         ({"test": ["", "x"]}, "test must hold no empty names; got '' in row 0"),
         ({"test_seconds": [1, -1]}, "test_seconds must be finite and at least 0 s, or NaN .*; got -1.0 in row 1"),

@@ -68,7 +68,7 @@ def test_a_column_of_a_corpus():
     corpus = Corpus(tuple(rows), "example")
     assert corpus.column("label") == ("yes", "no")
     with pytest.raises(
-        InvalidInput, match=r"the label must name a column: label, fold; got 'word'\. Choose one with --label"
+        InvalidInput, match=r"the label must name a column: label, fold; got 'word'\. Choose one of these"
     ):
         corpus.column("word")
     with pytest.raises(

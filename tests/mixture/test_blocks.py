@@ -60,6 +60,16 @@ def test_what_is_taken_as_blocks():
     for one in (x, x.tolist(), [(1, 1)] * 3, x.astype(int)):
         (block,) = as_blocks(one)
         np.testing.assert_array_equal(block, x)
+
+    class Table:
+        def __array__(self, dtype=None, copy=None):
+            return x
+
+        def __iter__(self):
+            return iter(["names", "of", "columns"])
+
+    (block,) = as_blocks(Table())
+    np.testing.assert_array_equal(block, x)
     several = [x, x]
     assert as_blocks(several) is several
 

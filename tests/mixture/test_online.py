@@ -1,5 +1,6 @@
 """Stepwise EM: its limits, its memory, and what it learns."""
 
+import dataclasses
 import functools
 import re
 
@@ -165,3 +166,19 @@ def test_refusals(call, words):
 def test_statistics_of_another_mixture_are_refused():
     with pytest.raises(IncompatibleModel, match="statistics must be taken against this model"):
         StepwiseState(GMM_, laws.random_gmm(3, 1).statistics([[0.0]]))
+
+
+def test_a_state_of_a_former_name_is_read():
+    @dataclasses.dataclass(frozen=True)
+    class Online:
+        model: GMM
+        statistics: Statistics
+        updates: int = 0
+
+    gmm, _ = problem("diag", 2, 3)
+    now = StepwiseState.of(gmm, 4)
+    read = storage.loads(
+        storage.dumps(Online(now.model, now.running, now.updates)), StepwiseState, GMM, Diagonal, Statistics
+    )
+    assert read.updates == 4
+    np.testing.assert_array_equal(read.running.first, now.running.first)

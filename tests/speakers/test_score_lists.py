@@ -10,7 +10,7 @@ import pytest
 
 from speechgmm.errors import InvalidInput, UnknownSpeaker
 from speechgmm.evaluation import Scores, Trials, read_scores, write_scores
-from speechgmm.features import Corpus, Recording, read_corpus
+from speechgmm.features import Corpus, Recording, extract_all, read_corpus
 from speechgmm.speakers import (
     SpeakerStore,
     System,
@@ -20,6 +20,7 @@ from speechgmm.speakers import (
     score_trials,
     verify,
 )
+from speechgmm.speakers.score import Scorer
 from tests.laws import close
 from tests.sounds import DATA, voice, write
 from tests.speakers.conftest import ENROLLED
@@ -236,3 +237,27 @@ def test_a_recording_counts_once_in_a_session(system: System, store: SpeakerStor
     found, once = (score_corpus(system, store, r, by="session") for r in (twice, tested))
     np.testing.assert_array_equal(found.scores.score, once.scores.score)
     assert [s.name for s in found.skipped] == ["again"]
+
+
+@pytest.mark.parametrize("wild", [np.nan, 1e200])
+def test_a_recording_without_finite_scores_is_left_out(
+    system: System, store: SpeakerStore, tested: Corpus, wild: float
+) -> None:
+    good, bad = extract_all(system.frontend, list(tested)[:2])
+    assert bad.features is not None
+    bad = dataclasses.replace(bad, features=np.full(bad.features.shape, wild))
+    scorer = Scorer.of(system, store)
+    with np.errstate(over="ignore", invalid="ignore"):  # of 1e200, squared
+        found, alone = scorer.score_test([bad, good]), scorer.score_test([good])
+    assert [s.name for s in found.skipped] == [bad.name]
+    assert "must be finite" in found.skipped[0].reason
+    assert found.speech_seconds == alone.speech_seconds
+    np.testing.assert_array_equal(found.scores, alone.scores)
+    assert found.error is not None
+
+
+def test_a_session_has_one_name_for_one_speaker(system: System, store: SpeakerStore, tested: Corpus) -> None:
+    first, *rest = tested
+    same = dataclasses.replace(first, session="another")
+    found = score_corpus(system, store, [dataclasses.replace(first, session="one"), same, *rest])
+    assert [s.name for s in found.skipped] == [first.name]
