@@ -13,16 +13,34 @@ from typing import Any
 
 from speechgmm import __version__, plot
 from speechgmm.evaluation import NIST, Application, Evaluation, Interval, Scores
+from speechgmm.files import Kind, check_writable, replacing, starts_with
+from speechgmm.plot.axes import require
 from speechgmm.plot.svg import svg
-from speechgmm.storage import replacing
 
-__all__ = ["render_report", "write_report"]
+__all__ = ["check_report", "render_report", "write_report"]
 
 _LABELS = 60
 """With more speakers than these a picture of the confusion matrix shows nothing."""
 _MISTAKES = 20
 
+PAGE = Kind("a web page", starts_with(b"<!doctype html", b"<html"))
+"""What `write_report` writes."""
+
 _STYLE = Path(__file__).with_suffix(".css")
+
+
+def check_report(path: str | os.PathLike[str]) -> None:
+    """Refuse a page that cannot be drawn or written, before the work and not after it.
+
+    Raises
+    ------
+    InvalidInput
+        For a path that must not or cannot be written to.
+    MissingExtra
+        Without matplotlib.
+    """
+    require()
+    check_writable(path, PAGE)
 
 
 def write_report(scores: Scores, evaluation: Evaluation, path: str | os.PathLike[str], *, title: str = "") -> None:
@@ -35,8 +53,9 @@ def write_report(scores: Scores, evaluation: Evaluation, path: str | os.PathLike
     MissingExtra
         Without matplotlib.
     """
+    check_report(path)
     page = render_report(scores, evaluation, title=title)
-    with replacing(path) as beside:
+    with replacing(path, PAGE) as beside:
         beside.write_bytes(page.encode("utf-8", "replace"))
 
 

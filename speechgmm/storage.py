@@ -10,17 +10,14 @@ What can be stored: frozen dataclasses of arrays (bool, integer and float types)
 infinities too), str, and tuples, lists and str-keyed mappings of these. Lists come back as tuples.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import math
 import os
 import platform
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,8 +25,9 @@ import numpy as np
 from speechgmm import __version__
 from speechgmm.checks import refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput
+from speechgmm.files import Kind, check_readable, replacing
 
-__all__ = ["dumps", "fingerprint", "load", "loads", "read_header", "replacing", "save", "versions"]
+__all__ = ["dumps", "fingerprint", "kind_of", "load", "loads", "read_header", "save", "versions"]
 
 _KEY = "speechgmm"
 _FORMAT = 1
@@ -42,31 +40,18 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InvalidInput
-        If the value holds something that cannot be stored, or the folder cannot be written.
+        If the value holds something that cannot be stored, or the file must not or cannot be written: see
+        `speechgmm.files.check_writable`.
     """
-    with replacing(path) as beside:
-        beside.write_bytes(dumps(value))
+    data = dumps(value)
+    with replacing(path, kind_of(type(value))) as beside:
+        beside.write_bytes(data)
 
 
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it is renamed to `path` if all goes well, and else removed.
-
-    Raises
-    ------
-    InvalidInput
-        If it cannot be written or renamed.
-    """
-    target = Path(path)
-    beside = target.parent / f".{uuid.uuid4().hex}.tmp"
-    try:
-        yield beside
-        os.replace(beside, target)
-    except OSError as error:
-        refuse("the file to write", "name a file that can be written", f"{target} ({error.strerror})")
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink()
+def kind_of(cls: type) -> Kind:
+    """Return what a file is that holds a value of a type."""
+    names = {cls.__name__, *getattr(cls, "FORMER_NAMES", ())}
+    return Kind(f"a file with a {cls.__name__}", lambda path: read_header(path).get("$type") in names)
 
 
 def load(path: str | os.PathLike[str], *types: type) -> Any:
@@ -116,7 +101,7 @@ def loads(data: bytes, *types: type, source: str = "the data") -> Any:
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the JSON part of a file (settings, versions, data summary), without building anything."""
-    return _header(_read(path), str(path))["value"]
+    return _header(_read(path, whole=False), str(path))["value"]
 
 
 def fingerprint(*values: Any) -> str:
@@ -208,9 +193,14 @@ def _header(data: bytes, source: str) -> dict[str, Any]:
     return header
 
 
-def _read(path: str | os.PathLike[str]) -> bytes:
+def _read(path: str | os.PathLike[str], *, whole: bool = True) -> bytes:
+    """Return the bytes of a file, or those of its header alone."""
+    check_readable(path, "the model file")
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            size = -1 if whole else 8 + min(int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size)
+            file.seek(0)
+            return file.read(size)
     except FileNotFoundError:
         refuse("the model file", "exist", f"{path}, which does not")
     except OSError as error:

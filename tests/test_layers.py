@@ -5,7 +5,7 @@
 3 speakers | classification | plot        never each other
 2 features | tracking                     never each other
 1 mixture | evaluation                    never each other
-0 errors  checks  storage  parallel
+0 errors  checks  files  storage  parallel
 """
 
 from __future__ import annotations
@@ -39,11 +39,18 @@ LAYER = {
     "mixture": 1,
     "evaluation": 1,
     "storage": 0,
+    "files": 0,
     "parallel": 0,
     "checks": 0,
     "errors": 0,
 }
-GROUND = {"errors": set(), "checks": {"errors"}, "storage": {"errors", "checks"}, "parallel": {"errors", "checks"}}
+GROUND = {
+    "errors": set(),
+    "checks": {"errors"},
+    "files": {"errors", "checks"},
+    "storage": {"errors", "checks", "files"},
+    "parallel": {"errors", "checks"},
+}
 ENTRANCES = {"__init__.py", "__main__.py"}
 """Files of the package itself, which stand outside the layers."""
 

@@ -113,7 +113,7 @@ def test_the_same_scores_give_the_same_page(full):
 def test_it_is_written_whole_or_not_at_all(full, tmp_path):
     write_report(*full, tmp_path / "r.html", title="ä")
     assert (tmp_path / "r.html").read_text(encoding="utf-8") == render_report(*full, title="ä")
-    with pytest.raises(InvalidInput, match="must name a file that can be written"):
+    with pytest.raises(InvalidInput, match="must be in a folder that exists"):
         write_report(*full, tmp_path / "missing" / "r.html")
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
 

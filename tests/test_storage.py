@@ -24,7 +24,7 @@ from hypothesis.extra import numpy as nps
 import speechgmm
 from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.mixture import GMM, Diagonal
-from speechgmm.storage import dumps, fingerprint, load, loads, read_header, replacing, save
+from speechgmm.storage import dumps, fingerprint, load, loads, read_header, save
 from tests import laws
 
 PACKAGE = Path(speechgmm.__file__).parent
@@ -251,83 +251,6 @@ def test_what_cannot_be_stored_is_refused_and_leaves_no_file(value, words, tmp_p
 def test_fingerprints_refuse_the_same():
     with pytest.raises(InvalidInput, match="0 must be an array, number, text or a value of these; got set"):
         fingerprint({1})
-
-
-def no_folder(path: Path) -> Path:
-    return path / "missing" / "value"
-
-
-def a_file_for_a_folder(path: Path) -> Path:
-    (path / "file").write_text("text")
-    return path / "file" / "value"
-
-
-def a_folder_of_that_name(path: Path) -> Path:
-    (path / "value" / "inside").mkdir(parents=True)
-    return path / "value"
-
-
-def a_name_too_long(path: Path) -> Path:
-    return path / ("x" * 300)
-
-
-@pytest.mark.parametrize("where", [no_folder, a_file_for_a_folder, a_folder_of_that_name, a_name_too_long])
-def test_a_path_that_cannot_be_written_is_refused_and_leaves_nothing(where, tmp_path):
-    path = where(tmp_path)
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InvalidInput, match=r"the file to write must name a file that can be written; got .* \(.+\)"):
-        save(Leaf(np.zeros(3)), path)
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_an_empty_path_is_refused(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidInput, match="the file to write must name a file that can be written"):
-        save(Leaf(np.zeros(3)), "")
-    assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), KeyboardInterrupt()], ids=repr)
-@pytest.mark.parametrize("step", ["write_bytes", "replace"])
-def test_a_failure_half_way_keeps_the_old_file_and_nothing_else(step, error, tmp_path, monkeypatch):
-    path = tmp_path / "value"
-    save(Leaf(np.zeros(3)), path)
-    old, write = path.read_bytes(), Path.write_bytes
-
-    def half_written(self, data):
-        write(self, data[:10])
-        raise error
-
-    def fail(*args):
-        raise error
-
-    if step == "replace":
-        monkeypatch.setattr("speechgmm.storage.os.replace", fail)
-    else:
-        monkeypatch.setattr(Path, "write_bytes", half_written)
-    expected = InvalidInput if isinstance(error, OSError) else KeyboardInterrupt
-    with pytest.raises(expected):
-        save(Leaf(np.ones(3)), path)
-    monkeypatch.undo()
-    assert os.listdir(tmp_path) == ["value"]
-    assert path.read_bytes() == old
-
-
-def test_a_file_is_written_beside_and_then_renamed(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text("old")
-    with replacing(path) as beside:
-        assert beside.parent == path.parent
-        beside.write_text("new")
-        assert path.read_text() == "old"
-    assert path.read_text() == "new"
-    with pytest.raises(TypeError, match="data must be str"), replacing(path) as beside:
-        beside.write_text(1)
-    words = "the file to write must name a file that can be written"
-    with pytest.raises(InvalidInput, match=words), replacing(path):
-        pass  # nothing was written
-    assert path.read_text() == "new"
-    assert os.listdir(tmp_path) == ["table.csv"]
 
 
 # What is refused when loading

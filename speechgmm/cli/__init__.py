@@ -4,6 +4,7 @@ Exit status: 0 done; 1 the input was refused, or a part of it, with one line on 
 2 wrong usage; 130 interrupted. With ``--json`` standard output holds one JSON object and nothing else.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -31,10 +32,21 @@ app.add_typer(classify.app, name="classify")
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line with `args`, or with those of this process, and exit."""
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     app(args=args, prog_name="speechgmm")
+
+
+def _open_streams() -> None:
+    """Open the null device for standard streams that are closed: the next file to be opened would take their place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
 
 
 def _version(wanted: bool) -> None:

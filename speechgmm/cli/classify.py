@@ -8,6 +8,8 @@ import typer
 from speechgmm.cli import options
 from speechgmm.cli.info import emit_training
 from speechgmm.cli.output import Commands, emit, facts, progress, table
+from speechgmm.files import check_writable
+from speechgmm.storage import kind_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,9 +45,9 @@ def train(
     as_json: options.Json = False,
 ) -> None:
     """Train a classifier of recordings, with calibrated posteriors."""
-    from speechgmm.classification import train_classifier
+    from speechgmm.classification import AudioClassifier, train_classifier
 
-    options.check_output(output)
+    check_writable(output, kind_of(AudioClassifier))
     recordings, labels, groups = _labeled(corpus, label, where)
     with progress() as report:
         training = train_classifier(
@@ -105,11 +107,12 @@ def evaluate(
 ) -> None:
     """Show how often labels are found, by a model or by cross-validation over the folds of a column."""
     from speechgmm.classification import cross_validate, evaluate_classifier, load_classifier
+    from speechgmm.plot import check_picture, plot_confusion, write_picture
 
     if (model is None) == (folds is None) or (folds and far is not None):
         options.usage("give --model, with --far as you like, or --folds")
     if picture:
-        options.check_output(picture)
+        check_picture(picture)
     recordings, labels, groups = _labeled(corpus, label, where)
     with progress() as report:
         shared: dict[str, Any] = {"groups": groups, "n_threads": threads, "on_progress": report}
@@ -120,9 +123,7 @@ def evaluate(
             settings = _settings(components, None if alone else relevance)
             found = cross_validate(recordings, labels, parts, frontend=preset, settings=settings, **shared)
     if picture:
-        from speechgmm.plot import plot_confusion
-
-        plot_confusion(found.confusion).figure.savefig(picture, dpi=150)
+        write_picture(plot_confusion(found.confusion), picture)
     emit(as_json, found.as_dict(), facts(_rates(found)), "", _matrix(found), skipped=found.skipped)
 
 

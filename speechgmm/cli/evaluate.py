@@ -21,20 +21,15 @@ def evaluate(scores: ScoresFile, report: Report = None, as_json: options.Json = 
     from speechgmm import evaluation
 
     if report:
-        from speechgmm.plot.svg import require
+        from speechgmm.report import check_report, write_report
 
-        if Path(report).resolve() == Path(scores).resolve():
-            options.usage("--report names the table of scores itself; give another file")
-        options.check_output(report)
-        require()
+        check_report(report)
     table = evaluation.read_scores(scores)
     try:
         result = evaluation.evaluate(table)
     except InvalidInput as error:
         raise InvalidInput(f"{scores}: {error}") from None
     if report:
-        from speechgmm.report import write_report
-
         write_report(table, result, report, title=Path(scores).name)
     notes = [f"left out: {reason}" for reason in result.left_out]
     note = "\nactual DCF and Cllr take the scores for calibrated LLRs; the others only for an order"

@@ -6,6 +6,7 @@ import typer
 
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, progress, table
+from speechgmm.files import check_writable
 
 ArrayFile = Annotated[str, options.output("OUT.npz", "Arrays.")]
 Preset = Annotated[options.PresetName | None, typer.Option("--preset", help="Front end, where no model is given.")]
@@ -20,11 +21,11 @@ def features(
     as_json: options.Json = False,
 ) -> None:
     """Write the features of recordings: an array for each file, and the settings as JSON under "frontend"."""
-    from speechgmm.features import Corpus, preset_for, write_features
+    from speechgmm.features import FEATURES, Corpus, preset_for, write_features
 
     if model and preset:
         options.usage("give --model or --preset, not both")
-    options.check_output(output)
+    check_writable(output, FEATURES)
     corpus = Corpus.from_files(files)
     frontend = preset_for(corpus, preset) if preset else options.load_model_or_classifier(model).frontend
     with progress() as report:

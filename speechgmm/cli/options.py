@@ -1,12 +1,9 @@
 """Options that several commands share, and what is read from them."""
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from speechgmm.checks import refuse
 from speechgmm.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -105,15 +102,6 @@ def load_corpus(source: str, where: list[str] | None, *, label: str = "speaker")
             usage(f"--where takes COLUMN=VALUE; got {condition!r}")
         conditions.setdefault(column, []).append(value)
     return read_corpus(source, label=label).where(**{k: v[0] if len(v) == 1 else v for k, v in conditions.items()})
-
-
-def check_output(path: str) -> None:
-    """Refuse a path that cannot be written to before the work and not after it."""
-    folder = Path(path).parent
-    if not folder.is_dir():
-        refuse("the file to write", "be in a folder that exists", path, f"Make it first: mkdir -p {folder}")
-    if Path(path).is_dir() or not os.access(folder, os.W_OK):
-        refuse("the file to write", "name a file that can be written", path)
 
 
 def rule_of(far: Far, prior: Prior, cost_miss: CostMiss, cost_fa: CostFa, threshold: float | None = None) -> "Rule":

@@ -7,6 +7,7 @@ import typer
 
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, facts, progress
+from speechgmm.files import check_writable
 
 ScoresFile = Annotated[str, options.output("SCORES", "Text, or arrays if it ends in .npz.")]
 LINES = "Lines '1|0 enroll test' or 'enroll test target|nontarget'; tests are names in the manifest"
@@ -31,13 +32,13 @@ def score(
     as_json: options.Json = False,
 ) -> None:
     """Score each test of a manifest against all enrolled speakers, or the pairs of a trial list."""
-    from speechgmm.evaluation import read_trials, write_scores
+    from speechgmm.evaluation import SCORES, read_trials, write_scores
     from speechgmm.speakers import score_corpus, score_trials
 
     if (manifest is None and (where or trials is None)) or (by is not None and trials is not None):
         either = "give --manifest with --where and --by as you like, or --trials"
         options.usage(f"{either}, or --trials and --manifest without --by")
-    options.check_output(output)
+    check_writable(output, SCORES)
     pairs = None if trials is None else read_trials(trials)
     corpus = None if manifest is None else options.load_corpus(manifest, where)
     system = options.load_model(model)

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from speechgmm import storage
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, table
+from speechgmm.files import check_writable
 
 app = typer.Typer(no_args_is_help=True, help="List, show, remove, rename or export the enrolled speakers.")
 
@@ -65,9 +67,9 @@ def export(
     store: options.Store, output: ExportFile, speakers: SomeSpeakers = None, as_json: options.Json = False
 ) -> None:
     """Write the statistics of speakers to one file."""
-    from speechgmm import storage
+    from speechgmm.speakers import SpeakerExport
 
-    options.check_output(output)
+    check_writable(output, storage.kind_of(SpeakerExport))
     with options.open_store(store) as opened:
         export = opened.export(*speakers or ())
     storage.save(export, output)

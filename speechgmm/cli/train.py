@@ -7,6 +7,8 @@ import typer
 from speechgmm.cli import options
 from speechgmm.cli.info import emit_training
 from speechgmm.cli.output import progress
+from speechgmm.files import check_writable
+from speechgmm.storage import kind_of
 
 Components = Annotated[int, typer.Option(min=1, help="Gaussians of the background model.")]
 Relevance = Annotated[float, typer.Option(min=0, help="Frames that the background counts for when speakers adapt.")]
@@ -27,9 +29,9 @@ def train(
 ) -> None:
     """Train a model on background speakers: people who will not be enrolled or tested."""
     from speechgmm.features import MFCC
-    from speechgmm.speakers import train_system
+    from speechgmm.speakers import System, train_system
 
-    options.check_output(output)
+    check_writable(output, kind_of(System))
     with progress() as report:
         training = train_system(
             options.load_corpus(corpus, where),

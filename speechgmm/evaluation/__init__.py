@@ -16,13 +16,15 @@ from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, c
 from speechgmm.evaluation.intervals import Interval, accuracy, bootstrap, wilson
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr, eer, min_cllr, min_dcf
 from speechgmm.evaluation.roc import Application, Hull, Roc, det_points, roc_hull, roc_points
-from speechgmm.evaluation.score_files import read_scores, read_trials, write_scores, write_trials
+from speechgmm.evaluation.score_files import SCORES, TRIALS, read_scores, read_trials, write_scores, write_trials
 from speechgmm.evaluation.summary import Evaluation, evaluate
 from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
 from speechgmm.evaluation.trials import Scores, Trials, join
 
 __all__ = [
     "NIST",
+    "SCORES",
+    "TRIALS",
     "Answer",
     "Application",
     "Calibration",

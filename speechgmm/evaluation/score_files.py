@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from functools import lru_cache
 from operator import length_hint
+from pathlib import Path
 from typing import IO, Any, NoReturn, TypeVar
 
 import numpy as np
@@ -27,7 +28,7 @@ from speechgmm import checks
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.name_index import NameIndex, Numbering, index_names, repeated
 from speechgmm.evaluation.trials import Scores, Trials, columns, indexed
-from speechgmm.storage import replacing
+from speechgmm.files import Kind, check_readable, has_member, replacing
 
 PathLike = str | os.PathLike[str]
 Table = TypeVar("Table", Scores, Trials)
@@ -40,6 +41,27 @@ _BLOCK = 1 << 16
 """Characters of text that are read together: their fields stay in the processor's cache."""
 _LENGTHS = 1 << 16
 """So many lengths are remembered: one test or speaker has many rows."""
+
+
+def _holds_trials(path: Path) -> bool:
+    """Say whether a file begins with a line of either style of trials."""
+    with path.open(encoding="utf-8-sig") as file:
+        first = file.readline(_BLOCK).split()
+    return len(first) == 3 and (first[0] in ("0", "1") or first[2] in ("target", "nontarget"))
+
+
+def _holds_scores(path: Path) -> bool:
+    """Say whether a file begins with the header of a table of scores, or holds it as arrays."""
+    if has_member("score.npy")(path):
+        return True
+    with path.open(encoding="utf-8-sig") as file:
+        return {"speaker", "test", "score"} <= set(file.readline(_BLOCK).rstrip("\n").split("\t"))
+
+
+SCORES = Kind("a table of scores", _holds_scores)
+"""What `write_scores` writes."""
+TRIALS = Kind("a list of trials", _holds_trials)
+"""What `write_trials` writes."""
 
 
 def read_trials(path: PathLike) -> Trials:
@@ -98,9 +120,9 @@ def write_trials(trials: Trials, path: PathLike, *, style: str = "voxceleb") -> 
             checks.refuse("names in a file of trials", "be free of spaces and line ends", repr(name))
     rows = zip(trials.speaker.tolist(), trials.test.tolist(), trials.target.tolist(), strict=True)
     if style == "voxceleb":
-        _write(path, (f"{y} {s} {t}\n" for s, t, y in rows))
+        _write(path, TRIALS, (f"{y} {s} {t}\n" for s, t, y in rows))
     else:
-        _write(path, (f"{s} {t} {'target' if y else 'nontarget'}\n" for s, t, y in rows))
+        _write(path, TRIALS, (f"{s} {t} {'target' if y else 'nontarget'}\n" for s, t, y in rows))
 
 
 def read_scores(path: PathLike) -> Scores:
@@ -137,10 +159,10 @@ def write_scores(scores: Scores, path: PathLike) -> None:
     """
     held = columns(scores)
     if not os.fspath(path).endswith(".npz"):
-        _write(path, _lines(held))
+        _write(path, SCORES, _lines(held))
         return
     whole: dict[str, Any] = {name: c.names[c.codes] if isinstance(c, NameIndex) else c for name, c in held.items()}
-    with replacing(path) as beside, beside.open("wb") as file:
+    with replacing(path, SCORES) as beside, beside.open("wb") as file:
         np.savez_compressed(file, **whole)
 
 
@@ -234,6 +256,7 @@ def _made(kind: type[Table], path: PathLike, lines: NDArray[Any], held: Mapping[
 @contextmanager
 def _reading(path: PathLike, mode: str = "r", encoding: str | None = "utf-8-sig") -> Iterator[IO[Any]]:
     """Open a file, of text with line ends of any kind by default, or refuse it."""
+    check_readable(path, "a table", pipes=mode == "r")
     try:
         with open(path, mode, encoding=encoding) as file:
             yield file
@@ -288,10 +311,10 @@ def _lines(held: dict[str, Any]) -> Iterator[str]:
         yield "".join("\t".join(row) + "\n" for row in zip(*texts, strict=True))
 
 
-def _write(path: PathLike, lines: Iterable[str]) -> None:
+def _write(path: PathLike, kind: Kind, lines: Iterable[str]) -> None:
     """Write lines, which bring their line ends with them."""
     try:
-        with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        with replacing(path, kind) as beside, beside.open("w", encoding="utf-8", newline="") as file:
             file.writelines(lines)
     except UnicodeEncodeError as error:
         checks.refuse("names in a text file", "be valid Unicode", f"this: {error}")

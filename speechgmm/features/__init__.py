@@ -7,13 +7,14 @@
 from speechgmm.features.audio import Signal, read, sample_rate
 from speechgmm.features.corpus import Corpus, Recording, read_corpus
 from speechgmm.features.extraction import Extracted, Part, TrainingFrames, extract, extract_all, training_frames
-from speechgmm.features.feature_files import Written, write_features
+from speechgmm.features.feature_files import FEATURES, Written, write_features
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.mfcc import MFCC
 from speechgmm.features.presets import PRESETS, preset, preset_for
 from speechgmm.features.sounds import Sound, common_rate
 
 __all__ = [
+    "FEATURES",
     "MFCC",
     "PRESETS",
     "Corpus",

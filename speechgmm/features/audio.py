@@ -17,6 +17,7 @@ import numpy as np
 
 from speechgmm.checks import Array, refuse
 from speechgmm.errors import AudioError
+from speechgmm.files import check_readable
 
 _SIZES = re.compile(r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
 _ENDLESS = ("ended unexpectedly", "Junk after the last page", "Seems to be a truncated file")
@@ -131,15 +132,16 @@ def _opened(name: str) -> Iterator[Any]:
     """Give a sound file that is open for reading, and say what is wrong with it where that fails."""
     import soundfile
 
+    check_readable(name, "a recording", error=AudioError)
     if Path(name).is_dir():
         _unusable("a recording", "be a file", f"the folder {name}", "Name the files in it.")
     if not Path(name).exists():
         _unusable("a recording", "exist", f"{name}, which does not", "Check the path.")
     try:
-        with soundfile.SoundFile(name) as file:
+        with soundfile.SoundFile(name if os.name == "nt" else os.fsencode(name)) as file:  # bytes that are no text, too
             yield file
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: an ending that stands for headerless sound
-        why = str(error).removeprefix(f"Error opening {name!r}: ").removeprefix("Error : ").rstrip(".")
+        why = re.sub(r"^Error opening b?(['\"]).*?\1: ", "", str(error)).removeprefix("Error : ").rstrip(".")
         if "lost sync" in why or "unexpectedly" in why:
             _truncated(name, why)
         advice = "Convert it to WAV or FLAC; a file's ending does not make it one."

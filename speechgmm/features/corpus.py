@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from speechgmm.checks import refuse
+from speechgmm.files import check_readable
 
 AUDIO_ENDINGS = frozenset(
     ".wav .flac .ogg .oga .opus .mp3 .aiff .aif .aifc .au .snd .w64 .rf64 .caf .sph .nist".split()  # noqa: SIM905
@@ -34,7 +35,8 @@ class Recording:
     speaker : str
     name : str
         What tables call it: the path as the corpus writes it, or the utterance of a Kaldi directory. Where a CSV
-        lists a path several times, its part and channel are added: ``call.wav@0-5.5#1``.
+        lists a path several times, its part and channel are added: ``call.wav@0-5.5#1``. Bytes of a file's name that
+        are no Unicode text are written as ``\\udcff``.
     session : str or None
         The call, day or sitting; None where the corpus does not say: then each recording is its own.
     start, end : float
@@ -53,10 +55,19 @@ class Recording:
     channel: int | str = "mix"
     columns: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", _text(self.name))
+        object.__setattr__(self, "session", self.session and _text(self.session))
+
     @property
     def session_name(self) -> str:
         """The session, or the recording's own name where it is not known."""
         return self.session or self.name
+
+
+def _text(name: str) -> str:
+    """Return a name as text that can be stored and printed."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 @dataclass(frozen=True)
@@ -163,6 +174,7 @@ def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corp
     p = Path(path)
     if not p.exists():
         refuse("a corpus", "exist", f"{p}, which does not", _CORPORA)
+    check_readable(p, "a corpus")
     if p.is_file():
         recordings = _read_csv(p, label)
     elif (p / "wav.scp").exists():
@@ -278,6 +290,7 @@ def _table(path: Path) -> dict[str, str]:
     """Read `key value` lines."""
     if not path.exists():
         refuse("a Kaldi directory", "have the files wav.scp and utt2spk", f"no {path}")
+    check_readable(path, "a table")
     table: dict[str, str] = {}
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

@@ -14,10 +14,12 @@ from speechgmm.checks import refuse
 from speechgmm.features.corpus import Recording
 from speechgmm.features.extraction import extract_all
 from speechgmm.features.frontend import FrontEnd
+from speechgmm.files import Kind, has_member, replacing
 from speechgmm.parallel import Progress
-from speechgmm.storage import replacing
 
 _SETTINGS = "frontend"
+FEATURES = Kind("a file of features", has_member(f"{_SETTINGS}.npy"))
+"""What `write_features` writes."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def write_features(
         twice = next((n for i, n in enumerate(names) if n in names[:i] or n == _SETTINGS), "")
         refuse("the names of recordings", f"differ from each other and from {_SETTINGS!r}", repr(twice))
     done = []
-    with replacing(path) as beside:
+    with replacing(path, FEATURES) as beside:
         with zipfile.ZipFile(beside, "w") as file:
             _put(file, _SETTINGS, np.array(json.dumps(frontend.settings, sort_keys=True)))
             for e in extract_all(frontend, every, n_threads=n_threads, on_progress=on_progress):

@@ -1,8 +1,11 @@
 """What every picture shares: where it is drawn, its colors, its grid and its legend."""
 
+import os
+from pathlib import Path
 from typing import Any
 
-from speechgmm.checks import extra
+from speechgmm.checks import choice, extra
+from speechgmm.files import Kind, check_writable, replacing, starts_with
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#7f7f7f")
 """Colors of components and objects by number, which stay apart for people who see colors differently.
@@ -25,6 +28,15 @@ SYSTEMS = (
 
 GRID = "#8c8c8c"
 """A gray for grids and auxiliary lines, on white and on black."""
+
+
+FORMATS = {
+    ".png": Kind("a PNG picture", starts_with(b"\x89PNG")),
+    ".jpg": Kind("a JPEG picture", starts_with(b"\xff\xd8\xff")),
+    ".pdf": Kind("a PDF page", starts_with(b"%PDF")),
+    ".svg": Kind("an SVG picture", starts_with(b"<?xml", b"<svg")),
+}
+"""Endings of pictures, and what such a file is."""
 
 
 def axes(ax: Any) -> Any:
@@ -58,3 +70,35 @@ def shades() -> Any:
     colors = extra("matplotlib.colors", "plot")
     blue = colors.to_rgb(TARGET)
     return colors.LinearSegmentedColormap.from_list("shades", [(*blue, 0.0), (*blue, 1.0)])
+
+
+def require() -> None:
+    """Refuse to begin what cannot be drawn: MissingExtra without matplotlib."""
+    extra("matplotlib.figure", "plot")
+
+
+def check_picture(path: str | os.PathLike[str]) -> None:
+    """Refuse a picture that cannot be drawn or written, before the work and not after it.
+
+    Raises
+    ------
+    InvalidInput
+        For another ending than those of `FORMATS`, or a path that must not or cannot be written to.
+    MissingExtra
+        Without matplotlib.
+    """
+    require()
+    check_writable(path, FORMATS[choice(Path(path).suffix.lower(), f"the ending of {path}", FORMATS)])
+
+
+def write_picture(ax: Any, path: str | os.PathLike[str], *, dpi: int = 150) -> None:
+    """Write the figure of these axes to a file, whole or not at all; its ending says in which format.
+
+    Raises
+    ------
+    InvalidInput
+        See `check_picture`.
+    """
+    ending = choice(Path(path).suffix.lower(), f"the ending of {path}", FORMATS)
+    with replacing(path, FORMATS[ending]) as beside:
+        ax.figure.savefig(beside, format=ending.removeprefix("."), dpi=dpi)

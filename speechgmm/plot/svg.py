@@ -15,11 +15,6 @@ _VARIABLES = {_INK: "--ink", TARGET: "--target", IMPOSTOR: "--impostor", GRID: "
 """Colors in a picture, and the CSS variables that take their place."""
 
 
-def require() -> None:
-    """Refuse to begin what cannot be drawn: MissingExtra without matplotlib."""
-    extra("matplotlib.figure", "plot")
-
-
 def svg(draw: Callable[[Any], object], *, name: str, description: str, size: tuple[float, float] = (5.2, 4.2)) -> str:
     """Return an inline <svg> element whose colors are the variables --ink, --target, --impostor and --grid.
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from speechgmm import storage
 from speechgmm.checks import refuse
 from speechgmm.errors import MissingExtra
+from speechgmm.files import check_readable
 from speechgmm.mixture import Statistics
 from speechgmm.speakers.sessions import EnrolledRecording, Session
 
@@ -127,6 +128,8 @@ class Database:
         if "://" not in location and new is None and not Path(location).exists():
             refuse("a store", "exist", f"{location}, which does not", "Enroll somebody first.")
         url = self._url(location)
+        if "://" not in location:
+            check_readable(location, "a store")
         sqlite = {"poolclass": sa.pool.NullPool, "connect_args": {"timeout": _PATIENCE}}
         try:
             self._engine = sa.create_engine(url, **(sqlite if url.get_backend_name() == "sqlite" else {}))

@@ -371,5 +371,5 @@ def test_evaluate_names_the_table_and_keeps_it(tmp_path):
     table = tmp_path / "scores.tsv"
     table.write_text("speaker\ttest\tscore\ttarget\na\tx\t1.0\t1\n")
     run("evaluate", table).refused(str(table), "must hold at least one score")
-    run("evaluate", table, "--report", table).misused("--report names the table of scores itself")
+    run("evaluate", table, "--report", table).refused(table, "must be new, empty or a web page")
     assert table.read_text().startswith("speaker\t")
