@@ -39,6 +39,10 @@ class MissingExtra(SpeechGMMError, ImportError):
     """An optional dependency is needed and not installed."""
 
 
+class SpeechGMMWarning(UserWarning):
+    """Something goes on, but not as one would expect."""
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A recording that was left out, by its `name`, and the `reason`: the message of the error that it met."""

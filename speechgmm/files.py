@@ -1,4 +1,4 @@
-"""Files: what is read must be a file, and what is written appears whole, at its place, and over nothing of another kind.
+"""Files: what is read must be one, and what is written appears whole, at its place, over nothing of another kind.
 
 A path may lead anywhere: to a device, a pipe, a symbolic link, the store that somebody meant to read. Every module that
 opens a file by its path asks here first.
@@ -80,7 +80,7 @@ def check_readable(
     what : str
         For the message, such as "a recording".
     pipes : bool
-        Let pass a pipe that this process holds already, such as ``/dev/stdin``: for what is read once from its beginning.
+        Let pass a pipe that this process holds already, such as ``/dev/stdin``, for what is read once, from its start.
     error : type
         The error to raise.
 
@@ -95,15 +95,16 @@ def check_readable(
         return
     held = stat.S_ISFIFO(mode) and os.path.realpath(path).startswith("/proc/")
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (pipes and held)):
-        found = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
-        refuse(what, "be a regular file", f"{os.fspath(path)}, which is {found}", "Write it to a file first.", error=error)
+        kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+        found, advice = f"{os.fspath(path)}, which is {kind}", "Write it to a file first."
+        refuse(what, "be a regular file", found, advice, error=error)
 
 
 def check_writable(path: PathLike, kind: Kind) -> None:
     """Refuse a path that must not or cannot be written to; to be asked before long work, `replacing` asks again.
 
-    A file of the same kind or an empty one may be replaced. Anything else is kept: a store, a recording or a manifest is
-    easily named in place of the result. What is no regular file, such as ``/dev/stdout``, is written through.
+    A file of the same kind or an empty one may be replaced. Anything else is kept: a store, a recording or a manifest
+    is easily named in place of the result. What is no regular file, such as ``/dev/stdout``, is written through.
 
     Raises
     ------

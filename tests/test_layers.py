@@ -5,7 +5,7 @@
 3 speakers | classification | plot        never each other
 2 features | tracking                     never each other
 1 mixture | evaluation                    never each other
-0 errors  checks  files  storage  parallel
+0 errors  checks  files  storage  compiler  parallel
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ LAYER = {
     "evaluation": 1,
     "storage": 0,
     "files": 0,
+    "compiler": 0,
     "parallel": 0,
     "checks": 0,
     "errors": 0,
@@ -48,6 +49,7 @@ GROUND = {
     "errors": set(),
     "checks": {"errors"},
     "files": {"errors", "checks"},
+    "compiler": {"errors", "checks"},
     "storage": {"errors", "checks", "files"},
     "parallel": {"errors", "checks"},
 }
@@ -61,7 +63,7 @@ HOME = {
     "matplotlib": ("plot/",),
     "dask": ("parallel.py",),
     "distributed": ("parallel.py",),
-    "numba": ("mixture/compiled/loops.py",),
+    "numba": ("mixture/compiled/loops.py", "compiler.py"),
     "sklearn": ("mixture/", "evaluation/", "classification/", "estimators/"),
     "typer": ("cli",),
     "rich": ("cli",),

@@ -6,6 +6,7 @@ Exit status: 0 done; 1 the input was refused, or a part of it, with one line on 
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -13,9 +14,12 @@ import typer
 
 from speechgmm import __version__
 from speechgmm.cli import classify, enroll, evaluate, features, identify, info, score, speakers, train, verify
-from speechgmm.cli.output import Commands
+from speechgmm.cli.output import Commands, one_line
+from speechgmm.errors import SpeechGMMWarning
 
 __all__ = ["app", "main"]
+
+_PLAIN = warnings.formatwarning
 
 app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(train.train)
@@ -36,7 +40,15 @@ def main(args: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
+    warnings.formatwarning = _shown
     app(args=args, prog_name="speechgmm")
+
+
+def _shown(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
+    """Return a warning of ours as the one line that a refusal has, too, and any other as Python writes it."""
+    if issubclass(category, SpeechGMMWarning):
+        return one_line(str(message))
+    return _PLAIN(message, category, filename, lineno, line)
 
 
 def _open_streams() -> None:

@@ -138,7 +138,12 @@ def progress() -> "Iterator[Progress]":
 
 def complain(message: str) -> None:
     """Print one line on standard error."""
-    print("speechgmm: " + " ".join(message.splitlines()), file=sys.stderr)
+    sys.stderr.write(one_line(message))
+
+
+def one_line(message: str) -> str:
+    """Return a message as a line of standard error."""
+    return f"speechgmm: {' '.join(message.splitlines())}\n"
 
 
 def _plain(value: Any, name: str = "") -> Any:

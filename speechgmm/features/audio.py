@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from speechgmm.checks import Array, refuse
+from speechgmm.compiler import prepare_cache
 from speechgmm.errors import AudioError
 from speechgmm.files import check_readable
 
@@ -98,6 +99,7 @@ def resample(signal: Signal, rate: int, *, what: str = "the signal") -> Signal:
     if signal.sample_rate < rate:
         advice = f"Train a model with sample_rate={signal.sample_rate}, or record at {rate} Hz or more."
         _unusable(what, f"have at least the model's rate of {rate} Hz", f"{signal.sample_rate} Hz", advice)
+    prepare_cache()
     import librosa
 
     samples = librosa.resample(signal.samples, orig_sr=signal.sample_rate, target_sr=rate, res_type="soxr_hq")

@@ -26,7 +26,7 @@ _CORPORA = (
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording, or a part of one.
+    r"""One recording, or a part of one.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Recording:
     name : str
         What tables call it: the path as the corpus writes it, or the utterance of a Kaldi directory. Where a CSV
         lists a path several times, its part and channel are added: ``call.wav@0-5.5#1``. Bytes of a file's name that
-        are no Unicode text are written as ``\\udcff``.
+        are no Unicode text are written as ``\udcff``.
     session : str or None
         The call, day or sitting; None where the corpus does not say: then each recording is its own.
     start, end : float

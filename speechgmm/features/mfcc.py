@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from speechgmm import checks
 from speechgmm.checks import Array, refuse
+from speechgmm.compiler import prepare_cache
 from speechgmm.errors import TooLittleSpeech
 from speechgmm.features import audio, normalize, speech_detection
 from speechgmm.features.dynamics import add_deltas
@@ -175,6 +176,7 @@ class MFCC(FrontEnd):
 
     def _static(self, samples: Array) -> tuple[Array, Array]:
         """Return cepstra or mel bands (N, .) and the level of each frame (N,) in dB relative to full scale."""
+        prepare_cache()
         import librosa
 
         window, hop = round(self.win_length * self.sample_rate), max(1, round(self.hop_length * self.sample_rate))
@@ -211,6 +213,7 @@ def _levels(y: Array, window: int, hop: int) -> Array:
 @functools.lru_cache(maxsize=16)
 def _mel_bands(rate: int, size: int, n_mels: int, fmin: float, fmax: float) -> Array:
     """Return the matrix (n_mels, bins) of triangular bands; it costs as much as a second of speech to make."""
+    prepare_cache()
     import librosa
 
     with warnings.catch_warnings():

@@ -19,7 +19,9 @@ from numba import extending, types
 from numba.core import cgutils
 
 from speechgmm.checks import Array
+from speechgmm.compiler import prepare_cache
 
+prepare_cache()
 intrinsic: Any = extending.intrinsic
 _FAST = {"contract", "nnan", "ninf", "nsz", "reassoc"}
 _EXP2 = np.polynomial.Chebyshev.interpolate(np.exp2, 6, [-0.5, 0.5]).convert(kind=np.polynomial.Polynomial).coef
@@ -29,12 +31,8 @@ _LOG2E = 1.4426950408889634
 
 
 def compiled(function: Any) -> Any:
-    """Compile, and keep the code on disk where that is possible."""
-    settings: dict[str, Any] = {"nogil": True, "fastmath": _FAST, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **settings)(function)
-    except RuntimeError:  # no folder for the cache can be written
-        return numba.njit(**settings)(function)
+    """Compile, and keep the code on disk."""
+    return numba.njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")(function)
 
 
 def _call(builder: Any, name: str, shape: Any, args: Any) -> Any:
