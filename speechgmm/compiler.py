@@ -59,7 +59,8 @@ def _temporary() -> Path:
         refuse("a folder for compiled code", "be one that can be written", f"none ({error.strerror})", advice)
     if new:
         why = "neither the installation nor a cache at home can be written"
-        message = f"compiled code is kept in {folder}, as {why}: the first use takes longer. Set {_VARIABLE} to change."
+        advice = f"The first use takes longer. Set {_VARIABLE} to keep it elsewhere."
+        message = f"compiled code is kept in {folder}, as {why}. {advice}"
         warnings.warn(message, SpeechGMMWarning, 3)
     return folder
 
