@@ -94,7 +94,7 @@ class Corpus:
         Raises
         ------
         InvalidInput
-            If there is no file.
+            If there is no file, or one without a name.
 
         Examples
         --------
@@ -102,8 +102,8 @@ class Corpus:
         ['a.wav', 'b.wav']
         """
         recordings = tuple(Recording(str(f), speaker, str(f), session) for f in files)
-        if not recordings:
-            refuse("files", "be at least one", "none")
+        if not all(r.path for r in recordings) or not recordings:
+            refuse("files", "be at least one, with a name each", repr([r.path for r in recordings]))
         return cls(recordings, "the files given")
 
     @property

@@ -270,3 +270,9 @@ def test_kaldi_directory_with_segments(kaldi: Make, space: str) -> None:
 def test_bad_kaldi_directories_are_refused(kaldi: Make, files: dict[str, str | bytes], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         read_corpus(kaldi(**files))
+
+
+def test_files_have_names():
+    for files in ([], ["a.wav", ""]):
+        with pytest.raises(InvalidInput, match=r"files must be at least one, with a name each; got \["):
+            Corpus.from_files(files)
