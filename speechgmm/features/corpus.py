@@ -102,8 +102,10 @@ class Corpus:
         ['a.wav', 'b.wav']
         """
         recordings = tuple(Recording(str(f), speaker, str(f), session) for f in files)
-        if not all(r.path for r in recordings) or not recordings:
-            refuse("files", "be at least one, with a name each", repr([r.path for r in recordings]))
+        if not recordings:
+            refuse("files", "be at least one", "none")
+        if not all(r.path for r in recordings):
+            refuse("files", "have names", repr([r.path for r in recordings]))
         return cls(recordings, "the files given")
 
     @property
