@@ -58,7 +58,9 @@ ENTRANCES = {"__init__.py", "__main__.py"}
 
 HOME = {
     "librosa": ("features/",),
-    "soundfile": ("features/",),
+    "soundfile": ("features/sndfile.py",),
+    "av": ("features/pyav.py",),
+    "soxr": ("features/audio.py",),
     "sqlalchemy": ("speakers/database.py",),
     "matplotlib": ("plot/",),
     "dask": ("parallel.py",),
@@ -70,7 +72,20 @@ HOME = {
 }
 """Where a library may be imported at all."""
 
-HEAVY = {"librosa", "soundfile", "numba", "sklearn", "scipy", "sqlalchemy", "matplotlib", "rich", "typer", "dask"}
+HEAVY = {
+    "librosa",
+    "soundfile",
+    "av",
+    "soxr",
+    "numba",
+    "sklearn",
+    "scipy",
+    "sqlalchemy",
+    "matplotlib",
+    "rich",
+    "typer",
+    "dask",
+}
 AT_THE_TOP = {
     ("typer", "cli"),
     ("rich", "cli"),

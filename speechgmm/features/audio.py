@@ -1,34 +1,33 @@
-"""Reading sound: every format that libsndfile knows, one channel or their mean, at the rate that a model wants.
+"""Reading sound: every format that libsndfile or FFmpeg knows, one channel or their mean, at the rate a model wants.
 
 Signals are float32 in [-1, 1] whatever the file holds. Seconds and hertz outside; samples stay in `speechgmm.features`.
+A recording is read block by block (`stream`), so that its length costs no memory; `read` joins the blocks.
 """
 
 import contextlib
 import hashlib
 import math
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
 
 import numpy as np
 
-from speechgmm.checks import Array, refuse
-from speechgmm.compiler import prepare_cache
+from speechgmm.checks import Array
 from speechgmm.errors import AudioError
+from speechgmm.features.pyav import open_av
+from speechgmm.features.sndfile import open_sndfile
+from speechgmm.features.source import Source, concatenated, unusable
 from speechgmm.files import check_readable
 
-_SIZES = re.compile(r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
-_ENDLESS = ("ended unexpectedly", "Junk after the last page", "Seems to be a truncated file")
-"""What libsndfile's log says of a file without its end."""
-_UNKNOWN = 2**62
-"""From here on a header's number of samples means that nobody knew it: so writes a FLAC encoder into a pipe."""
-_CHUNK = 1 << 24
-"""Samples read at once: a header that lies must not cost memory."""
-_ESTIMATED = {"MP3": 0.95}
-"""Formats whose header only estimates the length, and how much of it must be there."""
+OVERSHOOT = 0.05
+"""A part may end so many seconds after its file, and is trimmed: rounding to one decimal gives as much, and windows of
+25 ms and frames of 10 ms counted in whole ones give less."""
+_CHUNK = 1 << 20
+"""Numbers read at once: neither a long file nor a header that lies may cost memory."""
+_LOUDEST = 2.0**31
+"""The largest magnitude of a sample: 32-bit integers taken as floats are the loudest that anybody writes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,42 @@ class Signal:
     @property
     def digest(self) -> str:
         """Names the recording by its samples: copies in other lossless formats have the same."""
-        return hashlib.sha256(np.ascontiguousarray(self.samples).data).hexdigest()[:32]
+        digest = Digest()
+        digest.add(self.samples)
+        return str(digest)
+
+
+class Digest:
+    """What names a recording by its samples, which come in blocks of any sizes; `str` gives it."""
+
+    def __init__(self) -> None:
+        """Begin without samples."""
+        self._sha = hashlib.sha256()
+
+    def add(self, samples: Array) -> None:
+        """Add a block of float32 samples."""
+        self._sha.update(np.ascontiguousarray(samples).data)
+
+    def of(self, blocks: Iterable[Array]) -> Iterator[Array]:
+        """Yield blocks as they are, and add each."""
+        for block in blocks:
+            self.add(block)
+            yield block
+
+    def __str__(self) -> str:
+        """Return the name."""
+        return self._sha.hexdigest()[:32]
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """One channel of sound at `sample_rate` Hz as `blocks` of float32 samples, which come once.
+
+    After the last block the iterator raises an AudioError if the sound is not usable as it is.
+    """
+
+    sample_rate: int
+    blocks: Iterator[Array]
 
 
 def read(
@@ -61,29 +95,45 @@ def read(
     Parameters
     ----------
     path : path
-        WAV, FLAC, OGG, MP3, AIFF, AU or anything else that libsndfile reads.
+        WAV, FLAC, OGG, MP3, AIFF, AU or anything else that libsndfile reads; with the extra `formats` also M4A, AAC,
+        WebM, AMR, WMA, videos and whatever else FFmpeg finds sound in, which it decodes through PyAV.
     channel : int or "mix"
         A channel, counted from 0, or the mean of all.
     start, end : float
-        In seconds; `end` None is the end of the file.
+        In seconds; `end` None is the end of the file. An `end` at most 0.05 s after the file's own is trimmed to it:
+        times are rounded, and encoders pad.
 
     Raises
     ------
     AudioError
-        If the file is missing, no sound, truncated or empty, holds NaN, or has no such channel or part.
+        If the file is missing, no sound, truncated or empty, holds NaN or samples of more than 2**31 times full scale,
+        or has no such channel or part.
+    MissingExtra
+        If it is of a format that needs PyAV, which is not installed.
     """
+    with stream(path, channel=channel, start=start, end=end) as found:
+        return Signal(concatenated(list(found.blocks)), found.sample_rate)
+
+
+@contextlib.contextmanager
+def stream(
+    path: str | os.PathLike[str],
+    *,
+    channel: int | str = "mix",
+    start: float = 0.0,
+    end: float | None = None,
+) -> Iterator[Stream]:
+    """Give a recording, or a part of it, block by block in constant memory; else the same as `read`."""
     name = str(path)
-    with _opened(name) as file:
-        samples, rate = _samples(file, name, start, end), int(file.samplerate)
-        if start == 0 and end is None:
-            _whole(file, name, len(samples))
-    return Signal(check_signal(_channel(samples, channel, name), name), rate)
+    with _opened(name) as source:
+        one = (_channel(samples, channel, name) for samples in _part(source, name, start, end))
+        yield Stream(source.sample_rate, checked(one, name))
 
 
 def sample_rate(path: str | os.PathLike[str]) -> int:
-    """Return the sampling rate of a file, in Hz, from its header alone."""
-    with _opened(str(path)) as file:
-        return int(file.samplerate)
+    """Return the sampling rate of a file, in Hz, from its header (or first frame) alone."""
+    with _opened(str(path)) as source:
+        return source.sample_rate
 
 
 def resample(signal: Signal, rate: int, *, what: str = "the signal") -> Signal:
@@ -96,14 +146,37 @@ def resample(signal: Signal, rate: int, *, what: str = "the signal") -> Signal:
     """
     if signal.sample_rate == rate:
         return signal
-    if signal.sample_rate < rate:
-        advice = f"Train a model with sample_rate={signal.sample_rate}, or record at {rate} Hz or more."
-        _unusable(what, f"have at least the model's rate of {rate} Hz", f"{signal.sample_rate} Hz", advice)
-    prepare_cache()
-    import librosa
+    blocks = resampled(Stream(signal.sample_rate, iter([signal.samples])), rate, what=what)
+    return Signal(concatenated(list(blocks)), rate)
 
-    samples = librosa.resample(signal.samples, orig_sr=signal.sample_rate, target_sr=rate, res_type="soxr_hq")
-    return Signal(np.ascontiguousarray(samples, dtype=np.float32), rate)
+
+def resampled(sound: Stream, rate: int, *, what: str) -> Iterator[Array]:
+    """Return the blocks of a stream at `rate` Hz; errors as those of `resample`, before the first block is read."""
+    if sound.sample_rate == rate:
+        return sound.blocks
+    if sound.sample_rate < rate:
+        low = sound.sample_rate
+        advice = (
+            f"Train a model with sample_rate={low}, or record at {rate} Hz or more; on the command line: "
+            f"speechgmm train --sample-rate {low}."
+        )
+        unusable(what, f"have at least the model's rate of {rate} Hz", f"{low} Hz", advice)
+    return _converted(sound, rate)
+
+
+def _converted(sound: Stream, rate: int) -> Iterator[Array]:
+    """Yield blocks at a lower rate: soxr's samples, and zeros for the last part of a sample period."""
+    import soxr
+
+    converter = soxr.ResampleStream(sound.sample_rate, rate, 1, dtype="float32", quality="HQ")
+    taken = given = 0
+    for block in sound.blocks:
+        out = converter.resample_chunk(np.ascontiguousarray(block, dtype=np.float32))
+        taken, given = taken + len(block), given + len(out)
+        yield out
+    rest = converter.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+    missing = -(-taken * rate // sound.sample_rate) - given
+    yield np.pad(rest[:missing], (0, max(0, missing - len(rest))))
 
 
 def check_signal(samples: Array, what: str) -> Array:
@@ -112,87 +185,86 @@ def check_signal(samples: Array, what: str) -> Array:
     if a.ndim != 1 or a.dtype.kind != "f":
         found = f"an array of shape {a.shape} and type {a.dtype}"
         advice = "Choose a channel first; divide 16-bit samples by 32768."
-        _unusable(what, "be one channel of float samples in [-1, 1]", found, advice)
-    if not len(a):
-        _unusable(what, "hold samples", "none: the recording is empty", "Record it again.")
-    if bad := len(a) - int(np.isfinite(a).sum()):
+        unusable(what, "be one channel of float samples in [-1, 1]", found, advice)
+    return np.ascontiguousarray(concatenated(list(checked([a], what))), dtype=np.float32)
+
+
+def checked(blocks: Iterable[Array], what: str) -> Iterator[Array]:
+    """Yield the blocks of one channel, and refuse them after the last if they are empty, not finite or far too loud."""
+    n = bad = 0
+    peak = 0.0
+    for block in blocks:
+        top = max(-float(block.min()), float(block.max())) if len(block) else 0.0
+        if not top <= _LOUDEST:
+            finite = np.isfinite(block)
+            bad += len(block) - int(finite.sum())
+            top = float(np.abs(block[finite]).max(initial=0.0))
+        n, peak = n + len(block), max(peak, top)
+        yield block
+    if not n:
+        unusable(what, "hold samples", "none: the recording is empty", "Record it again.")
+    if bad:
         advice = "Write the file again; something before it divided by zero."
-        _unusable(what, "hold finite samples", f"{bad} NaN or infinite of {len(a)}", advice)
-    return np.ascontiguousarray(a, dtype=np.float32)
-
-
-def _unusable(what: str, rule: str, found: str, advice: str = "") -> NoReturn:
-    refuse(what, rule, found, advice, error=AudioError)
-
-
-def _truncated(name: str, found: str) -> NoReturn:
-    _unusable(name, "be whole", f"a truncated file ({found})", "Copy or record it again.")
+        unusable(what, "hold finite samples", f"{bad} NaN or infinite of {n}", advice)
+    if peak > _LOUDEST:
+        rule = f"hold samples within {_LOUDEST:.0f} times full scale, which is 1"
+        unusable(what, rule, f"one of magnitude {peak:g}", "Scale it to [-1, 1].")
 
 
 @contextlib.contextmanager
-def _opened(name: str) -> Iterator[Any]:
+def _opened(name: str) -> Iterator[Source]:
     """Give a sound file that is open for reading, and say what is wrong with it where that fails."""
-    import soundfile
-
     check_readable(name, "a recording", error=AudioError)
     if Path(name).is_dir():
-        _unusable("a recording", "be a file", f"the folder {name}", "Name the files in it.")
+        unusable("a recording", "be a file", f"the folder {name}", "Name the files in it.")
     if not Path(name).exists():
-        _unusable("a recording", "exist", f"{name}, which does not", "Check the path.")
-    try:
-        with soundfile.SoundFile(name if os.name == "nt" else os.fsencode(name)) as file:  # bytes that are no text, too
-            yield file
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: an ending that stands for headerless sound
-        why = re.sub(r"^Error opening b?(['\"]).*?\1: ", "", str(error)).removeprefix("Error : ").rstrip(".")
-        if "lost sync" in why or "unexpectedly" in why:
-            _truncated(name, why)
-        advice = "Convert it to WAV or FLAC; a file's ending does not make it one."
-        _unusable(name, "be a sound file that libsndfile reads", f"a file it does not ({why})", advice)
+        unusable("a recording", "exist", f"{name}, which does not", "Check the path.")
+    found = open_sndfile(name)
+    with open_av(name, found) if isinstance(found, str) else found as source:
+        yield source
 
 
-def _samples(file: Any, name: str, start: float, end: float | None) -> Array:
-    """Return the samples (n, channels) of the part from `start` to `end` seconds."""
-    finite = math.isfinite(start) and (end is None or math.isfinite(end))
-    last = round(end * file.samplerate) if finite and end is not None else file.frames
-    first = round(start * file.samplerate) if finite else -1
-    if not 0 <= first < max(last, 1) or last > max(file.frames, 1):
-        found = f"{start:g} to {'the end' if end is None else format(end, 'g')} s"
-        _unusable(f"the part of {name}", f"lie within its {file.frames / file.samplerate:.2f} s", found)
-    jump = first if file.seekable() else 0
-    if jump:
-        file.seek(jump)
-    file.seekable = lambda: False  # soundfile would seek after each read, which GSM and streamed FLAC cannot
-    parts: list[Array] = []
-    left = last - jump
-    while left > 0 or not parts:
-        size = min(left, _CHUNK)
-        parts.append(file.read(size, dtype="float32", always_2d=True))
-        left = left - size if len(parts[-1]) == size else 0
-    return np.concatenate(parts)[first - jump :]
+def _part(source: Source, name: str, start: float, end: float | None) -> Iterator[Array]:
+    """Yield the samples (n, channels) of the part from `start` to `end` seconds, block by block."""
+    rate, stated = source.sample_rate, source.frames
+    first, last = _sample(start, rate), None if end is None else _sample(end, rate)
+    span = f"{start:g} to {'the end' if end is None else format(end, 'g')} s"
+
+    def check(frames: int) -> None:
+        """Refuse what is no part of a file of so many samples."""
+        over = 0 if last is None else last - frames
+        if not 0 <= first < max(frames, 1) or over > round(OVERSHOOT * rate) or (last is not None and last <= first):
+            advice = f"An end up to {OVERSHOOT:g} s after the file's own is trimmed to it."
+            unusable(f"the part of {name}", f"lie within its {frames / rate:.2f} s", span, advice)
+
+    if stated is not None:
+        check(stated)
+    elif first < 0 or (last is not None and last <= first):
+        check(sum(map(len, source.blocks(0, None, _CHUNK))))
+    stop = min((n for n in (last, stated) if n is not None), default=None)
+    found = 0
+    for samples in source.blocks(first, stop, _CHUNK):
+        found += len(samples)
+        yield samples
+    if first == 0 and last is None:
+        source.check_whole(found)
+    elif stated is None and source.frames is not None:  # the end came, and told how long the file is
+        check(source.frames)
 
 
-def _whole(file: Any, name: str, found: int) -> None:
-    """Refuse a file that holds less than its header says."""
-    if file.frames < _UNKNOWN and found < file.frames * _ESTIMATED.get(file.format, 1.0):
-        _truncated(name, f"{found} of {file.frames} samples")
-    if any(sign in file.extra_info for sign in _ENDLESS):
-        _truncated(name, "the stream has no end")
-    for size, actual in _SIZES.findall(file.extra_info):
-        if int(actual) < int(size) and not _placeholder(int(size)):
-            _truncated(name, f"{actual} of {size} bytes")
-
-
-def _placeholder(size: int) -> bool:
-    """Say whether a header's size stands for none: streams have one of about 2 or 4 GiB, or more than any file."""
-    return size > 2**30 and (size + 4096) % 2**31 < 8192
+def _sample(seconds: float, rate: int) -> int:
+    """Return the sample at so many seconds, -1 where there is none."""
+    return round(seconds * rate) if math.isfinite(seconds) else -1
 
 
 def _channel(samples: Array, channel: int | str, name: str) -> Array:
+    """Return a channel of samples (n, channels), or their mean."""
     if samples.shape[1] == 1 and channel in ("mix", 0):
         return samples[:, 0]
     if channel == "mix":
-        return samples.mean(axis=1, dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused later
+            return samples.mean(axis=1, dtype=np.float32)
     if isinstance(channel, (str, bool)) or not 0 <= channel < samples.shape[1]:
         rule = f"be 'mix' or one of its {samples.shape[1]} channels, counted from 0"
-        _unusable(f"the channel of {name}", rule, repr(channel))
+        unusable(f"the channel of {name}", rule, repr(channel))
     return samples[:, channel]

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Self
 
 from speechgmm.checks import refuse
+from speechgmm.features import pyav, sndfile
 from speechgmm.files import check_readable
 
-AUDIO_ENDINGS = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aiff .aif .aifc .au .snd .w64 .rf64 .caf .sph .nist".split()  # noqa: SIM905
-)
+AUDIO_ENDINGS = sndfile.ENDINGS | pyav.ENDINGS
+"""What looks like sound by its name: what of it cannot be read is left out, with the reason, and not passed over."""
 
 _CORPORA = (
     "Give a CSV with the columns path and speaker, a folder with one subfolder for each speaker, or a Kaldi directory."
@@ -40,7 +40,8 @@ class Recording:
     session : str or None
         The call, day or sitting; None where the corpus does not say: then each recording is its own.
     start, end : float
-        The part that counts, in seconds; `end` None is the end of the file.
+        The part that counts, in seconds; `end` None is the end of the file. One that lies up to 0.05 s after it is
+        trimmed: see `audio.read`.
     channel : int or "mix"
     columns : mapping
         Everything that the corpus says of it, as text: what `Corpus.where` asks.

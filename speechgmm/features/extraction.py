@@ -9,9 +9,11 @@ import numpy as np
 
 from speechgmm.checks import Array, refuse
 from speechgmm.errors import Skipped, SpeechGMMError
+from speechgmm.features.audio import Digest, Stream, resampled
 from speechgmm.features.corpus import Recording
 from speechgmm.features.frontend import FrontEnd
-from speechgmm.features.sounds import Sound, read_sound, recording_of
+from speechgmm.features.sounds import Sound, recording_of, stream_sound
+from speechgmm.features.source import concatenated
 from speechgmm.mixture import ArrayBlocks
 from speechgmm.parallel import Progress, counted, threads
 
@@ -114,10 +116,14 @@ class FramesKept:
 def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extracted:
     """Read one sound and return its features, or its error; `name` is that of a signal, which lies in no file."""
     recording, digest = recording_of(sound, name), ""
+    what = recording.path or name
     try:
-        signal = read_sound(sound, recording, frontend.sample_rate)
-        digest = signal.digest
-        features = frontend.from_signal(signal, what=recording.path or name)
+        with stream_sound(sound, recording, frontend.sample_rate) as stream:
+            heard = Digest()
+            tapped = Stream(stream.sample_rate, heard.of(stream.blocks))
+            samples = concatenated(list(resampled(tapped, frontend.sample_rate, what=what)))
+        digest = str(heard)
+        features = frontend(samples, what=what)
     except SpeechGMMError as error:
         return Extracted(recording, None, digest, 0.0, error)
     return Extracted(recording, features, digest, frontend.seconds(features))

@@ -1,7 +1,8 @@
 """What can be heard: paths, signals and samples beside the recordings of a corpus, and the rates that they have."""
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -41,18 +42,22 @@ def recording_of(sound: Sound, name: str) -> Recording:
     return Recording("", "", name)
 
 
-def read_sound(sound: Sound, recording: Recording, sample_rate: int) -> Signal:
-    """Return the signal of a sound; bare samples count as of `sample_rate` Hz.
+@contextlib.contextmanager
+def stream_sound(sound: Sound, recording: Recording, sample_rate: int) -> Iterator[audio.Stream]:
+    """Give a sound block by block; bare samples count as of `sample_rate` Hz.
 
     Raises
     ------
-    AudioError
+    SpeechGMMError
         If it cannot be read, or is no sound.
     """
     if recording.path:
-        return audio.read(recording.path, channel=recording.channel, start=recording.start, end=recording.end)
+        r = recording
+        with audio.stream(r.path, channel=r.channel, start=r.start, end=r.end) as stream:
+            yield stream
+        return
     samples, rate = (sound.samples, sound.sample_rate) if isinstance(sound, Signal) else (sound, sample_rate)
-    return Signal(audio.check_signal(np.asarray(samples), recording.name), rate)
+    yield audio.Stream(rate, iter([audio.check_signal(np.asarray(samples), recording.name)]))
 
 
 def common_rate(sounds: Iterable[Sound], *, minimum: int = 0) -> int:

@@ -172,6 +172,26 @@ def test_a_part_outside_the_file_is_refused(tmp_path: Path, sound: Array, start:
         read(path, start=start, end=end)
 
 
+@pytest.mark.parametrize("over", [0.005, 0.01, 0.05])
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "MP3"])
+def test_an_end_little_after_the_files_own_is_trimmed(tmp_path: Path, sound: Array, form: str, over: float) -> None:
+    path = write(tmp_path / "a", sound, format=form)
+    whole = read(path)
+    part = read(path, start=0.25, end=sf.info(path).duration + over)
+    np.testing.assert_allclose(part.samples, whole.samples[RATE // 4 :], atol=1e-6 if form == "MP3" else 0)
+    rule = r"lie within its \d\.\d\d s; got 0\.25 to \S+ s\. An end up to 0\.05 s after the file's own is trimmed"
+    with pytest.raises(AudioError, match=rule):
+        read(path, start=0.25, end=sf.info(path).duration + 0.0502)
+
+
+def test_a_part_of_a_stream_whose_length_is_not_known(tmp_path: Path, sound: Array) -> None:
+    path = with_flac_total(write(tmp_path / "a.flac", sound, subtype="PCM_16"), 0)
+    np.testing.assert_array_equal(read(path, start=0.5, end=1.05).samples, sound[RATE // 2 :].astype(np.float32))
+    for start, end in ((0.5, 1.06), (1.0, None), (2.0, 3.0), (0.5, 0.5)):
+        with pytest.raises(AudioError, match=r"the part of .*a\.flac must lie within its 1\.00 s; got "):
+            read(path, start=start, end=end)
+
+
 def test_long_files_are_read_in_chunks(tmp_path: Path, sound: Array, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.flac", sound)
     whole = read(path)
@@ -216,7 +236,8 @@ def test_the_models_own_rate_is_left_alone() -> None:
 def test_a_lower_rate_is_refused_with_both_ways_out(tmp_path: Path) -> None:
     path = write(tmp_path / "low.wav", voice(1.0, 8000), 8000)
     rule = r"low\.wav must have at least the model's rate of 16000 Hz; got 8000 Hz\. "
-    with pytest.raises(AudioError, match=rule + "Train a model with sample_rate=8000, or record at 16000 Hz"):
+    advice = "Train a model with sample_rate=8000, or record at 16000 Hz or more; on the command line: speechgmm train "
+    with pytest.raises(AudioError, match=rule + advice + r"--sample-rate 8000\."):
         MFCC(sample_rate=16000).from_file(path)
 
 
@@ -322,6 +343,27 @@ def test_samples_that_are_not_finite_are_refused(tmp_path: Path, sound: Array, b
         AudioError, match=r"a\.wav must hold finite samples; got 3 NaN or infinite of 16000\. Write the"
     ):
         read(path)
+
+
+@pytest.mark.parametrize("value", [1e30, -1e30, 2.2e9, 3e38])
+def test_samples_far_beyond_full_scale_are_refused_in_words(tmp_path: Path, sound: Array, value: float) -> None:
+    loud = np.stack([sound, sound], axis=1)
+    loud[100] = value
+    path = write(tmp_path / "a.wav", loud, subtype="FLOAT")
+    rule = r"must hold samples within 2147483648 times full scale, which is 1; got one of magnitude \d.*\. Scale it"
+    told = rule if abs(value) < 2e38 else "must hold finite samples; got 1 NaN or infinite of 16000"
+    with pytest.raises(AudioError, match=rf"a\.wav {told}"):
+        MFCC(sample_rate=8000).from_file(path)
+    with pytest.raises(AudioError, match=rule):
+        MFCC()(loud[:, 0].astype(np.float64) * 10)
+    with pytest.raises(AudioError, match=rule):
+        MFCC()(np.full(16000, 1e300))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 32768.0, 2.0**31])
+def test_samples_of_another_scale_give_features_without_a_warning(sound: Array, scale: float) -> None:
+    frontend = MFCC(silence=-200.0, dither=0.0)
+    assert np.isfinite(frontend(scale * sound / np.abs(sound).max())).all()
 
 
 FLOATS = r"be one channel of float samples in \[-1, 1\]; got an array of "

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from speechgmm.errors import AudioError, InvalidInput, TooLittleSpeech
-from speechgmm.features import MFCC, Recording, extract, extract_all, read, training_frames
+from speechgmm.features import MFCC, Recording, extract, extract_all, read, read_corpus, training_frames
 from tests.sounds import Array, cut, steps, voice, write
 
 FRONTEND = MFCC(sample_rate=8000, n_mfcc=8, deltas=1)
@@ -125,6 +125,24 @@ def test_the_spool_is_gone_with_the_last_reference(recordings: list[Recording], 
     del frames
     gc.collect()
     assert not held_open(spools)
+
+
+def test_segments_that_end_little_after_their_file_are_used(tmp_path: Path) -> None:
+    write(tmp_path / "call.wav", voice(2.0, 8000), 8000)
+    (tmp_path / "wav.scp").write_text("call call.wav\n")
+    (tmp_path / "utt2spk").write_text("u1 ann\nu2 ann\nu3 ann\nu4 ann\n")
+    (tmp_path / "segments").write_text("u1 call 0 1.00\nu2 call 1 2.005\nu3 call 1 2.05\nu4 call 1 2.06\n")
+    (tmp_path / "corpus.csv").write_text("path,speaker,start,end\ncall.wav,ann,1,2.05\ncall.wav,ann,1,2.06\n")
+    frames = training_frames(FRONTEND, read_corpus(tmp_path))
+    assert [p.recording.name for p in frames.parts] == ["u1", "u2", "u3"]
+    assert [s.name for s in frames.skipped] == ["u4"]
+    assert "must lie within its 2.00 s; got 1 to 2.06 s. An end up to 0.05 s after" in frames.skipped[0].reason
+    last = FRONTEND(read(tmp_path / "call.wav").samples[8000:])
+    for part in frames.parts[1:]:
+        np.testing.assert_array_equal(frames.of(part), last)
+    rows = training_frames(FRONTEND, read_corpus(tmp_path / "corpus.csv"))
+    assert [p.recording.name for p in rows.parts] == ["call.wav@1-2.05"]
+    assert [s.name for s in rows.skipped] == ["call.wav@1-2.06"]
 
 
 def test_progress_counts_bad_recordings_too(recordings: list[Recording]) -> None:

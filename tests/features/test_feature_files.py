@@ -54,7 +54,7 @@ def test_nothing_is_left_behind_by_a_refusal(tmp_path, names, words):
 
 
 def test_a_place_that_cannot_be_written_to(noises, tmp_path):
-    with pytest.raises(InvalidInput, match="name a file that can be written"):
+    with pytest.raises(InvalidInput, match="be in a folder that exists"):
         write_features(preset("sound", 8000), Corpus.from_files(noises), tmp_path / "no" / "f.npz")
 
 
