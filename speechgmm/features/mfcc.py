@@ -141,7 +141,6 @@ class MFCC(FrontEnd):
         """Return the features (N, D) of a part of a recording, normalized over this part alone."""
         return normalize.normalize(np.asarray(x), self.normalization)
 
-    @one_thread
     def __call__(self, signal: ArrayLike, *, what: str = "the signal") -> Array:
         """Return the features of a signal at this front end's rate.
 
@@ -227,7 +226,8 @@ class MFCC(FrontEnd):
         window, hop, size = self._sizes
         # frames start every hop; the window lies in the middle of size samples, so half the rest goes on each side
         rest = size - window
-        padded = np.pad(y[before:], (rest // 2, rest - rest // 2))
+        padded = np.zeros(len(y) - before + rest, np.float32)
+        padded[rest // 2 :][: len(y) - before] = y[before:]
         padded[rest // 2 + 1 - before :][: len(y) - 1] -= np.float32(self.preemphasis) * y[:-1]
         spectrum = librosa.stft(padded, n_fft=size, hop_length=hop, win_length=window, window="hamming", center=False)
         power = spectrum.real**2 + spectrum.imag**2
