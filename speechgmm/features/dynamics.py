@@ -1,8 +1,11 @@
 """Deltas: how features change from frame to frame. Symbols: N frames, D dimensions."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from speechgmm.checks import Array
+from speechgmm.features.spool import Spool
 
 
 def delta(x: Array, width: int = 2) -> Array:
@@ -35,3 +38,12 @@ def add_deltas(x: Array, order: int, width: int) -> Array:
     for _ in range(order):
         parts.append(delta(parts[-1], width))
     return np.concatenate(parts, axis=1)
+
+
+def deltas_in_blocks(rows: Spool, order: int, width: int, size: int) -> Iterator[Array]:
+    """Yield what `add_deltas` gives for many rows (N, D), `size` of them at a time: each looks beyond its ends."""
+    n, reach = len(rows), order * width
+    for start in range(0, n, size):
+        first, stop = max(0, start - reach), min(n, start + size)
+        x = rows.rows(first, min(n, stop + reach))
+        yield add_deltas(x, order, width)[start - first : stop - first]

@@ -1,6 +1,5 @@
 """Features of many recordings: in order, on several threads, in constant memory. Symbols: N frames, D dimensions."""
 
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
@@ -13,11 +12,14 @@ from speechgmm.features.audio import Digest, Stream, resampled
 from speechgmm.features.corpus import Recording
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.sounds import Sound, recording_of, stream_sound
-from speechgmm.features.source import concatenated
+from speechgmm.features.spool import Spool, in_blocks
 from speechgmm.mixture import ArrayBlocks
 from speechgmm.parallel import Progress, counted, threads
 
 R = TypeVar("R")
+
+_FRAMES = 1 << 15
+"""Frames of a recording that are handed on at once: 5 minutes of speech."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,7 @@ class Extracted:
     ----------
     recording : Recording
     features : ndarray, shape (N, D), or None where there is an `error`
+        Of a long recording they lie in a temporary file, which is mapped into memory; `blocks` reads it.
     digest : str
         Names the recording by its samples; empty where they could not be read.
     speech_seconds : float
@@ -49,7 +52,11 @@ class Extracted:
         """Return the features, or raise the error that took their place."""
         if self.error:
             raise self.error
-        return np.asarray(self.features)
+        return np.asanyarray(self.features)
+
+    def blocks(self) -> Iterator[Array]:
+        """Return the features in blocks of at most 32 768 frames, one at a time in memory, or raise the error."""
+        return in_blocks(self.usable(), _FRAMES)
 
 
 @dataclass(frozen=True)
@@ -121,9 +128,9 @@ def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extrac
         with stream_sound(sound, recording, frontend.sample_rate) as stream:
             heard = Digest()
             tapped = Stream(stream.sample_rate, heard.of(stream.blocks))
-            samples = concatenated(list(resampled(tapped, frontend.sample_rate, what=what)))
+            samples = Spool(resampled(tapped, frontend.sample_rate, what=what))
         digest = str(heard)
-        features = frontend(samples, what=what)
+        features = frontend.from_blocks(samples, what=what)
     except SpeechGMMError as error:
         return Extracted(recording, None, digest, 0.0, error)
     return Extracted(recording, features, digest, frontend.seconds(features))
@@ -196,20 +203,18 @@ def training_frames(
         If no recording could be used; the first reason is given.
     """
     parts: list[Part] = []
-    skipped, frames = [], 0
+    skipped: list[Skipped] = []
     extracted = extract_all(frontend, recordings, stage="features", n_threads=n_threads, on_progress=on_progress)
-    with tempfile.TemporaryFile(prefix="speechgmm-") as spool:
-        for e in extracted:
-            if e.features is None:
-                skipped.append(Skipped(e.name, str(e.error)))
-                continue
-            parts.append(Part(e.recording, frames, frames + len(e.features)))
-            spool.write(np.ascontiguousarray(e.features, dtype="<f4").tobytes())
-            frames += len(e.features)
-        if not parts:
-            found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
-            refuse("a corpus", "hold at least one usable recording", found)
-        spool.flush()
-        # the map keeps the file alive after its handle and name are gone
-        x = np.memmap(spool, dtype="<f4", mode="r", shape=(frames, frontend.n_dimensions))
+    spool = Spool(in_memory=0)
+    for e in extracted:
+        if e.error:
+            skipped.append(Skipped(e.name, str(e.error)))
+            continue
+        parts.append(Part(e.recording, len(spool), len(spool) + len(e.usable())))
+        for block in e.blocks():
+            spool.add(block)
+    if not parts:
+        found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
+        refuse("a corpus", "hold at least one usable recording", found)
+    x = spool.array()
     return TrainingFrames(ArrayBlocks(x), tuple(parts), frontend.seconds(x), tuple(skipped))

@@ -7,6 +7,7 @@ rate, its step, its dimensions and what it makes of a signal; everything else wo
 import dataclasses
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import ArrayLike
 from speechgmm.checks import Array, matrix, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.features import audio
+from speechgmm.features.source import concatenated
+from speechgmm.features.spool import Spool
 from speechgmm.storage import fingerprint
 
 
@@ -63,13 +66,25 @@ class FrontEnd(ABC):
         """Return how much speech so many frames (N, D) are, in seconds."""
         return len(x) * self.hop_length
 
+    def from_blocks(self, blocks: Iterable[Array], *, what: str = "the signal") -> Array:
+        """Return the features (N, D) of a signal that comes in blocks of samples (n,), which can be iterated again.
+
+        A front end that can take them one after the other overrides this; here they are joined for a call.
+        """
+        return self(concatenated(list(blocks)), what=what)
+
+    def from_stream(self, stream: audio.Stream, *, what: str = "the signal") -> Array:
+        """Return the features (N, D) of a stream of this rate or a higher one."""
+        return self.from_blocks(Spool(audio.resampled(stream, self.sample_rate, what=what)), what=what)
+
     def from_signal(self, signal: audio.Signal, *, what: str = "the signal") -> Array:
         """Return the features (N, D) of a signal of this rate or a higher one."""
         return self(audio.resample(signal, self.sample_rate, what=what).samples, what=what)
 
     def from_file(self, path: str | os.PathLike[str], *, channel: int | str = "mix") -> Array:
         """Return the features (N, D) of a recording; see `audio.read` for formats and errors."""
-        return self.from_signal(audio.read(path, channel=channel), what=str(path))
+        with audio.stream(path, channel=channel) as stream:
+            return self.from_stream(stream, what=str(path))
 
     def check_features(self, features: ArrayLike, model: str) -> Array:
         """Return features as a finite matrix (N, D), or say how to extract those that a model needs.

@@ -6,10 +6,10 @@ D dimensions.
 
 import dataclasses
 import functools
-import math
 import typing
 import warnings
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +20,17 @@ from speechgmm.checks import Array, refuse
 from speechgmm.compiler import prepare_cache
 from speechgmm.errors import TooLittleSpeech
 from speechgmm.features import audio, normalize, speech_detection
-from speechgmm.features.dynamics import add_deltas
+from speechgmm.features.dynamics import deltas_in_blocks
 from speechgmm.features.frontend import FrontEnd
+from speechgmm.features.levels import FLOOR, Levels
+from speechgmm.features.source import regrouped
+from speechgmm.features.spool import Spool
 from speechgmm.parallel import one_thread
 
-_FLOOR = 1e-12
-"""The least mel energy: far below one step of 16 bits, so that only digital silence without dither reaches it."""
+_SAMPLES = 1 << 20
+"""Samples handled at once, of transforms up to 4 hops long: 66 s at 16 kHz, some 50 MB."""
+_ROWS = 1 << 15
+"""Frames whose deltas are taken at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +142,6 @@ class MFCC(FrontEnd):
         """Return the features (N, D) of a part of a recording, normalized over this part alone."""
         return normalize.normalize(np.asarray(x), self.normalization)
 
-    @one_thread
     def __call__(self, signal: ArrayLike, *, what: str = "the signal") -> Array:
         """Return the features of a signal at this front end's rate.
 
@@ -160,54 +164,88 @@ class MFCC(FrontEnd):
         TooLittleSpeech
             If it holds less than `min_speech` seconds of speech.
         """
-        samples = audio.check_signal(np.asarray(signal), what)
-        self._enough(len(samples) / self.sample_rate, max(self.win_length, self.min_speech), what, "of sound")
-        static, level = self._static(samples)
+        return self.from_blocks([audio.check_signal(np.asarray(signal), what)], what=what)
+
+    @one_thread
+    def from_blocks(self, blocks: Iterable[Array], *, what: str = "the signal") -> Array:
+        """Return the features of a signal that comes in blocks, in constant memory: see `FrontEnd.from_blocks`.
+
+        Cepstra and levels wait for the detector, features for their normalization. Many lie in a temporary file, into
+        which the array that comes back is mapped. Which blocks the signal comes in does not matter.
+        """
+        samples = sum(map(len, blocks))
+        self._enough(samples / self.sample_rate, max(self.win_length, self.min_speech), what, "of sound")
+        static, levels = Spool(), Levels(*self._sizes[:2])
+        for y, before, new in self._windows(blocks):
+            levels.add(y[before:], new)
+            if len(y) - before >= self._sizes[0]:
+                static.add(self._static(y, before))
+        level = levels.decibels()
         speech = speech_detection.speech_frames(level, self.speech, silence=self.silence)
-        found = f"of speech in {len(samples) / self.sample_rate:.2f} s of sound, its loudest frame at"
+        found = f"of speech in {samples / self.sample_rate:.2f} s of sound, its loudest frame at"
         least = max(self.hop_length, self.min_speech)  # one frame, whatever is asked for
         self._enough(speech.sum() * self.hop_length, least, what, f"{found} {level.max():.0f} dB")
-        return self.normalized(add_deltas(static, self.deltas, self.delta_width)[speech])
+        features, start = Spool(), 0
+        for x in deltas_in_blocks(static, self.deltas, self.delta_width, _ROWS):
+            features.add(x[speech[start : start + len(x)]])
+            start += len(x)
+        return Spool(map(normalize.Normalization.of(features, self.normalization), features)).array()
+
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        """Samples of a window, from one window to the next, and of a transform."""
+        window = round(self.win_length * self.sample_rate)
+        return window, max(1, round(self.hop_length * self.sample_rate)), 1 << (window - 1).bit_length()
+
+    def _windows(self, blocks: Iterable[Array]) -> Iterator[tuple[Array, int, int]]:
+        """Yield the dithered signal piece by piece, each beginning where the frames of the one before have ended.
+
+        With each come how many samples (0 or 1) stand before its first frame, and how many are new.
+        """
+        window, hop, size = self._sizes
+        noise = self._noise(blocks)
+        rest, before = np.zeros(0, np.float32), 0
+        for block in regrouped(blocks, max(window, min(_SAMPLES, 4 * _SAMPLES * hop // size))):
+            new = noise(block)
+            y = np.concatenate([rest, new]) if len(rest) else new
+            yield y, before, len(new)
+            frames = (len(y) - before - window) // hop + 1
+            if frames > 0:
+                rest, before = y[before + frames * hop - 1 :], 1
+            else:
+                rest = y
 
     def _enough(self, seconds: float, least: float, what: str, found: str) -> None:
         if seconds < least:
             rule, advice = f"hold at least {least:g} s of speech", "Record more, or louder."
             refuse(what, rule, f"{seconds:.3f} s {found}", advice, error=TooLittleSpeech)
 
-    def _static(self, samples: Array) -> tuple[Array, Array]:
-        """Return cepstra or mel bands (N, .) and the level of each frame (N,) in dB relative to full scale."""
+    def _static(self, y: Array, before: int) -> Array:
+        """Return the cepstra or mel bands (N, .) of a piece, where `before` samples stand before the first frame."""
         prepare_cache()
         import librosa
 
-        window, hop = round(self.win_length * self.sample_rate), max(1, round(self.hop_length * self.sample_rate))
-        size = 1 << (window - 1).bit_length()
-        y = self._dithered(samples)
+        window, hop, size = self._sizes
         # frames start every hop; the window lies in the middle of size samples, so half the rest goes on each side
         rest = size - window
-        padded = np.pad(y, (rest // 2, rest - rest // 2))
-        padded[rest // 2 + 1 :][: len(y) - 1] -= np.float32(self.preemphasis) * y[:-1]
+        padded = np.zeros(len(y) - before + rest, np.float32)
+        padded[rest // 2 :][: len(y) - before] = y[before:]
+        padded[rest // 2 + 1 - before :][: len(y) - 1] -= np.float32(self.preemphasis) * y[:-1]
         spectrum = librosa.stft(padded, n_fft=size, hop_length=hop, win_length=window, window="hamming", center=False)
         power = spectrum.real**2 + spectrum.imag**2
         filters = _mel_bands(self.sample_rate, size, self.n_mels, self.fmin, self.fmax)
-        bands = np.log(np.maximum(filters @ power, _FLOOR))
+        bands = np.log(np.maximum(filters @ power, FLOOR))
         static = bands if self.kind == "mel" else librosa.feature.mfcc(S=bands, n_mfcc=self.n_mfcc)
-        return np.ascontiguousarray(static.T, dtype=np.float32), _levels(y, window, hop)
+        return np.ascontiguousarray(static.T, dtype=np.float32)
 
-    def _dithered(self, samples: Array) -> Array:
+    def _noise(self, blocks: Iterable[Array]) -> Callable[[Array], Array]:
+        """Return what adds noise to one block of samples after the other."""
         if not self.dither:
-            return samples.copy()
-        rng = np.random.default_rng(zlib.crc32(np.ascontiguousarray(samples).data))
-        noise = rng.standard_normal(len(samples), dtype=np.float32)
-        return samples + noise * np.float32(self.dither / 32768)
-
-
-def _levels(y: Array, window: int, hop: int) -> Array:
-    """Return the level of each window of a signal without its offset, in dB relative to full scale, shape (N,)."""
-    piece = math.gcd(window, hop)
-    pieces = (y - y.mean(dtype=np.float64))[: len(y) // piece * piece].reshape(-1, piece)
-    energy = np.concatenate([[0.0], np.cumsum(np.einsum("ij,ij->i", pieces, pieces))])
-    starts = np.arange(0, len(y) - window + 1, hop) // piece
-    return 10 * np.log10(np.maximum((energy[starts + window // piece] - energy[starts]) / window, _FLOOR))
+            return lambda samples: samples
+        seed = functools.reduce(lambda crc, block: zlib.crc32(np.ascontiguousarray(block).data, crc), blocks, 0)
+        rng = np.random.default_rng(seed)
+        scale = np.float32(self.dither / 32768)
+        return lambda samples: samples + rng.standard_normal(len(samples), dtype=np.float32) * scale
 
 
 @functools.lru_cache(maxsize=16)

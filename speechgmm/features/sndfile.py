@@ -62,9 +62,10 @@ class SndFile(Source):
         """Refuse a file that has given `found` samples of each channel and should have more."""
         if self.frames is not None and found < self.frames * _ESTIMATED.get(self._file.format, 1.0):
             truncated(self._name, f"{found} of {self.frames} samples")
-        if any(sign in self._file.extra_info for sign in _ENDLESS):
+        log = self._file.extra_info
+        if any(sign in log for sign in _ENDLESS):
             truncated(self._name, "the stream has no end")
-        for size, actual in _SIZES.findall(self._file.extra_info):
+        for size, actual in _SIZES.findall(log):
             if int(actual) < int(size) and not _placeholder(int(size)):
                 truncated(self._name, f"{actual} of {size} bytes")
 

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from speechgmm.errors import Skipped
 from speechgmm.features import Recording, extract_all
+from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
 from speechgmm.speakers.sessions import Session, SessionSummary, sums_by_key
 from speechgmm.speakers.store import SpeakerStore
@@ -58,11 +59,11 @@ def enroll(
     skipped: list[Skipped] = []
     sessions: list[Session] = []
     for e in extract_all(system.frontend, recordings, n_threads=n_threads, on_progress=on_progress):
-        if e.features is None:
+        if e.error:
             skipped.append(Skipped(e.name, str(e.error)))
             continue
         r = e.recording
-        statistics = system.ubm.statistics(e.features)
+        statistics = total(map(system.ubm.statistics, e.blocks()))
         sessions.append(Session(r.speaker, r.session_name, statistics, e.speech_seconds, {e.digest: r.name}))
     forget = {(s.speaker, s.name) for s in sessions} if replace else ()
     refused = store.add(sessions, forget=forget, strict=replace)

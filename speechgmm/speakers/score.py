@@ -4,7 +4,7 @@ Calibrated scores are log-likelihood ratios against strangers, in nats. Without 
 frame. Symbols: N frames, D dimensions, S enrolled speakers, C cohort.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,12 +76,10 @@ class Scorer:
         raw, seconds, skipped = [], [], []
         heard: set[str] = set()
         last: SpeechGMMError | None = None
-        models = [m for m in (self.models, self.cohort) if m is not None]
         for e in test:
             try:
                 self._refuse_known(e, heard)
-                x = e.usable()
-                raw.append(finite(np.concatenate([m.ratios(x) for m in models]), f"the scores of {e.name}"))
+                raw.append(finite(self._ratios(e), f"the scores of {e.name}"))
             except SpeechGMMError as error:
                 skipped.append(Skipped(e.name, str(error)))
                 last = error
@@ -90,9 +88,13 @@ class Scorer:
         total = sum(seconds, 0.0)
         if not raw:
             return ScoredTest(None, total, tuple(skipped), last)
-        # one is taken to the last bit, which weighting would change
-        pooled = raw[0] if len(raw) == 1 else np.average(np.stack(raw), axis=0, weights=seconds)
-        return ScoredTest(self._calibrated(pooled, total), total, tuple(skipped), last)
+        return ScoredTest(self._calibrated(_mean(raw, seconds), total), total, tuple(skipped), last)
+
+    def _ratios(self, e: Extracted) -> Array:
+        """Return the mean log-likelihood ratios (S + C,) of a recording against the enrolled and the cohort."""
+        models = [m for m in (self.models, self.cohort) if m is not None]
+        blocks = [(np.concatenate([m.ratios(x) for m in models]), len(x)) for x in e.blocks()]
+        return _mean(*zip(*blocks, strict=True))
 
     def _refuse_known(self, e: Extracted, heard: set[str]) -> None:
         what = e.recording.path or e.name
@@ -112,6 +114,11 @@ class Scorer:
             return scores
         relative = cohort_norm(scores[:, None], self.models.distances, self.cohort.distances)[:, 0]
         return c.llr(relative, amount(self.models.speech_seconds, seconds))
+
+
+def _mean(scores: Sequence[Array], weights: Sequence[float]) -> Array:
+    """Return the weighted mean of scores; one alone is taken to the last bit, which weighting would change."""
+    return scores[0] if len(scores) == 1 else np.average(np.stack(scores), axis=0, weights=weights)
 
 
 def log_likelihood_ratios(
