@@ -4,6 +4,7 @@ A refusal reads "WHAT must RULE; got FOUND. ADVICE". Symbols: N frames, K compon
 """
 
 import importlib
+import unicodedata
 from collections.abc import Collection
 from typing import Any, NoReturn
 
@@ -118,6 +119,23 @@ def finite(a: Array, what: str) -> Array:
     return a
 
 
+def floats(x: ArrayLike, what: str, *, shape: tuple[int, ...] | None = None, dtype: type = np.float64) -> Array:
+    """Return finite numbers as a new, C-contiguous array of `dtype`, of this `shape` where one is asked for."""
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        a = np.array(numeric(x, what), dtype=dtype, order="C")
+    if shape is not None and a.shape != shape:
+        refuse(what, f"have shape {shape}", f"shape {a.shape}")
+    return finite(a, what)
+
+
+def hold(value: object, **fields: Any) -> None:
+    """Set fields of a frozen dataclass to what its `__post_init__` has checked; arrays become read-only."""
+    for name, field in fields.items():
+        if isinstance(field, np.ndarray):
+            field.setflags(write=False)
+        object.__setattr__(value, name, field)
+
+
 def number(
     value: Any,
     what: str,
@@ -130,9 +148,14 @@ def number(
     advice: str = "",
 ) -> float:
     """Return `value` as a float from `minimum` (left out with `above`) to `maximum` (left out with `below`)."""
+    if isinstance(value, np.ndarray) and not value.ndim:  # as files bring numbers of NumPy's back
+        value = value[()]
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         refuse(what, "be a number", repr(value), advice)
-    found = float(value)  # a float32 would be compared with the bounds in its own precision
+    try:
+        found = float(value)  # a float32 would be compared with the bounds in its own precision
+    except OverflowError:
+        refuse(what, "be a number that double precision can hold", f"one of {value.bit_length()} bits", advice)
     low_ok = found > minimum if above else found >= minimum
     high_ok = found < maximum if below else found <= maximum
     if not (low_ok and high_ok):
@@ -163,6 +186,45 @@ def choice(value: Any, what: str, allowed: Collection[str]) -> str:
     if not isinstance(value, str) or value not in allowed:
         refuse(what, "be one of " + ", ".join(repr(a) for a in allowed), repr(value))
     return value
+
+
+def instance(value: Any, what: str, kind: type) -> Any:
+    """Return `value` if it is of this kind: a class, or an abstract one such as Mapping."""
+    if not isinstance(value, kind):
+        refuse(what, f"be a {kind.__name__}", f"a {type(value).__name__}")
+    return value
+
+
+_JOINERS = "\u200c\u200d"
+"""Format characters that belong to spelling: Persian and Indic words need them, and emoji are joined by them."""
+_INVISIBLE = {"Cc": "control", "Cf": "format", "Cs": "surrogate", "Zl": "line separator", "Zp": "paragraph separator"}
+"""Categories of characters that are not seen, or that change how others are seen."""
+
+
+def name(value: Any, what: str) -> str:
+    """Return the name of a speaker, a session or a class as composed text (NFC), so that one name has one spelling.
+
+    Refused are characters that break tables (tabs, line ends), that are lost (a NUL at the end of a NumPy string) or
+    that make one name look like another: direction overrides and isolates, zero-width spaces, lone surrogates. Joiners
+    (U+200C, U+200D) stay allowed: Persian and Indic spelling needs them.
+
+    Examples
+    --------
+    >>> name("Rene\u0301", "a name") == "Ren\u00e9"
+    True
+    >>> name("ann\u202e", "a name")
+    Traceback (most recent call last):
+    speechgmm.errors.InvalidInput: a name must be text without control and format characters; got 'ann\\u202e', which holds U+202E (format).
+    """
+    if not isinstance(value, str) or not value.strip():
+        refuse(what, "be text that is not blank", ascii(value))
+    if value.isascii() and value.isprintable():
+        return value
+    for c in value:
+        if (kind := unicodedata.category(c)) in _INVISIBLE and c not in _JOINERS:
+            found = f"{ascii(value)}, which holds U+{ord(c):04X} ({_INVISIBLE[kind]})"
+            refuse(what, "be text without control and format characters", found)
+    return unicodedata.normalize("NFC", value)
 
 
 def extra(module: str, name: str) -> Any:
