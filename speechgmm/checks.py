@@ -119,13 +119,34 @@ def finite(a: Array, what: str) -> Array:
     return a
 
 
-def floats(x: ArrayLike, what: str, *, shape: tuple[int, ...] | None = None, dtype: type = np.float64) -> Array:
-    """Return finite numbers as a new, C-contiguous array of `dtype`, of this `shape` where one is asked for."""
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-        a = np.array(numeric(x, what), dtype=dtype, order="C")
+FAR = 1e100
+"""No score, and no factor of scores, lies beyond: products of two of them still fit into double precision."""
+
+
+def floats(x: ArrayLike, what: str, *, shape: tuple[int, ...] | None = None, largest: float = np.inf) -> Array:
+    """Return finite numbers as a new, C-contiguous array of float64: what the fields of frozen values hold.
+
+    Parameters
+    ----------
+    x : array_like
+    what : str
+        The name used in messages.
+    shape : tuple of int, optional
+        The shape that is required.
+    largest : float
+        The largest magnitude that is accepted.
+    """
+    a = np.array(numeric(x, what), dtype=np.float64, order="C")
     if shape is not None and a.shape != shape:
         refuse(what, f"have shape {shape}", f"shape {a.shape}")
-    return finite(a, what)
+    flat = a.ravel()
+    with np.errstate(over="ignore"):
+        good = flat.dot(flat) < min(largest, LARGEST) ** 2  # one fast look, which nearly all arrays pass
+    if not good:
+        top = float(np.abs(finite(a, what)).max())
+        if top > largest:
+            refuse(what, f"have magnitudes of at most {largest:g}", f"{top:g}")
+    return a
 
 
 def hold(value: object, **fields: Any) -> None:
@@ -136,6 +157,11 @@ def hold(value: object, **fields: Any) -> None:
         object.__setattr__(value, name, field)
 
 
+def _plain(value: Any) -> Any:
+    """Return an array without axes, as which files bring numbers of NumPy's back, as the number that it is."""
+    return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+
+
 def number(
     value: Any,
     what: str,
@@ -144,18 +170,23 @@ def number(
     maximum: float = np.inf,
     above: bool = False,
     below: bool = False,
+    finite: bool = False,
     unit: str = "",
     advice: str = "",
 ) -> float:
-    """Return `value` as a float from `minimum` (left out with `above`) to `maximum` (left out with `below`)."""
-    if isinstance(value, np.ndarray) and not value.ndim:  # as files bring numbers of NumPy's back
-        value = value[()]
+    """Return `value` as a float from `minimum` (left out with `above`) to `maximum` (left out with `below`).
+
+    Infinity is a number unless `finite` is asked for; NaN never is.
+    """
+    value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         refuse(what, "be a number", repr(value), advice)
     try:
         found = float(value)  # a float32 would be compared with the bounds in its own precision
     except OverflowError:
-        refuse(what, "be a number that double precision can hold", f"one of {value.bit_length()} bits", advice)
+        refuse(what, "be a number that double precision can hold", "a whole number beyond", advice)
+    if finite and not np.isfinite(found):
+        refuse(what, "be finite", f"{found:g}{unit}", advice)
     low_ok = found > minimum if above else found >= minimum
     high_ok = found < maximum if below else found <= maximum
     if not (low_ok and high_ok):
@@ -173,6 +204,7 @@ def probability(value: Any, what: str) -> float:
 
 def integer(value: Any, what: str, *, minimum: int, maximum: int | None = None, advice: str = "") -> int:
     """Return `value` as an int from `minimum` to `maximum`."""
+    value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         refuse(what, "be a whole number", repr(value), advice)
     if value < minimum or (maximum is not None and value > maximum):
@@ -188,11 +220,18 @@ def choice(value: Any, what: str, allowed: Collection[str]) -> str:
     return value
 
 
-def instance(value: Any, what: str, kind: type) -> Any:
-    """Return `value` if it is of this kind: a class, or an abstract one such as Mapping."""
+def instance(value: Any, what: str, kind: type, advice: str = "") -> None:
+    """Refuse what is not of this kind: a class, or an abstract one such as Mapping."""
     if not isinstance(value, kind):
-        refuse(what, f"be a {kind.__name__}", f"a {type(value).__name__}")
-    return value
+        refuse(what, f"be a {kind.__name__}", f"a {type(value).__name__}", advice)
+
+
+def sequence_of(values: Any, what: str, kind: type) -> None:
+    """Refuse what is no tuple or list of values of this kind."""
+    if not isinstance(values, (tuple, list)):
+        refuse(what, f"be a tuple, each of a {kind.__name__}", f"a {type(values).__name__}")
+    for i, value in enumerate(values):
+        instance(value, f"{what}, at {i},", kind)
 
 
 _JOINERS = "\u200c\u200d"
@@ -202,7 +241,7 @@ _INVISIBLE = {"Cc": "control", "Cf": "format", "Cs": "surrogate", "Zl": "line se
 
 
 def name(value: Any, what: str) -> str:
-    """Return the name of a speaker, a session or a class as composed text (NFC), so that one name has one spelling.
+    r"""Return the name of a speaker, a session or a class as composed text (NFC), so that one name has one spelling.
 
     Refused are characters that break tables (tabs, line ends), that are lost (a NUL at the end of a NumPy string) or
     that make one name look like another: direction overrides and isolates, zero-width spaces, lone surrogates. Joiners
@@ -212,9 +251,9 @@ def name(value: Any, what: str) -> str:
     --------
     >>> name("Rene\u0301", "a name") == "Ren\u00e9"
     True
-    >>> name("ann\u202e", "a name")
+    >>> name("a\u202e", "a name")
     Traceback (most recent call last):
-    speechgmm.errors.InvalidInput: a name must be text without control and format characters; got 'ann\\u202e', which holds U+202E (format).
+    speechgmm.errors.InvalidInput: a name must hold no control or format characters; got U+202E (format) in 'a\u202e'.
     """
     if not isinstance(value, str) or not value.strip():
         refuse(what, "be text that is not blank", ascii(value))
@@ -222,8 +261,8 @@ def name(value: Any, what: str) -> str:
         return value
     for c in value:
         if (kind := unicodedata.category(c)) in _INVISIBLE and c not in _JOINERS:
-            found = f"{ascii(value)}, which holds U+{ord(c):04X} ({_INVISIBLE[kind]})"
-            refuse(what, "be text without control and format characters", found)
+            found = f"U+{ord(c):04X} ({_INVISIBLE[kind]}) in {value!a}"
+            refuse(what, "hold no control or format characters", found)
     return unicodedata.normalize("NFC", value)
 
 
