@@ -263,7 +263,12 @@ def name(value: Any, what: str) -> str:
         if (kind := unicodedata.category(c)) in _INVISIBLE and c not in _JOINERS:
             found = f"U+{ord(c):04X} ({_INVISIBLE[kind]}) in {value!a}"
             refuse(what, "hold no control or format characters", found)
-    return unicodedata.normalize("NFC", value)
+    return composed(value)
+
+
+def composed(text: str) -> str:
+    """Return text in which accented letters are one character each (NFC): the one spelling of names."""
+    return unicodedata.normalize("NFC", text)
 
 
 def extra(module: str, name: str) -> Any:

@@ -252,12 +252,13 @@ def _held(node: Any) -> Iterable[Any] | None:
     """Return the nodes that a JSON node holds, None where it is no node."""
     if not isinstance(node, dict):
         return node if isinstance(node, list) else ()
-    match len(node), node:
-        case (1, {"$array": str()}) | (1, {"$float": "nan" | "inf" | "-inf"}):
-            return ()
-        case (1, {"$dict": dict(inner)}) | (2, {"$type": str(), "fields": dict(inner)}):
-            return inner.values()
-    return None
+    if len(node) == 2 and isinstance(node.get("$type"), str):
+        inner = node.get("fields")
+        return inner.values() if isinstance(inner, dict) else None
+    mark, inner = next(iter(node.items())) if len(node) == 1 else ("", None)
+    if (mark == "$array" and isinstance(inner, str)) or (mark == "$float" and inner in ("nan", "inf", "-inf")):
+        return ()
+    return inner.values() if mark == "$dict" and isinstance(inner, dict) else None
 
 
 def _arrays(data: bytes, source: str) -> _Tensors:

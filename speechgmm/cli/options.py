@@ -1,6 +1,7 @@
 """Options that several commands share, and what is read from them."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -72,8 +73,9 @@ def usage(message: str) -> NoReturn:
 
 def open_store(location: str, system: "System | None" = None, *, create: bool = False) -> "SpeakerStore":
     """Open enrolled speakers; with a model, refuse those of another one."""
-    from speechgmm.speakers import SpeakerStore
+    from speechgmm.speakers import DamagedSessionWarning, SpeakerStore
 
+    warnings.simplefilter("ignore", DamagedSessionWarning)  # commands tell it in words of their own
     return SpeakerStore(location, system, create=create)
 
 
