@@ -236,16 +236,12 @@ def sequence_of(values: Any, what: str, kind: type) -> None:
 
 _JOINERS = "\u200c\u200d"
 """Format characters that belong to spelling: Persian and Indic words need them, and emoji are joined by them."""
-_INVISIBLE = {"Cc": "control", "Cf": "format", "Cs": "surrogate", "Zl": "line separator", "Zp": "paragraph separator"}
+_UNSEEN = {"Cc": "control", "Cf": "format", "Cs": "surrogate", "Zl": "line separator", "Zp": "paragraph separator"}
 """Categories of characters that are not seen, or that change how others are seen."""
 
 
 def name(value: Any, what: str) -> str:
-    r"""Return the name of a speaker, a session or a class as composed text (NFC), so that one name has one spelling.
-
-    Refused are characters that break tables (tabs, line ends), that are lost (a NUL at the end of a NumPy string) or
-    that make one name look like another: direction overrides and isolates, zero-width spaces, lone surrogates. Joiners
-    (U+200C, U+200D) stay allowed: Persian and Indic spelling needs them.
+    r"""Return the name of a speaker, a session or a class as it is kept: see `visible`; blank ones are refused.
 
     Examples
     --------
@@ -257,18 +253,42 @@ def name(value: Any, what: str) -> str:
     """
     if not isinstance(value, str) or not value.strip():
         refuse(what, "be text that is not blank", ascii(value))
-    if value.isascii() and value.isprintable():
-        return value
-    for c in value:
-        if (kind := unicodedata.category(c)) in _INVISIBLE and c not in _JOINERS:
-            found = f"U+{ord(c):04X} ({_INVISIBLE[kind]}) in {value!a}"
-            refuse(what, "hold no control or format characters", found)
-    return composed(value)
+    return visible(value, what)
+
+
+def visible(text: str, what: str) -> str:
+    """Return text as composed characters (NFC), so that a name has one spelling, or refuse what cannot be seen in it.
+
+    Refused are characters that break tables (tabs, line ends), that are lost (a NUL at the end of a NumPy string) or
+    that make one name look like another: direction overrides and isolates, zero-width spaces, lone surrogates. Joiners
+    (U+200C, U+200D) stay allowed: Persian and Indic spelling needs them.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if unseen := [c for c in text if _is_unseen(c)]:
+        kind = _UNSEEN[unicodedata.category(unseen[0])]
+        refuse(what, "hold no control or format characters", f"U+{ord(unseen[0]):04X} ({kind}) in {text!a}")
+    return composed(text)
 
 
 def composed(text: str) -> str:
     """Return text in which accented letters are one character each (NFC): the one spelling of names."""
     return unicodedata.normalize("NFC", text)
+
+
+def escaped(text: str) -> str:
+    r"""Return text with escapes for what cannot be seen in it: how the names of files are kept and shown.
+
+    Examples
+    --------
+    >>> print(escaped("a\tb\udce1"))
+    a\tb\udce1
+    """
+    return "".join(ascii(c)[1:-1] if _is_unseen(c) else c for c in text)
+
+
+def _is_unseen(c: str) -> bool:
+    return unicodedata.category(c) in _UNSEEN and c not in _JOINERS
 
 
 def extra(module: str, name: str) -> Any:

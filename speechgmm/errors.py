@@ -39,6 +39,10 @@ class MissingExtra(SpeechGMMError, ImportError):
     """An optional dependency is needed and not installed."""
 
 
+class DamagedSessionWarning(UserWarning):
+    """Sessions of a store are damaged: speakers are scored without them, or left out if nothing else is theirs."""
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A recording that was left out, by its `name`, and the `reason`: the message of the error that it met."""

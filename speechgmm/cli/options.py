@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from speechgmm.checks import refuse
-from speechgmm.errors import InvalidInput
+from speechgmm.errors import DamagedSessionWarning, InvalidInput
 
 if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
@@ -73,7 +73,7 @@ def usage(message: str) -> NoReturn:
 
 def open_store(location: str, system: "System | None" = None, *, create: bool = False) -> "SpeakerStore":
     """Open enrolled speakers; with a model, refuse those of another one."""
-    from speechgmm.speakers import DamagedSessionWarning, SpeakerStore
+    from speechgmm.speakers import SpeakerStore
 
     warnings.simplefilter("ignore", DamagedSessionWarning)  # commands tell it in words of their own
     return SpeakerStore(location, system, create=create)

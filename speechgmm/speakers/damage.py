@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from speechgmm.checks import refuse
-
-
-class DamagedSessionWarning(UserWarning):
-    """Sessions of a store are damaged: speakers are scored without them, or left out if nothing else is theirs."""
+from speechgmm.errors import DamagedSessionWarning
 
 
 @dataclass(frozen=True)

@@ -276,6 +276,8 @@ class Database:
             self._refuse(str(error))
         if names and self._tables[0].name not in names:
             self._refuse_other(names)
+        if not names and Path(f"{path}-wal").exists():
+            self._refuse("a database of something else, whose content still lies beside it")
 
     def _refuse_other(self, names: list[str]) -> NoReturn:
         more = ", ..." if len(names) > 3 else ""

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-from speechgmm.checks import hold, instance, name, number, sequence_of
+from speechgmm.checks import escaped, hold, instance, name, number, sequence_of
 from speechgmm.mixture import Statistics
 
 
@@ -31,7 +31,7 @@ class Session:
     recordings: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        """Check everything; names are held as composed text."""
+        """Check everything; names are held as composed text, those of recordings with what cannot be seen escaped."""
         instance(self.statistics, "the statistics of a session", Statistics)
         instance(self.recordings, "the recordings of a session", Mapping)
         sequence_of([*self.recordings, *self.recordings.values()], "digests and names of recordings", str)
@@ -39,6 +39,7 @@ class Session:
             self,
             speaker=name(self.speaker, "a speaker's name"),
             name=name(self.name, "a session's name"),
+            recordings={digest: escaped(told) for digest, told in self.recordings.items()},
             speech_seconds=number(self.speech_seconds, "speech_seconds", minimum=0.0, finite=True, unit=" s"),
         )
 

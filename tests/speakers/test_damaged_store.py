@@ -104,7 +104,7 @@ def test_a_speaker_of_whom_nothing_is_whole_is_left_out_or_refused(made: Path, t
 def test_adding_to_a_damaged_session_and_renaming_are_refused_and_replacing_mends(made: Path, tiny: System) -> None:
     flip(made, "session = 'b'")
     with SpeakerStore(made, tiny) as store:
-        with pytest.raises(InvalidInput, match=r"a session to add to must be whole; got session b of ann: .* Remove it"):
+        with pytest.raises(InvalidInput, match=r"a session to add to must be whole; got session b of ann: .* Remove"):
             store.add([session(tiny, "ann", "b", 9)])
         with pytest.raises(InvalidInput, match="a session of somebody who is renamed must be whole; got session b of"):
             store.rename("ann", "zoe")
@@ -196,7 +196,7 @@ def test_any_damage_is_refused_or_named_or_of_no_consequence(
             assert store.damaged() == ()
             kept = {key: value for key, value in good["content"].items() if key in content(store)}  # type: ignore[attr-defined]
             assert content(store) == kept
-            assert len(kept) >= 3, "one cell is of one session"
+            assert len(kept) >= 2, "one cell is of one session, or of two where it names another one now"
     assert named or refused
 
 
