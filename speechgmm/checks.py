@@ -4,6 +4,7 @@ A refusal reads "WHAT must RULE; got FOUND. ADVICE". Symbols: N frames, K compon
 """
 
 import importlib
+import unicodedata
 from collections.abc import Collection
 from typing import Any, NoReturn
 
@@ -118,6 +119,49 @@ def finite(a: Array, what: str) -> Array:
     return a
 
 
+FAR = 1e100
+"""No score, and no factor of scores, lies beyond: products of two of them still fit into double precision."""
+
+
+def floats(x: ArrayLike, what: str, *, shape: tuple[int, ...] | None = None, largest: float = np.inf) -> Array:
+    """Return finite numbers as a new, C-contiguous array of float64: what the fields of frozen values hold.
+
+    Parameters
+    ----------
+    x : array_like
+    what : str
+        The name used in messages.
+    shape : tuple of int, optional
+        The shape that is required.
+    largest : float
+        The largest magnitude that is accepted.
+    """
+    a = np.array(numeric(x, what), dtype=np.float64, order="C")
+    if shape is not None and a.shape != shape:
+        refuse(what, f"have shape {shape}", f"shape {a.shape}")
+    flat = a.ravel()
+    with np.errstate(over="ignore"):
+        good = flat.dot(flat) < min(largest, LARGEST) ** 2  # one fast look, which nearly all arrays pass
+    if not good:
+        top = float(np.abs(finite(a, what)).max())
+        if top > largest:
+            refuse(what, f"have magnitudes of at most {largest:g}", f"{top:g}")
+    return a
+
+
+def hold(value: object, **fields: Any) -> None:
+    """Set fields of a frozen dataclass to what its `__post_init__` has checked; arrays become read-only."""
+    for name, field in fields.items():
+        if isinstance(field, np.ndarray):
+            field.setflags(write=False)
+        object.__setattr__(value, name, field)
+
+
+def _plain(value: Any) -> Any:
+    """Return an array without axes, as which files bring numbers of NumPy's back, as the number that it is."""
+    return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+
+
 def number(
     value: Any,
     what: str,
@@ -126,13 +170,23 @@ def number(
     maximum: float = np.inf,
     above: bool = False,
     below: bool = False,
+    finite: bool = False,
     unit: str = "",
     advice: str = "",
 ) -> float:
-    """Return `value` as a float from `minimum` (left out with `above`) to `maximum` (left out with `below`)."""
+    """Return `value` as a float from `minimum` (left out with `above`) to `maximum` (left out with `below`).
+
+    Infinity is a number unless `finite` is asked for; NaN never is.
+    """
+    value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         refuse(what, "be a number", repr(value), advice)
-    found = float(value)  # a float32 would be compared with the bounds in its own precision
+    try:
+        found = float(value)  # a float32 would be compared with the bounds in its own precision
+    except OverflowError:
+        refuse(what, "be a number that double precision can hold", "a whole number beyond", advice)
+    if finite and not np.isfinite(found):
+        refuse(what, "be finite", f"{found:g}{unit}", advice)
     low_ok = found > minimum if above else found >= minimum
     high_ok = found < maximum if below else found <= maximum
     if not (low_ok and high_ok):
@@ -150,6 +204,7 @@ def probability(value: Any, what: str) -> float:
 
 def integer(value: Any, what: str, *, minimum: int, maximum: int | None = None, advice: str = "") -> int:
     """Return `value` as an int from `minimum` to `maximum`."""
+    value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         refuse(what, "be a whole number", repr(value), advice)
     if value < minimum or (maximum is not None and value > maximum):
@@ -163,6 +218,77 @@ def choice(value: Any, what: str, allowed: Collection[str]) -> str:
     if not isinstance(value, str) or value not in allowed:
         refuse(what, "be one of " + ", ".join(repr(a) for a in allowed), repr(value))
     return value
+
+
+def instance(value: Any, what: str, kind: type, advice: str = "") -> None:
+    """Refuse what is not of this kind: a class, or an abstract one such as Mapping."""
+    if not isinstance(value, kind):
+        refuse(what, f"be a {kind.__name__}", f"a {type(value).__name__}", advice)
+
+
+def sequence_of(values: Any, what: str, kind: type) -> None:
+    """Refuse what is no tuple or list of values of this kind."""
+    if not isinstance(values, (tuple, list)):
+        refuse(what, f"be a tuple, each of a {kind.__name__}", f"a {type(values).__name__}")
+    for i, value in enumerate(values):
+        instance(value, f"{what}, at {i},", kind)
+
+
+_JOINERS = "\u200c\u200d"
+"""Format characters that belong to spelling: Persian and Indic words need them, and emoji are joined by them."""
+_UNSEEN = {"Cc": "control", "Cf": "format", "Cs": "surrogate", "Zl": "line separator", "Zp": "paragraph separator"}
+"""Categories of characters that are not seen, or that change how others are seen."""
+
+
+def name(value: Any, what: str) -> str:
+    r"""Return the name of a speaker, a session or a class as it is kept: see `visible`; blank ones are refused.
+
+    Examples
+    --------
+    >>> name("Rene\u0301", "a name") == "Ren\u00e9"
+    True
+    >>> name("a\u202e", "a name")
+    Traceback (most recent call last):
+    speechgmm.errors.InvalidInput: a name must hold no control or format characters; got U+202E (format) in 'a\u202e'.
+    """
+    if not isinstance(value, str) or not value.strip():
+        refuse(what, "be text that is not blank", ascii(value))
+    return visible(value, what)
+
+
+def visible(text: str, what: str) -> str:
+    """Return text as composed characters (NFC), so that a name has one spelling, or refuse what cannot be seen in it.
+
+    Refused are characters that break tables (tabs, line ends), that are lost (a NUL at the end of a NumPy string) or
+    that make one name look like another: direction overrides and isolates, zero-width spaces, lone surrogates. Joiners
+    (U+200C, U+200D) stay allowed: Persian and Indic spelling needs them.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if unseen := [c for c in text if _is_unseen(c)]:
+        kind = _UNSEEN[unicodedata.category(unseen[0])]
+        refuse(what, "hold no control or format characters", f"U+{ord(unseen[0]):04X} ({kind}) in {text!a}")
+    return composed(text)
+
+
+def composed(text: str) -> str:
+    """Return text in which accented letters are one character each (NFC): the one spelling of names."""
+    return unicodedata.normalize("NFC", text)
+
+
+def escaped(text: str) -> str:
+    r"""Return text with escapes for what cannot be seen in it: how the names of files are kept and shown.
+
+    Examples
+    --------
+    >>> print(escaped("a\tb\udce1"))
+    a\tb\udce1
+    """
+    return "".join(ascii(c)[1:-1] if _is_unseen(c) else c for c in text)
+
+
+def _is_unseen(c: str) -> bool:
+    return unicodedata.category(c) in _UNSEEN and c not in _JOINERS
 
 
 def extra(module: str, name: str) -> Any:

@@ -43,6 +43,10 @@ class SpeechGMMWarning(UserWarning):
     """Something goes on, but not as one would expect."""
 
 
+class DamagedSessionWarning(SpeechGMMWarning):
+    """Sessions of a store are damaged: speakers are scored without them, or left out if nothing else is theirs."""
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A recording that was left out, by its `name`, and the `reason`: the message of the error that it met."""

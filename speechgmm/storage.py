@@ -16,7 +16,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -31,6 +31,8 @@ __all__ = ["dumps", "fingerprint", "kind_of", "load", "loads", "read_header", "s
 
 _KEY = "speechgmm"
 _FORMAT = 1
+_DEEPEST = 100
+"""How deep values may be nested: far deeper than any is, and less than Python can follow."""
 _Tensors = dict[str, np.ndarray[Any, Any]]
 
 
@@ -74,26 +76,24 @@ def dumps(value: Any) -> bytes:
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         refuse("a stored value", "be a dataclass instance", type(value).__name__)
     tensors: _Tensors = {}
-    body = _encode(value, "", tensors)
+    try:
+        body = _encode(value, "", tensors)
+    except RecursionError:
+        refuse("a stored value", f"be nested at most {_DEEPEST} deep", "one that is deeper, or holds itself")
+    _check_nodes(body, "a stored value")
     header = {"format": _FORMAT, "value": body, "digest": _digest(body, tensors)}
     return bytes(to_bytes(tensors, metadata={_KEY: _json(header)}))
 
 
 def loads(data: bytes, *types: type, source: str = "the data") -> Any:
     """Build a value from the bytes of `dumps`; `source` names them in messages."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
-
     header = _header(data, source)
-    try:
-        tensors = from_bytes(data)
-    except SafetensorError as error:
-        refuse(source, "be a whole model file", f"a damaged one ({error})", "Copy or train it again.")
+    tensors = _arrays(data, source)
     if header["digest"] != _digest(header["value"], tensors):
         refuse(source, "be unchanged since it was saved", "another digest", "Copy or train it again.")
     former = {name: t for t in types for name in getattr(t, "FORMER_NAMES", ())}
     known = former | {t.__name__: t for t in types}
-    found = header["value"].get("$type")
+    found = header["value"]["$type"]
     if known.get(found) is not types[0]:
         refuse(source, f"hold a {types[0].__name__}", f"a {found}", error=IncompatibleModel)
     return _decode(header["value"], known, tensors, source)
@@ -141,22 +141,29 @@ def _encode(value: Any, name: str, tensors: _Tensors) -> Any:
     return refuse(f"{name or 'a stored value'}", "be an array, number, text or a value of these", type(value).__name__)
 
 
+def _storable(a: np.ndarray[Any, Any]) -> bool:
+    """Return whether an array is of a type that files hold."""
+    return a.dtype.kind in "biuf" and a.dtype.itemsize <= 8
+
+
 def _plain(value: np.ndarray[Any, Any] | np.generic, name: str) -> np.ndarray[Any, Any]:
     """Return a C-contiguous, little-endian array: safetensors stores others transposed or swapped in silence."""
     a = np.asarray(value)
-    if a.dtype.kind not in "biuf" or a.dtype.itemsize > 8:
+    if not _storable(a):
         refuse(f"the array {name}", "be of a bool, integer or float type of up to 64 bits", str(a.dtype))
     return np.array(a, dtype=a.dtype.newbyteorder("<"), order="C", copy=True)
 
 
 def _decode(body: Any, types: Mapping[str, type], tensors: _Tensors, source: str) -> Any:
-    """Build the value of one JSON node."""
+    """Build the value of one JSON node that `_check_nodes` has let pass."""
     if isinstance(body, list):
         return tuple(_decode(b, types, tensors, source) for b in body)
     if not isinstance(body, dict):
         return body
     if "$array" in body:
-        return tensors[body["$array"]]
+        if (name := body["$array"]) not in tensors:
+            refuse(source, "hold every array that its header names", f"none of the name {name!r}")
+        return tensors[name]
     if "$float" in body:
         return float(body["$float"])
     if "$dict" in body:
@@ -181,16 +188,76 @@ def _header(data: bytes, source: str) -> dict[str, Any]:
     """Return the checked JSON header of a file's bytes."""
     size = int.from_bytes(data[:8], "little")
     try:
-        meta = json.loads(data[8 : 8 + size])["__metadata__"] if 0 < size <= len(data) - 8 else {}
-        header: dict[str, Any] = json.loads(meta[_KEY])
-        written, _, _ = header["format"], header["value"], header["digest"]
-    except (ValueError, KeyError, TypeError):
+        meta = _parsed(data[8 : 8 + size])["__metadata__"] if 0 < size <= len(data) - 8 else {}
+        header: dict[str, Any] = _parsed(meta[_KEY])
+        written, value, _ = header["format"], header["value"], header["digest"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         rule, advice = "be a speechgmm file (safetensors with a header)", "Give a file that speechgmm wrote."
         refuse(source, rule, f"{len(data)} other bytes", advice)
     if written != _FORMAT:
         found, advice = f"format {written}", "Update speechgmm."
         refuse(source, f"be of format {_FORMAT}", found, advice, error=IncompatibleModel)
+    _check_nodes([value], source)
+    if not isinstance(value, dict) or "$type" not in value:
+        refuse(source, "hold a value with a type", "one without", error=IncompatibleModel)
     return header
+
+
+def _parsed(text: Any) -> Any:
+    """Return what JSON says; ValueError where a key comes twice in an object, or a number is not finite."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(found := dict(pairs)) < len(pairs):
+            raise ValueError("a key that comes twice")
+        return found
+
+    def finite(number: str) -> float:
+        if not math.isfinite(value := float(number)):
+            raise ValueError(number)
+        return value
+
+    return json.loads(text, object_pairs_hook=once, parse_float=finite, parse_constant=finite)
+
+
+def _check_nodes(value: Any, source: str) -> None:
+    """Refuse JSON that `_encode` cannot have made, or that is nested too deep; level by level, without recursion."""
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        held = [_held(node) for node in level]
+        if strange := [node for node, inner in zip(level, held, strict=True) if inner is None]:
+            rule, found = "hold values as speechgmm writes them", f"an object with {', '.join(map(repr, strange[0]))}"
+            refuse(source, rule, found[:200], "Copy or train it again.")
+        level = [node for inner in held if inner is not None for node in inner]
+        if not level:
+            return
+    refuse(source, f"be nested at most {_DEEPEST} deep", "deeper values")
+
+
+def _held(node: Any) -> Iterable[Any] | None:
+    """Return the nodes that a JSON node holds, None where it is no node."""
+    if not isinstance(node, dict):
+        return node if isinstance(node, list) else ()
+    if len(node) == 2 and isinstance(node.get("$type"), str):
+        inner = node.get("fields")
+        return inner.values() if isinstance(inner, dict) else None
+    mark, inner = next(iter(node.items())) if len(node) == 1 else ("", None)
+    if (mark == "$array" and isinstance(inner, str)) or (mark == "$float" and inner in ("nan", "inf", "-inf")):
+        return ()
+    return inner.values() if mark == "$dict" and isinstance(inner, dict) else None
+
+
+def _arrays(data: bytes, source: str) -> _Tensors:
+    """Return the tensors in a file's bytes, of the types that `_plain` writes; their sizes are those of the bytes."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    try:
+        tensors: _Tensors = from_bytes(data)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # what NumPy has no type for is a KeyError
+        refuse(source, "be a whole model file", f"a damaged one ({error})", "Copy or train it again.")
+    if other := [f"{name} of {a.dtype}" for name, a in tensors.items() if not _storable(a)]:
+        refuse(source, "hold arrays of bool, integer or float types", other[0])
+    return tensors
 
 
 def _read(path: str | os.PathLike[str], *, whole: bool = True) -> bytes:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from speechgmm.checks import Array
+from speechgmm.checks import FAR, Array, floats, hold, number, refuse
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 
 TAIL = 5
@@ -45,6 +45,11 @@ class ClassCalibration:
     scale: float
     offsets: Array
 
+    def __post_init__(self) -> None:
+        """Check both, and hold the offsets as read-only float64."""
+        scale = number(self.scale, "the scale of a calibration", minimum=0.0, maximum=FAR, above=True)
+        hold(self, scale=scale, offsets=_vector(self.offsets, "the offsets of a calibration"))
+
     def log_posteriors(self, scores: Array) -> Array:
         """Return the log posteriors (U, C) of mean log densities (U, C)."""
         from scipy.special import log_softmax
@@ -67,6 +72,15 @@ class Rejection:
     known: Array
     foreign: Array
 
+    def __post_init__(self) -> None:
+        """Check everything, and hold the arrays as read-only float64."""
+        weights = floats(self.weights, "the weights of evidence", shape=(3,), largest=FAR)
+        values = {n: _vector(getattr(self, n), f"the {n} values") for n in ("known", "foreign")}
+        for name, found in values.items():
+            if (np.diff(found) < 0).any():
+                refuse(f"the {name} values", "be sorted", "values that are not")
+        hold(self, weights=weights, **values)
+
     def values(self, evidence: Array) -> Array:
         """Return a number for each recording (U, 3): the higher, the less foreign."""
         return np.asarray(evidence @ self.weights)
@@ -83,6 +97,14 @@ class Rejection:
     def kept(self, far: float) -> float:
         """Return the share of held-out recordings of the classes that are kept at this rate."""
         return float((self.known >= self.threshold(far)).mean())
+
+
+def _vector(x: Array, what: str) -> Array:
+    """Return a vector of at least one number."""
+    a = floats(x, what, largest=FAR)
+    if a.ndim != 1 or not a.size:
+        refuse(what, "be a vector of at least one number", f"shape {a.shape}")
+    return a
 
 
 def file_scores(densities: Array, lengths: Array) -> FileScores:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm import storage
-from speechgmm.checks import Array, matrix, refuse
+from speechgmm.checks import Array, floats, hold, instance, matrix, name, refuse, sequence_of
 from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection, file_scores
 from speechgmm.classification.mixtures import class_log_densities
 from speechgmm.errors import IncompatibleModel
@@ -56,13 +56,26 @@ class AudioClassifier:
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
-        if len(self.labels) < 2 or list(self.labels) != sorted(set(self.labels)):
+        instance(self.frontend, "the front end", FrontEnd)
+        instance(self.info, "info", Mapping)
+        sequence_of(self.labels, "labels", str)
+        sequence_of(self.mixtures, "mixtures", GMM)
+        labels = tuple(name(label, "a label") for label in self.labels)
+        if len(set(labels)) < 2 or list(self.labels) != sorted(self.labels) or len(set(labels)) < len(labels):
             refuse("labels", "be two or more, different and sorted", ", ".join(map(repr, self.labels))[:200])
         n, d = len(self.labels), self.frontend.n_dimensions
         dimensions = {m.n_dimensions for m in self.mixtures}
         if len(self.mixtures) != n or dimensions != {d}:
             rule = f"be {n}, one for each label, of {d} features, as the front end gives"
             refuse("mixtures", rule, f"{len(self.mixtures)} of {dimensions}", error=IncompatibleModel)
+        for label, mixture in zip(labels, self.mixtures, strict=True):
+            mixture.check_reach(f"the mixture of {label}")
+        if self.calibration is not None:
+            instance(self.calibration, "the calibration", ClassCalibration)
+            floats(self.calibration.offsets, "the offsets of the calibration", shape=(n,))
+        if self.rejection is not None:
+            instance(self.rejection, "the rejection", Rejection)
+        hold(self, labels=labels, mixtures=tuple(self.mixtures))
 
     @property
     def fingerprint(self) -> str:

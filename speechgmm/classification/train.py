@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from speechgmm.checks import Array, integer, refuse
+from speechgmm.checks import Array, integer, refuse, visible
 from speechgmm.classification.calibration import FileScores, file_scores, fit_class_calibration, fit_rejection
 from speechgmm.classification.classifier import AudioClassifier
 from speechgmm.classification.mixtures import MixtureSettings, class_log_densities, train_mixtures
@@ -168,14 +168,14 @@ def text_columns(n: int, **given: Sequence[str] | None) -> list[list[str]]:
     Raises
     ------
     InvalidInput
-        If a column has not as many values, or one is no text.
+        If a column has not as many values, or one is no text or holds control or direction characters.
     """
     # a pandas column counts by its index, not by place
     found = {name: [""] * n if values is None else list(values) for name, values in given.items()}
     for name, values in found.items():
         if len(values) != n or not all(isinstance(value, str) for value in values):
             refuse(name, f"be {n} texts, one for each sound", f"{len(values)}: {values[:3]}")
-    return list(found.values())
+    return [[visible(value, f"each of {name}") for value in values] for name, values in found.items()]
 
 
 def train_on_features(

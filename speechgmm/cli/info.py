@@ -1,7 +1,7 @@
 """The command info: what a model, a classifier or a store is, and how it was made."""
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from speechgmm.classification import AudioClassifier
-    from speechgmm.speakers import System
+    from speechgmm.speakers import DamagedSession, System
 
 Location = Annotated[str, options.argument("MODEL|STORE", "File or database URL.")]
 
 
 def info(location: Location, as_json: options.Json = False) -> None:
     """Show what a model or a store of speakers is, and how it was made."""
+    damaged: Sequence[DamagedSession] | None = None
     if _is_store(location):
         with options.open_store(location) as store:
-            summary = store.summary()
+            summary, damaged = store.summary(), store.damaged()
         shown = {"type": "store of speakers"} | _store_facts(summary)
     else:
         summary = options.load_model_or_classifier(location).summary()
@@ -30,7 +31,7 @@ def info(location: Location, as_json: options.Json = False) -> None:
         shown = {"type": kind} | _facts_of(summary)
     em = summary.get("info", {}).get("em")
     trace: list[Table | str] = ["", _trace(em)] if em else []
-    emit(as_json, summary, facts(shown), *trace)
+    emit(as_json, summary, facts(shown), *trace, damaged=damaged)
 
 
 def emit_training(as_json: bool, training: Any, made: "System | AudioClassifier", output: str) -> None:

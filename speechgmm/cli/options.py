@@ -1,10 +1,11 @@
 """Options that several commands share, and what is read from them."""
 
+import warnings
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from speechgmm.errors import InvalidInput
+from speechgmm.errors import DamagedSessionWarning, InvalidInput
 
 if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
@@ -71,6 +72,7 @@ def open_store(location: str, system: "System | None" = None, *, create: bool = 
     """Open enrolled speakers; with a model, refuse those of another one."""
     from speechgmm.speakers import SpeakerStore
 
+    warnings.simplefilter("ignore", DamagedSessionWarning)  # commands tell it in words of their own
     return SpeakerStore(location, system, create=create)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from speechgmm.errors import Skipped
     from speechgmm.parallel import Progress
+    from speechgmm.speakers import DamagedSession
 
 _WIDE = 10_000
 """Columns of a file or pipe: there, no name is ever cut or folded."""
@@ -52,6 +53,7 @@ def emit(
     document: Mapping[str, Any],
     *parts: "Table | str",
     warnings: Iterable[str] = (),
+    damaged: "Sequence[DamagedSession] | None" = None,
     skipped: "Sequence[Skipped] | None" = None,
     errors: Iterable[tuple[str, str | None]] = (),
 ) -> None:
@@ -64,11 +66,16 @@ def emit(
     *parts : Table or str
     warnings : iterable of str
         Printed on standard error, a line for each.
+    damaged : sequence of DamagedSession, optional
+        What the store could not give. They are added to the document, and told on standard error.
     skipped : sequence of Skipped, optional
         Recordings that were left out. They are added to the document, and named on standard error.
     errors : iterable of (str, str or None)
         Files that the document lists already, and why each was left out if it was; named on standard error.
     """
+    if damaged is not None:
+        document = {**document, "damaged": [d.told for d in damaged]}
+        warnings = [*warnings, *map(str, damaged)]
     if skipped is not None:
         errors = [(s.name, s.reason) for s in skipped]
         document = {**document, "skipped": [{"file": name, "error": reason} for name, reason in errors]}

@@ -33,7 +33,7 @@ def score(
 ) -> None:
     """Score each test of a manifest against all enrolled speakers, or the pairs of a trial list."""
     from speechgmm.evaluation import SCORES, read_trials, write_scores
-    from speechgmm.speakers import score_corpus, score_trials
+    from speechgmm.speakers import enrolled_models, score_corpus, score_trials
 
     if (manifest is None and (where or trials is None)) or (by is not None and trials is not None):
         either = "give --manifest with --where and --by as you like, or --trials"
@@ -48,6 +48,7 @@ def score(
             done = score_trials(system, opened, pairs, corpus, folder=folder, n_threads=threads, on_progress=report)
         else:
             done = score_corpus(system, opened, corpus or (), by=by or "file", n_threads=threads, on_progress=report)
+        damaged = enrolled_models(system, opened).damaged
     scores = done.scores
     write_scores(scores, output)
     document: dict[str, object] = {
@@ -57,4 +58,4 @@ def score(
         "tests": len(set(scores.test.tolist())),
         "speakers": len(set(scores.speaker.tolist())),
     }
-    emit(as_json, document, facts(document), skipped=done.skipped)
+    emit(as_json, document, facts(document), damaged=damaged, skipped=done.skipped)

@@ -23,7 +23,7 @@ ExportFile = Annotated[str, options.output("OUT", "One file with their statistic
 def list_speakers(store: options.Store, as_json: options.Json = False) -> None:
     """List the enrolled speakers."""
     with options.open_store(store) as opened:
-        overview = opened.overview()
+        overview, damaged = opened.overview(), opened.damaged()
     rows = []
     for speaker, sessions in itertools.groupby(overview, key=lambda s: s.speaker):
         held = list(sessions)
@@ -31,18 +31,18 @@ def list_speakers(store: options.Store, as_json: options.Json = False) -> None:
         rows.append((speaker, len(held), recordings, seconds))
     names = ("speaker", "sessions", "recordings", "speech_seconds")
     document = {"speakers": [dict(zip(names, row, strict=True)) for row in rows]}
-    emit(as_json, document, table("speaker", ">sessions", ">recordings", ">speech, s", rows=rows))
+    emit(as_json, document, table("speaker", ">sessions", ">recordings", ">speech, s", rows=rows), damaged=damaged)
 
 
 @app.command()
 def show(speaker: Speaker, store: options.Store, as_json: options.Json = False) -> None:
     """Show the sessions of a speaker."""
     with options.open_store(store) as opened:
-        sessions = opened.overview(speaker)
+        sessions, damaged = opened.overview(speaker), opened.damaged(speaker)
     told = [{"session": s.name, "speech_seconds": s.speech_seconds, "recordings": list(s.recordings)} for s in sessions]
     document = {"speaker": speaker, "speech_seconds": sum(s.speech_seconds for s in sessions), "sessions": told}
     rows = ((s.name, s.speech_seconds, "\n".join(s.recordings)) for s in sessions)
-    emit(as_json, document, table("session", ">speech, s", "recordings", rows=rows))
+    emit(as_json, document, table("session", ">speech, s", "recordings", rows=rows), damaged=damaged)
 
 
 @app.command()
@@ -71,8 +71,11 @@ def export(
 
     check_writable(output, storage.kind_of(SpeakerExport))
     with options.open_store(store) as opened:
-        export = opened.export(*speakers or ())
+        export, damaged = opened.export(*speakers or ()), opened.damaged(*speakers or ())
     storage.save(export, output)
     names = sorted({s.speaker for s in export.sessions})
     document = {"output": output, "speakers": names, "sessions": len(export.sessions)}
-    emit(as_json, document, f"wrote {len(export.sessions)} sessions of {len(names)} speakers to {output}")
+    said = f"wrote {len(export.sessions)} sessions of {len(names)} speakers to {output}"
+    emit(as_json, document, said, damaged=damaged)
+    if damaged:
+        raise typer.Exit(1)

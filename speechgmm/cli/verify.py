@@ -36,6 +36,7 @@ def verify(
     calibrated = system.calibration is not None
     with options.open_store(store, system) as opened, progress() as report:
         answer = speakers.verify(system, opened, speaker, files, rule=rule, n_threads=threads, on_progress=report)
+        damaged = speakers.enrolled_models(system, opened, speaker).damaged
     limit = evaluation.threshold_for(system.strangers, rule, 1)
     errors = [(s.name, s.reason) for s in answer.skipped]
     if answer.candidates and answer.error:  # too little speech in all files together
@@ -54,7 +55,7 @@ def verify(
     }
     note = [] if threshold is not None else [rule_note(calibrated, rule, limit)]
     shown = facts({"speaker": speaker} | _verdict(answer, llr, files, calibrated))
-    emit(as_json, document, shown, *note, errors=errors)
+    emit(as_json, document, shown, *note, damaged=damaged, errors=errors)
 
 
 def _with_errors(files: list[str], errors: list[tuple[str, str]]) -> list[dict[str, str | None]]:

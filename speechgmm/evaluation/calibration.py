@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import Array, finite, numeric, probability, refuse
+from speechgmm.checks import FAR, Array, floats, hold, numeric, probability, refuse
 from speechgmm.evaluation.roc import Application
 
 _STRENGTH = 1.0
@@ -57,10 +57,7 @@ class Calibration:
 
     def __post_init__(self) -> None:
         """Check the numbers and hold them as read-only float64."""
-        for name in ("slopes", "offsets", "low", "high"):
-            a = _floats(getattr(self, name), name)
-            a.setflags(write=False)
-            object.__setattr__(self, name, a)
+        hold(self, **{n: floats(getattr(self, n), n, largest=FAR) for n in ("slopes", "offsets", "low", "high")})
         q = self.low.size
         if {self.slopes.shape, self.offsets.shape} != {(1 + q,)} or self.low.shape != self.high.shape:
             shapes = [getattr(self, n).shape for n in ("slopes", "offsets", "low", "high")]
@@ -93,7 +90,7 @@ class Calibration:
             if (a <= 0).any():
                 refuse("side information", "be above 0", f"{a.min():g}")
             u = np.log(np.clip(a, self.low[i - 1], self.high[i - 1]))
-            u = np.where(np.isnan(u), np.log(self.low[i - 1] * self.high[i - 1]) / 2, u)
+            u = np.where(np.isnan(u), (np.log(self.low[i - 1]) + np.log(self.high[i - 1])) / 2, u)
             slope, offset = slope + self.slopes[i] * u, offset + self.offsets[i] * u
         return np.asarray(slope * numeric(scores, "scores").astype(np.float64) + offset)
 
@@ -209,7 +206,7 @@ def posteriors(llr: ArrayLike, *, prior: float) -> Array:
     >>> posteriors([0.0, 0.0], prior=0.5)
     array([0.25, 0.25, 0.5 ])
     """
-    x = _floats(llr, "llr")
+    x = floats(llr, "llr")
     if x.ndim != 1 or not x.size:
         refuse("llr", "hold one number for each of at least one speaker", f"shape {x.shape}")
     probability(prior, "prior")
@@ -218,18 +215,13 @@ def posteriors(llr: ArrayLike, *, prior: float) -> Array:
     return np.asarray(shares / shares.sum())
 
 
-def _floats(x: ArrayLike, what: str) -> Array:
-    """Return finite numbers as a new array of float64."""
-    return finite(numeric(x, what).astype(np.float64), what)
-
-
 def _trials(
     scores: ArrayLike, target: ArrayLike, side: tuple[ArrayLike, ...], weights: ArrayLike | None
 ) -> tuple[Array, Array, Array, Array]:
     """Return checked scores (T,), labels (T,), weights (T,) and amounts (T, Q)."""
-    s, y = _floats(scores, "scores"), np.asarray(target)
-    w = np.ones(len(y)) if weights is None else _floats(weights, "weights")
-    columns = [_floats(a, "side information") for a in side]
+    s, y = floats(scores, "scores"), np.asarray(target)
+    w = np.ones(len(y)) if weights is None else floats(weights, "weights")
+    columns = [floats(a, "side information") for a in side]
     if s.ndim != 1 or any(a.shape != s.shape for a in (y, w, *columns)):
         shapes = [a.shape for a in (s, y, w, *columns)]
         refuse("scores, labels, weights and side information", "be vectors of one length", shapes)

@@ -38,10 +38,7 @@ class ConfusionMatrix:
             checks.refuse("counts", f"have a row and a column for each of {len(labels)} labels", f"{counts.shape}")
         if counts.dtype.kind not in "iu" or (counts < 0).any():
             checks.refuse("counts", "be whole numbers, at least 0", f"{counts.dtype} from {counts.min()}")
-        counts = counts.astype(np.int64)
-        counts.setflags(write=False)
-        object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "counts", counts)
+        checks.hold(self, labels=labels, counts=counts.astype(np.int64))
 
     @property
     def total(self) -> int:

@@ -4,14 +4,13 @@ A test is scored against everybody enrolled, or against every class. The best is
 which follows from a stated rate for strangers, or where accepting it costs less than it saves. Symbols: S candidates.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-from speechgmm.checks import Array, number, probability, refuse
+from speechgmm.checks import Array, hold, number, probability, refuse
 from speechgmm.errors import Skipped, TooLittleSpeech
 from speechgmm.evaluation.roc import Application
 from speechgmm.evaluation.thresholds import Strangers, Threshold
@@ -53,10 +52,10 @@ class Rule:
         """Check everything."""
         for name in ("far", "prior"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, probability(getattr(self, name), name))
+                hold(self, **{name: probability(getattr(self, name), name)})
         Application(self.stated_prior, self.cost_miss, self.cost_fa)
         if self.threshold is not None:
-            number(self.threshold, "threshold", minimum=-sys.float_info.max, maximum=sys.float_info.max)
+            number(self.threshold, "threshold", finite=True)
         given = [n for n in ("far", "prior", "threshold") if getattr(self, n) is not None]
         if len(given) > 1:
             refuse("a rule", "be a false-accept rate, a prior with costs, or a threshold", " and ".join(given))

@@ -48,6 +48,20 @@ class Fusion:
     prior: float
     trials: int
 
+    def __post_init__(self) -> None:
+        """Check everything, and hold the weights as read-only float64."""
+        checks.sequence_of(self.systems, "the systems of a fusion", str)
+        if not self.systems or len(set(self.systems)) < len(self.systems):
+            checks.refuse("the systems of a fusion", "be at least one, and different", repr(tuple(self.systems)))
+        checks.hold(
+            self,
+            systems=tuple(self.systems),
+            weights=checks.floats(self.weights, "weights", shape=(len(self.systems),), largest=checks.FAR),
+            offset=checks.number(self.offset, "offset", minimum=-checks.FAR, maximum=checks.FAR),
+            prior=checks.probability(self.prior, "prior"),
+            trials=checks.integer(self.trials, "trials", minimum=1),
+        )
+
     def __call__(self, tables: Mapping[str, Scores]) -> Scores:
         """Return fused LLRs for the trials of the first system, which all others must have scored.
 

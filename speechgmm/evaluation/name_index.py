@@ -4,11 +4,14 @@ Ten million names are numbered in the order in which they first appear, a block 
 sorted only once, and only the different names.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from speechgmm import checks
 
 Names = NDArray[np.str_]
 Codes = NDArray[np.int32]
@@ -67,7 +70,14 @@ class Numbering(dict[str, int]):
         return self.setdefault(name, len(self))
 
     def index(self, numbers: Codes) -> NameIndex:
-        """Return the column whose row t holds the name with the number numbers[t]."""
+        """Return the column whose row t holds the name with the number numbers[t].
+
+        Raises
+        ------
+        InvalidInput
+            If a name holds a NUL: NumPy drops those at the end, and two names would become one.
+        """
+        check_no_nul(self)
         names = np.array(list(self))
         order = np.argsort(names)
         place = np.empty(len(order), dtype=np.int32)
@@ -75,8 +85,13 @@ class Numbering(dict[str, int]):
         return NameIndex(names[order], place[numbers])
 
 
-def index_names(column: Names) -> NameIndex:
+def index_names(column: Names | list[str]) -> NameIndex:
     """Return the different names of a column and where they stand.
+
+    Raises
+    ------
+    InvalidInput
+        If a name holds a NUL.
 
     Examples
     --------
@@ -84,6 +99,9 @@ def index_names(column: Names) -> NameIndex:
     >>> found.names.tolist(), found.codes.tolist()
     (['ann', 'bob'], [1, 0, 1])
     """
+    if isinstance(column, list):
+        check_no_nul(column)
+        column = np.array(column)
     heads = np.flatnonzero(np.append(True, column[1:] != column[:-1]))
     if 4 * len(heads) < len(column):  # long runs of one name, as in a list of tests
         found = index_names(column[heads])
@@ -93,6 +111,22 @@ def index_names(column: Names) -> NameIndex:
         block = column[start : start + _ROWS].tolist()
         numbers[start : start + _ROWS] = np.fromiter(map(numbering.__getitem__, block), np.int32, len(block))
     return numbering.index(numbers)
+
+
+def check_no_nul(names: Iterable[object]) -> None:
+    """Refuse names with a NUL, those at the end included, which NumPy drops."""
+    if bad := next((n for n in names if isinstance(n, str) and "\0" in n), None):
+        checks.refuse("a name", "hold no NUL characters", ascii(bad))
+
+
+def visible_names(index: NameIndex, what: str) -> NameIndex:
+    """Return the column with each name as `checks.visible` gives it: two spellings of one become one."""
+    given = index.names.tolist()
+    names = [checks.visible(n, what) for n in given]
+    if names == given:
+        return index
+    found, place = np.unique(np.array(names), return_inverse=True)
+    return NameIndex(found, place.astype(np.int32)[index.codes])
 
 
 def repeated(first: NameIndex, second: NameIndex) -> tuple[int, int] | None:

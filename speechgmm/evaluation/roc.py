@@ -40,12 +40,9 @@ class Application:
     cost_fa: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "prior", checks.probability(self.prior, "prior"))
+        checks.hold(self, prior=checks.probability(self.prior, "prior"))
         for what in ("cost_miss", "cost_fa"):
-            cost = checks.number(getattr(self, what), what, minimum=0, above=True)
-            if np.isinf(cost):
-                checks.refuse(what, "be finite", cost)
-            object.__setattr__(self, what, cost)
+            checks.hold(self, **{what: checks.number(getattr(self, what), what, minimum=0, above=True, finite=True)})
 
     def cost(self, p_miss: Any, p_fa: Any) -> Any:
         """Return the normalized detection cost of these error rates, numbers or arrays."""

@@ -92,7 +92,7 @@ def read_trials(path: PathLike) -> Trials:
         first = numbers[labels[style].index(None)]
         rule = "read '1|0 enroll test' or 'enroll test target|nontarget', in one style throughout the file"
         _refuse_line(path, first, rule, repr(" ".join(rows[first])))
-    speaker, test = (index_names(np.array([row[i] for row in rows.values()])) for i in (start, start + 1))
+    speaker, test = (index_names([row[i] for row in rows.values()]) for i in (start, start + 1))
     return _made(Trials, path, np.array(numbers), {"speaker": speaker, "test": test, "target": np.array(labels[style])})
 
 

@@ -16,12 +16,12 @@ the logarithm of the size, and beyond them rates are *modeled*:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import Array, finite, integer, number, numeric, refuse
+from speechgmm.checks import FAR, Array, finite, floats, hold, integer, number, numeric, refuse
 
 SEEN = 10.0
 """A rate is supported by the data if at least so many of the searches would exceed the threshold."""
@@ -69,16 +69,25 @@ class Strangers:
     shape: Array
 
     def __post_init__(self) -> None:
-        """Check the shapes, and hold the arrays as read-only."""
-        for name in ("sizes", "searches", "rates", "scores", "edge", "scale", "shape"):
-            a = finite(np.array(numeric(getattr(self, name), name), dtype=np.float64), name)
-            a.setflags(write=False)
-            object.__setattr__(self, name, a)
+        """Check everything, and hold the arrays as read-only."""
+        hold(self, **{f.name: floats(getattr(self, f.name), f.name, largest=FAR) for f in fields(self)})
         j = self.sizes.size
         if not j or {a.shape for a in (self.searches, self.edge, self.scale, self.shape)} != {(j,)}:
             refuse("rates of strangers", "have numbers for each size", f"{j} sizes and others")
         if self.rates.shape != self.scores.shape or self.rates.shape[:1] != (j,):
             refuse("rates of strangers", "have a score for each rate", f"{self.rates.shape}, {self.scores.shape}")
+        whole = (self.sizes % 1 == 0).all() and (self.searches % 1 == 0).all() and (self.searches >= 1).all()
+        laws = {
+            "be counted for sizes that ascend from 1": whole and self.sizes[0] == 1 and _ascends(self.sizes),
+            "ascend from above 0 to at most 1": self.rates.size and _ascends(self.rates) and _shares(self.rates),
+            "be of scores that descend": (np.diff(self.scores) <= 0).all(),
+            "have a tail that begins above 0 and at most at 1": _shares(self.edge),
+            "have a tail of a scale of at least 0": (self.scale >= 0).all(),
+            "have a tail of a shape from -1 to 1": (np.abs(self.shape) <= 1).all(),
+        }
+        for rule, holds in laws.items():
+            if not holds:
+                refuse("rates of strangers", rule, "others", "Train the model again.")
 
     def threshold(self, far: float, speakers: int = 1) -> Threshold:
         """Return the score that the best of `speakers` reaches for a share `far` of all strangers.
@@ -113,6 +122,16 @@ class Strangers:
         x, shape = np.log(self.edge[j] / rate), self.shape[j]
         excess = x if abs(shape) < 1e-9 else np.expm1(shape * x) / shape
         return Threshold(begin + float(self.scale[j] * excess), extrapolated)
+
+
+def _ascends(rows: Array) -> bool:
+    """Return whether numbers ascend along the last axis."""
+    return bool((np.diff(rows) > 0).all())
+
+
+def _shares(rates: Array) -> bool:
+    """Return whether all are shares above 0, up to 1."""
+    return bool(((rates > 0) & (rates <= 1)).all())
 
 
 def fit_strangers(searches: Array | Iterable[ArrayLike], *, seed: int = 0, tail: int = _TAIL_LEAST) -> Strangers:

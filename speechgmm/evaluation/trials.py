@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from speechgmm import checks
-from speechgmm.evaluation.name_index import NameIndex, Names, index_names, repeated
+from speechgmm.evaluation.name_index import NameIndex, Names, check_no_nul, index_names, repeated, visible_names
 
 Labels = NDArray[np.int8]
 Floats = NDArray[np.float64]
@@ -60,7 +60,11 @@ def _names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
     """Return text as an index, or as it is if it has a shape that no column has."""
     if isinstance(given, NameIndex):
         return given
+    if isinstance(given, (list, tuple)):
+        check_no_nul(given)
     words = np.asarray(given)
+    if words.dtype.kind == "O":
+        check_no_nul(words.flat)
     if not words.size or (words.dtype.kind in "OT" and all(isinstance(word, str) for word in words.flat)):
         words = words.astype(str)
     if words.dtype.kind != "U" or not words.ndim:
@@ -71,6 +75,17 @@ def _names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
 def indexed(column: NDArray[Any]) -> NDArray[Any] | NameIndex:
     """Return names as they are kept, and as it is what is no column of names."""
     return index_names(column) if column.dtype.kind == "U" and column.ndim == 1 and column.size else column
+
+
+def _speakers(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
+    """Return names of speakers or sessions, each in its one spelling."""
+    column = _names(given, what)
+    return visible_names(column, what) if isinstance(column, NameIndex) else column
+
+
+def _filled_speakers(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
+    """Return names of speakers of which no entry is empty."""
+    return _filled_names(_speakers(given, what), what)
 
 
 def _filled_names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
@@ -151,14 +166,16 @@ class Trials(_Table):
     Parameters
     ----------
     speaker, test : array of str, shape (T,)
-        The enrolled speaker and the test of each trial, neither of them empty.
+        The enrolled speaker and the test of each trial, neither of them empty. Names of speakers and sessions are held
+        as composed text (NFC); names of tests, which may be those of files, as they are.
     target : array of int8, shape (T,)
         1 target, 0 nontarget, -1 not known.
 
     Raises
     ------
     InvalidInput
-        For columns of different lengths, no trial, a repeated pair, an empty name or another label.
+        For columns of different lengths, no trial, a repeated pair, an empty name, one with control or direction
+        characters, or another label.
 
     Examples
     --------
@@ -166,7 +183,7 @@ class Trials(_Table):
     2
     """
 
-    speaker: _Column[Names] = _Column(_filled_names)
+    speaker: _Column[Names] = _Column(_filled_speakers)
     test: _Column[Names] = _Column(_filled_names)
     target: _Column[Labels] = _Column(_labels)
 
@@ -178,7 +195,8 @@ class Scores(_Table):
     Parameters
     ----------
     speaker, test : array of str, shape (T,)
-        The enrolled speaker and the test of each trial, neither of them empty.
+        The enrolled speaker and the test of each trial, neither of them empty. Names of speakers and sessions are held
+        as composed text (NFC); names of tests, which may be those of files, as they are.
     score : array of float64, shape (T,)
         Higher for targets, finite. For `cllr` and `actual_dcf` a log-likelihood ratio in nats.
     target : array of int8, shape (T,)
@@ -191,8 +209,8 @@ class Scores(_Table):
     Raises
     ------
     InvalidInput
-        For columns of different lengths, no row, a repeated pair, an empty name, a score that is not
-        finite, or another label.
+        For columns of different lengths, no row, a repeated pair, an empty name, one with control or direction
+        characters, a score that is not finite, or another label.
 
     Examples
     --------
@@ -201,12 +219,12 @@ class Scores(_Table):
     array([1.5])
     """
 
-    speaker: _Column[Names] = _Column(_filled_names)
+    speaker: _Column[Names] = _Column(_filled_speakers)
     test: _Column[Names] = _Column(_filled_names)
     score: _Column[Floats] = _Column(_numbers)
     target: _Column[Labels] = _Column(_labels)
-    test_speaker: _Column[Names | None] = _Column(_names, optional=True)
-    session: _Column[Names | None] = _Column(_names, optional=True)
+    test_speaker: _Column[Names | None] = _Column(_speakers, optional=True)
+    session: _Column[Names | None] = _Column(_speakers, optional=True)
     enroll_seconds: _Column[Floats | None] = _Column(_seconds, optional=True)
     test_seconds: _Column[Floats | None] = _Column(_seconds, optional=True)
 

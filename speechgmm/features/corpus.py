@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from speechgmm.checks import refuse
+from speechgmm.checks import composed, escaped, hold, refuse, visible
 from speechgmm.features import pyav, sndfile
 from speechgmm.files import check_readable
 
@@ -26,17 +26,17 @@ _CORPORA = (
 
 @dataclass(frozen=True)
 class Recording:
-    r"""One recording, or a part of one.
+    """One recording, or a part of one.
 
     Parameters
     ----------
     path : str
         The sound file.
     speaker : str
+        Held, as the session is, as composed text (NFC), however it is spelled in files and folders.
     name : str
         What tables call it: the path as the corpus writes it, or the utterance of a Kaldi directory. Where a CSV
-        lists a path several times, its part and channel are added: ``call.wav@0-5.5#1``. Bytes of a file's name that
-        are no Unicode text are written as ``\udcff``.
+        lists a path several times, its part and channel are added: ``call.wav@0-5.5#1``.
     session : str or None
         The call, day or sitting; None where the corpus does not say: then each recording is its own.
     start, end : float
@@ -57,18 +57,15 @@ class Recording:
     columns: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", _text(self.name))
-        object.__setattr__(self, "session", self.session and _text(self.session))
+        """Check the names of speaker and session, and hold each in its one spelling."""
+        hold(self, speaker=visible(self.speaker, "a speaker's name"))
+        if self.session is not None:
+            hold(self, session=visible(self.session, "a session's name"))
 
     @property
     def session_name(self) -> str:
         """The session, or the recording's own name where it is not known."""
-        return self.session or self.name
-
-
-def _text(name: str) -> str:
-    """Return a name as text that can be stored and printed."""
-    return name.encode(errors="backslashreplace").decode()
+        return self.session or escaped(self.name)
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ class Corpus:
                 refuse(f"the {what}", f"name a column: {', '.join(r.columns)}", repr(name), "Choose one of these.")
             if not r.columns[name]:
                 refuse(f"the column {name!r}", f"hold a {what} for every recording", f"nothing for {r.name}")
-        return tuple(r.columns[name] for r in self.recordings)
+        return tuple(visible(r.columns[name], f"the column {name!r}") for r in self.recordings)
 
     def where(self, /, **conditions: str | Collection[str]) -> "Corpus":
         """Keep the recordings whose columns have these values, or one of several values.
@@ -149,8 +146,8 @@ class Corpus:
             known = sorted({c for r in self.recordings for c in r.columns})
             if column not in known:
                 refuse("the condition", f"name a column of {self.source}: {', '.join(known)}", repr(column))
-            wanted = {values} if isinstance(values, str) else set(values)
-            kept = tuple(r for r in kept if r.columns.get(column, "") in wanted)
+            wanted = {composed(v) for v in ([values] if isinstance(values, str) else values)}
+            kept = tuple(r for r in kept if composed(r.columns.get(column, "")) in wanted)
         if not kept:
             found = ", ".join(f"{k}={v}" for k, v in conditions.items())
             refuse("the condition", f"keep at least one of the {len(self)} recordings of {self.source}", found)
@@ -231,7 +228,7 @@ def _from_row(row: Mapping[str, str | None], manifest: Path, line: int, label: s
     channel = columns.get("channel", "")
     return Recording(
         path=str(manifest.parent / columns["path"]),
-        speaker=columns.get("speaker", ""),
+        speaker=visible(columns.get("speaker", ""), f"the speaker in {where}"),
         name=columns["path"],
         session=columns.get("session") or None,
         start=_seconds(columns.get("start"), f"the start in {where}") or 0.0,

@@ -31,6 +31,8 @@ _SAMPLES = 1 << 20
 """Samples handled at once, of transforms up to 4 hops long: 66 s at 16 kHz, some 50 MB."""
 _ROWS = 1 << 15
 """Frames whose deltas are taken at once."""
+_FASTEST, _MOST_BANDS = 1_000_000, 1000
+"""A rate in Hz, and mel bands, beyond any use: what they would need of memory is refused before it is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,14 +106,14 @@ class MFCC(FrontEnd):
 
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on the rate, and check everything."""
-        rate = checks.integer(self.sample_rate, "sample_rate", minimum=1000, advice="It is in Hz.")
+        rate = checks.integer(self.sample_rate, "sample_rate", minimum=1000, maximum=_FASTEST, advice="It is in Hz.")
         wide = rate >= 12000
         filled = {"n_mels": 30 if wide else 24, "fmin": 50.0 if wide else 100.0, "fmax": 0.475 * rate}
         for name, default in filled.items():
             if getattr(self, name) is None:
-                object.__setattr__(self, name, default)
+                checks.hold(self, **{name: default})
         checks.choice(self.kind, "kind", ("mfcc", "mel"))
-        checks.integer(self.n_mels, "n_mels", minimum=2)
+        checks.integer(self.n_mels, "n_mels", minimum=2, maximum=_MOST_BANDS)
         checks.integer(self.n_mfcc, "n_mfcc", minimum=1, maximum=self.n_mels, advice="It is at most n_mels.")
         checks.number(self.fmin, "fmin", minimum=0.0, unit=" Hz")
         checks.number(self.fmax, "fmax", minimum=float(self.fmin or 0), maximum=rate / 2, above=True, unit=" Hz")
@@ -127,7 +129,7 @@ class MFCC(FrontEnd):
         checks.choice(self.normalization, "normalization", normalize.METHODS)
         for f in dataclasses.fields(self):  # 50, 50.0 and numpy's 50 are one setting, with one fingerprint
             kind, *_ = typing.get_args(f.type) or (f.type,)
-            object.__setattr__(self, f.name, kind(getattr(self, f.name)))
+            checks.hold(self, **{f.name: kind(getattr(self, f.name))})
 
     @property
     def n_dimensions(self) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import Array, finite, number, numeric, refuse
+from speechgmm.checks import Array, floats, hold, instance, number, refuse
 from speechgmm.mixture.blocks import as_blocks, weighted
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, expectation, fit
@@ -60,15 +60,19 @@ class Prior:
 
     def __post_init__(self) -> None:
         """Check the parts."""
-        mean = np.array(finite(numeric(self.mean, "the prior mean"), "the prior mean"), dtype=np.float64)
-        mean.setflags(write=False)
-        object.__setattr__(self, "mean", mean)
+        mean = floats(self.mean, "the prior mean")
+        instance(self.covariance, "the covariance of the prior", Covariance)
+        instance(self.process, "process", bool)
         if mean.ndim != 1 or self.covariance.parameters.shape != self.covariance.shape(1, mean.size):
             found = f"shapes {mean.shape} and {self.covariance.parameters.shape}"
             refuse("the prior", "have a mean (D,) and the covariance of one component", found)
-        number(self.concentration, "the concentration", minimum=0.0, above=True)
-        number(self.mean_precision, "the mean precision", minimum=0.0, above=True, unit=" frames")
-        number(self.degrees, "the degrees of freedom", minimum=mean.size - 1.0, above=True)
+        hold(
+            self,
+            mean=mean,
+            concentration=number(self.concentration, "the concentration", minimum=0.0, above=True, finite=True),
+            mean_precision=number(self.mean_precision, "the mean precision", minimum=0.0, above=True, finite=True),
+            degrees=number(self.degrees, "the degrees of freedom", minimum=mean.size - 1.0, above=True, finite=True),
+        )
 
     @classmethod
     def of(cls, statistics: Statistics, covariance: type[Covariance], k: int, *, process: bool = True) -> "Prior":
@@ -215,7 +219,7 @@ def posterior(evidence: Evidence, variational: Variational) -> Update[Variationa
     share = 1 / k if kind.shared else 1.0
     second = kind.imagined(np.zeros((k, d)), np.full(k, share)) + kind.second_moments(center, np.full((1, k), beta))
     first = np.repeat(beta * center, k, axis=0)
-    s = statistics + Statistics(model.origin, np.full(k, beta), first, second, 0.0, 0.0)
+    s = statistics + Statistics.computed(model.origin, np.full(k, beta), first, second, 0.0, 0.0)
     offsets = s.first / s.counts[:, None]
     values = kind.estimate(s.second, s.first, s.counts, offsets)
     result = replace(variational, counts=statistics.counts)

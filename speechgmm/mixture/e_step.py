@@ -105,7 +105,7 @@ class EStep:
             first += posteriors.T @ y
             second += self.covariance.second_moments(y, posteriors)
             total += log_likelihood
-        return Statistics(self.origin, counts, first, second, total, frames)
+        return Statistics.computed(self.origin, counts, first, second, total, frames)
 
 
 def density_and_posteriors(joint: Array) -> tuple[Array, Array]:

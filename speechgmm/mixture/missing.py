@@ -82,7 +82,8 @@ class Incomplete:
             share = shares[rows]
             posteriors *= share[:, None]
             counts, likelihood = posteriors.sum(axis=0), float(log_likelihood @ share)
-            result += Statistics(model.origin, counts, *part.moments(posteriors), likelihood, float(share.sum()))
+            moments = part.moments(posteriors)
+            result += Statistics.computed(model.origin, counts, *moments, likelihood, float(share.sum()))
         return result
 
 

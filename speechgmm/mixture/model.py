@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import Array, finite, integer, matrix, numeric, refuse, sample_weights
+from speechgmm.checks import LARGEST, Array, floats, hold, instance, integer, matrix, refuse, sample_weights
 from speechgmm.mixture.covariance import Covariance, Full
 from speechgmm.mixture.e_step import EStep
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
+
+WITHIN = 1e12
+"""Deviations, and distances in deviations, whose squares and products float32 holds with room: see `check_reach`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,25 +62,19 @@ class GMM:
 
     def __post_init__(self) -> None:
         """Check the parameters and hold them as read-only float64."""
-        means = finite(np.array(numeric(self.means, "means"), dtype=np.float64, order="C"), "means")
+        means, weights = floats(self.means, "means", largest=LARGEST), floats(self.weights, "weights")
         if means.ndim != 2 or not means.size:
             refuse("means", "be a matrix of shape (components, dimensions)", f"shape {means.shape}")
-        weights = finite(np.array(numeric(self.weights, "weights"), dtype=np.float64), "weights")
         if weights.shape != means.shape[:1]:
             refuse("weights", f"have shape ({len(means)},), as the means say", f"shape {weights.shape}")
         if weights.min() < 0 or abs(weights.sum() - 1) > 1e-6:
             found = f"minimum {weights.min():g}, sum {weights.sum():g}"
             refuse("weights", f"be {len(means)} numbers of at least 0 with sum 1", found)
-        if not isinstance(self.covariance, Covariance):
-            refuse("the covariance", "be a Covariance, such as Diagonal(variances)", type(self.covariance).__name__)
+        instance(self.covariance, "the covariance", Covariance, "Give one such as Diagonal(variances).")
         if self.covariance.parameters.shape != self.covariance.shape(*means.shape):
             refuse("the covariance", f"fit means of shape {means.shape}", self.covariance.parameters.shape)
-        origin = weights @ means if self.origin is None else np.array(numeric(self.origin, "origin"), dtype=np.float64)
-        if origin.shape != means.shape[1:]:
-            refuse("origin", f"have shape ({means.shape[1]},)", origin.shape)
-        for name, a in (("weights", weights), ("means", means), ("origin", finite(origin, "origin"))):
-            a.setflags(write=False)
-            object.__setattr__(self, name, a)
+        given = weights @ means if self.origin is None else self.origin
+        hold(self, weights=weights, means=means, origin=floats(given, "origin", shape=means.shape[1:], largest=LARGEST))
 
     @property
     def n_components(self) -> int:
@@ -149,15 +146,19 @@ class GMM:
 
     def imagined(self, counts: ArrayLike | None = None) -> Statistics:
         """Return the statistics of frames imagined in each component, one or `counts` (K,): what a prior is made of."""
-        n = np.ones(self.n_components) if counts is None else np.asarray(counts, dtype=np.float64)
-        return Statistics(
-            origin=self.origin,
-            counts=n,
-            first=n[:, None] * self.offsets,
-            second=self.covariance.imagined(self.offsets, n),
-            log_likelihood=0.0,
-            frames=0.0,
-        )
+        n = np.ones(self.n_components) if counts is None else np.array(counts, dtype=np.float64)
+        first, second = n[:, None] * self.offsets, self.covariance.imagined(self.offsets, n)
+        return Statistics.computed(self.origin, n, first, second, 0.0, 0.0)
+
+    def check_reach(self, what: str) -> None:
+        """Refuse a mixture whose densities float32 cannot hold, in which speech is scored; `what` names it."""
+        deviations = np.broadcast_to(self.covariance.deviations(), self.means.shape)
+        low, high, far = deviations.min(), deviations.max(), (np.abs(self.offsets) / deviations).max()
+        if not (low >= 1 / WITHIN and high <= WITHIN and far <= WITHIN):
+            rule = (
+                f"have deviations from {1 / WITHIN:g} to {WITHIN:g}, and means within {WITHIN:g} of them of its origin"
+            )
+            refuse(what, rule, f"deviations from {low:g} to {high:g}, means at up to {far:g}")
 
     def take(self, indices: ArrayLike) -> "GMM":
         """Return the mixture of the components with these indices, their weights scaled to sum 1."""

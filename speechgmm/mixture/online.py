@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import integer, number, refuse
+from speechgmm.checks import hold, instance, integer, number, refuse
 from speechgmm.mixture.blocks import as_blocks
 from speechgmm.mixture.em import Update, expectation, statistics_of
 from speechgmm.mixture.maximize import check_against, maximize
@@ -45,7 +45,9 @@ class StepwiseState:
 
     def __post_init__(self) -> None:
         """Check the parts."""
-        integer(self.updates, "updates", minimum=0)
+        instance(self.model, "the model", GMM)
+        instance(self.running, "the running mean", Statistics)
+        hold(self, updates=integer(self.updates, "updates", minimum=0, maximum=2**53))
         check_against(self.running, self.model, "model")
 
     @classmethod

@@ -4,11 +4,13 @@ Everything in this package is that algebra: EM sums the statistics of blocks, MA
 model's own imagined statistics, enrollment adds sessions. Symbols: N frames, K components, D dimensions.
 """
 
+import math
 from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 
-from speechgmm.checks import Array, number, refuse
+from speechgmm.checks import Array, floats, hold, number, refuse
 from speechgmm.errors import IncompatibleModel
 
 
@@ -35,6 +37,11 @@ class Statistics:
     frames : float
         How many frames were counted (after scaling, not a whole number).
 
+    Raises
+    ------
+    InvalidInput
+        If shapes disagree, a number is not finite, or a count is below 0.
+
     Examples
     --------
     >>> import numpy as np
@@ -51,35 +58,68 @@ class Statistics:
     frames: float
 
     def __post_init__(self) -> None:
-        """Hold arrays as read-only float64."""
-        for name in ("origin", "counts", "first", "second"):
-            a = np.array(getattr(self, name), dtype=np.float64, order="C")
-            a.setflags(write=False)
-            object.__setattr__(self, name, a)
-        k, d = self.counts.size, self.origin.size
-        if self.first.shape != (k, d):
-            refuse("the first moments", f"have shape ({k}, {d}), as counts and origin say", self.first.shape)
+        """Check everything, and hold arrays as read-only float64."""
+        origin, counts = floats(self.origin, "the origin of statistics"), floats(self.counts, "counts")
+        first, second = floats(self.first, "the first moments"), floats(self.second, "the second moments")
+        if origin.ndim != 1 or counts.ndim != 1 or not origin.size or not counts.size:
+            found = f"shapes {counts.shape} and {origin.shape}"
+            refuse("counts and origin of statistics", "be vectors (components,) and (dimensions,)", found)
+        k, d = counts.size, origin.size
+        if first.shape != (k, d):
+            refuse("the first moments", f"have shape ({k}, {d}), as counts and origin say", first.shape)
+        if second.shape[1:] not in {(d,), (d, d)} or not len(second):
+            refuse("the second moments", f"have shape (., {d}) or (., {d}, {d}), as the origin says", second.shape)
+        if counts.min() < 0:
+            refuse("counts", "be at least 0", f"{counts.min():g} of component {int(counts.argmin())}")
+        likelihood = number(self.log_likelihood, "the log-likelihood", finite=True)
+        frames = number(self.frames, "the number of frames", minimum=0.0, finite=True)
+        hold(self, origin=origin, counts=counts, first=first, second=second, log_likelihood=likelihood, frames=frames)
+        try:
+            with np.errstate(over="raise", invalid="raise"):
+                held = not math.isinf(self.mean_log_likelihood) and np.isfinite(self.variance).all()
+        except FloatingPointError:
+            held = False
+        if not held:
+            refuse("moments", "have means and variances that double precision can hold", "larger ones")
+
+    @classmethod
+    def computed(cls, origin: Array, *sums: Array | float) -> Self:
+        """Return statistics of float64 arrays that were just computed: held as they are, without copies and checks.
+
+        Training makes thousands of them; the constructor is the door for all that comes from outside.
+        """
+        made = object.__new__(cls)
+        hold(made, origin=origin, **dict(zip(_SUMS, sums, strict=True)))
+        return made
 
     def __add__(self, other: "Statistics") -> "Statistics":
         """Return the statistics of both sets of frames."""
         if not isinstance(other, Statistics):
             return NotImplemented
+        self.check_same(other)
+        return Statistics.computed(self.origin, *(getattr(self, name) + getattr(other, name) for name in _SUMS))
+
+    def check_same(self, other: "Statistics") -> None:
+        """Refuse statistics that were taken against another model: they cannot be added to these.
+
+        Raises
+        ------
+        IncompatibleModel
+        """
         what = "statistics that are added"
-        if self.second.shape != other.second.shape:
+        if self.second.shape != other.second.shape or self.counts.shape != other.counts.shape:
             found = f"{self.second.shape} and {other.second.shape}"
             refuse(what, "be of mixtures of one shape", found, error=IncompatibleModel)
         if not np.array_equal(self.origin, other.origin):
             rule, advice = "be taken about the same origin", "Take both against the same model."
             refuse(what, rule, "two different ones", advice, error=IncompatibleModel)
-        moments = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[1:]}
-        return Statistics(self.origin, **moments)
 
     def __mul__(self, scale: float) -> "Statistics":
         """Return the statistics of the same frames, each counted `scale` times (at least 0)."""
         if not isinstance(scale, (int, float, np.integer, np.floating)):
             return NotImplemented
         scale = number(scale, "the scale of statistics", minimum=0.0, maximum=float(np.finfo(float).max))
-        return Statistics(self.origin, **{f.name: getattr(self, f.name) * scale for f in fields(self)[1:]})
+        return Statistics.computed(self.origin, *(getattr(self, name) * scale for name in _SUMS))
 
     __rmul__ = __mul__
 
@@ -97,3 +137,7 @@ class Statistics:
         mean = self.first.sum(axis=0) / total
         square = self.second.sum(axis=0)
         return np.asarray(np.maximum((np.diagonal(square) if square.ndim == 2 else square) / total - mean**2, 0.0))
+
+
+_SUMS = tuple(f.name for f in fields(Statistics))[1:]
+"""What is added and scaled: all but the origin."""

@@ -6,6 +6,7 @@
 
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
 from speechgmm.speakers.calibration import SystemCalibration
+from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.enrollment import Enrollment, enroll, enroll_features
 from speechgmm.speakers.identification import identify, verify
 from speechgmm.speakers.models import SpeakerModels, adapted_model, enrolled_models, speaker_models
@@ -18,6 +19,7 @@ from speechgmm.speakers.system import System, default_system, load_system
 from speechgmm.speakers.train import Training, train_system
 
 __all__ = [
+    "DamagedSession",
     "Deviation",
     "EnrolledRecording",
     "Enrollment",

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import Array, finite, number, numeric, refuse
+from speechgmm.checks import Array, floats, hold, instance, number, numeric, refuse
 from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.thresholds import Strangers
 
@@ -44,12 +44,17 @@ class SystemCalibration:
 
     def __post_init__(self) -> None:
         """Check the cohort, and hold it as read-only float32."""
-        cohort = finite(np.array(numeric(self.cohort, "the cohort"), dtype=np.float32, order="C"), "the cohort")
+        largest = float(np.finfo(np.float32).max)
+        cohort = floats(self.cohort, "the cohort", largest=largest).astype(np.float32)
         if cohort.ndim != 3 or len(cohort) < 2:
             refuse("the cohort", "be at least two models of shape (components, dimensions)", f"shape {cohort.shape}")
-        cohort.setflags(write=False)
-        object.__setattr__(self, "cohort", cohort)
-        number(self.least_seconds, "least_seconds", minimum=0.0, maximum=3600.0, unit=" s")
+        instance(self.llr, "the map to LLRs", Calibration)
+        if self.llr.low.size != 1:
+            refuse("the map to LLRs", "know the amount of speech, and nothing else", f"{self.llr.low.size} kinds")
+        instance(self.strangers, "what is known of strangers", Strangers)
+        instance(self.measured, "what was measured", Mapping)
+        least = number(self.least_seconds, "least_seconds", minimum=0.0, maximum=3600.0, unit=" s")
+        hold(self, cohort=cohort, least_seconds=least)
 
 
 def amount(enrolled: ArrayLike, tested: ArrayLike) -> Array:

@@ -1,18 +1,26 @@
 """The tables under the speaker store, through SQLAlchemy: sessions in and out."""
 
 import contextlib
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from speechgmm import storage
-from speechgmm.checks import refuse
-from speechgmm.errors import MissingExtra
+from speechgmm.checks import composed, refuse
+from speechgmm.errors import InvalidInput, MissingExtra
 from speechgmm.files import check_readable
 from speechgmm.mixture import Statistics
+from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.sessions import EnrolledRecording, Session
 
+Key = tuple[str, str]
+"""Speaker and session, as composed text."""
+Place = tuple[Any, Any]
+"""What stands in the columns of speaker and session."""
+
 _FORMAT = "1"
+_CONTENT = "select name from sqlite_master where type in ('table', 'view')"
 _PATIENCE = 60.0
 """How long a writer waits for others of the same SQLite file, in seconds."""
 
@@ -34,15 +42,21 @@ def _tables(sa: Any) -> list[Any]:
 
 
 class StoreTables:
-    """The tables as one connection sees them; changes take effect when the transaction ends well."""
+    """The tables as one connection sees them; changes take effect when the transaction ends well.
 
-    def __init__(self, sa: Any, tables: list[Any], connection: Any) -> None:
-        self._sa, self._tables, self._connection = sa, tables, connection
+    A session is named by its key, (speaker, session) as composed text. Rows are found by what stands in them, the
+    "place": other spellings of a key, and whatever a damaged column holds.
+    """
+
+    def __init__(self, sa: Any, tables: list[Any], connection: Any, location: str) -> None:
+        self._sa, self._tables, self._connection, self._location = sa, tables, connection, location
         self._meta, self._sessions, self._recordings = tables
+        self._places: dict[Key, list[Place]] | None = None
 
-    def have_tables(self) -> bool:
-        """Say whether there is a store."""
-        return bool(self._sa.inspect(self._connection).has_table(self._meta.name))
+    def names(self) -> list[str]:
+        """Return the names of all tables and views that are there, ours and those of others."""
+        inspector = self._sa.inspect(self._connection)
+        return [*inspector.get_table_names(), *inspector.get_view_names()]
 
     def make_tables(self) -> None:
         """Make the tables that are not there, and keep other writers out until the transaction ends."""
@@ -59,55 +73,132 @@ class StoreTables:
 
     def meta(self) -> dict[str, str]:
         """Return the settings of the store."""
-        return {row.key: row.value for row in self._connection.execute(self._sa.select(self._meta))}
+        return {_text(row.key): _text(row.value) for row in self._connection.execute(self._sa.select(self._meta))}
 
     def set_meta(self, values: Mapping[str, str]) -> None:
         """Write settings, replacing those of the same key."""
         self._connection.execute(self._meta.delete().where(self._meta.c.key.in_(list(values))))
         self._connection.execute(self._meta.insert(), [{"key": key, "value": v} for key, v in values.items()])
 
-    def sessions(self, speaker: str | None = None, session: str | None = None) -> list[Session]:
-        """Return all sessions, those of one speaker, or one session, in order of name."""
-        c = self._sessions.c
-        query = self._sa.select(c.value).where(*self._those(self._sessions, speaker, session))
-        values = self._connection.scalars(query.order_by(c.speaker, c.session)).all()
-        return [storage.loads(bytes(v), Session, Statistics, source="a row of the store") for v in values]
+    def places(self) -> dict[Key, list[Place]]:
+        """Return the keys of all sessions, also of those of which only recordings are left, and their places."""
+        if self._places is None:
+            self._places = {}
+            for table in (self._sessions, self._recordings):
+                for row in self._connection.execute(self._sa.select(table.c.speaker, table.c.session).distinct()):
+                    places = self._places.setdefault(_key(row), [])
+                    if tuple(row) not in places:
+                        places.append((row.speaker, row.session))
+        return self._places
 
-    def seconds(self) -> dict[tuple[str, str], float]:
-        """Return the sessions, as (speaker, session), with their seconds of speech."""
-        c = self._sessions.c
-        rows = self._connection.execute(self._sa.select(c.speaker, c.session, c.seconds))
-        return {(row.speaker, row.session): row.seconds for row in rows}
+    def sessions(self, keys: Iterable[Key] | None = None) -> Iterator[Session | DamagedSession]:
+        """Yield all sessions, or those of these keys that are there, in order of their keys."""
+        known = self.places()
+        recordings: dict[Place, dict[str, str]] = {}
+        for row in self._connection.execute(self._sa.select(self._recordings)):
+            recordings.setdefault((row.speaker, row.session), {})[_text(row.digest)] = _text(row.name)
+        for key in sorted(known if keys is None else set(keys) & set(known)):
+            for place in known[key]:
+                yield self._session(key, place, recordings.get(place, {}))
+
+    def _session(self, key: Key, place: Place, recordings: Mapping[str, str]) -> Session | DamagedSession:
+        """Return the session at a place, or what is wrong with it."""
+        columns = self._sessions.c
+        query = self._sa.select(columns.seconds, columns.value).where(*self._at(self._sessions, *place))
+        try:
+            row = self._connection.execute(query).one_or_none()
+        except self._sa.exc.DatabaseError as error:
+            if self._connection.dialect.name != "sqlite":  # where it ends the transaction
+                raise
+            return self._damaged(key, str(error.orig))
+        if row is None:
+            return self._damaged(key, "only the list of its recordings is left")
+        if not isinstance(row.value, (bytes, memoryview)):
+            return self._damaged(key, f"its statistics are no bytes but {type(row.value).__name__}")
+        try:
+            session: Session = storage.loads(bytes(row.value), Session, Statistics, source="its value")
+        except InvalidInput as error:
+            return self._damaged(key, str(error).rstrip("."))
+        held = {
+            "speaker and session": ((session.speaker, session.name), key),
+            "seconds of speech": (session.speech_seconds, row.seconds),
+            "recordings": (dict(session.recordings), recordings),
+        }
+        wrong = [what for what, (own, told) in held.items() if own != told]
+        return self._damaged(key, f"its {' and '.join(wrong)} are not those of its value") if wrong else session
+
+    def _damaged(self, key: Key, reason: str) -> DamagedSession:
+        return DamagedSession.of(*key, reason, self._location)
+
+    def seconds(self) -> dict[Key, float]:
+        """Return the sessions with their seconds of speech, NaN where no number is there."""
+        c, found = self._sessions.c, dict[Key, float]()
+        for row in self._connection.execute(self._sa.select(c.speaker, c.session, c.seconds)):
+            seconds = float(row.seconds) if isinstance(row.seconds, (int, float)) else float("nan")
+            found[_key(row)] = found.get(_key(row), 0.0) + seconds
+        return found
 
     def recordings(self, digests: Iterable[str] | None = None) -> Iterator[EnrolledRecording]:
         """Yield the recordings of all sessions, or those of these digests that are known."""
         query = self._sa.select(self._recordings)
         for one in [query] if digests is None else (query.filter_by(digest=digest) for digest in digests):
-            yield from (EnrolledRecording(*row) for row in self._connection.execute(one))
+            for row in self._connection.execute(one):
+                yield EnrolledRecording(_text(row.digest), _text(row.name), *_key(row))
 
     def put(self, session: Session) -> None:
         """Write one session, replacing what it held, and note its recordings."""
-        self.delete(session.speaker, session.name)
+        place = (session.speaker, session.name)
+        self.delete(*place)
         where = {"speaker": session.speaker, "session": session.name}
         values = {"value": storage.dumps(session), "seconds": session.speech_seconds}
         self._connection.execute(self._sessions.insert().values(**where, **values))
         for digest, name in session.recordings.items():
             self._connection.execute(self._recordings.insert().values(**where, digest=digest, name=name))
+        self.places()[place] = [place]
 
     def delete(self, speaker: str, session: str | None = None) -> None:
-        """Forget a speaker, or one session."""
-        for table in (self._sessions, self._recordings):
-            self._connection.execute(table.delete().where(*self._those(table, speaker, session)))
+        """Forget a speaker, or one session, in whatever spelling."""
+        known = self.places()
+        for key in [k for k in known if k[0] == speaker and session in (None, k[1])]:
+            for place in known.pop(key):
+                for table in (self._sessions, self._recordings):
+                    self._connection.execute(table.delete().where(*self._at(table, *place)))
 
-    @staticmethod
-    def _those(table: Any, speaker: str | None, session: str | None) -> list[Any]:
-        """Return the conditions on rows of a speaker, and of a session; None stands for all."""
-        wanted = {"speaker": speaker, "session": session}
-        return [table.c[name] == value for name, value in wanted.items() if value is not None]
+    def _at(self, table: Any, *place: Any) -> list[Any]:
+        """Return the conditions on rows at a place, whatever stands there."""
+        sa, conditions = self._sa, []
+        for column, value in zip((table.c.speaker, table.c.session), place, strict=True):
+            if isinstance(value, str) and not _is_unicode(value):  # bytes that are no text, compared as they are
+                value = sa.cast(sa.literal(value.encode("utf-8", "surrogateescape"), sa.LargeBinary), sa.Text)
+            conditions.append(column.is_not_distinct_from(value))
+        return conditions
+
+
+def _text(value: Any) -> str:
+    """Return what stands in a column as text that a command line can hold: a damaged one may hold anything."""
+    text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+    return text.replace("\0", "\u2400")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _key(row: Any) -> Key:
+    """Return the key of a row."""
+    return composed(_text(row.speaker)), composed(_text(row.session))
 
 
 class Database:
     """A connection to the tables at a file or URL, and the settings that were found there, `meta`.
+
+    An SQLite file belongs to one program: one that holds anything else than a store is refused, and not touched. A
+    server's database is shared by many, and our tables have names of their own (``speechgmm_...``): there they stand
+    beside those of others.
 
     Parameters
     ----------
@@ -128,8 +219,8 @@ class Database:
         if "://" not in location and new is None and not Path(location).exists():
             refuse("a store", "exist", f"{location}, which does not", "Enroll somebody first.")
         url = self._url(location)
-        if "://" not in location:
-            check_readable(location, "a store")
+        if url.get_backend_name() == "sqlite" and url.database:
+            self._check_file(Path(url.database))
         sqlite = {"poolclass": sa.pool.NullPool, "connect_args": {"timeout": _PATIENCE}}
         try:
             self._engine = sa.create_engine(url, **(sqlite if url.get_backend_name() == "sqlite" else {}))
@@ -138,6 +229,8 @@ class Database:
             refuse(f"the store {self.location}", "have a driver", str(error), advice, error=MissingExtra)
         except sa.exc.SQLAlchemyError as error:
             self._refuse(str(error))
+        if url.get_backend_name() == "sqlite":
+            sa.event.listen(self._engine, "connect", _read_any_bytes)
         try:
             self.meta = self._prepare(new)
         except BaseException:
@@ -147,17 +240,50 @@ class Database:
     def _prepare(self, new: Mapping[str, str] | None) -> dict[str, str]:
         """Check the tables, or make them where that is allowed, and return the settings."""
         with self.transaction() as tables:
+            names = tables.names()
+            if self._tables[0].name not in names:
+                if new is None:
+                    self._refuse("a database without its tables")
+                if names and self._engine.dialect.name == "sqlite":
+                    self._refuse_other(names)
             if new is not None:
                 tables.make_tables()
-            elif not tables.have_tables():
-                self._refuse("a database without its tables")
-            meta = {"format": _FORMAT} | tables.meta()
-            if (found := meta["format"]) != _FORMAT:
-                refuse(f"the store {self.location}", f"be of format {_FORMAT}", f"format {found}", "Update speechgmm.")
-            if new is not None and "fingerprint" not in meta:
-                meta |= new
+            meta = tables.meta()
+            lost = [name for name in ("format", "fingerprint", "frontend") if name not in meta]
+            if lost and (meta or tables.places()):
+                self._refuse(f"one that has lost its {lost[0]}")
+            if lost and new is not None:
+                meta = {"format": _FORMAT, **new}
                 tables.set_meta(meta)
+            if (found := meta.get("format", _FORMAT)) != _FORMAT:
+                refuse(f"the store {self.location}", f"be of format {_FORMAT}", f"format {found}", "Update speechgmm.")
             return meta
+
+    def _check_file(self, path: Path) -> None:
+        """Refuse a file that is no store and not empty, before anything could be written to it.
+
+        It is read as one that never changes: SQLite would otherwise undo what another program has left unfinished.
+        """
+        check_readable(path, "a store")
+        if not path.exists():
+            return
+        if path.is_dir():
+            self._refuse("a directory")
+        if not path.stat().st_size:
+            return
+        try:
+            with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+                names = [name for (name,) in db.execute(_CONTENT)]
+        except sqlite3.Error as error:
+            self._refuse(str(error))
+        if names and self._tables[0].name not in names:
+            self._refuse_other(names)
+        if not names and Path(f"{path}-wal").exists():
+            self._refuse("a database of something else, whose content still lies beside it")
+
+    def _refuse_other(self, names: list[str]) -> NoReturn:
+        more = ", ..." if len(names) > 3 else ""
+        self._refuse(f"a database of something else, with {', '.join(map(repr, names[:3]))}{more}")
 
     def close(self) -> None:
         """Give the connections back."""
@@ -168,7 +294,7 @@ class Database:
         """Do everything inside, or after an error nothing of it."""
         try:
             with self._engine.begin() as connection:
-                yield StoreTables(self._sa, self._tables, connection)
+                yield StoreTables(self._sa, self._tables, connection, self.location)
         except self._sa.exc.SQLAlchemyError as error:
             self._refuse(str(getattr(error, "orig", None) or error))
 
@@ -190,3 +316,8 @@ class Database:
             " ".join(why.split()),  # in one line
             "Give a file that enroll has made, or a database URL.",
         )
+
+
+def _read_any_bytes(connection: Any, _: object) -> None:
+    """Let SQLite give text that is damaged, with its bytes escaped, instead of an error for all rows."""
+    connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")

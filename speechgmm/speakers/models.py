@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import Array, refuse
+from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM, Statistics, adapt
 from speechgmm.mixture.compiled.e_step import NEVER, log_sums
 from speechgmm.mixture.covariance import Independent
+from speechgmm.mixture.maximize import check_against
+from speechgmm.mixture.model import WITHIN
 from speechgmm.parallel import threads, workers
+from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.sessions import sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
@@ -81,6 +85,8 @@ class SpeakerModels:
         What they were adapted from.
     fingerprint : str
         Of the system of that UBM.
+    damaged : tuple of DamagedSession
+        The sessions in the store that these models had to do without.
     """
 
     names: tuple[str, ...]
@@ -88,6 +94,7 @@ class SpeakerModels:
     speech_seconds: Array
     ubm: GMM
     fingerprint: str
+    damaged: tuple[DamagedSession, ...] = ()
 
     def ratios(self, x: Array, n_threads: int | None = None) -> Array:
         """Return the mean log-likelihood ratios (S,) of frames (N, D) that fit the UBM: see `log_likelihood_ratios`."""
@@ -156,21 +163,44 @@ def speaker_models(
 def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> SpeakerModels:
     """Return the models of these enrolled speakers, or of all; kept until the store changes.
 
+    Damaged sessions are left out, with a `DamagedSessionWarning` and as ``models.damaged``: a speaker's model is that
+    of the sessions that are whole, and a speaker without any has none.
+
     Raises
     ------
     UnknownSpeaker
         If one of them is not enrolled.
+    InvalidInput
+        If no session is whole, or none of one of the speakers that were asked for.
     IncompatibleModel
         If the store is of another system.
     """
     store.check_system(system)
 
     def build() -> SpeakerModels:
-        sums = sums_by_key((s.speaker, s) for s in store.sessions(*speakers))
+        sessions, damaged = store.read(*speakers)
+        strange = {s: reason for s in sessions if (reason := _strange(system.ubm, s.statistics))}
+        damaged += tuple(DamagedSession.of(s.speaker, s.name, why, store.location) for s, why in strange.items())
+        sums = sums_by_key((s.speaker, s) for s in sessions if s not in strange)
+        if lost := [d for d in damaged if d.speaker not in sums and (speakers or not sums)]:
+            refuse_damaged("the sessions to score against", lost)
         statistics = {name: s.statistics for name, s in sums.items()}
-        return speaker_models(system, statistics, {name: s.speech_seconds for name, s in sums.items()})
+        models = speaker_models(system, statistics, {name: s.speech_seconds for name, s in sums.items()})
+        return dataclasses.replace(models, damaged=damaged)
 
-    return store.cached((system.fingerprint, system.relevance, speakers), build)
+    models = store.cached((system.fingerprint, system.relevance, speakers), build)
+    warn_of(models.damaged)
+    return models
+
+
+def _strange(ubm: GMM, statistics: Statistics) -> str:
+    """Return why statistics cannot have been taken against the UBM, nothing where they can."""
+    try:
+        check_against(statistics, ubm, "UBM")
+    except IncompatibleModel as error:
+        return str(error)
+    far = (np.abs(statistics.first) / ubm.covariance.deviations()).max()
+    return "its frames lie out of reach of the UBM" if far > WITHIN * max(statistics.frames, 1.0) else ""
 
 
 @functools.lru_cache(maxsize=4)

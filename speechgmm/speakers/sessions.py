@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-from speechgmm.checks import refuse
+from speechgmm.checks import escaped, hold, instance, name, number, sequence_of
 from speechgmm.mixture import Statistics
 
 
@@ -31,10 +31,17 @@ class Session:
     recordings: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        """Check the names."""
-        for what, value in (("a speaker's name", self.speaker), ("a session's name", self.name)):
-            if not value.strip() or any(c in value for c in "\t\r\n"):
-                refuse(what, "be text without tabs and line breaks", repr(value))
+        """Check everything; names are held as composed text, those of recordings with what cannot be seen escaped."""
+        instance(self.statistics, "the statistics of a session", Statistics)
+        instance(self.recordings, "the recordings of a session", Mapping)
+        sequence_of([*self.recordings, *self.recordings.values()], "digests and names of recordings", str)
+        hold(
+            self,
+            speaker=name(self.speaker, "a speaker's name"),
+            name=name(self.name, "a session's name"),
+            recordings={digest: escaped(told) for digest, told in self.recordings.items()},
+            speech_seconds=number(self.speech_seconds, "speech_seconds", minimum=0.0, finite=True, unit=" s"),
+        )
 
     def __add__(self, other: "Session") -> "Session":
         """Return the session with more recordings."""
@@ -76,6 +83,13 @@ class SpeakerExport:
 
     fingerprint: str
     sessions: tuple[Session, ...]
+
+    def __post_init__(self) -> None:
+        """Check the parts, and that all statistics were taken against one model."""
+        instance(self.fingerprint, "the fingerprint", str)
+        sequence_of(self.sessions, "sessions", Session)
+        for s in self.sessions[1:]:
+            self.sessions[0].statistics.check_same(s.statistics)
 
 
 K = TypeVar("K", bound=Hashable)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self, TypeVar, cast
 
 from speechgmm import storage
-from speechgmm.checks import refuse
+from speechgmm.checks import composed, refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
-from speechgmm.speakers.database import Database, StoreTables
+from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
+from speechgmm.speakers.database import Database, Key, StoreTables
 from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSummary, SpeakerExport, sums_by_key
 from speechgmm.speakers.system import System
 
@@ -23,10 +24,14 @@ T = TypeVar("T")
 class SpeakerStore:
     """Enrolled speakers.
 
+    Names are found in any spelling of Unicode, composed or not. A session that is damaged stops nobody else: what reads
+    the others goes on without it, `damaged` names it, and `remove` forgets it.
+
     Parameters
     ----------
     location : path or str
-        A file, or a database URL such as ``postgresql+psycopg://user@host/name``.
+        A file, or a database URL such as ``postgresql+psycopg://user@host/name``. A file holds the store and nothing
+        else; in a server's database our tables stand beside those of others.
     system : System, optional
         Whose statistics the store holds; a new store needs one. An existing store of another system is refused.
     create : bool
@@ -81,7 +86,11 @@ class SpeakerStore:
         """
         if system.fingerprint == self.fingerprint:
             return
-        frontend = storage.loads(bytes.fromhex(self._frontend), type(system.frontend), source=self.location)
+        try:
+            told = bytes.fromhex(self._frontend)
+        except ValueError:
+            refuse(f"the store {self.location}", "say what front end it was made with", "damaged settings")
+        frontend = storage.loads(told, type(system.frontend), source=self.location)
         system.frontend.check_same(frontend, f"the store {self.location}")
         rule, found = f"be of this model's UBM, {system.fingerprint}", f"one of {self.fingerprint}"
         advice = "Use the model that it was made with, or enroll into a new store."
@@ -110,6 +119,8 @@ class SpeakerStore:
         Raises
         ------
         SameRecording
+        InvalidInput
+            If a session that is added to is damaged.
         """
         batch, accepted, refused = list(sessions), [], []
         with self._changed() as tables:
@@ -125,30 +136,32 @@ class SpeakerStore:
                 known |= {d: EnrolledRecording(d, name, *key) for d, name in session.recordings.items()}
             if refused and (strict or not accepted):
                 raise refused[0][1]
-            held = [(key, session) for key in dict(accepted) for session in tables.sessions(*key)]
+            held = [((s.speaker, s.name), s) for s in _whole(tables.sessions(dict(accepted)), "a session to add to")]
             for session in sums_by_key(held + accepted).values():
                 tables.put(session)
         return tuple(refused)
 
     def remove(self, speaker: str, session: str | None = None) -> None:
         """Forget a speaker, or one session of theirs: what is left is as if it had never been enrolled."""
+        who, what = composed(speaker), None if session is None else composed(session)
         with self._changed() as tables:
-            sessions = tables.seconds()
-            _check_known(sessions, speaker)
-            if session is not None and (speaker, session) not in sessions:
-                found = ", ".join(sorted(name for who, name in sessions if who == speaker))
+            known = tables.places()
+            _check_known(known, who)
+            if what is not None and (who, what) not in known:
+                found = ", ".join(sorted(name for owner, name in known if owner == who))
                 refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
-            tables.delete(speaker, session)
+            tables.delete(who, what)
 
     def rename(self, old: str, new: str) -> None:
         """Give a speaker another name, which nobody must have."""
         with self._changed() as tables:
-            sessions = tables.seconds()
-            _check_known(sessions, old)
-            if any(speaker == new for speaker, _ in sessions):
+            known = tables.places()
+            keys = _keys_of(known, old)
+            if any(speaker == composed(new) for speaker, _ in known):
                 refuse("the new name", "be free", f"{new!r}, who is enrolled", "Remove that one first.")
-            moved = [dataclasses.replace(s, speaker=new) for s in tables.sessions(old)]
-            tables.delete(old)
+            held = _whole(tables.sessions(keys), "a session of somebody who is renamed")
+            moved = [dataclasses.replace(s, speaker=new) for s in held]
+            tables.delete(composed(old))
             for s in moved:
                 tables.put(s)
 
@@ -156,24 +169,42 @@ class SpeakerStore:
     def speakers(self) -> tuple[str, ...]:
         """The enrolled speakers, sorted."""
         with self._database.transaction() as tables:
-            return tuple(sorted({speaker for speaker, _ in tables.seconds()}))
+            return tuple(sorted({speaker for speaker, _ in tables.places()}))
 
     def sessions(self, *speakers: str) -> tuple[Session, ...]:
         """Return the sessions of these speakers, or of all, sorted by speaker and name.
+
+        Damaged ones are left out, with a `DamagedSessionWarning`; see `damaged`.
 
         Raises
         ------
         UnknownSpeaker
             If one of them is not enrolled.
         """
+        whole, damaged = self.read(*speakers)
+        warn_of(damaged)
+        return whole
+
+    def damaged(self, *speakers: str) -> tuple[DamagedSession, ...]:
+        """Return what is damaged of these speakers, or of all; every session is read.
+
+        Raises
+        ------
+        UnknownSpeaker
+            If one of them is not enrolled.
+        """
+        return self.cached(("damaged", speakers), lambda: self.read(*speakers)[1])
+
+    def read(self, *speakers: str) -> tuple[tuple[Session, ...], tuple[DamagedSession, ...]]:
+        """Return `sessions` and `damaged` at once, without a warning."""
         with self._database.transaction() as tables:
-            _check_known(tables.seconds(), *speakers)
-            found = [s for speaker in speakers or (None,) for s in tables.sessions(speaker)]
-        return tuple(sorted(found, key=lambda s: (s.speaker, s.name)))
+            found = list(tables.sessions(_keys_of(tables.places(), *speakers)))
+        whole = tuple(s for s in found if isinstance(s, Session))
+        return whole, tuple(s for s in found if isinstance(s, DamagedSession))
 
     def summary(self) -> dict[str, Any]:
         """Return how much is enrolled, in types that JSON holds."""
-        sessions = self.overview()
+        sessions, damaged = self.overview(), self.damaged()
         return {
             "type": "SpeakerStore",
             "fingerprint": self.fingerprint,
@@ -181,10 +212,11 @@ class SpeakerStore:
             "sessions": len(sessions),
             "recordings": sum(len(s.recordings) for s in sessions),
             "speech_seconds": sum(s.speech_seconds for s in sessions),
+            "damaged": [d.told for d in damaged],
         }
 
     def overview(self, *speakers: str) -> tuple[SessionSummary, ...]:
-        """Return what is kept of these speakers, or of all, without reading the statistics.
+        """Return what is kept of these speakers, or of all, without reading the statistics: damaged sessions too.
 
         Raises
         ------
@@ -192,13 +224,12 @@ class SpeakerStore:
             If one of them is not enrolled.
         """
         with self._database.transaction() as tables:
-            seconds = tables.seconds()
-            _check_known(seconds, *speakers)
+            wanted, seconds = _keys_of(tables.places(), *speakers), tables.seconds()
             names: dict[tuple[str, str], list[str]] = {}
             for r in tables.recordings():
                 names.setdefault((r.speaker, r.session), []).append(r.name)
-        keys = sorted(k for k in seconds if not speakers or k[0] in speakers)
-        return tuple(SessionSummary(*k, seconds[k], tuple(sorted(names.get(k, ())))) for k in keys)
+        unknown = float("nan")  # the seconds of a session of which only recordings are left
+        return tuple(SessionSummary(*k, seconds.get(k, unknown), tuple(sorted(names.get(k, ())))) for k in wanted)
 
     def recordings(self) -> dict[str, EnrolledRecording]:
         """Return all enrolled recordings by their digests."""
@@ -206,13 +237,13 @@ class SpeakerStore:
             return {r.digest: r for r in tables.recordings()}
 
     def export(self, *speakers: str) -> SpeakerExport:
-        """Return the sessions of these speakers, or of all, as one value for `speechgmm.storage.save`."""
+        """Return `sessions` as one value for `speechgmm.storage.save`."""
         return SpeakerExport(self.fingerprint, self.sessions(*speakers))
 
     def cached(self, key: Any, build: Callable[[], T]) -> T:
         """Return what `build` made last time for `key`, or make it anew if the store has changed since."""
         with self._database.transaction() as tables:
-            revision = tables.meta()["revision"]
+            revision = tables.meta().get("revision", "")
         if self._cached_revision != revision:
             self._cache, self._cached_revision = {}, revision
         if key not in self._cache:
@@ -225,13 +256,29 @@ class SpeakerStore:
         with self._database.transaction() as tables:
             tables.lock()
             yield tables
-            tables.set_meta({"revision": str(int(tables.meta()["revision"]) + 1)})
+            revision = tables.meta().get("revision", "")
+            tables.set_meta({"revision": str(int(revision) + 1 if revision.isdecimal() else 1)})  # 1: it was damaged
 
 
-def _check_known(sessions: Iterable[tuple[str, str]], *speakers: str) -> None:
+def _keys_of(known: Iterable[Key], *speakers: str) -> list[Key]:
+    """Return the sorted keys of these speakers, or all; refuse speakers who have none."""
+    wanted = {composed(s) for s in speakers}
+    _check_known(known, *speakers)
+    return sorted(key for key in known if not wanted or key[0] in wanted)
+
+
+def _whole(sessions: Iterable[Session | DamagedSession], what: str) -> list[Session]:
+    """Return sessions that must all be whole to go on."""
+    found = list(sessions)
+    if damaged := [s for s in found if isinstance(s, DamagedSession)]:
+        refuse_damaged(what, damaged)
+    return [s for s in found if isinstance(s, Session)]
+
+
+def _check_known(sessions: Iterable[Key], *speakers: str) -> None:
     """Refuse speakers who have none of these (speaker, session), and say who has."""
     known = {speaker for speaker, _ in sessions}
-    if unknown := [speaker for speaker in speakers if speaker not in known]:
+    if unknown := [speaker for speaker in speakers if composed(speaker) not in known]:
         found = ", ".join(sorted(known)[:20]) + (", ..." if len(known) > 20 else "") or "nobody"
         refuse("a speaker", f"be enrolled ({found})", repr(unknown[0]), error=UnknownSpeaker)
 

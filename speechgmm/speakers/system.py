@@ -7,20 +7,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm import storage
-from speechgmm.checks import Array, number, refuse
+from speechgmm.checks import Array, hold, instance, number, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.features import MFCC, FrontEnd
 from speechgmm.mixture import GMM, RELEVANCE, Statistics
 from speechgmm.mixture.covariance import COVARIANCES
+from speechgmm.mixture.model import WITHIN
 from speechgmm.speakers.calibration import SystemCalibration
 
 DEFAULT = Path(__file__).parent.parent / "models" / "read_speech_16k.sgmm"
 """The model that comes with the package."""
+_APART = 1e-4
+"""Means of models that are nearer to each other than this give one and the same score to everything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +59,25 @@ class System:
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
-        relevance = number(self.relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames")
-        object.__setattr__(self, "relevance", relevance)
+        instance(self.frontend, "the front end", FrontEnd)
+        instance(self.ubm, "the UBM", GMM)
+        instance(self.info, "info", Mapping)
+        hold(self, relevance=number(self.relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames"))
         wanted, found = self.frontend.n_dimensions, self.ubm.n_dimensions
         if found != wanted:
             refuse("the UBM", f"have {wanted} features, as the front end gives", found, error=IncompatibleModel)
+        self.ubm.check_reach("the UBM")
+        if self.calibration is None:
+            return
+        instance(self.calibration, "the calibration", SystemCalibration)
         shape = self.ubm.means.shape
-        if self.calibration is not None and (cohort := self.calibration.cohort.shape[1:]) != shape:
+        if (cohort := self.calibration.cohort.shape[1:]) != shape:
             refuse("the cohort", f"have means of shape {shape}, as the UBM has", cohort, error=IncompatibleModel)
+        low, high = (e(self.calibration.cohort, axis=0) / self.ubm.covariance.deviations() for e in (np.min, np.max))
+        apart, far = float((high - low).max()), float(np.maximum(high, -low).max())
+        if not (apart >= _APART and far <= WITHIN):
+            rule = f"be of different people (by {_APART:g} deviations), within {WITHIN:g} deviations of the UBM"
+            refuse("the cohort", rule, f"{apart:g} apart, {far:g} from the UBM", error=IncompatibleModel)
 
     @functools.cached_property
     def fingerprint(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speechgmm.checks import Array, finite, matrix, numeric, refuse
+from speechgmm.checks import Array, finite, hold, matrix, numeric, refuse
 
 REACH = 2.5
 """How far a group reaches from its middle, in standard deviations: a filled ellipse ends at 2, and with margin.
@@ -44,8 +44,7 @@ class WeightedPoints:
             refuse("the weights of points", f"have shape ({len(positions)},), as the positions say", weights.shape)
         if weights.min(initial=0.0) < 0:
             refuse("the weights of points", "be at least 0", f"{weights.min():g}")
-        object.__setattr__(self, "positions", positions)
-        object.__setattr__(self, "weights", weights)
+        hold(self, positions=positions, weights=weights)
 
 
 @dataclass(frozen=True, eq=False)

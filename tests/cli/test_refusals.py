@@ -225,7 +225,7 @@ def test_features_of_one_name_twice(tmp_path, monkeypatch):
 
 
 def test_a_name_that_is_no_text_is_refused(own):
-    run("enroll", *own, "\udcff", NEW).refused("Unicode text", "udcff")
+    run("enroll", *own, "\udcff", NEW).refused("a speaker's name", "U+DCFF (surrogate)")
 
 
 # One bad file does not lose the others

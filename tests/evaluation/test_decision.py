@@ -80,8 +80,8 @@ def test_costs_decide_for_what_is_expected_to_cost_less(
         ({"far": 0.1, "threshold": 0.0}, "got far and threshold"),
         ({"cost_fa": 10.0}, "costs must come with a prior; got costs without one"),
         ({"prior": 0.1, "cost_miss": 0.0}, "cost_miss must be above 0"),
-        ({"threshold": np.inf}, "threshold must be at least"),
-        ({"threshold": np.nan}, "threshold must be at least"),
+        ({"threshold": np.inf}, "threshold must be finite; got inf"),
+        ({"threshold": np.nan}, "threshold must be finite; got nan"),
         ({"threshold": "1"}, "threshold must be a number"),
     ],
 )

@@ -270,11 +270,11 @@ def test_no_frame_of_speech_is_too_little_even_if_none_is_asked_for(signal: Arra
 
 
 BAD = [
-    ({"sample_rate": 999}, r"sample_rate must be at least 1000; got 999\. It is in Hz\."),
+    ({"sample_rate": 999}, r"sample_rate must be at least 1000 and at most 1000000; got 999\. It is in Hz\."),
     ({"sample_rate": 16.0}, r"sample_rate must be a whole number; got 16\.0"),
     ({"sample_rate": "16000"}, r"sample_rate must be a whole number; got '16000'"),
     ({"sample_rate": True}, r"sample_rate must be a whole number; got True"),
-    ({"n_mels": 1}, r"n_mels must be at least 2; got 1"),
+    ({"n_mels": 1}, r"n_mels must be at least 2 and at most 1000; got 1"),
     ({"n_mfcc": 0}, r"n_mfcc must be at least 1 and at most \d+; got 0\. It is at most n_mels\."),
     ({"n_mfcc": 41, "n_mels": 40}, r"n_mfcc must be at least 1 and at most 40; got 41"),
     ({"kind": "bark"}, r"kind must be one of 'mfcc', 'mel'; got 'bark'"),

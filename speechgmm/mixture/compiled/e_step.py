@@ -29,6 +29,8 @@ LANES = {np.dtype(np.float32): 16, np.dtype(np.float64): 8}
 """Numbers in 512 bits; processors with narrower vectors take two or four steps."""
 TOLERANCE = 1e-3
 """What float32 may lose of a log density to rounding, in nats; beyond it the arithmetic is float64."""
+HELD = 1e15
+"""Precisions from here on, in units of the mixture's, are not for float32: times the square of a far frame."""
 REACH = {np.dtype(np.float32): 1e10, np.dtype(np.float64): 1e100}
 """Frames farther out than this many deviations of the mixture are refused: their density is zero."""
 NEVER = -1e30
@@ -65,8 +67,9 @@ class Layout:
         k, d = offsets.shape
         scale = np.exp2(-np.rint(0.5 * np.log2(weights @ (variances + offsets**2))))
         lost = np.finfo(np.float32).eps * (offsets**2 / variances).sum(axis=1).max()
-        kind = np.dtype(np.float32 if dtype == np.float32 and lost <= TOLERANCE else np.float64)
         scaled, precisions = offsets * scale, 1.0 / (variances * scale**2)
+        fits = dtype == np.float32 and lost <= TOLERANCE and precisions.max() < HELD
+        kind = np.dtype(np.float32 if fits else np.float64)
         half = _padded(d + 1, kind)
         matrix = np.zeros((half + d, _padded(k, kind)))
         matrix[:d, :k], matrix[half:, :k] = (scaled * precisions).T, -0.5 * precisions.T
@@ -179,7 +182,8 @@ class Sums:
         t, total = e_step.layout, self.result[: len(e_step.weights)]
         d, scale = t.dimensions, t.scale[: t.dimensions]
         first, second = total[:, :d] / scale, total[:, t.half : t.half + d] / scale**2
-        return Statistics(e_step.origin, total[:, d], first, second, log_likelihood, float(frames))
+        counts = np.ascontiguousarray(total[:, d])
+        return Statistics.computed(e_step.origin, counts, first, second, log_likelihood, float(frames))
 
 
 def _padded(n: int, kind: Any) -> int:

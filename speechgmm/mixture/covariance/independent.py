@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from speechgmm.checks import Array, refuse
+from speechgmm.checks import SMALLEST, Array, refuse
 from speechgmm.mixture.compiled.e_step import CompiledEStep, Layout
 from speechgmm.mixture.covariance.protocol import Covariance, IncompleteFrames
 
@@ -27,11 +27,12 @@ class Independent(Covariance):
 
     @classmethod
     def checked(cls, parameters: Array) -> Array:
-        """Refuse variances that are not above 0."""
-        if parameters.min() <= 0:
-            where = tuple(int(i) for i in np.argwhere(parameters <= 0)[0])
+        """Refuse variances that are not above 0, or so near to it that their inverses leave double precision."""
+        if parameters.min() < SMALLEST**2:
+            where = tuple(int(i) for i in np.argwhere(parameters < SMALLEST**2)[0])
             place = ", ".join(f"{axis} {i}" for axis, i in zip(("component", "dimension"), where, strict=False))
-            refuse("variances", "be above 0", f"{parameters[where]:g} at {place}")
+            rule = "be above 0" if parameters[where] <= 0 else f"be at least {SMALLEST**2:g}"
+            refuse("variances", rule, f"{parameters[where]:g} at {place}")
         return parameters
 
     @classmethod

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from speechgmm.checks import Array, finite, numeric, refuse
+from speechgmm.checks import LARGEST, Array, floats, hold, refuse
 from speechgmm.mixture.e_step import EStep
 
 
@@ -36,12 +36,10 @@ class Covariance(ABC):
     def __post_init__(self) -> None:
         """Check the parameters and hold them as read-only float64."""
         name = fields(self)[0].name
-        a = np.array(numeric(self.parameters, name), dtype=np.float64, order="C")
+        a = floats(getattr(self, name), self.named, largest=LARGEST**2)
         if a.ndim != len(self.shape(1, 1)) or not a.size or a.shape != self.shape(a.shape[0], a.shape[-1]):
             refuse(self.named, self.rule, f"shape {a.shape}")
-        a = self.checked(finite(a, self.named))
-        a.setflags(write=False)
-        object.__setattr__(self, name, a)
+        hold(self, **{name: self.checked(a)})
 
     @property
     def parameters(self) -> Array:

@@ -1,0 +1,77 @@
+"""What a store holds and cannot give: sessions that are damaged are named and left out, and the others go on."""
+
+import shlex
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import NoReturn
+
+from speechgmm.checks import refuse
+from speechgmm.errors import DamagedSessionWarning
+
+
+@dataclass(frozen=True)
+class DamagedSession:
+    """A session that cannot be read, or that contradicts itself.
+
+    Parameters
+    ----------
+    speaker, name : str
+        As the store has them; they may be what is damaged.
+    reason : str
+        What was found.
+    removal : str
+        The command that removes it, so that it can be enrolled anew.
+    """
+
+    speaker: str
+    name: str
+    reason: str
+    removal: str
+
+    @classmethod
+    def of(cls, speaker: str, name: str, reason: str, location: str) -> "DamagedSession":
+        """Return it with the command for the store at this location."""
+        words = ["--session", _shell(name), "--store", _shell(location)]
+        words = [*words, "--", _shell(speaker)] if speaker.startswith("-") else [_shell(speaker), *words]
+        return cls(speaker, name, reason, " ".join(["speechgmm speakers remove", *words]))
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What JSON says of it."""
+        return {"speaker": self.speaker, "session": self.name, "error": self.reason, "removal": self.removal}
+
+    def __str__(self) -> str:
+        """Return what to know and to do, in one line."""
+        return (
+            f"session {_printed(self.name)} of {_printed(self.speaker)} is damaged and left out: {self.reason}. "
+            f"Remove it, and enroll it anew: {self.removal}"
+        )
+
+
+def warn_of(damaged: Collection[DamagedSession]) -> None:
+    """Warn of sessions that are left out, in one warning."""
+    if damaged:
+        warnings.warn("; ".join(map(str, damaged)), DamagedSessionWarning, stacklevel=3)
+
+
+def refuse_damaged(what: str, damaged: Collection[DamagedSession]) -> NoReturn:
+    """Refuse work that needs sessions which are damaged."""
+    first = next(iter(damaged))
+    more = f" ({len(damaged)} in all)" if len(damaged) > 1 else ""
+    found = f"session {_printed(first.name)} of {_printed(first.speaker)}{more}: {first.reason}"
+    refuse(what, "be whole", found, f"Remove it, and enroll it anew: {first.removal}")
+
+
+def _printed(text: str) -> str:
+    """Return text as it is, or escaped where a part of it cannot be seen."""
+    return text if text.isprintable() else ascii(text)
+
+
+def _shell(text: str) -> str:
+    """Return text as one word of a shell, with escapes for bytes that are no text."""
+    if text.isprintable():
+        return shlex.quote(text)
+    data = text.encode("utf-8", "surrogateescape")
+    plain = "".join(chr(b) if 32 <= b < 127 and b not in b"'\\" else f"\\x{b:02x}" for b in data)
+    return f"$'{plain}'"

@@ -1,0 +1,229 @@
+"""A damaged store: what is damaged is named, with the command that removes it, and the others go on without it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from speechgmm.errors import InvalidInput, SpeechGMMError
+from speechgmm.mixture import Statistics
+from speechgmm.speakers import (
+    DamagedSession,
+    DamagedSessionWarning,
+    Session,
+    SpeakerStore,
+    System,
+    enrolled_models,
+    log_likelihood_ratios,
+)
+from tests.speakers.test_store import content, frames, session
+
+TABLES = {"meta": "key value", "sessions": "speaker session seconds value", "recordings": "digest name speaker session"}
+CASES = int(os.environ.get("SPEECHGMM_DAMAGED_STORES", "6"))
+"""Damaged stores for each column; many more by hand."""
+CELLS = [(table, column) for table, columns in TABLES.items() for column in columns.split()]
+
+
+@pytest.fixture
+def made(new: SpeakerStore, tiny: System) -> Path:
+    """A store with ann (sessions a and b), bob and cid."""
+    new.add([session(tiny, *key) for key in [("ann", "a", 1, 2), ("ann", "b", 3), ("bob", "a", 4), ("cid", "a", 5)]])
+    new.close()
+    return Path(new.location)
+
+
+def change(path: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement, values)
+        db.commit()
+
+
+def flip(path: Path, where: str, *, at: int = -9) -> None:
+    """Flip one bit of the value of a session."""
+    with closing(sqlite3.connect(path)) as db:
+        ((value,),) = db.execute(f"select value from speechgmm_sessions where {where}").fetchall()
+        damaged = bytearray(value)
+        damaged[at] ^= 1
+        db.execute(f"update speechgmm_sessions set value = ? where {where}", [bytes(damaged)])
+        db.commit()
+
+
+def ratios(system: System, store: SpeakerStore, *speakers: str) -> dict[str, float]:
+    models = enrolled_models(system, store, *speakers)
+    return dict(zip(models.names, log_likelihood_ratios(system, models, frames(50)).tolist(), strict=True))
+
+
+def test_one_damaged_session_stops_nobody_else(made: Path, tiny: System) -> None:
+    with SpeakerStore(made, tiny) as store:
+        whole = ratios(tiny, store)
+        store.remove("ann", "b")
+        without = ratios(tiny, store)
+        store.add([session(tiny, "ann", "b", 3)])
+        flip(made, "session = 'b'")
+    with SpeakerStore(made, tiny) as store:
+        words = r"session b of ann is damaged and left out: its value must be unchanged since it was saved; got another"
+        with pytest.warns(DamagedSessionWarning, match=words):
+            assert ratios(tiny, store) == without != whole
+        with pytest.warns(DamagedSessionWarning, match=words):
+            assert ratios(tiny, store, "ann") == {"ann": without["ann"]}
+        assert ratios(tiny, store, "bob", "cid") == {name: whole[name] for name in ("bob", "cid")}
+        (damaged,) = store.damaged()
+        assert (damaged.speaker, damaged.name) == ("ann", "b")
+        assert damaged.removal == f"speechgmm speakers remove ann --session b --store {made}"
+        assert store.damaged("bob") == ()
+        assert store.summary()["damaged"] == [damaged.told]
+        assert [s.name for s in store.overview("ann")] == ["a", "b"]
+        with pytest.warns(DamagedSessionWarning, match=words):
+            assert [s.name for s in store.export("ann").sessions] == ["a"]
+
+
+def test_a_speaker_of_whom_nothing_is_whole_is_left_out_or_refused(made: Path, tiny: System) -> None:
+    flip(made, "speaker = 'bob'")
+    with SpeakerStore(made, tiny) as store:
+        with pytest.warns(DamagedSessionWarning, match="session a of bob"):
+            assert set(ratios(tiny, store)) == {"ann", "cid"}
+        words = r"the sessions to score against must be whole; got session a of bob: its value .*speakers remove bob --"
+        with pytest.raises(InvalidInput, match=words):
+            ratios(tiny, store, "bob")
+        for speaker in ("ann", "cid"):
+            store.remove(speaker)
+        with pytest.raises(InvalidInput, match="the sessions to score against must be whole; got session a of bob"):
+            ratios(tiny, store)
+
+
+def test_adding_to_a_damaged_session_and_renaming_are_refused_and_replacing_mends(made: Path, tiny: System) -> None:
+    flip(made, "session = 'b'")
+    with SpeakerStore(made, tiny) as store:
+        with pytest.raises(InvalidInput, match=r"a session to add to must be whole; got session b of ann: .* Remove"):
+            store.add([session(tiny, "ann", "b", 9)])
+        with pytest.raises(InvalidInput, match="a session of somebody who is renamed must be whole; got session b of"):
+            store.rename("ann", "zoe")
+        store.add([session(tiny, "ann", "a", 9)])
+        store.add([session(tiny, "ann", "b", 3)], forget=[("ann", "b")])
+        assert store.damaged() == ()
+
+
+def flipped(value: Any, rng: np.random.Generator) -> Any:
+    """Return a value of a column with one bit flipped, cut short, or of another type."""
+    data = bytearray(value if isinstance(value, bytes) else str(value).encode())
+    how = rng.integers(6)
+    if how == 0:
+        return data[: len(data) // 2]
+    if how == 1:
+        return [None, 7, -1.5, 1e308, "", "x", b"", b"\xff\x00"][rng.integers(8)]
+    data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+    return bytes(data)
+
+
+def damage(path: Path, table: str, column: str, rng: np.random.Generator) -> None:
+    """Damage one cell as a disk does: no rule of the table is asked."""
+    with closing(sqlite3.connect(path)) as db:
+        rows = db.execute(f"select rowid, {column} from speechgmm_{table} order by rowid").fetchall()
+        row, value = rows[rng.integers(len(rows))]
+        new = flipped(value, rng)
+        if isinstance(value, str) and isinstance(new, (bytes, bytearray)):
+            statement, new = f"update or replace speechgmm_{table} set {column} = cast(? as text)", bytes(new)
+        else:
+            statement = f"update or replace speechgmm_{table} set {column} = ?"
+        try:
+            db.execute(f"{statement} where rowid = {row}", [new])
+        except sqlite3.IntegrityError:  # no rule against NULL where a disk fails
+            db.execute("pragma writable_schema = on")
+            db.execute("update sqlite_master set sql = replace(sql, ' NOT NULL', '')")
+            db.commit()
+            damage(path, table, column, rng)
+            return
+        db.commit()
+
+
+READS: dict[str, Callable[[SpeakerStore, System], object]] = {
+    "speakers": lambda store, system: store.speakers,
+    "overview": lambda store, system: store.overview(),
+    "summary": lambda store, system: {k: v for k, v in store.summary().items() if k != "damaged"},
+    "content": lambda store, system: content(store),
+    "export": lambda store, system: len(store.export().sessions),
+    "ratios": lambda store, system: ratios(system, store),
+    "recordings": lambda store, system: store.recordings(),
+}
+
+
+def answers(path: Path, system: System) -> Iterator[tuple[str, object]]:
+    """Yield what every reader says: its answer, or the message of its named error."""
+    try:
+        with SpeakerStore(path, system) as store:
+            for name, read in READS.items():
+                try:
+                    yield name, read(store, system)
+                except SpeechGMMError as error:
+                    yield name, f"refused: {error}"
+    except SpeechGMMError as error:
+        yield "open", f"refused: {error}"
+
+
+@pytest.mark.parametrize(("table", "column"), CELLS, ids=[f"{t}.{c}" for t, c in CELLS])
+def test_any_damage_is_refused_or_named_or_of_no_consequence(
+    made: Path, tiny: System, tmp_path: Path, table: str, column: str
+) -> None:
+    rng, good = np.random.default_rng(CELLS.index((table, column))), dict(answers(made, tiny))
+    named = refused = 0
+    for i in range(CASES):
+        path = Path(shutil.copy(made, tmp_path / f"{i}.db"))
+        damage(path, table, column, rng)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DamagedSessionWarning)
+            found = dict(answers(path, tiny))
+        if any(str(answer).startswith("refused") for answer in found.values()):
+            refused += 1
+            continue
+        with SpeakerStore(path, tiny) as store:
+            damaged = store.damaged()
+            if not damaged:
+                assert found == good
+                continue
+            named += 1
+            for d in damaged:
+                store.remove(*removal(d))
+            assert store.damaged() == ()
+            kept = {key: value for key, value in good["content"].items() if key in content(store)}  # type: ignore[attr-defined]
+            assert content(store) == kept
+            assert len(kept) >= 2, "one cell is of one session, or of two where it names another one now"
+    assert named or refused
+
+
+def removal(damaged: DamagedSession) -> tuple[str, str]:
+    """Return speaker and session as a shell hands them on from the command that was offered."""
+    words = damaged.removal.replace("speechgmm", "printf '%s\\0'", 1)
+    data = subprocess.run(["bash", "-c", words], capture_output=True, check=True).stdout
+    told = [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")]
+    rest = told[2:-1]
+    name = rest.pop(rest.index("--session") + 1)
+    return rest[-1] if "--" in rest else rest[0], name
+
+
+@pytest.mark.parametrize(
+    "speaker", ["ann", "O'Neil", "-x", "a b", "$(x)", "a\udce1b", "a\u202eb", "a\nb", "\\", "李明", "a\x01'"]
+)
+def test_the_command_names_whatever_stands_in_the_store(speaker: str) -> None:
+    assert removal(DamagedSession.of(speaker, speaker, "x", "a store.db")) == (speaker, speaker)
+    assert "\n" not in str(DamagedSession.of(speaker, speaker, "x", "s.db"))
+
+
+def test_statistics_of_another_model_are_damage(made: Path, tiny: System) -> None:
+    with SpeakerStore(made, tiny) as store:
+        ours = tiny.statistics(frames(8))
+        far = Statistics(ours.origin, ours.counts, 1e30 * ours.first, 1e60 * ours.second, -1.0, ours.frames)
+        other = Statistics(ours.origin + 1, ours.counts, ours.first, ours.second, -1.0, ours.frames)
+        for name, statistics in (("dan", far), ("eve", other)):
+            store.add([Session(name, "a", statistics, 1.0, {f"digest of {name}": "x"})])
+        with pytest.warns(DamagedSessionWarning, match="dan is damaged .*out of reach.*eve is damaged .*origin"):
+            assert set(ratios(tiny, store)) == {"ann", "bob", "cid"}

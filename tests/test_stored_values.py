@@ -1,0 +1,160 @@
+"""Whatever is read from a file is valid: a forged one is refused by name, or gives a value that works."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from speechgmm import storage
+from speechgmm.classification import AudioClassifier
+from speechgmm.classification.calibration import ClassCalibration, Rejection
+from speechgmm.errors import InvalidInput, SpeechGMMError
+from speechgmm.evaluation import Calibration, Fusion, Rule, Scores, decide
+from speechgmm.evaluation.thresholds import Strangers
+from speechgmm.features import MFCC, Recording
+from speechgmm.features.extraction import Extracted
+from speechgmm.mixture import GMM, Prior, Statistics, StepwiseState, adapt, stepwise
+from speechgmm.mixture.covariance import COVARIANCES, Diagonal
+from speechgmm.speakers import Session, SpeakerExport, System
+from speechgmm.speakers.calibration import SystemCalibration
+from speechgmm.speakers.models import cohort_models, speaker_models
+from speechgmm.speakers.score import Scorer
+from speechgmm.speakers.sessions import sums_by_key
+from tests import forging, laws
+
+HERE = Path(__file__).parent
+CASES = int(os.environ.get("SPEECHGMM_FORGED_FILES", "120"))
+"""Forged files of each kind; many more by hand."""
+
+
+def good(*numbers: Any) -> None:
+    """Assert that all numbers are finite."""
+    for n in numbers:
+        assert np.isfinite(np.asarray(n, dtype=float)).all()
+
+
+def frames(d: int) -> Any:
+    return np.random.default_rng(1).normal(size=(20, d)).astype(np.float32)
+
+
+def use_system(system: System) -> None:
+    x = frames(system.ubm.n_dimensions)
+    statistics = {name: system.statistics(x[part]) for name, part in (("ann", slice(10)), ("bob", slice(10, 20)))}
+    models = speaker_models(system, statistics, {"ann": 2.0, "bob": 3.0})
+    test = Extracted(Recording("t.wav", "", "t.wav"), x, "digest", 4.0)
+    scored = Scorer(system, models, cohort_models(system), {}).score_test([test])
+    if scored.error:
+        raise scored.error
+    assert scored.scores is not None
+    good(scored.scores)
+    for rule in (Rule(), Rule(0.2), Rule(prior=0.1)) if system.strangers else (Rule(),):
+        answer = decide("t", models.names, scored.scores, rule, system.strangers, speech_seconds=4.0)
+        good(answer.threshold or 0.0, [c.score for c in answer.candidates])
+    system.summary()
+
+
+def use_classifier(classifier: AudioClassifier) -> None:
+    for rule in (None, Rule(far=0.1)) if classifier.rejection else (None,):
+        answer = classifier.answer("t", frames(classifier.frontend.n_dimensions), rule=rule)
+        good(answer.threshold or 0.0, [(c.score, c.posterior or 0.0) for c in answer.candidates])
+    classifier.summary()
+
+
+def use_mixture(gmm: GMM) -> None:
+    x = frames(gmm.n_dimensions)
+    good(gmm.log_density(x), gmm.posteriors(x), gmm.sample(5).frames, gmm.statistics(x).first)
+    good(adapt(gmm, gmm.statistics(x)).means)
+
+
+def use_statistics(s: Statistics) -> None:
+    good((s + 0.5 * s).first, s.variance, s.mean_log_likelihood if s.frames else 0.0)
+
+
+def use_export(export: SpeakerExport) -> None:
+    for s in sums_by_key((s.speaker, s) for s in export.sessions).values():
+        use_statistics(s.statistics)
+        assert s.summary.speech_seconds >= 0
+
+
+def use_stepwise(state: StepwiseState) -> None:
+    good(stepwise(state, frames(state.model.n_dimensions)).model.means)
+
+
+def use_fusion(fusion: Fusion) -> None:
+    table = Scores(["a", "b"], ["x", "x"], [1.0, 2.0], [1, 0])
+    good(fusion(dict.fromkeys(fusion.systems, table)).score)
+
+
+def use_prior(prior: Prior) -> None:
+    good(prior.weights(np.ones(3)))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A stored type: a file of it, the types that it may hold, and what is done with it."""
+
+    data: Callable[[], bytes]
+    types: tuple[type, ...]
+    use: Callable[[Any], None]
+
+
+def written(value: Any) -> Callable[[], bytes]:
+    return lambda: storage.dumps(value)
+
+
+MIXTURES = {name: laws.family_gmm(name, 3, 2) for name in COVARIANCES}
+ONE = MIXTURES["diag"]
+SYSTEM_TYPES = (System, MFCC, GMM, *COVARIANCES.values(), SystemCalibration, Calibration, Strangers)
+KINDS = {
+    "system": Kind((HERE / "speakers/data/system.sgmm").read_bytes, SYSTEM_TYPES, use_system),
+    "classifier": Kind(
+        (HERE / "classification/data/kinds.sgmm").read_bytes,
+        (AudioClassifier, MFCC, GMM, Diagonal, ClassCalibration, Rejection),
+        use_classifier,
+    ),
+    "export": Kind((HERE / "speakers/data/speakers.sgmm").read_bytes, (SpeakerExport, Session, Statistics), use_export),
+    **{n: Kind(written(m), (GMM, *COVARIANCES.values()), use_mixture) for n, m in MIXTURES.items()},
+    "stepwise": Kind(written(StepwiseState.of(ONE)), (StepwiseState, GMM, Diagonal, Statistics), use_stepwise),
+    "statistics": Kind(written(ONE.statistics(frames(2))), (Statistics,), use_statistics),
+    "fusion": Kind(written(Fusion(("a", "b"), np.array([0.5, 1.5]), -1.0, 0.5, 9)), (Fusion,), use_fusion),
+    "prior": Kind(written(Prior(np.zeros(2), Diagonal(np.ones((1, 2))), 0.5, 1.0, 2.0)), (Prior, Diagonal), use_prior),
+}
+
+
+def outcome(kind: Kind, data: bytes) -> str:
+    """Load and use a file, and return "refused" or "works"; any other end is an error."""
+    try:
+        value = storage.loads(data, *kind.types)
+    except SpeechGMMError:
+        return "refused"
+    try:
+        with np.errstate(over="ignore"):
+            kind.use(value)
+    except InvalidInput as error:
+        if "within reach" in str(error):  # a mixture may lie anywhere; frames about 0 may be out of its reach
+            return "refused"
+        raise
+    again = storage.loads(storage.dumps(value), *kind.types)
+    assert storage.dumps(again) == storage.dumps(value)
+    return "works"
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_forged_file_is_refused_or_works(name: str) -> None:
+    kind, rng, ends = KINDS[name], np.random.default_rng(list(KINDS).index(name)), {"refused": 0, "works": 0}
+    data = kind.data()
+    assert outcome(kind, forging.closed(*forging.opened(data))) == "works"
+    for _ in range(CASES):
+        what, file = forging.forged(data, rng)
+        try:
+            ends[outcome(kind, file)] += 1
+        except Exception as error:
+            error.add_note(what)
+            raise
+    assert min(ends.values()) > CASES / 50, ends
