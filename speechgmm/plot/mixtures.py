@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import integer, matrix, number, refuse
 from speechgmm.mixture import GMM, Choice
-from speechgmm.plot.axes import COLORS, axes, finish
+from speechgmm.plot.axes import COLORS, axes, finish, legend_below
 from speechgmm.tracking import Tracked
 
 _CRITERIA = {"bic": "BIC", "aic": "AIC", "icl": "ICL", "cross_validated": "held-out log-likelihood (nats per frame)"}
@@ -37,7 +37,7 @@ def plot_mixture(
     x : array_like, shape (N, D), optional
         None draws ellipses alone.
     labels : array_like of int, shape (N,), optional
-        Which color each point takes: number i takes ``COLORS[i % 8]``. Default: the most probable component's
+        Which color each point takes: number i takes ``COLORS[i % 24]``. Default: the most probable component's
         identity.
     identities : array_like of int, shape (K,), optional
         The number, and so the color, of each component; default: 0 to K - 1. A component that is followed from
@@ -144,7 +144,7 @@ def _points(ax: Any, xy: NDArray[Any], labels: NDArray[Any], names: Sequence[str
         color = COLORS[label % len(COLORS)]
         ax.scatter(*xy[here].T, s=22, color=color, edgecolors="white", linewidths=0.5, label=name, zorder=3)
     if names is not None:
-        ax.legend(frameon=False)
+        legend_below(ax)
 
 
 def _ellipses(ax: Any, gmm: GMM, pair: list[int], numbers: NDArray[Any], deviations: Sequence[float]) -> None:
