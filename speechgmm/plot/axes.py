@@ -73,7 +73,7 @@ def legend_below(ax: Any, *, fontsize: str = "medium") -> None:
     """Draw the legend under the axes and what is written there, where it covers nothing."""
     handles, names = ax.get_legend_handles_labels()
     ticks = max((t.get_text().count("\n") for t in ax.get_xticklabels()), default=0) + 1
-    under = 10 + 12 * ticks + (16 if ax.get_xlabel() else 0)  # points
+    under = 26 + 12 * ticks  # points, with room for the name of the axis, which may still come
     offset = extra("matplotlib.transforms", "plot").ScaledTranslation(0, -under / 72, ax.figure.dpi_scale_trans)
     legend = ax.legend(
         handles, shown(names, _LEGEND), loc="upper center", bbox_to_anchor=(0.5, 0.0), borderaxespad=0, frameon=False,

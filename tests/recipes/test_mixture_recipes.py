@@ -59,6 +59,9 @@ def test_identities_are_kept_in_the_video(
 
     with Image.open(tmp_path / "track_objects.gif") as animation:
         assert animation.n_frames == 100
+        animation.seek(60)
+        assert len(np.unique(np.asarray(animation.convert("RGB")).reshape(-1, 3), axis=0)) > 20, "objects keep colors"
+    assert (tmp_path / "track_objects.gif").stat().st_size < 1_000_000
     assert "frames per second" in capsys.readouterr().out
 
 
