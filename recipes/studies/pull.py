@@ -31,10 +31,11 @@ SHARES = (0.25, 0.5, 0.8)
 CORPORA = {"verify_telephone": "wuw2", "identify_readers": "librispeech_mini"}
 
 
-def slope(manifest: Path) -> float:
+def slope(manifest: Path, *, n_components: int = 256) -> float:
     """Return by how much scores of strangers change with each unit of distance, in nats per frame."""
     corpus = speechgmm.read_corpus(manifest)
-    system = speechgmm.train_system(corpus.where(split="ubm"), calibrated=False).system
+    background = corpus.where(split="ubm")
+    system = speechgmm.train_system(background, n_components=n_components, calibrated=False).system
     frames: dict[str, dict[str, list[np.ndarray]]] = {"enroll": {}, "test": {}}
     for part, of_speakers in frames.items():
         for e in extract_all(system.frontend, corpus.where(split=part)):

@@ -23,18 +23,18 @@ WAYS = {"position and brightness": 3, "position alone": 2}
 """How many of x, y and brightness are given."""
 
 
-def kept(seed: int, dimensions: int) -> float:
+def kept(seed: int, dimensions: int, frames: int = 300) -> float:
     """Return the share of a video's frames in which every object in view has its own identity."""
-    truth = moving_objects.video(seed=seed)
+    truth = moving_objects.video(frames, seed=seed)
     points = [x[:, :dimensions] for x in track_objects.foreground(truth.images)]
     corner = [*truth.images.shape[:0:-1], 100.0][:dimensions]
     start = Full(track_objects.NEW[None, :dimensions, :dimensions])
     return moving_objects.identities_kept(truth, list(track(start, points, region=[[0.0] * dimensions, corner])))
 
 
-def run(videos: int = 20) -> dict[str, list[float]]:
+def run(videos: int = 20, *, frames: int = 300) -> dict[str, list[float]]:
     """Print and return the shares of each video."""
-    found = {name: [kept(seed, dimensions) for seed in range(videos)] for name, dimensions in WAYS.items()}
+    found = {name: [kept(seed, dimensions, frames) for seed in range(videos)] for name, dimensions in WAYS.items()}
     for name, shares in found.items():
         good = sum(share >= 0.95 for share in shares)
         print(f"{name}: {good} of {videos} videos keep 95 %, mean {np.mean(shares):.2f}", end="")

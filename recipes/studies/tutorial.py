@@ -32,7 +32,7 @@ Extract = Callable[[str], NDArray[np.float64]]
 
 def cepstra(path: str, *, deltas: bool, scaled: bool) -> NDArray[np.float64]:
     """Return 20 MFCC of every frame, 25 ms every 10 ms, with deltas and scaled if wanted."""
-    signal = read(path).samples
+    signal = read(path).samples.astype(np.float64)
     x = librosa.feature.mfcc(y=signal, sr=RATE, n_mfcc=20, n_fft=256, win_length=200, hop_length=80)
     x = np.vstack([x, librosa.feature.delta(x)]) if deltas else x
     return scale(x.T) if scaled else x.T
