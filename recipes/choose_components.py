@@ -14,7 +14,7 @@ import numpy as np
 import pictures
 from sklearn.metrics import adjusted_rand_score
 
-from speechgmm.mixture import GMM, Choice, Full, Sample, choose, reduce
+from speechgmm.mixture import GMM, Choice, Full, Reduction, Sample, choose, reduce
 
 TRUTH = GMM(
     [0.3, 0.25, 0.2, 0.15, 0.1],
@@ -43,21 +43,28 @@ def run(out: Path) -> dict[str, float]:
         np.abs(many.weights @ many.means - merged.model.weights @ merged.model.means).max()
     )
     print(f"Adjusted Rand index of the best by BIC: {found['rand_index']:.3f}.")
-    draw(choice, data, (many, merged.model), out / "choose_components.png")
+    draw(choice, data, (many, merged), out / "choose_components.png")
     return found
 
 
-def draw(choice: Choice, data: Sample, mixtures: tuple[GMM, GMM], picture: Path) -> None:
-    """Save the criteria, the mixture that is chosen, and one of too many components before and after merging."""
+def draw(choice: Choice, data: Sample, mixtures: tuple[GMM, Reduction], picture: Path) -> None:
+    """Save the criteria, the mixture that is chosen, and one of too many components before and after merging.
+
+    A component has the color of the one nearest to it in the mixture that is chosen, before merging that of what it
+    becomes part of.
+    """
     from speechgmm.plot import plot_choice, plot_mixture
 
     figure, axes = pictures.subplots(2, 3, (16, 9))
     for ax, name in zip(axes[:, :2].flat, ("bic", "cross_validated", "icl"), strict=False):
         plot_choice(choice, criterion=name, ax=ax)
-    shown = (choice.best.model, *mixtures)
-    titles = ("The best by BIC", "Eight components", "The same, the like merged")
-    for ax, model, title in zip((axes[0, 2], axes[1, 1], axes[1, 2]), shown, titles, strict=True):
-        plot_mixture(model, data.frames, ax=ax)
+    best, (many, merged) = choice.best.model, mixtures
+    colors = np.linalg.norm(merged.model.means[:, None] - best.means, axis=2).argmin(axis=1)
+    shown = (best, many, merged.model)
+    identities = (np.arange(best.n_components), colors[merged.labels], colors)
+    titles = ("The best by BIC", "Eight components: the like have one color", "The same, the like merged")
+    for ax, *what, title in zip((axes[0, 2], axes[1, 1], axes[1, 2]), shown, identities, titles, strict=True):
+        plot_mixture(what[0], data.frames, identities=what[1], ax=ax)
         ax.set(title=title, aspect="equal")
     pictures.save(figure, picture, dpi=100)
 

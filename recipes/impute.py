@@ -74,8 +74,11 @@ def draw(shown: list[tuple[str, Array]], errors: dict[str, dict[str, float]], pi
     complete = shown[0][1]
     for ax, (title, x) in zip(axes, shown, strict=False):
         changed = (x[:, [0, 2]] != complete[:, [0, 2]]).any(axis=1)
-        ax.scatter(*x[:, [0, 2]].T, s=14, c=np.where(changed, "#c8553d", "#0b6e99"), alpha=0.7, linewidths=0)
+        for kind, color, label in ((~changed, "#0b6e99", "as measured"), (changed, "#c8553d", "filled in")):
+            ax.scatter(*x[kind][:, [0, 2]].T, s=14, color=color, alpha=0.7, linewidths=0, label=label)
         ax.set(title=f"Iris, {title}", xlabel="sepal length", ylabel="petal length", xlim=(-2.2, 2.7), ylim=(-2, 2.2))
+    for ax in axes[1:3]:
+        ax.legend(loc="lower right", frameon=False)
     methods = [m for m in errors["iris"] if m != "least_rise"]
     for (name, row), color, side in zip(errors.items(), ("#0b6e99", "#e69f00"), (-0.2, 0.2), strict=True):
         axes[3].barh(np.arange(4) + side, [row[m] for m in methods], 0.38, color=color, label=name)

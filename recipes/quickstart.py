@@ -7,19 +7,28 @@ It uses the small synthetic corpus in data/, needs no download, and takes a few 
 
 from __future__ import annotations
 
+import functools
+import operator
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pictures
 from rich.console import Console
 from rich.table import Table
 
 import speechgmm
 from speechgmm.evaluation import Scores
+from speechgmm.features import Recording
+from speechgmm.mixture import GMM, Statistics
+from speechgmm.plot.axes import IMPOSTOR, TARGET, finish
+from speechgmm.speakers import adapted_model
 
 MANIFEST = Path(__file__).resolve().parent.parent / "data" / "manifest.csv"
 COMPONENTS = 64
 """A quarter of the default: the background is under two minutes of speech."""
+CEPSTRA = (1, 2)
+"""The features that are drawn: the slope of the spectrum, and its bend."""
 
 
 def run(out: Path) -> speechgmm.Evaluation:
@@ -34,10 +43,11 @@ def run(out: Path) -> speechgmm.Evaluation:
         speechgmm.enroll(system, store, corpus.where(split="enroll"))
         print(f"Enrolled {len(store.speakers)} voices from their first session; testing the second ...\n")
         scores = speechgmm.score_corpus(system, store, corpus.where(split="test")).scores
+        example = next(iter(corpus.where(split="test")))
+        models = {s: adapted_model(system, _statistics(store, s)) for s in store.speakers}
     result = speechgmm.evaluate(scores)
     _print(scores, result)
-    example = next(iter(corpus.where(split="test")))
-    _draw(scores, system.frontend.from_file(example.path), example.name, out / "quickstart.png")
+    _draw(scores, system, models, example, out / "quickstart.png")
     return result
 
 
@@ -56,12 +66,31 @@ def _print(scores: Scores, result: speechgmm.Evaluation) -> None:
     print("These voices are synthetic and easy; recipes/verify_telephone is the honest test.")
 
 
-def _draw(scores: Scores, features: object, name: str, picture: Path) -> None:
-    from speechgmm.plot import plot_features, plot_scores
+def _statistics(store: speechgmm.SpeakerStore, speaker: str) -> Statistics:
+    return functools.reduce(operator.add, (session.statistics for session in store.sessions(speaker)))
 
-    figure, axes = pictures.subplots(1, 2, (13, 6.5), width_ratios=[1, 1.15])
+
+def _draw(scores: Scores, system: speechgmm.System, models: dict[str, GMM], test: Recording, picture: Path) -> None:
+    """Draw all scores, what a speaker's model is, and how the scores of one test settle as it is heard."""
+    from speechgmm.plot import plot_adaptation, plot_scores
+
+    frames, ubm = system.frontend.from_file(test.path), system.ubm
+    figure, axes = pictures.subplots(1, 3, (18, 6.5), width_ratios=[1, 0.9, 0.9])
     plot_scores(scores, ax=axes[0])
-    plot_features(features, title=f"MFCC, deltas and double deltas of {name}", ax=axes[1])
+    axes[0].set_xlabel("log-likelihood ratio (nats per frame)")
+    plot_adaptation(ubm, models[test.speaker], frames, features=CEPSTRA, ax=axes[1])
+    axes[1].set(title=f"The model of {test.speaker}: the background's, moved", xlabel="cepstrum 1", ylabel="cepstrum 2")
+    heard = np.arange(1, len(frames) + 1)
+    others = "another speaker"
+    for name, model in models.items():
+        mean = np.cumsum(model.log_density(frames) - ubm.log_density(frames)) / heard
+        mine = name == test.speaker
+        look = {"color": TARGET if mine else IMPOSTOR, "linewidth": 2.4 if mine else 0.9, "zorder": 2 + mine}
+        axes[2].plot(heard * system.frontend.hop_length, mean, label="the true speaker" if mine else others, **look)
+        others = others if mine else None
+    axes[2].set(title=f"Scores while {test.name} is heard", xlabel="speech (s)", ylabel="mean LLR (nats per frame)")
+    axes[2].set(xlim=(0, None), ylim=(-6, 6))
+    finish(axes[2], fontsize="medium")
     print()
     pictures.save(figure, picture)
 

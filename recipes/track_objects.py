@@ -53,16 +53,19 @@ def read(folder: Path) -> NDArray[np.float32]:
 
 def foreground(frames: NDArray[np.float32]) -> list[NDArray[np.float64]]:
     """Return x, y and brightness (in hundredths) of the pixels that are not like the median of their place."""
-    backdrop = np.median(frames[:: max(1, len(frames) // 60)], axis=0)
-    places = [np.nonzero(np.abs(frame - backdrop) > 0.15) for frame in frames]
+    places = map(np.nonzero, np.abs(frames - backdrop(frames)) > 0.15)
     pairs = zip(frames, places, strict=True)
     return [np.stack([x, y, 100 * frame[y, x]], axis=1).astype(float) for frame, (y, x) in pairs]
 
 
+def backdrop(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median of each place over some 60 of the images."""
+    return np.median(frames[:: max(1, len(frames) // 60)], axis=0)
+
+
 def draw(frames: NDArray[np.float32], tracked: list[Tracked], out: Path) -> None:
-    """Save the paths, and an animation of every third frame."""
+    """Save the paths, and an animation of every third frame, without the faint noise that makes files large."""
     from matplotlib import pyplot as plt
-    from matplotlib.animation import FuncAnimation, PillowWriter
 
     from speechgmm.plot import plot_mixture, plot_tracks
 
@@ -81,12 +84,11 @@ def draw(frames: NDArray[np.float32], tracked: list[Tracked], out: Path) -> None
     plot_tracks(tracked, ax=axes[1])
     axes[1].set(xlim=(0, width), ylim=(height, 0), aspect="equal", title="Paths (dotted: hidden)")
     pictures.save(figure, out / "track_objects.png")
+    still = backdrop(frames)
+    frames = np.where(np.abs(frames - still) > 0.15, frames, still)
     figure, ax = plt.subplots(figsize=(4, 4 * height / width))
     figure.subplots_adjust(0, 0, 1, 1)
-    animation = FuncAnimation(figure, lambda i: scene(i, ax), frames=range(0, len(frames), 3))
-    animation.save(out / "track_objects.gif", writer=PillowWriter(fps=10), dpi=80)
-    plt.close(figure)
-    print(f"Animation: {out / 'track_objects.gif'}")
+    pictures.animate(figure, lambda i: scene(i, ax), range(0, len(frames), 3), out / "track_objects.gif")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from speechgmm import __version__, plot
-from speechgmm.evaluation import NIST, Application, Evaluation, Interval, Scores
+from speechgmm.evaluation import NIST, Application, ConfusionMatrix, Evaluation, Interval, Scores
 from speechgmm.files import Kind, check_writable, replacing, starts_with
 from speechgmm.plot.axes import require
 from speechgmm.plot.svg import svg
@@ -22,6 +22,10 @@ __all__ = ["check_report", "render_report", "write_report"]
 _LABELS = 60
 """With more speakers than these a picture of the confusion matrix shows nothing."""
 _MISTAKES = 20
+_BESIDE = 15
+"""With more speakers than these the picture takes the whole width, so that their names can be read."""
+_SIZE, _SMALL, _LARGE = (5.2, 4.8), (4.2, 4.0), (10.4, 9.0)
+"""Width and height of a picture, in inches: beside another one, beside a wide table, and alone."""
 
 PAGE = Kind("a web page", starts_with(b"<!doctype html", b"<html"))
 """What `write_report` writes."""
@@ -74,7 +78,7 @@ def render_report(scores: Scores, evaluation: Evaluation, *, title: str = "") ->
     e = evaluation
     heading = escape("Evaluation" + (f" of {title}" if title else ""))
     top = [f"<h1>{heading}</h1>", f'<p class="faint">Made by speechgmm {escape(__version__)}.</p>']
-    sections = (_rates(e), _pictures(scores, e), _searches(e), _durations(e), _nist(e), _left_out(e))
+    sections = (_rates(e), _pictures(scores, e), _searches(e), _durations(e), _nist(scores, e), _left_out(e))
     body = "\n".join(itertools.chain(top, *sections))
     meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     head = f"{meta}<title>{heading}</title><style>\n{_STYLE.read_text('utf-8')}</style>"
@@ -90,9 +94,8 @@ def _rates(e: Evaluation) -> Iterator[str]:
         "target trials: the test is spoken by the enrolled speaker": e.targets,
         "impostor trials: it is not": e.nontargets,
     }
-    yield "<h2>What was tested</h2>"
     rows = ((what, f"{n:,}".replace(",", "\u202f")) for what, n in counts.items())
-    yield _table("Counts", ("what", ">number"), rows)
+    tested = "<h2>What was tested</h2>" + _table("Counts", ("what", ">number"), rows)
     application = f"prior {e.prior:g}, costs {e.cost_miss:g} and {e.cost_fa:g}"
     measured = [
         ("Equal error rate", _percent(e.eer), _span(e, "eer", _percent)),
@@ -105,18 +108,18 @@ def _rates(e: Evaluation) -> Iterator[str]:
         found = _percent(rate), _span(e, "identification_rate", _percent)
         measured.append(("Tests whose own speaker scores highest", *found))
     level = next((f"{100 * i.level:g} % " for i in e.intervals.values()), "")
-    yield "<h2>How often the scores are right</h2>"
-    yield _table("Error rates and costs", ("measure", ">value", f">{level}interval"), measured)
+    right = "<h2>How often the scores are right</h2>"
+    right += _table("Error rates and costs", ("measure", ">value", f">{level}interval"), measured)
     note = (
         "Actual cost and Cllr take the scores for calibrated log-likelihood ratios; the others know their order only."
     )
     if level:
         note += " Intervals come from drawing the speakers anew: they say what other speakers of the kind would change."
-    yield f'<p class="faint">{note}</p>'
+    yield _beside(tested, f'{right}<p class="faint">{note}</p>', kind="even")
 
 
 def _pictures(scores: Scores, e: Evaluation) -> Iterator[str]:
-    """Yield the curve of errors, the histograms and the calibration."""
+    """Yield the curve of errors and the histograms."""
     cost, rate = Application(e.prior, e.cost_miss, e.cost_fa), _percent(e.eer)
     det = _figure(
         "det",
@@ -130,14 +133,8 @@ def _pictures(scores: Scores, e: Evaluation) -> Iterator[str]:
         f"Histograms of the scores of targets and impostors, with a line at the threshold {e.eer_threshold:.3g}.",
         "Scores of targets and impostors; the line is where both errors are about equally frequent.",
     )
-    calibration = _figure(
-        "calibration",
-        lambda ax: plot.plot_calibration(scores, ax=ax),
-        f"Observed log-likelihood ratio against the score: Cllr {e.cllr:.3g} bits, at best {e.min_cllr:.3g}.",
-        "What scores say against what is observed: on the dashed line a score is the log-likelihood ratio it claims.",
-    )
     yield "<h2>Pictures</h2>"
-    yield f'<div class="pictures">{det}{histograms}{calibration}</div>'
+    yield _beside(det, histograms)
 
 
 def _searches(e: Evaluation) -> Iterator[str]:
@@ -145,28 +142,38 @@ def _searches(e: Evaluation) -> Iterator[str]:
     if not e.cmc:
         return
     yield "<h2>Who is it? Searches among all enrolled speakers</h2>"
-    ranks = ((str(i), _percent(rate)) for i, rate in enumerate(e.cmc, 1))
-    yield _table("Own speaker among so many highest scores", ("highest scores", ">share of the tests"), ranks)
+    rates = ((str(i), _percent(rate)) for i, rate in enumerate(e.cmc, 1))
+    ranks = _table("Own speaker among so many highest scores", ("highest scores", ">share of the tests"), rates)
     if o := e.open_set:
         span = _span(e, "open_set_rate", _percent)
-        yield (
+        ranks += (
             f"<p>With strangers: at the threshold {o.threshold:.4g}, at which {_percent(o.measured)} of {o.strangers} "
             f"searches for a stranger accept anybody (allowed: {_percent(o.far)}), {_percent(o.rate)} of "
             f"{o.known} tests of enrolled speakers find and accept their own speaker{f' ({span})' if span else ''}.</p>"
         )
     if not (confusion := e.confusion):
+        yield ranks
         return
-    if (n := len(confusion.labels)) <= _LABELS:
-        yield _figure(
-            "confusion",
-            lambda ax: plot.plot_confusion(confusion, ax=ax),
-            f"Confusion matrix of {n} speakers; the mistakes are in the table below.",
-            "Each row is a speaker, shaded by whom the tests were taken for.",
-        )
-    if mistakes := [(a, b, str(tests)) for a, b, tests in confusion.confusions(_MISTAKES)]:
-        yield _table("The most frequent mistakes", ("speaker", "taken for", ">tests"), mistakes)
-    else:
-        yield "<p>No test was taken for somebody else.</p>"
+    ranks += _mistakes(confusion)
+    if (n := len(confusion.labels)) > _LABELS:
+        yield ranks
+        return
+    picture = _figure(
+        "confusion",
+        lambda ax: plot.plot_confusion(confusion, ax=ax),
+        f"Confusion matrix of {n} speakers; the mistakes are in the table.",
+        "Each row is a speaker, shaded by whom the tests were taken for.",
+        size=_LARGE if n > _BESIDE else _SIZE,
+    )
+    yield f'{ranks}<div class="wide large">{picture}</div>' if n > _BESIDE else _beside(ranks, picture)
+
+
+def _mistakes(confusion: ConfusionMatrix) -> str:
+    """Return who is taken for whom most often."""
+    if not (rows := [(a, b, str(tests)) for a, b, tests in confusion.confusions(_MISTAKES)]):
+        return "<p>No test was taken for somebody else.</p>"
+    table = _table("The most frequent mistakes", ("speaker", "taken for", ">tests"), rows)
+    return f'<div class="names">{table}</div>'
 
 
 def _durations(e: Evaluation) -> Iterator[str]:
@@ -174,22 +181,23 @@ def _durations(e: Evaluation) -> Iterator[str]:
     if not e.durations:
         return
     yield "<h2>How much speech is enough?</h2>"
-    yield _figure(
+    picture = _figure(
         "durations",
         lambda ax: plot.plot_durations(e.durations, ax=ax),
         "Error rates against the seconds of speech in the test; the numbers are in the table.",
         "Error against the speech in the test.",
+        size=_SMALL,
     )
     header = ("speech, s", ">tests", ">equal error rate", ">misses", ">false alarms", ">interval of the EER")
     rows = []
     for d in e.durations:
         rates = map(_percent, (d.eer, d.p_miss, d.p_fa))
         rows.append((f"{d.low:.1f} to {d.high:.1f}", str(d.tests), *rates, _ends(d.interval, _percent)))
-    yield _table("Misses and false alarms are those at one threshold for all tests", header, rows)
+    yield _beside(picture, _table("Misses and false alarms are those at one threshold for all tests", header, rows))
 
 
-def _nist(e: Evaluation) -> Iterator[str]:
-    """Yield the costs at NIST's operating points."""
+def _nist(scores: Scores, e: Evaluation) -> Iterator[str]:
+    """Yield the costs at NIST's operating points, and the calibration, which actual costs depend on."""
     rows = []
     for cost in e.nist:
         points = NIST[cost.name]
@@ -198,7 +206,14 @@ def _nist(e: Evaluation) -> Iterator[str]:
         rows.append((cost.name, priors, costs, *least, _plain(cost.actual_dcf)))
     header = ("evaluation", "prior", "costs", ">minimum cost", ">interval", ">actual cost")
     yield "<h2>Costs at the operating points of NIST</h2>"
-    yield _table("Normalized detection costs", header, rows)
+    calibration = _figure(
+        "calibration",
+        lambda ax: plot.plot_calibration(scores, ax=ax),
+        f"Observed log-likelihood ratio against the score: Cllr {e.cllr:.3g} bits, at best {e.min_cllr:.3g}.",
+        "What scores say against what is observed: on the dashed line a score is the log-likelihood ratio it claims.",
+        size=_SMALL,
+    )
+    yield _beside(_table("Normalized detection costs", header, rows), calibration)
 
 
 def _left_out(e: Evaluation) -> Iterator[str]:
@@ -208,8 +223,19 @@ def _left_out(e: Evaluation) -> Iterator[str]:
         yield "<ul>{}</ul>".format("".join(f"<li>{escape(reason)}</li>" for reason in e.left_out))
 
 
-def _figure(name: str, draw: Callable[[Any], object], description: str, caption: str) -> str:
-    picture = svg(draw, name=name, description=description)
+def _beside(*parts: str, kind: str = "") -> str:
+    """Return parts side by side where there is room, else one under the other.
+
+    Pictures take what tables leave; parts of the kind "even" take halves.
+    """
+    boxes = (f'<div class="{kind or ("picture" if p.startswith("<figure") else "table")}">{p}</div>' for p in parts)
+    return f'<div class="beside">{"".join(boxes)}</div>'
+
+
+def _figure(
+    name: str, draw: Callable[[Any], object], description: str, caption: str, size: tuple[float, float] = _SIZE
+) -> str:
+    picture = svg(draw, name=name, description=description, size=size)
     return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
 
 

@@ -56,7 +56,7 @@ def test_all_results_are_in_the_page(full):
 
 def test_each_picture_has_a_description_and_each_table_headers(full):
     page = render_report(*full)
-    assert re.findall(r'role="img" aria-label="(\w+)', page) == ["DET", "Histograms", "Observed", "Confusion", "Error"]
+    assert re.findall(r'role="img" aria-label="(\w+)', page) == ["DET", "Histograms", "Confusion", "Error", "Observed"]
     tables = re.findall(r"<table>.*?</table>", page, flags=re.DOTALL)
     assert len(tables) == 6
     for table in tables:
@@ -100,6 +100,29 @@ def test_many_speakers_have_a_table_of_mistakes_and_no_picture():
     assert "Confusion matrix" not in page
 
 
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)])
+def test_names_of_many_speakers_can_be_read_in_the_picture(opened, tmp_path, width, height):
+    scores = matrix(enrolled=48, strangers=0, tests=1)
+    write_report(scores, evaluate(scores, replicates=0), tmp_path / "r.html")
+    opened.look(width, height, "light")
+    opened.open(tmp_path / "r.html")
+    sizes = opened.run(
+        "return [...document.querySelectorAll('.large svg text')].filter(t => /^s\\d+$/.test(t.textContent))"
+        ".map(t => t.getBoundingClientRect()).map(r => Math.min(r.width, r.height))"
+    )
+    assert len(sizes) == 96
+    assert min(sizes) >= 7
+    assert opened.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_long_names_of_mistakes_are_broken_and_not_cut(opened, tmp_path):
+    scores = matrix(enrolled=3, strangers=0, prefix="long" * 50)
+    write_report(scores, evaluate(scores, replicates=0), tmp_path / "r.html")
+    opened.look(390, 844, "light")
+    opened.open(tmp_path / "r.html")
+    assert opened.run("const w = document.querySelector('.names .wide'); return w.scrollWidth - w.clientWidth") == 0
+
+
 def test_no_mistakes_are_told_as_such():
     score = [9.0, 0.0, 0.0, 9.0]
     scores = Scores(["a", "b"] * 2, ["s", "s", "t", "t"], score, [1, 0, 0, 1])
@@ -139,6 +162,14 @@ def test_a_real_browser_shows_it(request, opened, tmp_path, which, width, height
     boxes = opened.run("return [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width)")
     assert len(boxes) == (5 if which == "full" else 3)
     assert all(300 < w <= width for w in boxes)
+    # where there is room, what belongs together stands side by side, and no table is cut
+    tops = opened.run(
+        "return [...document.querySelectorAll('.beside')].map("
+        "b => [...b.children].map(c => c.getBoundingClientRect().top))"
+    )
+    assert all((len(set(row)) == 1) == (width > 1000) for row in tops)
+    cut = opened.run("return [...document.querySelectorAll('.wide')].filter(w => w.scrollWidth > w.clientWidth).length")
+    assert width < 1000 or cut == 0
     paper, ink = opened.run(
         "const s = getComputedStyle(document.body), t = document.querySelector('svg text');"
         "return [s.backgroundColor, getComputedStyle(t).fill]"

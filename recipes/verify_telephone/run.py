@@ -28,6 +28,7 @@ from speechgmm.evaluation import Interval, Scores, Trials, join  # noqa: E402
 SUSPECT = ("00070", "00296", "00240", "00134", "00132", "00135")
 """Calls whose caller is probably another than the label says; see DATA.md."""
 RATES = (0.01, 0.05, 0.1)
+RANGES = {"EER": "eer", "identified": "identification_rate"}
 
 
 @dataclass(frozen=True)
@@ -71,4 +72,7 @@ if __name__ == "__main__":
     running.show_evaluations(RECIPE, found.results)
     for way, e in found.results.items():
         print(f"{way}: Cllr {e.cllr:.3f}, at best {e.min_cllr:.3f}; DCF {e.actual_dcf:.3f}, at best {e.min_dcf:.3f}")
+    for way, e in found.results.items():
+        told = (f"{n} {100 * e.intervals[k].low:.1f} to {100 * e.intervals[k].high:.1f} %" for n, k in RANGES.items())
+        print(f"{way}, 95 % intervals over speakers: {', '.join(told)}")
     strangers.show_strangers(found.accepted)

@@ -91,7 +91,7 @@ class Rejection:
         return fit_strangers(self.foreign[:, None], tail=TAIL)
 
     def threshold(self, far: float) -> float:
-        """Return the value that foreign sounds reach at the rate `far`, between 0 and 1, both left out."""
+        """Return the value that the foreign sounds of the training reach at the rate `far`, above 0 and below 1."""
         return self.strangers.threshold(far).score
 
     def kept(self, far: float) -> float:

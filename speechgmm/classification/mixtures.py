@@ -141,7 +141,6 @@ def _grown(settings: MixtureSettings, floor: Floor, blocks: Iterable[Any], *, n_
     """Grow a mixture by splitting, and run EM to its end."""
     n = _total(blocks)
     k = min(settings.n_components, max(1, int(n / _ROWS)))
-    floor = replace(floor, occupancy=min(floor.occupancy, 0.5 * n / k))  # weights may sum to less than a frame
     stop = Stop(settings.tolerance, settings.max_iterations)
     start = _gaussian(blocks, floor)
     return grow(start, blocks, k, between=_GROWING, stop=stop, floor=floor, n_threads=n_threads)

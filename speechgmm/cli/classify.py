@@ -26,7 +26,7 @@ Components = Annotated[int, typer.Option(min=1, help="Gaussians for each class."
 Relevance = Annotated[float, typer.Option(min=0, help="Frames that the background of all classes counts for.")]
 Alone = Annotated[bool, typer.Option("--alone", help="Train each class alone, without a background.")]
 Folds = Annotated[str | None, options.option("--folds", "COLUMN", "Hold each value of this column out in turn.")]
-Far = Annotated[float | None, typer.Option(min=0, max=1, help="Reject what is foreign; accept it at this rate.")]
+Far = Annotated[float | None, typer.Option(min=0, max=1, help="Reject what is foreign; accept it at about this rate.")]
 Picture = Annotated[str | None, options.option("--picture", "OUT.png", "Draw the confusion matrix into this file.")]
 Classifier = Annotated[str, options.argument("MODEL", "Model that train wrote.")]
 

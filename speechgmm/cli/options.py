@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from speechgmm.features import Corpus as Recordings
     from speechgmm.speakers import SpeakerStore, System
 
-PresetName = Literal["speech", "sound"]
+PresetName = Literal["speech", "word", "sound"]
 """Front ends by name."""
 
 
@@ -48,7 +48,7 @@ Model = Annotated[
     str | None, option("--model", "MODEL", "Model file that train wrote; default: the one of the package.")
 ]
 ModelFile = Annotated[str, output("MODEL", "Model file.")]
-Preset = Annotated[PresetName, typer.Option("--preset", help="Front end: of speech alone, or of every frame.")]
+Preset = Annotated[PresetName, typer.Option("--preset", help="Front end: for speech, words said alone, or any sound.")]
 Store = Annotated[str, option("--store", "STORE", "Enrolled speakers: SQLite file or database URL.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, metavar="N", help="Default: all cores. Results do not depend on it.")

@@ -23,8 +23,8 @@ class MFCCTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     frontend : FrontEnd or str
-        Or the name of a preset ("speech", "sound"), at the lowest rate of the sounds that it is fitted to, from 8 kHz
-        up. In a grid search, give a list of front ends.
+        Or the name of a preset ("speech", "word", "sound"), at the lowest rate of the sounds that it is fitted to,
+        from 8 kHz up. In a grid search, give a list of front ends.
     output : str
         "matrices": a list of U matrices (N, D), for `GMMClassifier`. "statistics": one row for each sound, the mean and
         the deviation of each feature over its frames, shape (U, 2 D), for any model of scikit-learn.

@@ -26,7 +26,13 @@ def _sound(rate: int) -> MFCC:
     )
 
 
-PRESETS = MappingProxyType[str, Callable[[int], MFCC]]({"speech": lambda rate: MFCC(sample_rate=rate), "sound": _sound})
+def _word(rate: int) -> MFCC:
+    return MFCC(sample_rate=rate, n_mfcc=13, speech="none", silence=-200.0, min_speech=0.0)
+
+
+PRESETS = MappingProxyType[str, Callable[[int], MFCC]](
+    {"speech": lambda rate: MFCC(sample_rate=rate), "word": _word, "sound": _sound}
+)
 
 
 def preset(name: str, sample_rate: int = 16000) -> MFCC:
@@ -36,6 +42,8 @@ def preset(name: str, sample_rate: int = 16000) -> MFCC:
     ----------
     name : str
         "speech": the defaults of `MFCC`. Frames without speech are left out, and the channel is normalized away.
+        "word": for words said alone, in recordings that are cut at their edges. Every frame counts, for a stop or a
+        soft end is part of the word, and however short; 13 cepstra, the channel normalized away.
         "sound": for sounds of any kind. Every frame counts, silent ones too, for when a sound stops tells what it is;
         levels and spectra are kept as they are; 40 mel bands from 20 Hz to 0.475 of the rate, windows of 40 ms every
         20 ms, 20 cepstra with deltas.

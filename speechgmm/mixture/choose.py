@@ -10,16 +10,17 @@ import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import Array, choice, integer, matrix, refuse
+from speechgmm.checks import Array, choice, integer, matrix, refuse, sample_weights
 from speechgmm.mixture.blocks import ArrayBlocks
 from speechgmm.mixture.covariance import COVARIANCES, Covariance, covariance_type
 from speechgmm.mixture.em import Stop
 from speechgmm.mixture.maximize import Floor
+from speechgmm.mixture.missing import Incomplete
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.train import fit_gmm
 from speechgmm.parallel import threads
@@ -110,6 +111,8 @@ def choose(
     seed: int = 0,
     stop: Stop = Stop(1e-5, 500),
     floor: Floor = Floor(),
+    missing: bool = False,
+    sample_weight: ArrayLike | None = None,
     n_threads: int | None = None,
 ) -> Choice:
     """Train a mixture of each kind and number of components, and compare them.
@@ -132,13 +135,18 @@ def choose(
     seed : int
     stop, floor
         As in `fit_gmm`; EM ends later by default, for differences of a criterion are N times those of a frame.
+    missing : bool
+        Take NaN for values that were not observed, as in `fit_gmm`. Likelihoods are then of what was observed.
+    sample_weight : array_like, shape (N,), optional
+        How often each frame counts, at least 0; N of the criteria is their sum, so that weights that say no more than
+        how common a frame is should sum to the number of frames.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
 
     Raises
     ------
     InvalidInput
-        If a setting is out of range, or there are fewer frames (in training folds too) than components.
+        If a setting is out of range, or there are fewer frames that count (in training folds too) than components.
 
     Examples
     --------
@@ -147,24 +155,26 @@ def choose(
     >>> choose(x, [1, 2, 3], covariances=["diag"]).best.n_components
     2
     """
-    frames, (counts, kinds) = matrix(x), _listed(n_components, covariances)
+    data, (counts, kinds) = _Frames.of(x, sample_weight, missing=missing), _listed(n_components, covariances)
     folds, starts = integer(folds, "folds", minimum=0), integer(starts, "starts", minimum=1)
     choice(criterion, "criterion", CRITERIA)
     if folds == 1 or (criterion == "cross_validated" and not folds):
         refuse("folds", "be at least 2 for cross-validation, or 0 for none", folds)
-    least = len(frames) - (-(-len(frames) // folds) if folds else 0)
+    n = len(data.frames)
+    least = n - (-(-n // folds) if folds else 0)
     if max(counts) > least:
         refuse("n_components", f"be at most the {least} frames that each mixture is trained on", max(counts))
-    order = np.random.default_rng(seed).permutation(len(frames))
+    order = np.random.default_rng(seed).permutation(n)
     held = [np.sort(order[f::folds]) for f in range(folds)]
     train = functools.partial(_train, starts=starts, seed=seed, stop=stop, floor=floor)
 
     def work(job: tuple[str | type[Covariance], int, int]) -> Any:
         kind, k, fold = job
         if fold < 0:
-            return _candidate(train(frames, kind, k), kind, frames)
-        model = train(np.delete(frames, held[fold], axis=0), kind, k)
-        return float(model.log_density(frames[held[fold]]).mean())
+            return _candidate(train(data, kind, k), kind, data)
+        model = train(data.take(np.delete(np.arange(n), held[fold])), kind, k)
+        part = data.take(held[fold])
+        return part.log_likelihood(model) / part.count
 
     jobs = [(kind, k, fold) for kind in kinds for k in counts for fold in range(-1, folds)]
     results = list(threads(n_threads)(work, jobs))
@@ -187,22 +197,71 @@ def _listed(
     return counts, kinds
 
 
-def _train(x: Array, kind: str | type[Covariance], k: int, *, starts: int, seed: int, stop: Stop, floor: Floor) -> GMM:
+@dataclass(frozen=True, eq=False)
+class _Frames:
+    """Frames (N, D) that count, how often each does, and whether some of their values are missing."""
+
+    frames: Array
+    weights: Array | None
+    missing: bool
+
+    @classmethod
+    def of(cls, x: ArrayLike, sample_weight: ArrayLike | None, *, missing: bool) -> Self:
+        """Check frames and weights, and leave out what does not count: of weight 0, or without any value."""
+        frames = matrix(x, missing=missing)
+        weights = None if sample_weight is None else sample_weights(sample_weight, len(frames))
+        holes = np.isnan(frames)
+        counted = ~holes.all(axis=1) & (True if weights is None else weights > 0)
+        return cls(frames, weights, bool(holes.any())).take(np.flatnonzero(counted))
+
+    def take(self, rows: Array) -> Self:
+        """Return some of the frames."""
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, frames=self.frames[rows], weights=weights)
+
+    @property
+    def blocks(self) -> ArrayBlocks:
+        return ArrayBlocks(self.frames, weights=self.weights)
+
+    @property
+    def count(self) -> float:
+        """N, weighted."""
+        return float(len(self.frames) if self.weights is None else self.weights.sum())
+
+    def sum(self, values: Array) -> float:
+        """Return the sum of a value of each frame (N,), weighted."""
+        return float(values.sum() if self.weights is None else self.weights @ values)
+
+    def log_likelihood(self, model: GMM) -> float:
+        """Return the log-likelihood of all frames, in nats."""
+        return self.sum(self.seen_by(model).log_density(self.frames))
+
+    def seen_by(self, model: GMM) -> GMM | Incomplete:
+        """Return the mixture, ready for missing values where there are some."""
+        return Incomplete(model) if self.missing else model
+
+
+def _train(
+    data: _Frames, kind: str | type[Covariance], k: int, *, starts: int, seed: int, stop: Stop, floor: Floor
+) -> GMM:
     """Return the best of several fits."""
-    settings: Any = {"covariance": kind, "stop": stop, "floor": floor, "n_threads": 1}
+    settings: Any = {"covariance": kind, "stop": stop, "floor": floor, "missing": data.missing, "n_threads": 1}
     models = [
-        fit_gmm(x, k, seed=np.random.default_rng([seed, s]), **settings).model for s in range(starts if k > 1 else 1)
+        fit_gmm(data.blocks, k, seed=np.random.default_rng([seed, s]), **settings).model
+        for s in range(starts if k > 1 else 1)
     ]
-    return max(models, key=lambda model: float(model.log_density(x).sum()))
+    return max(models, key=data.log_likelihood)
 
 
-def _candidate(model: GMM, kind: str | type[Covariance], x: Array) -> FittedCandidate:
+def _candidate(model: GMM, kind: str | type[Covariance], data: _Frames) -> FittedCandidate:
     """Return the criteria of a mixture on the frames that it was trained on."""
-    total, n, p = float(model.log_density(x).sum()), len(x), n_parameters(model)
+    total, n, p = data.log_likelihood(model), data.count, n_parameters(model)
     bic = -2 * total + p * math.log(n)
-    doubt = -sum(float(np.log(model.posteriors(block).max(axis=1)).sum()) for block in ArrayBlocks(x))
+    seen = data.seen_by(model)
+    sure = np.concatenate([seen.posteriors(block).max(axis=1) for block in ArrayBlocks(data.frames)])
     name = kind if isinstance(kind, str) else kind.__name__
-    return FittedCandidate(name, model.n_components, p, model, total / n, bic, -2 * total + 2 * p, bic + 2 * doubt)
+    icl = bic - 2 * data.sum(np.log(sure))
+    return FittedCandidate(name, model.n_components, p, model, total / n, bic, -2 * total + 2 * p, icl)
 
 
 def _with_folds(c: FittedCandidate, scores: list[float]) -> FittedCandidate:

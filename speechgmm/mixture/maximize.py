@@ -16,6 +16,8 @@ from speechgmm.parallel import one_thread
 
 SPLIT = 0.2
 """How far split components move apart, in standard deviations to each side (Young et al., HTK book)."""
+_SHARE = 0.1
+"""Of the count that is each component's if all count alike: who has so much is not lost, however little all count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,8 @@ class Floor:
         component be a hundredth as wide as the data; speech systems use 0.01.
     occupancy : float
         A component that counts fewer frames than this has lost them: it is reseeded (see `maximize`), or with
-        `reseed` False keeps its mean and covariance.
+        `reseed` False keeps its mean and covariance. Frames may weigh little: a component that has a tenth of an
+        equal share of all that is counted has not lost them, whatever the number.
     reseed : bool
     add : bool
         Add the amounts instead of clipping at them, as scikit-learn's `reg_covar` does. Clipping leaves variances
@@ -82,7 +85,7 @@ def maximize(
         Any of "w" (weights), "m" (means), "c" (covariances). Covariances are taken about the means of the result.
     floor : Floor
         Clipping a variance at a fixed floor is the maximum under that bound, so the objective still cannot fall.
-        A component with fewer frames than ``floor.occupancy`` is reseeded where means and covariances are updated:
+        A component that has lost its frames by ``floor.occupancy`` is reseeded where means and covariances are updated:
         in the order of their numbers, each takes half of the component that is heaviest at that moment, the two
         moved 0.2 standard deviations apart. That step may lower the objective and is noted.
 
@@ -97,7 +100,7 @@ def maximize(
     check_against(s, model, "model")
     if s.counts.sum() <= 0:
         refuse("statistics", "count some frames", "none", "Nothing can be estimated from no data.")
-    lost = s.counts < max(floor.occupancy, np.finfo(float).tiny)
+    lost = s.counts < max(min(floor.occupancy, _SHARE * s.counts.mean()), np.finfo(float).tiny)
     counts = np.where(lost, 1.0, s.counts)
     offsets = model.offsets
     if "m" in update:
@@ -112,7 +115,7 @@ def maximize(
     reseeded, source = 0, None
     if floor.reseed and {"m", "c"} <= set(update) and lost.any():
         result, source = _reseed(result, np.flatnonzero(lost))
-        reseeded = int((source != np.arange(len(source))).sum())
+        reseeded = int(lost.sum())
     notes = {"floored": floored, "reseeded": reseeded}
     return Update(result, {name: n for name, n in notes.items() if n}, source)
 
@@ -152,11 +155,10 @@ def _reseed(model: GMM, lost: Array) -> tuple[GMM, Array]:
     weights, source, steps = model.weights.copy(), np.arange(model.n_components), np.zeros(model.n_components)
     for component in lost:
         heavy = int(weights.argmax())
-        if component != heavy:
-            weights[heavy] /= 2
-            weights[component], source[component] = weights[heavy], source[heavy]
-            steps[component] = steps[heavy] + SPLIT
-            steps[heavy] -= SPLIT
+        weights[heavy] /= 2
+        weights[component], source[component] = weights[heavy], source[heavy]
+        steps[component] = steps[heavy] + SPLIT
+        steps[heavy] -= SPLIT
     halves = model.take(source)
     means = halves.means + steps[:, None] * halves.covariance.shift()
     return replace(halves, weights=weights / weights.sum(), means=means), source

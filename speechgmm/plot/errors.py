@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import refuse
-from speechgmm.evaluation import Application, ConfusionMatrix, DurationBin, Hull, Scores, det_points, roc_hull
-from speechgmm.plot.axes import GRID, IMPOSTOR, SYSTEMS, TARGET, axes, finish, shades
+from speechgmm.evaluation import Application, ConfusionMatrix, DurationBin, Scores, det_points, roc_hull
+from speechgmm.plot.axes import GRID, IMPOSTOR, SYSTEMS, TARGET, axes, finish, shades, shorter_side
+from speechgmm.plot.names import LONGEST, length_for, name_ticks, width
 
-_TICKS = (1e-5, 1e-4, 1e-3, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9)
+_TICKS = (1e-5, 1e-4, 1e-3, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
 _HIGHEST = 0.6
-"""Rates above this are not shown, unless the curve has nothing below."""
+"""Rates above this are not shown, unless a system's equal error rate comes near it."""
 _POINTS = 400
 """Corners drawn: more are not seen."""
-_NUMBERS, _NAMES = 15, 60
-"""With more labels than these, the counts are not written into the cells, nor the names beside them."""
+_NUMBERS, _LINES = 15, 60
+"""With more labels than these, the counts are not written into the cells, nor lines drawn between them."""
 
 
 def plot_det(systems: Scores | Mapping[str, Scores], *, application: Application | None = None, ax: Any = None) -> Any:
@@ -46,9 +47,9 @@ def plot_det(systems: Scores | Mapping[str, Scores], *, application: Application
     tables = {"": systems} if isinstance(systems, Scores) else dict(systems)
     if not tables:
         refuse("systems", "be at least one", "none")
-    ax = axes(ax)
+    ax = axes(ax, (6.4, 5.2 + 0.2 * len(tables)))
     application = application or Application()
-    lowest = [1.0, 1.0]
+    lowest, worst, best = [1.0, 1.0], 0.0, []
     for i, (name, scores) in enumerate(tables.items()):
         color, style = SYSTEMS[i % len(SYSTEMS)]
         pair = scores.score[scores.target == 1], scores.score[scores.target == 0]
@@ -57,14 +58,16 @@ def plot_det(systems: Scores | Mapping[str, Scores], *, application: Application
         x, y = _thinned(_deviate(points.p_fa, ends[0]), _deviate(points.p_miss, ends[1]))
         label = (f"{name}: " if name else "") + f"EER {100 * hull.eer():.3g} %"
         ax.plot(x, y, color=color, linestyle=style, linewidth=1.8, label=label)
-        _mark(ax, hull, application, ends, color)
+        ax.plot(*_deviates(hull.eer(), hull.eer(), ends), "o", color=color, markersize=7, zorder=4)
+        i = hull.best_vertex(**asdict(application))
+        best.append((*_deviates(hull.p_fa[i], hull.p_miss[i], ends), color))
+        worst = max(worst, hull.eer())
         lowest = [min(low, max(1e-6, end)) for low, end in zip(lowest, ends, strict=True)]
-    _deviate_axes(ax, lowest)
+    _deviate_axes(ax, lowest, _HIGHEST if worst < 0.4 else 0.99)
     ax.set(xlabel="false alarms (%)", ylabel="misses (%)")
     ax.plot([], [], "o", color=GRID, label="equal error rate")
-    cost = f"prior {application.prior:g}, costs {application.cost_miss:g} and {application.cost_fa:g}"
-    ax.plot([], [], "s", color=GRID, markerfacecolor="none", label=f"least cost ({cost})")
-    return finish(ax, legend="upper right")
+    _mark_least_costs(ax, best, application)
+    return finish(ax)
 
 
 def plot_durations(bins: Sequence[DurationBin], *, ax: Any = None) -> Any:
@@ -87,42 +90,46 @@ def plot_durations(bins: Sequence[DurationBin], *, ax: Any = None) -> Any:
     ax = axes(ax)
     x = np.arange(len(bins), dtype=float)
     misses, alarms, eer = 100 * np.array([(b.p_miss, b.p_fa, b.eer) for b in bins]).T
-    ax.plot(x - 0.12, misses, "v", color=TARGET, markersize=6, label="misses at one threshold for all")
-    ax.plot(x + 0.12, alarms, "^", color=IMPOSTOR, markersize=6, label="false alarms at it")
+    sides = {"markersize": 6, "clip_on": False, "zorder": 3}  # an error of 0 lies on the axis
+    ax.plot(x - 0.12, misses, "v", color=TARGET, label="misses at one threshold for all", **sides)
+    ax.plot(x + 0.12, alarms, "^", color=IMPOSTOR, label="false alarms at it", **sides)
     ends = [(b.interval.low, b.interval.high) if b.interval else (b.eer, b.eer) for b in bins]
     low, high = 100 * np.array(ends).T
     bars = np.abs([np.minimum(low - eer, 0), np.maximum(high - eer, 0)])
-    line = {"color": GRID, "linewidth": 1.2, "capsize": 3, "markersize": 6, "zorder": 1}
+    line = {"color": GRID, "linewidth": 1.2, "capsize": 3, "markersize": 6, "zorder": 2.5, "clip_on": False}
     ax.errorbar(x, eer, yerr=bars, fmt="o-", label="equal error rate, with its interval", **line)
     ax.set_xticks(x, [f"{_seconds(b.low)} to {_seconds(b.high)}\n{b.tests} tests" for b in bins], fontsize="small")
     ax.set(xlabel="speech in the test (s)", ylabel="error (%)", xlim=(-0.5, len(bins) - 0.5))
     ax.set_ylim(0, max(1.0, 1.1 * float(np.max([high, misses, alarms]))))
-    return finish(ax, legend="upper right")
+    return finish(ax)
 
 
 def plot_confusion(confusion: ConfusionMatrix, *, ax: Any = None) -> Any:
     """Show a confusion matrix: one row for each true label, shaded by its shares, with the counts if they fit.
 
+    Long names lose their middle. Where more labels than can be read side by side have room, every second, third, ...
+    is named.
+
     Parameters
     ----------
     confusion : ConfusionMatrix
     ax : matplotlib.axes.Axes, optional
-        Default: a new figure's.
+        Default: a new figure's, which grows with the labels.
     """
-    ax = axes(ax)
     labels, counts, rates = confusion.labels, confusion.counts, confusion.rates
+    side = length_for(labels) if ax is None else 0.85 * shorter_side(ax)
+    upright = sum(map(width, labels)) + len(labels) <= 40 and max(map(width, labels)) <= 40 / len(labels)
+    names = min(LONGEST, max(map(width, labels))) * 0.09  # inches
+    ax = axes(ax, (side + names + 1.5, side + (0.3 if upright else names) + 1.0))
     image = ax.imshow(rates, cmap=shades(), vmin=0.0, vmax=1.0, interpolation="nearest")
     if len(labels) <= _NUMBERS:
         for i, j in np.argwhere(counts > 0).tolist():
             color = "white" if rates[i, j] > 0.85 else ax.title.get_color()
             ax.text(j, i, str(counts[i, j]), ha="center", va="center", color=color, fontsize="small")
     edges = np.arange(len(labels) + 1) - 0.5
-    ax.set(xticks=[], yticks=[])
-    if len(labels) <= _NAMES:
-        size = "medium" if len(labels) <= _NUMBERS else max(3.0, 200.0 / len(labels))
-        upright = len(labels) <= 6 and max(map(len, labels)) <= 8
-        ax.set_yticks(range(len(labels)), labels, fontsize=size, parse_math=False)
-        ax.set_xticks(range(len(labels)), labels, fontsize=size, rotation=0 if upright else 90, parse_math=False)
+    name_ticks(ax.yaxis, labels, 72 * side)
+    name_ticks(ax.xaxis, labels, 72 * side, rotation=0 if upright else 90)
+    if len(labels) <= _LINES:
         for lines in (ax.hlines, ax.vlines):
             lines(edges, edges[0], edges[-1], color="0.5", linewidth=0.3)
     ax.tick_params(length=0)
@@ -139,24 +146,33 @@ def _deviate(rates: NDArray[Any], end: float) -> NDArray[Any]:
     return np.asarray(ndtri(np.clip(rates, end, 1 - end)))
 
 
-def _mark(ax: Any, hull: Hull, application: Application, ends: tuple[float, float], color: str) -> None:
-    """Mark the equal error rate and the least cost."""
-    rate = np.array([hull.eer()])
-    ax.plot(_deviate(rate, ends[0]), _deviate(rate, ends[1]), "o", color=color, markersize=7, zorder=4)
-    best = hull.best_vertex(**asdict(application))
-    place = _deviate(hull.p_fa[[best]], ends[0]), _deviate(hull.p_miss[[best]], ends[1])
-    ax.plot(*place, "s", color=color, markersize=8, markerfacecolor="none", markeredgewidth=1.6, zorder=4)
+def _deviates(p_fa: float, p_miss: float, ends: tuple[float, float]) -> tuple[float, float]:
+    """Return the place of a pair of rates."""
+    return float(_deviate(np.array(p_fa), ends[0])), float(_deviate(np.array(p_miss), ends[1]))
 
 
-def _deviate_axes(ax: Any, lowest: Sequence[float]) -> None:
-    """Set ticks at round rates, and limits that hold what the data can say."""
+def _mark_least_costs(ax: Any, best: Sequence[tuple[float, float, str]], application: Application) -> None:
+    """Mark where each system's cost is least, as far as that lies within the axes, and say what the mark means."""
+    cost = f"prior {application.prior:g}, costs {application.cost_miss:g} and {application.cost_fa:g}"
+    inside = [(x, y, color) for x, y, color in best if x <= ax.get_xlim()[1] and y <= ax.get_ylim()[1]]
+    mark = {"markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.6, "zorder": 4}
+    for x, y, color in inside:
+        ax.plot([x], [y], "s", color=color, **mark)
+    label = f"least cost ({cost})" if inside else f"least cost ({cost}): beyond these axes"
+    ax.plot([], [], color=GRID, marker="s" if inside else "", markerfacecolor="none", linestyle="none", label=label)
+
+
+def _deviate_axes(ax: Any, lowest: Sequence[float], highest: float) -> None:
+    """Set ticks at round rates, and limits that hold what the data can say, marks at the ends of it included."""
     for axis, low, limit in ((ax.xaxis, lowest[0], ax.set_xlim), (ax.yaxis, lowest[1], ax.set_ylim)):
         start = min(low, 0.1)
-        shown = [t for t in _TICKS if start <= t <= _HIGHEST]
-        if len(shown) > 9:  # small rates are far apart, large ones close together
-            shown = [t for t in shown if t not in (0.002, 0.3, 0.5)]
+        shown = [t for t in _TICKS if start <= t <= highest]
+        crowded = (0.002, 0.3, 0.5), (0.001, 0.005, 0.05, 0.6, 0.9, 0.95)  # in the middle, rates lie close together
+        for left_out in crowded:
+            shown = [t for t in shown if len(shown) <= 9 or t not in left_out]
         axis.set_ticks([float(_deviate(np.array([t]), 0)[0]) for t in shown], [f"{100 * t:g}" for t in shown])
-        limit(*_deviate(np.array([0.95 * start, _HIGHEST]), 0))
+        first, last = _deviate(np.array([start, highest]), 0)
+        limit(first - 0.03 * (last - first), last)
     ax.set_aspect("equal", adjustable="box")
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speechgmm.checks import integer, matrix, number, refuse
+from speechgmm.checks import extra, integer, matrix, number, refuse
 from speechgmm.mixture import GMM, Choice
-from speechgmm.plot.axes import COLORS, axes, finish
+from speechgmm.plot.axes import COLORS, GRID, TARGET, axes, finish, legend_below
 from speechgmm.tracking import Tracked
 
 _CRITERIA = {"bic": "BIC", "aic": "AIC", "icl": "ICL", "cross_validated": "held-out log-likelihood (nats per frame)"}
@@ -37,7 +37,7 @@ def plot_mixture(
     x : array_like, shape (N, D), optional
         None draws ellipses alone.
     labels : array_like of int, shape (N,), optional
-        Which color each point takes: number i takes ``COLORS[i % 8]``. Default: the most probable component's
+        Which color each point takes: number i takes ``COLORS[i % 24]``. Default: the most probable component's
         identity.
     identities : array_like of int, shape (K,), optional
         The number, and so the color, of each component; default: 0 to K - 1. A component that is followed from
@@ -73,6 +73,46 @@ def plot_mixture(
         _points(ax, points[:, pair], _whole_numbers(labels, "labels", len(points)), names)
     ax.autoscale_view()
     return ax
+
+
+def plot_adaptation(
+    ubm: GMM, adapted: GMM, x: ArrayLike | None = None, *, features: tuple[int, int] = (0, 1), ax: Any = None
+) -> Any:
+    """Draw a background model and what adaptation made of it: an arrow from each mean to where it has moved.
+
+    Parameters
+    ----------
+    ubm, adapted : GMM
+        Of the same number of components; an ellipse is one standard deviation of the background's.
+    x : array_like, shape (N, D), optional
+        Frames to draw, such as those that it was adapted to.
+    features : tuple of int
+        The feature to the right and the one upward.
+    ax : matplotlib.axes.Axes, optional
+        Default: a new figure's.
+
+    Raises
+    ------
+    InvalidInput
+        If the two are not of one shape, or the frames or features do not fit them.
+    """
+    if adapted.means.shape != ubm.means.shape:
+        refuse("the adapted mixture", f"have means of shape {ubm.means.shape}, as the UBM has", adapted.means.shape)
+    pair = [integer(f, "each of features", minimum=0, maximum=ubm.n_dimensions - 1) for f in features]
+    ax = axes(ax)
+    if x is not None:
+        right, up = matrix(x, dimensions=ubm.n_dimensions)[:, pair].T
+        ax.plot(right, up, ".", color=COLORS[1], markersize=2.5, alpha=0.5, label="frames", zorder=1)
+    for mean, covariance in zip(ubm.means[:, pair], ubm.marginal(pair).covariance_matrices, strict=True):
+        ax.add_patch(_ellipse(mean, covariance, 1.0, fill=False, edgecolor=GRID, linewidth=0.6, alpha=0.6, zorder=2))
+    ax.plot(*ubm.means[:, pair].T, "o", color=GRID, markersize=3, label="the background's means", zorder=3)
+    steps = (adapted.means - ubm.means)[:, pair]
+    scale = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "width": 0.004, "zorder": 4}
+    ax.quiver(*ubm.means[:, pair].T, *steps.T, color=TARGET, **scale)
+    ax.plot(*adapted.means[:, pair].T, "o", color=TARGET, markersize=4, label="where they moved", zorder=5)
+    ax.autoscale_view()
+    ax.set(xlabel=f"feature {pair[0]}", ylabel=f"feature {pair[1]}")
+    return finish(ax, fontsize="medium")
 
 
 def plot_choice(choice: Choice, *, criterion: str | None = None, ax: Any = None) -> Any:
@@ -144,25 +184,27 @@ def _points(ax: Any, xy: NDArray[Any], labels: NDArray[Any], names: Sequence[str
         color = COLORS[label % len(COLORS)]
         ax.scatter(*xy[here].T, s=22, color=color, edgecolors="white", linewidths=0.5, label=name, zorder=3)
     if names is not None:
-        ax.legend(frameon=False)
+        legend_below(ax)
 
 
 def _ellipses(ax: Any, gmm: GMM, pair: list[int], numbers: NDArray[Any], deviations: Sequence[float]) -> None:
     """Draw each component's ellipses, filled so thinly that they can lie over each other, and a cross at its mean."""
-    from matplotlib.patches import Ellipse
-
     sizes = [number(d, "each of deviations", minimum=0.0, above=True) for d in deviations]
     both = gmm.marginal(pair)
     for mean, covariance, i in zip(both.means, both.covariance_matrices, numbers, strict=True):
         color = COLORS[i % len(COLORS)]
-        values, vectors = np.linalg.eigh(covariance)
-        angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
         for size in sizes:
-            width, height = 2 * size * np.sqrt(np.maximum(values[::-1], 0.0))
-            shape = {"xy": mean, "width": width, "height": height, "angle": angle}
-            ax.add_patch(Ellipse(**shape, facecolor=color, alpha=0.14, linewidth=0, zorder=1))
-            ax.add_patch(Ellipse(**shape, fill=False, edgecolor=color, linewidth=1.2, zorder=2))
+            ax.add_patch(_ellipse(mean, covariance, size, facecolor=color, alpha=0.14, linewidth=0, zorder=1))
+            ax.add_patch(_ellipse(mean, covariance, size, fill=False, edgecolor=color, linewidth=1.2, zorder=2))
         ax.plot(*mean, marker="+", color=color, markersize=9, markeredgewidth=2, zorder=4)
+
+
+def _ellipse(mean: NDArray[Any], covariance: NDArray[Any], size: float, **look: Any) -> Any:
+    """Return the ellipse of a Gaussian (2,), (2, 2) at so many standard deviations."""
+    values, vectors = np.linalg.eigh(covariance)
+    angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
+    width, height = 2 * size * np.sqrt(np.maximum(values[::-1], 0.0))
+    return extra("matplotlib.patches", "plot").Ellipse(mean, width, height, angle=angle, **look)
 
 
 def _whole_numbers(values: ArrayLike, what: str, size: int) -> NDArray[Any]:

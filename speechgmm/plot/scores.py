@@ -9,6 +9,7 @@ from speechgmm.checks import integer
 from speechgmm.evaluation import Scores, roc_hull
 from speechgmm.evaluation.trials import check_labels
 from speechgmm.plot.axes import GRID, IMPOSTOR, TARGET, axes, finish
+from speechgmm.plot.names import length_for, name_ticks
 
 
 def plot_scores(scores: Scores, *, ax: Any = None) -> Any:
@@ -21,18 +22,18 @@ def plot_scores(scores: Scores, *, ax: Any = None) -> Any:
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's.
     """
-    ax = axes(ax)
     line = {test: i for i, test in enumerate(dict.fromkeys(scores.test.tolist()))}
+    height = length_for(list(line)) if ax is None else 0.85 * ax.get_position().height * ax.figure.get_size_inches()[1]
+    ax = axes(ax, (6.4, height + 1.2))
     y = np.array([line[t] for t in scores.test.tolist()])
     target = scores.target == 1
     others = {"s": 18, "facecolors": "none", "edgecolors": IMPOSTOR, "linewidths": 0.9, "label": "another speaker"}
     ax.scatter(scores.score[~target], y[~target], **others)
     ax.scatter(scores.score[target], y[target], s=30, color=TARGET, label="the true speaker", zorder=3)
-    ax.set_yticks(range(len(line)), line, fontsize="small" if len(line) <= 40 else 4, parse_math=False)
+    name_ticks(ax.yaxis, list(line), 72 * height, size=9.0)
     ax.axvline(0.0, color=GRID, linewidth=0.8, zorder=0)
-    title = "Each test against every enrolled speaker"
-    ax.set(xlabel="log-likelihood ratio (nats per frame)", title=title, ylim=(len(line) - 0.5, -0.5))
-    return finish(ax, legend="below", fontsize="medium", grid="y")
+    ax.set(xlabel="score", title="Each test against every enrolled speaker", ylim=(len(line) - 0.5, -0.5))
+    return finish(ax, fontsize="medium", grid="y")
 
 
 def plot_histograms(scores: Scores, *, threshold: float | None = None, bins: int | None = None, ax: Any = None) -> Any:
@@ -68,8 +69,8 @@ def plot_histograms(scores: Scores, *, threshold: float | None = None, bins: int
         label = f"threshold {threshold:.3g}: {100 * p_miss:.3g} % missed, {100 * p_fa:.3g} % accepted wrongly"
         ax.axvline(threshold, color=GRID, linewidth=1.6, linestyle="--", label=label)
     ax.set(xlabel="score", ylabel="share of the kind (%)", xlim=(edges[0], edges[-1]))
-    ax.set_ylim(0, 1.35 * ax.get_ylim()[1])
-    return finish(ax, legend="upper left")
+    ax.set_ylim(0, 1.05 * ax.get_ylim()[1])
+    return finish(ax)
 
 
 def plot_calibration(scores: Scores, *, bins: int = 12, ax: Any = None) -> Any:
@@ -103,7 +104,7 @@ def plot_calibration(scores: Scores, *, bins: int = 12, ax: Any = None) -> Any:
     ax.plot(x, y, "o", color=TARGET, markersize=7, label="trials in bins")
     ax.set(xlim=(-size, size), ylim=(-size, size), xlabel="score (nats)", ylabel="observed log-likelihood ratio (nats)")
     ax.set_aspect("equal", adjustable="box")
-    return finish(ax, legend="upper left")
+    return finish(ax)
 
 
 def _binned(targets: NDArray[Any], nontargets: NDArray[Any], bins: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -36,9 +36,9 @@ def svg(draw: Callable[[Any], object], *, name: str, description: str, size: tup
     buffer = io.StringIO()
     with matplotlib.rc_context(settings):
         figure = figures.Figure(figsize=size, layout="constrained")
-        draw(figure.subplots())
         with warnings.catch_warnings():  # letters that the font lacks are drawn by the browser
             warnings.filterwarnings("ignore", "Glyph", UserWarning)
+            draw(figure.subplots())
             figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]

@@ -387,7 +387,7 @@ def test_features_of_a_model(made, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("preset", "frontend"), [("speech", MFCC()), ("sound", speechgmm.features.preset("sound", 16000))]
+    ("preset", "frontend"), [("speech", MFCC()), *((n, speechgmm.features.preset(n, 16000)) for n in ("word", "sound"))]
 )
 def test_features_of_a_preset(tmp_path, preset, frontend):
     shown = run("features", RMS, "--preset", preset, "-o", tmp_path / "f.npz")

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from speechgmm.cli.options import PresetName
 from speechgmm.errors import InvalidInput
 from speechgmm.features import MFCC, PRESETS, preset
 
 
 def test_speech_is_the_default_front_end() -> None:
     assert preset("speech", 8000) == MFCC(sample_rate=8000)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_word_keeps_every_frame_however_short(rate: int) -> None:
+    f = preset("word", rate)
+    changed = {name: v for name, v in asdict(f).items() if v != getattr(MFCC(sample_rate=rate), name)}
+    assert changed == {"n_mfcc": 13, "speech": "none", "silence": -200.0, "min_speech": 0.0}
+    click = np.zeros(rate // 25)
+    click[rate // 50] = 0.5
+    assert f(click).shape == (2, 39)
+
+
+def test_the_command_line_knows_every_preset() -> None:
+    assert get_args(PresetName) == tuple(PRESETS)
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 32000, 44100, 48000])
@@ -41,5 +57,5 @@ def test_rates_and_names_out_of_range_are_refused(name: str) -> None:
     for rate in (7999, 48001):
         with pytest.raises(InvalidInput, match=r"sample_rate must be at least 8000 and at most 48000; got \d+"):
             preset(name, rate)
-    with pytest.raises(InvalidInput, match="preset must be one of 'speech', 'sound'; got 'musik'"):
+    with pytest.raises(InvalidInput, match="preset must be one of 'speech', 'word', 'sound'; got 'musik'"):
         preset("musik")

@@ -8,7 +8,7 @@ from sklearn.datasets import load_iris
 from sklearn.mixture import GaussianMixture
 
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import GMM, Choice, Diagonal, Full, Spherical, Tied, choose, n_parameters
+from speechgmm.mixture import GMM, Choice, Diagonal, Full, Incomplete, Spherical, Tied, choose, n_parameters
 
 X = load_iris().data
 
@@ -91,9 +91,47 @@ def test_more_starts_are_never_worse() -> None:
     assert choose(X, [4], covariances=["full"], starts=4).best.log_likelihood >= one
 
 
+@pytest.mark.parametrize("kind", ["diag", "full"])
+def test_a_weight_is_the_same_as_so_many_frames(kind: str) -> None:
+    times = np.random.default_rng(0).integers(0, 4, len(X))
+    settings = {"covariances": [kind], "starts": 1}
+    weighted = choose(X, [1], sample_weight=times, **settings).best
+    repeated = choose(np.repeat(X, times, axis=0), [1], **settings).best
+    for name in ("log_likelihood", "bic", "aic", "icl"):
+        assert getattr(weighted, name) == pytest.approx(getattr(repeated, name), rel=1e-9), name
+
+
+def test_missing_values_leave_the_criteria_those_of_what_was_observed() -> None:
+    x = X.copy()
+    x[np.random.default_rng(1).random(x.shape) < 0.2] = np.nan
+    x[3] = np.nan
+    weights = np.random.default_rng(2).uniform(0.5, 1.5, len(x))
+    seen = ~np.isnan(x).all(axis=1)
+    found = choose(x, [1, 2, 3, 4], covariances=["full"], missing=True, sample_weight=weights, folds=3)
+    for c in found.candidates:
+        total = float(weights[seen] @ Incomplete(c.model).log_density(x[seen]))
+        n = weights[seen].sum()
+        assert c.log_likelihood == pytest.approx(total / n)
+        assert c.bic == pytest.approx(-2 * total + np.log(n) * c.n_parameters)
+        sure = np.log(Incomplete(c.model).posteriors(x[seen]).max(axis=1))
+        assert c.icl == pytest.approx(c.bic - 2 * weights[seen] @ sure)
+    assert found.best.n_components == 2
+    assert found.ranked("cross_validated")[0].n_components in (2, 3)
+
+
+def test_nothing_missing_and_equal_weights_change_nothing(iris: Choice) -> None:
+    same = choose(X, [1, 2], folds=3, starts=1, missing=True, sample_weight=np.ones(len(X)))
+    for a in same.candidates:
+        b = next(c for c in iris.candidates if (c.covariance, c.n_components) == (a.covariance, a.n_components))
+        assert a.bic == pytest.approx(b.bic, rel=1e-6)
+        assert a.cross_validated == pytest.approx(b.cross_validated, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"sample_weight": [1.0, 2.0]}, r"sample weights must have shape \(10,\)"),
+        ({"sample_weight": [0.0] * 9 + [1.0], "n_components": [2]}, r"n_components must be at most the 1 frames"),
         ({"n_components": [0]}, r"each of n_components must be at least 1; got 0"),
         ({"n_components": 3}, r"n_components must list the counts to try; got 3. Give \[3\] to try one, or range"),
         ({"covariances": "full"}, r"covariances must list the kinds to try; got 'full'. Give \['full'\] to try one"),

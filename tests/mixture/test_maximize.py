@@ -90,6 +90,24 @@ def test_scaled_statistics_give_the_same_mixture(problem, scale):
     laws.same_gmm(maximize(scale * s, gmm, floor=KEEP).model, maximize(s, gmm, floor=KEEP).model)
 
 
+@given(laws.problems(), st.floats(1e-12, 1e12))
+def test_weights_of_another_scale_give_the_same_mixture_by_the_default_floors(problem, scale):
+    gmm, x = problem
+    weights = np.random.default_rng(len(x)).uniform(0.5, 2, len(x))
+    s = gmm.statistics(x, sample_weight=weights)
+    assume(s.counts.min() > 0.1001 * s.counts.mean())
+    scaled = gmm.statistics(x, sample_weight=scale * weights)
+    laws.same_gmm(maximize(scaled, gmm).model, maximize(s, gmm).model)
+
+
+def test_frames_that_weigh_little_still_move_the_mean():
+    model = GMM([1.0], [[4.0]], Diagonal([[1.0]]))
+    x = np.full((200, 1), 5.0) + np.linspace(-1, 1, 200)[:, None]
+    update = maximize(model.statistics(x, sample_weight=np.full(200, 1 / 400)), model)
+    assert update.model.means[0, 0] == pytest.approx(5.0)
+    assert update.notes == {}
+
+
 FLOORS = [
     Floor(absolute=0.3, relative=0.0),
     Floor(absolute=0.0, relative=0.05),
@@ -163,12 +181,12 @@ def test_the_occupancy_floor_is_the_bound_of_what_is_lost():
     assert maximize(s, model, floor=Floor(occupancy=0.6)).notes == {"reseeded": 1}
 
 
-def test_the_heaviest_is_never_reseeded_from_itself():
-    s, model = hand_made([0.3, 0.2], [[0.0], [7.0]], [[2.0], [1.0]])
-    update = maximize(s, model)
+def test_the_heaviest_is_never_lost_however_little_all_count():
+    s, model = hand_made([0.3, 0.001], [[1.0], [7.0]], [[2.0], [1.0]])
+    update = maximize(s, model, floor=Floor(occupancy=40.0, relative=0.0))
     assert update.notes == {"reseeded": 1}
     laws.close(update.model.weights, [0.5, 0.5])
-    laws.close(update.model.means.mean(), 0.0)
+    laws.close(np.sort(update.model.means[:, 0]), [1.0 - 0.2 * 2, 1.0 + 0.2 * 2])
     alone, single = hand_made([0.3], [[0.0]], [[2.0]])
     assert maximize(alone, single).notes == {}
 

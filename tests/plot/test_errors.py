@@ -1,5 +1,7 @@
 """What DET curves, pictures of error by duration and confusion matrices show."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -137,11 +139,69 @@ def test_counts_names_and_shades():
     assert top > bottom, "the first label is at the top"
 
 
-@pytest.mark.parametrize(("n", "numbers", "names"), [(15, 15, 15), (16, 0, 16), (60, 0, 60), (61, 0, 0)])
-def test_with_many_labels_numbers_and_then_names_are_left_out(n, numbers, names):
+@pytest.mark.parametrize(("n", "numbers", "names"), [(15, 15, 15), (16, 0, 16), (60, 0, 60), (61, 0, 31), (100, 0, 50)])
+def test_with_many_labels_numbers_and_then_some_names_are_left_out(n, numbers, names):
     ax = plot_confusion(many(n))
     assert (len(ax.texts), len(ax.get_xticks())) == (numbers, names)
     ax.figure.canvas.draw()
+    for axis in (ax.xaxis, ax.yaxis):
+        boxes = [t.get_window_extent() for t in axis.get_ticklabels()]
+        assert all(t.get_fontsize() >= 7 for t in axis.get_ticklabels())
+        places = sorted((b.x0, b.x1) if axis is ax.xaxis else (b.y0, b.y1) for b in boxes)
+        assert all(a[1] <= b[0] + 1 for a, b in itertools.pairwise(places))
+
+
+LONG = tuple(f"the word number {i:02} as it was said in {'the recording ' * 14}" for i in range(12))
+SCRIPTS = ("你好世界", "こんにちは", "안녕하세요", "a\u202eb", "plain", "$x_1$", "línea\nnueva")
+
+
+@pytest.mark.parametrize("names", [LONG[:2], LONG, SCRIPTS])
+def test_names_of_any_length_and_script_lie_within_the_picture(names, tmp_path):
+    ax = plot_confusion(ConfusionMatrix(names, np.eye(len(names), dtype=int)))
+    ax.figure.savefig(tmp_path / "c.png")  # warnings are errors
+    labels = [t.get_text() for t in ax.get_yticklabels()]
+    assert len(set(labels)) == len(names)
+    page = ax.figure.bbox
+    for text in (*ax.get_xticklabels(), *ax.get_yticklabels()):
+        box = text.get_window_extent()
+        assert page.x0 <= box.x0 < box.x1 <= page.x1
+        assert page.y0 <= box.y0 < box.y1 <= page.y1
+    assert ax.get_window_extent().width > page.width / 3
+
+
+def test_the_legend_covers_nothing_and_everything_is_within_the_picture():
+    systems = {f"{'a long name of a system ' * 8}{i}": matrix(seed=i) for i in range(6)}
+    durations = (*BINS, DurationBin(15.0, 20.0, 9, 9, 80, 0.0, 0.0, 0.0, Interval(0.0, 0.0, 0.0, 0.95)))
+    for ax in (plot_det(matrix()), plot_det(systems), plot_durations(durations)):
+        ax.figure.canvas.draw()
+        legend, inside, page = ax.get_legend().get_window_extent(), ax.get_window_extent(), ax.figure.bbox
+        assert legend.y1 < ax.xaxis.label.get_window_extent().y0
+        assert page.y0 <= legend.y0
+        assert page.x0 <= legend.x0 < legend.x1 <= page.x1
+        assert inside.height > page.height / 3
+
+
+def test_marks_lie_within_the_axes_or_are_said_to_lie_beyond():
+    for seed in range(3):
+        scores = matrix(seed=seed)
+        perfect = Scores(scores.speaker, scores.test, scores.score + 50.0 * scores.target, scores.target)
+        for ax in (plot_det(scores, application=Application(0.3)), plot_det(perfect)):
+            marks = [m for m in ax.lines if m.get_marker() in ("o", "s") and len(m.get_xdata())]
+            assert len(marks) == 2
+            for m in marks:
+                assert ax.get_xlim()[0] < m.get_xdata()[0] < ax.get_xlim()[1]
+                assert ax.get_ylim()[0] < m.get_ydata()[0] < ax.get_ylim()[1]
+    backward = plot_det(Scores(scores.speaker, scores.test, -scores.score, scores.target))
+    circle = next(m for m in backward.lines if m.get_marker() == "o" and len(m.get_xdata()))
+    assert ndtr(circle.get_xdata()[0]) == pytest.approx(0.5)
+    assert "least cost (prior 0.01, costs 1 and 1): beyond these axes" in [
+        t.get_text() for t in backward.get_legend().get_texts()
+    ]
+
+
+def test_an_error_of_zero_is_marked_whole():
+    ax = plot_durations((*BINS, DurationBin(15.0, 20.0, 9, 9, 80, 0.0, 0.0, 0.0, None)))
+    assert all(not found.get_clip_on() for found in ax.lines if len(found.get_xdata()) == 3)
 
 
 def test_text_is_light_on_dark():

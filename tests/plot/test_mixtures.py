@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import GMM, Diagonal, Full, Spherical, Tied, choose
-from speechgmm.plot import plot_choice, plot_mixture, plot_tracks
+from speechgmm.plot import plot_adaptation, plot_choice, plot_mixture, plot_tracks
 from speechgmm.plot.axes import COLORS
 from speechgmm.tracking import track
 
@@ -46,6 +48,40 @@ def test_points_and_components_wear_the_color_of_their_number() -> None:
     assert [t.get_text() for t in other.get_legend().get_texts()] == ["oak", "yew"]
     assert not other.patches
     assert len(plot_mixture(None, PAIR.means).collections) == 1
+
+
+def test_twenty_four_components_have_colors_of_their_own() -> None:
+    assert len(set(COLORS)) == 24
+    many = GMM(np.full(25, 1 / 25), np.arange(50.0).reshape(25, 2), Spherical(np.ones(25)))
+    edges = [to_hex(p.get_edgecolor()) for p in plot_mixture(many, deviations=[1.0]).patches if not p.get_fill()]
+    assert edges == [*COLORS, COLORS[0]]
+
+
+def test_a_legend_of_names_covers_no_point(tmp_path) -> None:
+    x = np.random.default_rng(0).uniform(size=(300, 2))
+    ax = plot_mixture(None, x, labels=np.arange(300) % 3, names=["oak", "elm", "yew"])
+    ax.set(xlabel="length", ylabel="width")
+    ax.figure.savefig(tmp_path / "m.png")
+    assert ax.get_legend().get_window_extent().y1 < ax.xaxis.label.get_window_extent().y0
+
+
+def test_adaptation_is_drawn_as_arrows_from_the_background() -> None:
+    moved = replace(PAIR, means=PAIR.means + np.array([1.0, 0.0, 2.0]))
+    ax = plot_adaptation(PAIR, moved, PAIR.means, features=(0, 2))
+    arrows = ax.collections[0]
+    np.testing.assert_allclose(arrows.get_offsets(), PAIR.means[:, [0, 2]])
+    np.testing.assert_allclose(np.stack([arrows.U, arrows.V], axis=1), np.tile([1.0, 2.0], (2, 1)))
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == [
+        "frames",
+        "the background's means",
+        "where they moved",
+    ]
+    assert [(p.width, p.height) for p in ax.patches] == [(4.0, 2.0), (2.0, 1.0)]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("feature 0", "feature 2")
+    with pytest.raises(InvalidInput, match=r"the adapted mixture must have means of shape \(2, 3\), as the UBM has"):
+        plot_adaptation(PAIR, GMM([1.0], [[0.0, 0.0, 0.0]], Spherical([1.0])))
+    with pytest.raises(InvalidInput, match="each of features must be at least 0 and at most 2; got 3"):
+        plot_adaptation(PAIR, moved, features=(0, 3))
 
 
 @pytest.mark.parametrize(

@@ -54,17 +54,23 @@ def test_real_speech_reaches_the_stated_numbers(
 
 
 @pytest.mark.corpora
-def test_foreign_words_are_accepted_at_the_stated_rate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_foreign_words_are_accepted_about_as_stated_but_not_each_of_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The mean of the two digits that differ most is within a factor of two; each by itself is not."""
     manifest = corpus("fsdd")
     monkeypatch.syspath_prepend(str(RECIPES / "classify_digits"))
     module = script(RECIPES / "classify_digits" / "foreign.py", monkeypatch)
-    accepted, kept = module.measure(manifest, "05")
+    accepted, kept = module.measure(manifest, "67")
     assert accepted.shape == kept.shape == (2, len(module.STATED))
     assert (np.diff(accepted) >= 0).all()
     stated = module.STATED.index(0.1)
-    assert accepted[:, stated].mean() <= 0.25
+    six, seven = accepted[:, stated]
+    assert 0.05 <= accepted[:, stated].mean() <= 0.2
+    assert six >= 0.2
+    assert seven <= 0.05
     assert kept[:, stated].mean() >= 0.9
-    module.show(accepted, kept, "05", tmp_path / "f.png")
+    module.show(accepted, kept, "67", tmp_path / "f.png")
     assert (tmp_path / "f.png").stat().st_size > 10_000
 
 

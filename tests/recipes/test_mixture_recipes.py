@@ -13,7 +13,7 @@ from speechgmm.mixture import GMM, Diagonal
 from speechgmm.tracking import Tracked
 from tests.recipes.test_recipes import RECIPES, script
 
-NAMES = ("density", "impute", "track_objects", "choose_components")
+NAMES = ("density", "impute", "track_objects", "choose_components", "customers")
 
 
 def test_density_is_near_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +59,9 @@ def test_identities_are_kept_in_the_video(
 
     with Image.open(tmp_path / "track_objects.gif") as animation:
         assert animation.n_frames == 100
+        animation.seek(60)
+        assert len(np.unique(np.asarray(animation.convert("RGB")).reshape(-1, 3), axis=0)) > 20, "objects keep colors"
+    assert (tmp_path / "track_objects.gif").stat().st_size < 1_000_000
     assert "frames per second" in capsys.readouterr().out
 
 
@@ -117,6 +120,31 @@ def test_the_right_number_of_components_is_chosen(tmp_path: Path, monkeypatch: p
     assert found["rand_index"] > 0.9
     assert found["merged_moment_error"] < 1e-12
     assert (tmp_path / "choose_components.png").stat().st_size > 50_000
+
+
+def test_customers_fall_into_the_segments_that_they_are_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = script(RECIPES / "customers.py", monkeypatch).run(tmp_path)
+    assert found["groups"] == 5
+    assert found["mixture"] > 0.9
+    assert found["mixture"] > found["truth"] - 0.02
+    assert found["kmeans"] < found["mixture"] - 0.15
+    assert found["share_error"] < 0.03 < found["unweighted_share_error"]
+    assert found["new_right"] > 0.95
+    assert found["new_promised"] == pytest.approx(found["new_right"], abs=0.02)
+    assert (tmp_path / "customers.png").stat().st_size > 50_000
+    told = capsys.readouterr().out
+    assert all(name in told for name in ("connoisseurs", "how sure", "Adjusted Rand index"))
+
+
+def test_a_survey_has_gaps_and_weights_that_make_up_for_who_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script(RECIPES / "shoppers.py", monkeypatch)
+    survey = module.ask(4000, seed=3)
+    assert survey.weights.mean() == pytest.approx(1)
+    assert np.isnan(survey.answers).mean(axis=0) == pytest.approx([0.1, 0.33, 0.1, 0.1], abs=0.03)
+    shares = np.bincount(survey.segments, survey.weights) / survey.weights.sum()
+    np.testing.assert_allclose(shares, module.truth().weights, atol=0.02)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,42 @@
+"""The scripts behind figures in the text run, here on small data; the figures themselves are of real recordings."""
+
+from __future__ import annotations
+
+import pytest
+
+from speechgmm import read_corpus
+from tests.recipes.test_recipes import RECIPES, ROOT, script
+
+STUDIES, MANIFEST = RECIPES / "studies", ROOT / "data" / "manifest.csv"
+
+
+def test_the_tutorial_tells_synthetic_voices_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script(STUDIES / "tutorial.py", monkeypatch)
+    corpus = read_corpus(MANIFEST)
+    two = corpus.where(speaker=corpus.where(split="enroll").speakers[:2])
+    assert module.identified(two, module.WAYS["MFCC and deltas, scaled"], n_init=1) > 0.5
+    shapes = {name: extract(next(iter(two)).path).shape[1] for name, extract in module.WAYS.items()}
+    assert list(shapes.values()) == [20, 20, 40, 40, 60]
+
+
+def test_more_enrolled_speech_raises_the_scores_of_true_speakers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = script(STUDIES / "enrollment.py", monkeypatch).run(MANIFEST, (1.0, 5.0, 1e4))
+    assert list(found) == [1.0, 5.0]
+    assert found[1.0]["true"] < found[5.0]["true"]
+    assert found[5.0]["impostors"] < found[5.0]["true"]
+    assert "10000 s is left out" in capsys.readouterr().out
+
+
+def test_scores_of_strangers_fall_with_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(RECIPES / "verify_telephone"))
+    assert -0.5 < script(STUDIES / "pull.py", monkeypatch).slope(MANIFEST, n_components=64) < -0.1
+
+
+def test_identities_are_counted_over_videos(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = script(STUDIES / "tracking.py", monkeypatch).run(1, frames=60)
+    assert found["position and brightness"][0] > 0.95
+    assert "position alone: " in capsys.readouterr().out
