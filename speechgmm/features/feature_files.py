@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.checks import refuse
+from speechgmm.checks import escaped, refuse
 from speechgmm.features.corpus import Recording
 from speechgmm.features.extraction import extract_all
 from speechgmm.features.frontend import FrontEnd
@@ -42,8 +42,8 @@ def write_features(
 ) -> tuple[Written, ...]:
     """Write the features of recordings to one file that `numpy.load` reads; a bad recording is left out and reported.
 
-    The file holds an array (N, D) of float32 under the name of each recording, and under "frontend" the settings as
-    JSON text. The same recordings and settings give the same bytes. The file appears whole or not at all.
+    The file holds an array (N, D) of float32 under the name of each recording, with escapes for what cannot be seen in
+    it, and under "frontend" the settings as JSON text. The same recordings and settings give the same bytes. The file appears whole or not at all.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def write_features(
         If no recording could be used, a name comes twice or is "frontend", or the file cannot be written.
     """
     every = tuple(recordings)
-    names = [r.name for r in every]
+    names = [escaped(r.name) for r in every]
     if _SETTINGS in names or len(set(names)) < len(names):
         twice = next((n for i, n in enumerate(names) if n in names[:i] or n == _SETTINGS), "")
         refuse("the names of recordings", f"differ from each other and from {_SETTINGS!r}", repr(twice))
@@ -73,7 +73,7 @@ def write_features(
                 if e.features is None:
                     done.append(Written(e.name, 0, 0.0, str(e.error)))
                     continue
-                _put(file, e.name, e.features)
+                _put(file, escaped(e.name), e.features)
                 done.append(Written(e.name, len(e.features), e.speech_seconds))
         if not any(w.frames for w in done):
             found = f"none of {len(done)}" + (f"; the first: {done[0].error}" if done else "")

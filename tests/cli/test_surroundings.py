@@ -59,3 +59,15 @@ def test_a_full_device_is_told(made):
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("speechgmm: the output must be written")
+
+
+def test_a_name_that_is_no_text_is_scored(using, batch, tmp_path):
+    manifest = tmp_path / "folder"
+    (manifest / "rms").mkdir(parents=True)
+    for path in batch:
+        shutil.copy(path, manifest / "rms")
+    assert run("score", *using, "--manifest", manifest, "-o", tmp_path / "scores.tsv").status == 0
+    assert {r.split("\t")[1] for r in (tmp_path / "scores.tsv").read_text().splitlines()[1:]} == {
+        "rms/a\\udcff.flac",
+        "rms/b.flac",
+    }
