@@ -117,12 +117,22 @@ def file_scores(densities: Array, lengths: Array) -> FileScores:
     lengths : ndarray, shape (U,)
         Frames of each recording.
     """
+    return scores_of_sums(file_sums(densities, lengths), lengths)
+
+
+def file_sums(densities: Array, lengths: Array) -> Array:
+    """Return what `file_scores` is made of, shape (U, C + 2): sums over frames, which can be added."""
     from scipy.special import logsumexp
 
     any_class = logsumexp(densities, axis=1, keepdims=True) - np.log(densities.shape[1])
     best = densities.max(axis=1, keepdims=True)
     rows = np.concatenate([densities, any_class, best], axis=1)
-    means = np.add.reduceat(rows, np.cumsum(lengths) - lengths, axis=0) / lengths[:, None]
+    return np.asarray(np.add.reduceat(rows, np.cumsum(lengths) - lengths, axis=0))
+
+
+def scores_of_sums(sums: Array, lengths: Array) -> FileScores:
+    """Return the scores of recordings of so many frames (U,) from their sums (U, C + 2)."""
+    means = sums / lengths[:, None]
     classes, others = means[:, :-2], means[:, -2:]
     top = classes.max(axis=1, keepdims=True)
     return FileScores(classes, np.concatenate([top, top - others], axis=1))

@@ -13,13 +13,15 @@ from numpy.typing import ArrayLike
 
 from speechgmm import storage
 from speechgmm.checks import Array, floats, hold, instance, matrix, name, refuse, sequence_of
-from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection, file_scores
+from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection, file_sums, scores_of_sums
 from speechgmm.classification.mixtures import class_log_densities
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation import Answer, Rule, decide
 from speechgmm.features import MFCC, Extracted, FrontEnd, Sound, extract_all
 from speechgmm.features.sounds import listed
+from speechgmm.features.spool import in_blocks
 from speechgmm.mixture import GMM, Diagonal
+from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
 
 
@@ -183,8 +185,14 @@ class AudioClassifier:
 
     def scores(self, features: ArrayLike) -> FileScores:
         """Return the scores of the features (N, D) of one sound."""
-        x = matrix(features, dimensions=self.frontend.n_dimensions)
-        return file_scores(class_log_densities(self.mixtures, x, n_threads=1), np.array([len(x)]))
+        d = self.frontend.n_dimensions
+        rows = features if isinstance(features, np.memmap) else matrix(features, dimensions=d)
+
+        def sums(block: Array) -> Array:
+            densities = class_log_densities(self.mixtures, matrix(block, dimensions=d), n_threads=1)
+            return file_sums(densities, np.array([len(block)]))
+
+        return scores_of_sums(total(map(sums, in_blocks(rows))), np.array([len(rows)]))
 
     def summary(self) -> dict[str, Any]:
         """Return settings, sizes and how it was made, in types that JSON holds."""

@@ -18,9 +18,6 @@ from speechgmm.parallel import Progress, counted, threads
 
 R = TypeVar("R")
 
-_FRAMES = 1 << 15
-"""Frames of a recording that are handed on at once: 5 minutes of speech."""
-
 
 @dataclass(frozen=True, eq=False)
 class Extracted:
@@ -56,7 +53,7 @@ class Extracted:
 
     def blocks(self) -> Iterator[Array]:
         """Return the features in blocks of at most 32 768 frames, one at a time in memory, or raise the error."""
-        return in_blocks(self.usable(), _FRAMES)
+        return in_blocks(self.usable())
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ IN_MEMORY = 1 << 24
 """Bytes up to which rows stay in memory: 4 minutes of samples at 16 kHz, or 11 minutes of 60 features."""
 BLOCK = 1 << 21
 """Numbers that a block holds at most."""
+FRAMES = 1 << 15
+"""Frames of a recording that are handed on at once: 5 minutes of speech."""
 
 
 class Spool:
@@ -96,7 +98,7 @@ class Spool:
         return np.memmap(self._file, dtype="<f4", mode="r", shape=(self._rows, *self._shape))
 
 
-def in_blocks(rows: Array, size: int) -> Iterator[Array]:
+def in_blocks(rows: Array, size: int = FRAMES) -> Iterator[Array]:
     """Yield rows in blocks of `size`, each in memory; what has been read of a mapped file does not stay there."""
     if not isinstance(rows, np.memmap):
         yield from (rows[start : start + size] for start in range(0, len(rows), size))

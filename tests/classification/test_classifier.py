@@ -21,9 +21,12 @@ from speechgmm.classification import (
     load_classifier,
     train_classifier,
 )
+from speechgmm.classification.calibration import file_scores
+from speechgmm.classification.mixtures import class_log_densities
 from speechgmm.errors import AudioError, IncompatibleModel, InvalidInput, TooLittleSpeech
 from speechgmm.evaluation.decision import Rule
 from speechgmm.features import MFCC, Signal, preset, read_corpus
+from speechgmm.features.spool import FRAMES, Spool
 from tests.kinds import KINDS, sound
 from tests.sounds import cut, write
 
@@ -329,3 +332,15 @@ def test_arguments_that_do_not_fit_are_refused(made: AudioClassifier, kinds: Pat
         dataclasses.replace(made, labels=KINDS[::-1])
     with pytest.raises(InvalidInput, match="frames must have 40 features"):
         made.scores(np.zeros((3, 5)))
+
+
+def test_a_long_sound_is_scored_block_by_block(made: AudioClassifier) -> None:
+    d = made.frontend.n_dimensions
+    x = made.mixtures[0].sample(FRAMES + 99).frames.astype(np.float32)
+    whole = file_scores(class_log_densities(made.mixtures, x), np.array([len(x)]))
+    for rows in (x, Spool([x], in_memory=0).array()):
+        found = made.scores(rows)
+        np.testing.assert_allclose(found.classes, whole.classes, rtol=1e-9)
+        np.testing.assert_allclose(found.evidence, whole.evidence, rtol=1e-9, atol=1e-9)
+    with pytest.raises(InvalidInput, match=f"have {d} features per frame"):
+        made.scores(Spool([x[:, 1:]], in_memory=0).array())

@@ -12,7 +12,7 @@ import soundfile as sf
 
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording
-from speechgmm.features import Corpus, Recording, read
+from speechgmm.features import Corpus, Recording, read, spool
 from speechgmm.speakers import SpeakerStore, System, enroll, enroll_features
 from tests.laws import same_statistics
 from tests.sounds import Array, cut, steps, voice, write
@@ -229,3 +229,14 @@ def test_a_corpus_is_enrolled_as_it_is(empty: SpeakerStore, system: System, corp
     done = enroll(system, empty, corpus.where(split="enroll", speaker="slt"))
     assert [(s.speaker, s.name) for s in done.sessions] == [("slt", "s1")]
     assert 2 < done.sessions[0].speech_seconds < 15
+
+
+def test_a_long_recording_is_enrolled_block_by_block(
+    empty: SpeakerStore, system: System, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = system.statistics(features(system, recordings[0]))
+    monkeypatch.setattr(spool.in_blocks, "__defaults__", (7,))
+    enroll(system, empty, recordings[:1])
+    (kept,) = empty.sessions()
+    same_statistics(kept.statistics, expected, rtol=1e-4, atol=1e-3)  # float32 sums in another order
+    assert kept.statistics.log_likelihood != expected.log_likelihood, "it came as a whole"

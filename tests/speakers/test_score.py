@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechgmm.errors import IncompatibleModel, InvalidInput
-from speechgmm.features import MFCC
+from speechgmm.features import MFCC, Extracted, Recording
+from speechgmm.features.spool import FRAMES, Spool
 from speechgmm.mixture import GMM, Diagonal, adapt, fit_gmm
 from speechgmm.speakers import (
     SpeakerModels,
@@ -26,6 +27,7 @@ from speechgmm.speakers import (
     top_ratios,
 )
 from speechgmm.speakers import models as layout
+from speechgmm.speakers.score import Scorer
 from tests import oracle
 from tests.laws import close, problems, random_gmm, same_gmm
 from tests.laws import plain as as_plain
@@ -238,3 +240,17 @@ def test_what_does_not_fit_is_refused(tiny: System) -> None:
         log_likelihood_ratios(other, models, np.zeros((5, 3)))
     with pytest.raises(IncompatibleModel, match="statistics must be taken against this UBM"):
         speaker_models(other, {"ann": tiny.statistics(np.zeros((5, 3)))})
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_long_test_is_scored_block_by_block(tiny: System, new: SpeakerStore, mapped: bool) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 2, (FRAMES * 2 + 77, 3)).astype(np.float32)
+    for name in ("ann", "bob"):
+        enroll_features(tiny, new, name, rng.normal(rng.normal(0, 2, 3), 1.0, (200, 3)))
+    features = Spool([x], in_memory=0).array() if mapped else x
+    extracted = Extracted(Recording("long.wav", "", "long"), features, "digest", len(x) * 0.01)
+    assert [len(block) for block in extracted.blocks()] == [FRAMES, FRAMES, 77]
+    scorer = Scorer.of(tiny, new)
+    found = scorer.score_test([extracted]).scores
+    np.testing.assert_allclose(found, log_likelihood_ratios(tiny, scorer.models, x), rtol=1e-9)
