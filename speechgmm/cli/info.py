@@ -29,7 +29,7 @@ def info(location: Location, as_json: options.Json = False) -> None:
         summary = options.load_model_or_classifier(location).summary()
         kind = "classifier" if summary["type"] == "AudioClassifier" else "model"
         shown = {"type": kind} | _facts_of(summary)
-    em = summary.get("info", {}).get("em")
+    em = None if _strange(summary) else summary.get("info", {}).get("em")
     trace: list[Table | str] = ["", _trace(em)] if em else []
     emit(as_json, summary, facts(shown), *trace, damaged=damaged)
 
@@ -54,7 +54,25 @@ def _is_store(location: str) -> bool:
 
 def _facts_of(summary: Mapping[str, Any]) -> dict[str, object]:
     """Return what people want to know of a model or a classifier."""
+    if strange := _strange(summary):
+        plain = {**summary, "info": {}, **({"calibration": {}} if summary.get("calibrated") else {})}
+        return _facts_of(plain) | {"how it was made": f"not as train tells it ({strange})"}
     return _classifier_facts(summary) if summary["type"] == "AudioClassifier" else _model_facts(summary)
+
+
+def _strange(summary: Mapping[str, Any]) -> str:
+    """Return why what a model says of its making cannot be told: anybody may write there what they like."""
+    try:
+        if summary["type"] == "AudioClassifier":
+            _classifier_facts(summary)
+        elif summary["type"] == "System":
+            _model_facts(summary)
+            _calibration_facts(summary["calibration"])
+        if em := summary.get("info", {}).get("em"):
+            _trace(em)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:

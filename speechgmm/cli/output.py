@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
+from speechgmm.checks import escaped
 from speechgmm.errors import SpeechGMMError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _text(parts: "Iterable[Table | str]") -> str:
     console = Console(width=width, markup=False, highlight=False, emoji=False)
     with console.capture() as captured:
         for part in parts:
-            console.print(part, soft_wrap=isinstance(part, str))
+            console.print(_seen(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
@@ -112,7 +113,7 @@ def table(*columns: str, rows: Iterable[Iterable[object]]) -> "Table":
         right = name.startswith(">")
         made.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
     for row in rows:
-        made.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+        made.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else _seen(cell) for cell in row))
     return made
 
 
@@ -124,7 +125,7 @@ def facts(rows: Mapping[str, object]) -> "Table":
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in rows.items():
-        made.add_row(name, str(value))
+        made.add_row(name, _seen(value))
     return made
 
 
@@ -150,7 +151,12 @@ def complain(message: str) -> None:
 
 def one_line(message: str) -> str:
     """Return a message as a line of standard error."""
-    return f"speechgmm: {' '.join(message.splitlines())}\n"
+    return f"speechgmm: {escaped(' '.join(message.splitlines()))}\n"
+
+
+def _seen(value: object) -> str:
+    """Return text for a terminal, its lines kept: names of files may hold what would move the cursor."""
+    return "\n".join(map(escaped, str(value).split("\n")))
 
 
 def _plain(value: Any, name: str = "") -> Any:

@@ -43,7 +43,8 @@ def write_features(
     """Write the features of recordings to one file that `numpy.load` reads; a bad recording is left out and reported.
 
     The file holds an array (N, D) of float32 under the name of each recording, with escapes for what cannot be seen in
-    it, and under "frontend" the settings as JSON text. The same recordings and settings give the same bytes. The file appears whole or not at all.
+    it, and under "frontend" the settings as JSON text. The same recordings and settings give the same bytes. The file
+    appears whole or not at all.
 
     Parameters
     ----------

@@ -1,7 +1,10 @@
 """What the commands refuse: exit status 1 with one line, 2 for wrong usage; and one bad file that loses no other."""
 
+import contextlib
+import dataclasses
 import json
 import shutil
+import sqlite3
 import sys
 
 import numpy as np
@@ -373,3 +376,94 @@ def test_evaluate_names_the_table_and_keeps_it(tmp_path):
     run("evaluate", table).refused(str(table), "must hold at least one score")
     run("evaluate", table, "--report", table).refused(table, "must be new, empty or a web page")
     assert table.read_text().startswith("speaker\t")
+
+
+# Damaged stores, and databases of others
+
+
+@pytest.fixture
+def damaged(own):
+    """Options with a store in which one bit of rms's session has flipped, and what follows from it."""
+    with contextlib.closing(sqlite3.connect(own[3])) as db:
+        ((value,),) = db.execute("select value from speechgmm_sessions where speaker = 'rms'").fetchall()
+        flipped = value[:-9] + bytes([value[-9] ^ 1]) + value[-8:]
+        db.execute("update speechgmm_sessions set value = ? where speaker = 'rms'", [flipped])
+        db.commit()
+    return own
+
+
+REMOVAL = "speechgmm speakers remove rms --session s1 --store "
+
+
+def test_a_damaged_session_is_named_and_the_others_go_on(damaged, using, tmp_path):
+    path = damaged[3]
+    whole = run("identify", *using, RMS, "--top", 20, "--json").document
+    done = run("identify", *damaged, RMS, "--top", 20, "--json")
+    assert done.status == 0
+    (told,) = done.document["damaged"]
+    assert (told["speaker"], told["session"], told["removal"]) == ("rms", "s1", f"{REMOVAL}{path}")
+    assert "another digest" in told["error"]
+    assert done.err.count("\n") == 1
+    for words in ("session s1 of rms is damaged and left out", f"Remove it, and enroll it anew: {REMOVAL}{path}"):
+        assert words in done.err
+    kept = [c for c in whole["files"][0]["candidates"] if c["speaker"] != "rms"]
+    assert done.document["files"][0]["candidates"] == kept
+    run("verify", *damaged, "rms", RMS, "--json").refused("must be whole; got session s1 of rms", f"{REMOVAL}{path}")
+    other = run("verify", *damaged, "slt", RMS, "--json")
+    assert (other.status, other.document["damaged"], other.err) == (0, [], "")
+    scored = run("score", *damaged, "--manifest", MANIFEST, "--where", "split=test", "-o", tmp_path / "s", "--json")
+    assert (scored.status, scored.document["speakers"], scored.document["damaged"]) == (0, 9, [told])
+    assert run("identify", *using, RMS, "--json").document["damaged"] == []
+
+
+def test_a_damaged_store_can_be_looked_at_and_mended(damaged, store, tmp_path):
+    damage = f"{REMOVAL}{store[1]}"
+    for command in (("speakers", "list", *store), ("speakers", "show", "rms", *store), ("info", store[1])):
+        shown, told = run(*command), run(*command, "--json")
+        assert (shown.status, told.status) == (0, 0)
+        assert damage in shown.err == told.err
+        assert [d["speaker"] for d in told.document["damaged"]] == ["rms"]
+    assert run("speakers", "show", "slt", *store, "--json").document["damaged"] == []
+    export = run("speakers", "export", *store, "-o", tmp_path / "o", "--json")
+    assert (export.status, export.document["sessions"], len(export.document["damaged"])) == (1, 9, 1)
+    assert "rms" not in export.document["speakers"]
+    run("speakers", "rename", "rms", "x", *store).refused("must be whole", damage)
+    assert run(*damage.split()[1:]).status == 0
+    assert run("info", store[1], "--json").document["damaged"] == []
+    assert run("enroll", *damaged, "rms", RMS).status == 0
+
+
+def test_the_database_of_another_program_is_not_enrolled_into(made, tmp_path):
+    path = tmp_path / "contacts.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("create table contacts (name text)")
+        db.commit()
+    before = path.read_bytes()
+    run("enroll", "--model", made.model, "--store", path, "ann", NEW).refused(path, "something else, with 'contacts'")
+    run("speakers", "list", "--store", path).refused(path, "something else")
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["contacts.sqlite"]
+
+
+def test_names_of_files_cannot_move_the_cursor(using, tmp_path):
+    name = tmp_path / "a\x1b[2Jb\u202ec.wav"
+    shutil.copy(RMS, name)
+    shown = run("identify", *using, name)
+    assert shown.status == 0
+    assert "a\\x1b[2Jb\\u202ec.wav" in shown.out
+    assert run("identify", *using, name, "--json").document["files"][0]["file"] == str(name)
+    missing = run("identify", *using, tmp_path / "x\x1b[2J.wav")
+    assert "x\\x1b[2J.wav" in missing.err
+
+
+@pytest.mark.parametrize(
+    "strange", [{"em": 1}, {"data": {"x": 1}}, {"about": []}, {"versions": 3}, {"em": {"objective": []}}]
+)
+def test_info_of_a_model_that_was_made_elsewhere(made, tmp_path, strange):
+    system = load_system(made.model)
+    dataclasses.replace(system, info=strange).save(tmp_path / "m")
+    told = run("info", tmp_path / "m")
+    assert (told.status, told.err) == (0, "")
+    assert "not as train tells it" in told.out
+    assert system.fingerprint in told.out
+    assert run("info", tmp_path / "m", "--json").document["info"] == strange

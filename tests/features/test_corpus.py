@@ -53,6 +53,46 @@ def kaldi(tmp_path: Path) -> Make:
     return make
 
 
+NFC, NFD = "Ren\u00e9", "Rene\u0301"
+
+
+def test_two_spellings_are_one_speaker(manifest: Make, folder: Make, kaldi: Make) -> None:
+    path = manifest(f"path,speaker,session,label\na.wav,{NFC},{NFD},{NFD}\nb.wav,{NFD},{NFC},{NFC}\n{NFD}.wav,bob,,x\n")
+    corpus = read_corpus(path)
+    assert corpus.speakers == (NFC, "bob")
+    assert [r.session_name for r in corpus][:2] == [NFC, NFC]
+    assert corpus.column("label") == (NFC, NFC, "x")
+    for spelled in (NFC, NFD):
+        assert len(corpus.where(speaker=spelled)) == len(corpus.where(label=[spelled])) == 2
+    assert corpus.recordings[2].path == str(path.parent / f"{NFD}.wav"), "a path is what the disk calls it"
+    assert read_corpus(folder(f"{NFC}/a.wav", f"{NFD}/b.wav")).speakers == (NFC,)
+    utterances = kaldi(wav_scp="u1 a.wav\nu2 b.wav\n", utt2spk=f"u1 {NFC}\nu2 {NFD}\n")
+    assert read_corpus(utterances).speakers == (NFC,)
+
+
+@pytest.mark.parametrize(
+    ("name", "point"),
+    [("a\u202eb", "202E"), ("a\u2067", "2067"), ("a\0", "0000"), ("a\u200b", "200B"), ("\x1b[2J", "001B")],
+)
+def test_names_that_cannot_be_seen_are_refused_with_their_line(manifest: Make, name: str, point: str) -> None:
+    rule = rf"must hold no control or format characters; got U\+{point}"
+    with pytest.raises(InvalidInput, match=rf"the speaker in line 2 of .*corpus\.csv {rule}"):
+        read_corpus(manifest(f"path,speaker\na.wav,{name}\n"))
+    with pytest.raises(InvalidInput, match=f"a session's name {rule}"):
+        read_corpus(manifest(f"path,speaker,session\na.wav,x,{name}\n"))
+    with pytest.raises(InvalidInput, match=f"the column 'label' {rule}"):
+        read_corpus(manifest(f"path,speaker,label\na.wav,x,{name}\n")).column("label")
+
+
+def test_joiners_are_spelling() -> None:
+    persian, family = "می\u200cخواهم", "\U0001f469\u200d\U0001f467"
+    assert [Recording("a", name, "a").speaker for name in (persian, family)] == [persian, family]
+
+
+def test_a_session_named_by_its_file_escapes_what_cannot_be_seen() -> None:
+    assert Recording("p", "ann", "a\tb\udce1.wav").session_name == "a\\tb\\udce1.wav"
+
+
 PLAIN = "path,speaker,session,split\na/1.wav,ann,s1,ubm\nb/1.wav,bob,,test\n"
 ROWS = [("a/1.wav", "ann", "s1", "ubm"), ("b/1.wav", "bob", None, "test")]
 

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from speechgmm.errors import InvalidInput, SpeechGMMError
+from speechgmm.errors import DamagedSessionWarning, InvalidInput, SpeechGMMError
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import (
     DamagedSession,
-    DamagedSessionWarning,
     Session,
     SpeakerStore,
     System,
