@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["animate", "options", "save", "subplots"]
+__all__ = ["animate", "options", "save", "subplots", "without_display"]
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
@@ -28,14 +28,19 @@ def subplots(
     width_ratios: Sequence[float] | None = None,
 ) -> tuple[Any, Any]:
     """Return a figure of so many inches and its axes, which share their limits if wanted."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
+    without_display()
     from matplotlib import pyplot as plt
 
     return plt.subplots(
         rows, columns, figsize=size, layout="constrained", sharex=shared, sharey=shared, width_ratios=width_ratios
     )
+
+
+def without_display() -> None:
+    """Draw into files alone."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
 
 
 def save(figure: Any, path: Path, *, dpi: int = 80) -> None:

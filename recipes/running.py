@@ -64,9 +64,8 @@ def show_classifications(recipe: Path, results: Mapping[str, Classification], pi
         cells = (f"{100 * rate.estimate:.1f}", interval, _band(expected[name], "accuracy"))
         rows.append((name, str(len(result.truth)), *cells))
     _print(("", "files", "right %", "95 % interval", "expected"), rows)
-    figure, ax = pictures.subplots(1, 1, (6.4, 4.8))
-    plot_confusion(next(iter(results.values())).confusion, ax=ax)
-    pictures.save(figure, picture, dpi=150)
+    pictures.without_display()
+    pictures.save(plot_confusion(next(iter(results.values())).confusion).figure, picture, dpi=150)
 
 
 def _expected(recipe: Path) -> dict[str, Any]:

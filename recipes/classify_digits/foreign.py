@@ -59,8 +59,9 @@ def show(accepted: np.ndarray, kept: np.ndarray, digits: Sequence[str], picture:
         table.add_row(name, *(f"{100 * x:.0f} % in, {100 * y:.0f} % kept" for x, y in zip(a, k, strict=True)))
     Console(width=120).print(table)
     figure, ax = pictures.subplots(1, 1, (6.4, 4.8))
-    ax.plot(100 * accepted.T, 100 * kept.T, color="0.8", linewidth=0.8)
-    ax.plot(100 * accepted.mean(axis=0), 100 * kept.mean(axis=0), marker="o", label="mean of ten digits")
+    lines = ax.plot(100 * accepted.T, 100 * kept.T, color="0.75", linewidth=0.8)
+    lines[0].set_label("one digit is foreign")
+    ax.plot(100 * accepted.mean(axis=0), 100 * kept.mean(axis=0), marker="o", label=f"mean of {len(digits)} digits")
     for s, x, y in zip(STATED, accepted.mean(axis=0), kept.mean(axis=0), strict=True):
         ax.annotate(f"{100 * s:g} % stated", (100 * x, 100 * y), xytext=(4, -10), textcoords="offset points")
     ax.set(xlabel="foreign words accepted (%)", ylabel="known words kept (%)", title="The tenth digit is foreign")

@@ -27,8 +27,8 @@ _NUMBERS, _LINES = 15, 60
 def plot_det(systems: Scores | Mapping[str, Scores], *, application: Application | None = None, ax: Any = None) -> Any:
     """Show misses against false alarms on normal-deviate axes, where Gaussian scores make a straight line.
 
-    A filled circle marks the equal error rate, a square the least detection cost. Axes end where an error is one
-    trial: below, the data say nothing.
+    A filled circle marks the equal error rate, a square the least detection cost, where it lies within the axes. These
+    end where an error is one trial: below, the data say nothing.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def plot_det(systems: Scores | Mapping[str, Scores], *, application: Application
         label = (f"{name}: " if name else "") + f"EER {100 * hull.eer():.3g} %"
         ax.plot(x, y, color=color, linestyle=style, linewidth=1.8, label=label)
         ax.plot(*_deviates(hull.eer(), hull.eer(), ends), "o", color=color, markersize=7, zorder=4)
-        i = hull.best_vertex(**asdict(application))
-        best.append((*_deviates(hull.p_fa[i], hull.p_miss[i], ends), color))
+        vertex = hull.best_vertex(**asdict(application))
+        best.append((*_deviates(hull.p_fa[vertex], hull.p_miss[vertex], ends), color))
         worst = max(worst, hull.eer())
         lowest = [min(low, max(1e-6, end)) for low, end in zip(lowest, ends, strict=True)]
     _deviate_axes(ax, lowest, _HIGHEST if worst < 0.4 else 0.99)
@@ -167,9 +167,9 @@ def _deviate_axes(ax: Any, lowest: Sequence[float], highest: float) -> None:
     for axis, low, limit in ((ax.xaxis, lowest[0], ax.set_xlim), (ax.yaxis, lowest[1], ax.set_ylim)):
         start = min(low, 0.1)
         shown = [t for t in _TICKS if start <= t <= highest]
-        crowded = (0.002, 0.3, 0.5), (0.001, 0.005, 0.05, 0.6, 0.9, 0.95)  # in the middle, rates lie close together
-        for left_out in crowded:
-            shown = [t for t in shown if len(shown) <= 9 or t not in left_out]
+        if len(shown) > 9:  # small rates are far apart, large ones close together
+            close = (0.002, 0.3, 0.5) if highest <= _HIGHEST else (0.002, 0.005, 0.05, 0.3, 0.5, 0.6, 0.9, 0.95)
+            shown = [t for t in shown if t not in close]
         axis.set_ticks([float(_deviate(np.array([t]), 0)[0]) for t in shown], [f"{100 * t:g}" for t in shown])
         first, last = _deviate(np.array([start, highest]), 0)
         limit(first - 0.03 * (last - first), last)

@@ -141,6 +141,16 @@ def test_evaluate_by_a_model_and_by_folds(folder, model, tmp_path):
     assert 0.8 < low <= told.document["accuracy"] <= high
 
 
+def test_a_picture_of_labels_of_any_length_and_script_says_nothing_on_the_terminal(folder, tmp_path):
+    names = dict(zip(KINDS[1:], ("你好世界", "long name " * 20, "$a_{"), strict=True))
+    rows = [f"{folder}/{kind}/{i}.wav,{names[kind]},{i % 2}" for kind in KINDS[1:] for i in range(4)]
+    (tmp_path / "m.csv").write_text("\n".join(["path,label,fold", *rows]), encoding="utf-8")
+    options = ("--folds", "fold", *FAST, "--picture", tmp_path / "c.png", "--json")
+    told = run("classify", "evaluate", tmp_path / "m.csv", *options)  # warnings are errors
+    assert (told.status, told.err) == (0, "")
+    assert (tmp_path / "c.png").stat().st_size > 10_000
+
+
 def test_one_bad_file_is_reported_and_the_others_are_kept(folder, model, tmp_path):
     bad = cut(write(tmp_path / "cut.flac", sound("tone", 0), 8000), 0.4)
     told = run("classify", "predict", model, bad, folder / "tone" / "0.wav", "--json")

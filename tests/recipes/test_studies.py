@@ -40,3 +40,11 @@ def test_identities_are_counted_over_videos(
     found = script(STUDIES / "tracking.py", monkeypatch).run(1, frames=60)
     assert found["position and brightness"][0] > 0.95
     assert "position alone: " in capsys.readouterr().out
+
+
+def test_settings_are_compared_on_the_same_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script(STUDIES / "settings.py", monkeypatch)
+    found = module.measure(read_corpus(MANIFEST), (1.0, 16.0), n_components=16)
+    assert list(found) == [1.0, 16.0]
+    assert all(e.tests == 30 and e.identification_rate > 0.8 for e in found.values())
+    assert found[1.0].eer != found[16.0].eer or found[1.0].cllr != found[16.0].cllr
