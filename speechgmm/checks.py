@@ -165,6 +165,17 @@ def choice(value: Any, what: str, allowed: Collection[str]) -> str:
     return value
 
 
+def with_article(noun: str) -> str:
+    """Return a noun with its article, as it is written: "a GMM", "an AudioClassifier".
+
+    Examples
+    --------
+    >>> with_article("System"), with_article("AudioClassifier")
+    ('a System', 'an AudioClassifier')
+    """
+    return f"{'an' if noun[:1].lower() in tuple('aeio') or noun[:2].isupper() and noun[:1] in 'FHLMNRSX' else 'a'} {noun}"
+
+
 def extra(module: str, name: str) -> Any:
     """Import an optional `module`, or say which extra of this package brings it."""
     try:

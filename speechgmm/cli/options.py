@@ -57,9 +57,11 @@ Threads = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Top = Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many candidates to show.")]
-Far = Annotated[float | None, typer.Option(min=0, max=1, help="Share of strangers accepted as anybody; default 0.01.")]
+Far = Annotated[
+    float | None, option("--far", "RATE", "Share of strangers accepted, above 0 and below 1; default 0.01.")
+]
 Prior = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Probability that somebody enrolled speaks; costs decide.")
+    float | None, option("--prior", "P", "Probability that somebody enrolled speaks, above 0 and below 1; costs decide.")
 ]
 CostMiss = Annotated[float | None, typer.Option(min=0, help="With --prior: of a miss; default 1.")]
 CostFa = Annotated[float | None, typer.Option(min=0, help="With --prior: of a false accept; default 1.")]

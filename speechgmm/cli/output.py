@@ -7,12 +7,13 @@ import contextlib
 import functools
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from speechgmm.errors import SpeechGMMError
 
@@ -47,6 +48,14 @@ class Commands(TyperGroup):
         raise typer.Exit(1)
 
 
+class Command(TyperCommand):
+    """A command whose usage line names what must be given without braces."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the parts of the usage line."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
+
 def emit(
     as_json: bool,
     document: Mapping[str, Any],
@@ -54,6 +63,7 @@ def emit(
     warnings: Iterable[str] = (),
     skipped: "Sequence[Skipped] | None" = None,
     errors: Iterable[tuple[str, str | None]] = (),
+    status: int = 0,
 ) -> None:
     """Print the document as JSON, or the parts for people; leave with exit status 1 if a recording was left out.
 
@@ -68,6 +78,8 @@ def emit(
         Recordings that were left out. They are added to the document, and named on standard error.
     errors : iterable of (str, str or None)
         Files that the document lists already, and why each was left out if it was; named on standard error.
+    status : int
+        An exit status other than 0 that counts before that.
     """
     if skipped is not None:
         errors = [(s.name, s.reason) for s in skipped]
@@ -77,10 +89,9 @@ def emit(
         complain(message)
     left_out = [(name, reason) for name, reason in errors if reason]
     for name, reason in left_out:
-        named = name in reason[: len(name) + 20]
-        complain(f"left out {reason}" if named else f"left out {name}: {reason}")
-    if left_out:
-        raise typer.Exit(1)
+        complain(f"left out: {reason}" if _named(name, reason) else f"left out {name}: {reason}")
+    if status or left_out:
+        raise typer.Exit(status or 1)
 
 
 def _text(parts: "Iterable[Table | str]") -> str:
@@ -139,6 +150,11 @@ def progress() -> "Iterator[Progress]":
 def complain(message: str) -> None:
     """Print one line on standard error."""
     print("speechgmm: " + " ".join(message.splitlines()), file=sys.stderr)
+
+
+def _named(name: str, reason: str) -> bool:
+    """Return whether a message names this file, by itself or at the end of a path; a bare word might mean anything."""
+    return "." in name and re.search(rf"(?:^|[\s/]){re.escape(name)}(?:[\s,;:.]|$)", reason) is not None
 
 
 def _plain(value: Any, name: str = "") -> Any:
