@@ -92,6 +92,8 @@ def _calibration_facts(measured: Mapping[str, Any] | None) -> dict[str, object]:
         f"{measured['tests']} tests of {measured['seconds'][0]:g} to {measured['seconds'][2]:g} s, enrolled and "
         f"tested from different {measured['by']}"
     )
+    if spread := measured.get("enroll_seconds"):
+        on += "; models of {0:g} to {2:g} s, half of them of {1:g} s or more".format(*spread)
     rows: dict[str, object] = {
         "calibrated": "yes",
         "calibrated on": _lines(on.split(), " "),

@@ -182,7 +182,7 @@ def test_verify_in_json(using):
 @pytest.mark.parametrize(("threshold", "status"), [(-5, "accepted"), (50, "rejected")])
 def test_verify_against_a_threshold(using, threshold, status):
     done = run("verify", *using, "rms", RMS, "--threshold", threshold, "--json")
-    assert done.status == 0
+    assert done.status == (0 if status == "accepted" else 3)
     told = done.document
     assert (told["status"], told["threshold"], told["accepted"]) == (status, threshold, status == "accepted")
     shown = run("verify", *using, "rms", RMS, "--threshold", threshold).out
@@ -191,17 +191,24 @@ def test_verify_against_a_threshold(using, threshold, status):
 
 
 def test_verify_in_a_table_says_that_it_decides_nothing(using):
-    shown = run("verify", *using, "rms", RMS).out
-    assert "ranked" in shown
-    assert "uncalibrated" in shown
-    assert "in 1 of 1 files" in shown
+    done = run("verify", *using, "rms", RMS)
+    assert done.status == 3  # nobody was accepted
+    assert done.err == ""
+    assert "ranked" in done.out
+    assert "uncalibrated" in done.out
+    assert "in 1 of 1 files" in done.out
 
 
 def test_decisions_of_the_packaged_model(tmp_path):
     store = ("--store", tmp_path / "p.db")
     for speaker in ("rms", "slt", "es_f1"):
         files = [DATA / speaker / f"s1_{i}.flac" for i in (1, 2)]
-        assert run("enroll", *store, speaker, *files).status == 0
+        done = run("enroll", *store, speaker, *files, "--json")
+        seconds = sum(s["speech_seconds"] for s in done.document["sessions"])
+        little = {"speaker": speaker, "speech_seconds": pytest.approx(seconds, abs=0.01), "wanted_seconds": 7.0}
+        assert done.document["little_speech"] == ([little] if seconds < 7 else [])
+        said = f"speechgmm: {speaker} has {seconds:.2f} s of speech enrolled" if seconds < 7 else ""
+        assert (done.status, done.err[: len(said) or None]) == (0, said)
     told = run("identify", *store, RMS, NEW, "--far", 0.05, "--json").document
     assert told["calibrated"] is True
     rule = told["rule"]
@@ -219,9 +226,10 @@ def test_decisions_of_the_packaged_model(tmp_path):
     assert "extrapolated" in shown
     shown = run("identify", *store, RMS, "--prior", 0.5, "--cost-fa", 10).out
     assert "accepted at least expected cost, with a prior of 0.5" in shown
-    told = run("verify", *store, "rms", RMS, "--json").document
+    done = run("verify", *store, "rms", RMS, "--json")
+    told = done.document
     assert (told["calibrated"], told["accepted"]) == (True, told["llr"] >= told["threshold"])
-    assert told["status"] == ("accepted" if told["accepted"] else "rejected")
+    assert (told["status"], done.status) == (("accepted", 0) if told["accepted"] else ("rejected", 3))
     shown = run("verify", *store, "rms", RMS).out
     assert "nats per frame" not in shown
     assert "accepted so that 1 % of strangers are" in shown

@@ -45,6 +45,37 @@ def test_each_command_has_help_and_json(command):
     assert "Parameters" not in done.out
 
 
+def test_usage_lines_name_what_must_be_given_as_it_is():
+    usage = {
+        ("identify",): "identify [OPTIONS] FILE...",
+        ("enroll",): "enroll [OPTIONS] [SPEAKER] [FILE]...",
+        ("speakers", "remove"): "speakers remove [OPTIONS] SPEAKER",
+        ("classify", "predict"): "classify predict [OPTIONS] MODEL [FILE]...",
+    }
+    for command, line in usage.items():
+        assert f"Usage: speechgmm {line}\n" in "\n".join(x.strip() for x in run(*command, "--help").out.splitlines())
+    assert "the one of the package" not in run("classify", "evaluate", "--help").out
+    assert "Usage: speechgmm identify [OPTIONS] FILE..." in run("identify").err
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "line"),
+    [
+        ("a.wav", "a.wav must be whole; got half.", "left out: a.wav must be whole; got half."),
+        ("x/a.wav", "a recording must exist; got /d/x/a.wav, which does not.", "left out: a recording must exist;"),
+        ("a.wav", "/d/ba.wav must be whole; got half.", "left out a.wav: /d/ba.wav must"),
+        ("utt1", "/d/a.wav must be whole; got half.", "left out utt1: /d/a.wav must"),
+        ("a", "a recording must exist; got /d/a, which does not.", "left out a: a recording must exist"),
+    ],
+)
+def test_what_was_left_out_is_named_once(capsys, name, reason, line):
+    import typer
+
+    with pytest.raises(typer.Exit):
+        output.emit(True, {}, errors=[(name, reason)])
+    assert capsys.readouterr().err.startswith(f"speechgmm: {line}")
+
+
 def test_nothing_but_the_result_is_written_where_nobody_watches(using, made, tmp_path):
     done = run_apart("identify", *using, RMS, "--json")
     assert (done.status, done.err) == (0, "")
