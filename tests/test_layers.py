@@ -39,11 +39,13 @@ LAYER = {
     "mixture": 1,
     "evaluation": 1,
     "storage": 0,
+    "tables": 0,
     "parallel": 0,
     "checks": 0,
     "errors": 0,
 }
 GROUND = {"errors": set(), "checks": {"errors"}, "storage": {"errors", "checks"}, "parallel": {"errors", "checks"}}
+GROUND["tables"] = {"errors", "checks"}
 ENTRANCES = {"__init__.py", "__main__.py"}
 """Files of the package itself, which stand outside the layers."""
 

@@ -123,7 +123,7 @@ def test_a_store_that_is_empty(made, tmp_path, bad):
     ("content", "words"),
     [
         (None, "exist"),
-        ("", "have the column path and speaker"),
+        ("", "have the columns path and speaker"),
         ("path,speaker\n", "list at least one recording"),
         ("path,who\na.wav,ann\n", "have the column speaker"),
         ("path,speaker\na.wav\n", "line 2"),
@@ -200,7 +200,7 @@ def test_scores_that_are_none(tmp_path):
     path = tmp_path / "s"
     run("evaluate", path, "--json").refused(path, "readable file")
     path.write_text("speaker\ttest\nann\ta\n")
-    run("evaluate", path).refused(path, "missing 'score', 'target'")
+    run("evaluate", path).refused(path, "missing 'score'")
     path.write_text("speaker\ttest\tscore\ttarget\nann\ta\t1\t\n")
     run("evaluate", path).refused("without a label")
     path.write_text("speaker\ttest\tscore\ttarget\nann\ta\t1\t1\n")
