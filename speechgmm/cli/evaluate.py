@@ -1,5 +1,6 @@
 """The command evaluate: how often scores are right."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,16 +11,32 @@ from speechgmm.errors import InvalidInput
 if TYPE_CHECKING:
     from speechgmm.evaluation import Evaluation
 
-ScoresFile = Annotated[str, options.argument("SCORES", "Scores with labels.")]
+SCORES = "Table with the columns speaker, test, score and target; Kaldi's lines 'enroll test score'; or arrays (.npz)."
+ScoresFile = Annotated[str, options.argument("SCORES", SCORES)]
+TRIALS = "Which scores count, and their labels: lines '1|0 enroll test' or 'enroll test target|nontarget'."
+TrialsFile = Annotated[str | None, options.option("--trials", "TRIALS", TRIALS)]
+Prior = Annotated[float, options.option("--prior", "P", "Of a target, above 0 and below 1: for detection costs.")]
+CostMiss = Annotated[float, options.option("--cost-miss", "COST", "Of a miss, above 0.")]
+CostFa = Annotated[float, options.option("--cost-fa", "COST", "Of a false accept, above 0.")]
 Report = Annotated[
     str | None, options.option("--report", "OUT.html", "Write a web page of one file: tables and pictures.")
 ]
 
 
-def evaluate(scores: ScoresFile, report: Report = None, as_json: options.Json = False) -> None:
-    """Show how often scores are right: error rates, detection costs, searches, and how far to trust them."""
+def evaluate(
+    scores: ScoresFile,
+    trials: TrialsFile = None,
+    prior: Prior = 0.01,
+    cost_miss: CostMiss = 1.0,
+    cost_fa: CostFa = 1.0,
+    report: Report = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show how often scores are right, those of any system: error rates, detection costs, searches, intervals."""
     from speechgmm import evaluation
 
+    with options.asked():
+        application = evaluation.Application(prior, cost_miss, cost_fa)
     if report:
         from speechgmm.plot.svg import require
 
@@ -29,7 +46,9 @@ def evaluate(scores: ScoresFile, report: Report = None, as_json: options.Json = 
         require()
     table = evaluation.read_scores(scores)
     try:
-        result = evaluation.evaluate(table)
+        if trials:
+            every, table = table, evaluation.join(table, evaluation.read_trials(trials))
+        result = evaluation.evaluate(table, **asdict(application))
     except InvalidInput as error:
         raise InvalidInput(f"{scores}: {error}") from None
     if report:
@@ -37,6 +56,8 @@ def evaluate(scores: ScoresFile, report: Report = None, as_json: options.Json = 
 
         write_report(table, result, report, title=Path(scores).name)
     notes = [f"left out: {reason}" for reason in result.left_out]
+    if trials and (others := len(every) - len(table)):
+        notes.append(f"left out: {others} of {len(every)} scores, which {trials} does not list")
     note = "\nactual DCF and Cllr take the scores for calibrated LLRs; the others only for an order"
     emit(as_json, result.as_dict() | {"report": report}, facts(_rates(result)), note, *notes)
 

@@ -1,6 +1,8 @@
 """Options that several commands share, and what is read from them."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -63,13 +65,22 @@ Far = Annotated[
 Prior = Annotated[
     float | None, option("--prior", "P", "Probability that somebody enrolled speaks, above 0 and below 1; costs decide.")
 ]
-CostMiss = Annotated[float | None, typer.Option(min=0, help="With --prior: of a miss; default 1.")]
-CostFa = Annotated[float | None, typer.Option(min=0, help="With --prior: of a false accept; default 1.")]
+CostMiss = Annotated[float | None, option("--cost-miss", "COST", "With --prior: of a miss, above 0; default 1.")]
+CostFa = Annotated[float | None, option("--cost-fa", "COST", "With --prior: of a false accept, above 0; default 1.")]
 
 
 def usage(message: str) -> NoReturn:
     """Leave with exit status 2."""
     raise typer.BadParameter(message)
+
+
+@contextlib.contextmanager
+def asked() -> Iterator[None]:
+    """Say that what was refused inside was wrong usage: numbers of options out of their range."""
+    try:
+        yield
+    except InvalidInput as error:
+        usage(str(error))
 
 
 def open_store(location: str, system: "System | None" = None, *, create: bool = False) -> "SpeakerStore":
@@ -127,7 +138,6 @@ def rule_of(far: Far, prior: Prior, cost_miss: CostMiss, cost_fa: CostFa, thresh
         usage("give --threshold, or --far, or --prior with costs")
     if costs and prior is None:
         usage("--cost-miss and --cost-fa need --prior")
-    try:
-        return Rule(far, prior, threshold=threshold, **costs)
-    except InvalidInput as error:
-        usage(str(error))
+    with asked():
+        rule = Rule(far, prior, threshold=threshold, **costs)
+    return rule

@@ -11,7 +11,7 @@ import pytest
 
 import speechgmm
 from speechgmm import storage
-from speechgmm.evaluation import read_scores, write_scores
+from speechgmm.evaluation import join, read_scores, read_trials, write_scores
 from speechgmm.features import MFCC, read_corpus
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import Session, SpeakerExport
@@ -283,6 +283,26 @@ def test_score_the_pairs_of_a_list(made, using, tmp_path):
         assert scores.score == pytest.approx(expected)
 
 
+def test_score_recordings_against_recordings_without_a_store(made, tmp_path):
+    (tmp_path / "trials").write_text("1 rms/s1_1.flac rms/s2_1.flac\n0 slt/s1_1.flac rms/s2_1.flac\n")
+    score = ("score", "--model", made.model, "--trials", tmp_path / "trials", "-o", tmp_path / "s")
+    told = run(*score, "--manifest", MANIFEST, "--json")
+    assert (told.status, told.document["trials"], told.document["targets"]) == (0, 2, 1)
+    by_name = read_scores(tmp_path / "s")
+    assert by_name.speaker.tolist() == ["rms/s1_1.flac", "slt/s1_1.flac"]
+    for speaker in ("rms", "slt"):
+        (tmp_path / speaker).mkdir()
+        for name in ("s1_1.flac", "s2_1.flac"):
+            shutil.copy(DATA / speaker / name, tmp_path / speaker)
+    assert run(*score).status == 0
+    assert read_scores(tmp_path / "s").score.tolist() == by_name.score.tolist()
+    assert run("enroll", "--model", made.model, "--store", tmp_path / "db", "rms/s1_1.flac", SLT.parent / "s1_1.flac").status == 0
+    by_hand = ("--store", tmp_path / "db", "--manifest", MANIFEST)
+    (tmp_path / "trials").write_text("1 rms/s1_1.flac rms/s2_1.flac\n")
+    assert run(*score, *by_hand).status == 0
+    assert read_scores(tmp_path / "s").score.tolist() == by_name.score.tolist()[1:]  # of slt, by that name
+
+
 def test_evaluate(made):
     told = run("evaluate", made.scores, "--json")
     assert told.document == speechgmm.evaluate(read_scores(made.scores)).as_dict() | {"report": None}
@@ -331,6 +351,40 @@ def test_evaluate_has_null_for_a_rate_that_is_not_there(tmp_path):
     (tmp_path / "s").write_text("speaker\ttest\tscore\ttarget\nann\ta\t1\t1\nann\tb\t0\t0\n")
     assert run("evaluate", tmp_path / "s", "--json").document["identification_rate"] is None
     assert "identified        -" in run("evaluate", tmp_path / "s").out
+
+
+def test_evaluate_scores_of_another_system_with_the_labels_of_a_list(made, tmp_path):
+    every = read_scores(made.scores)
+    rows = zip(every.speaker.tolist(), every.test.tolist(), every.score.tolist(), every.target.tolist(), strict=True)
+    listed = [row for i, row in enumerate(rows) if i % 3]
+    kaldi, kaldi_trials, voxceleb = tmp_path / "scores", tmp_path / "trials", tmp_path / "veri_test.txt"
+    kaldi.write_text("".join(f"{s} {t} {x!r}\n" for s, t, x in zip(every.speaker, every.test, every.score.tolist())))
+    kaldi_trials.write_text("".join(f"{s} {t} {'target' if y else 'nontarget'}\n" for s, t, _, y in listed))
+    voxceleb.write_text("".join(f"{y} {s} {t}\n" for s, t, _, y in reversed(listed)))
+    run("evaluate", kaldi).refused(kaldi, "300 trials without a label", "--trials")
+    told = run("evaluate", kaldi, "--trials", kaldi_trials, "--json").document
+    assert (told["trials"], told["targets"]) == (200, sum(y for *_, y in listed))
+    expected = speechgmm.evaluate(join(every, read_trials(kaldi_trials)), replicates=0)
+    assert (told["eer"], told["cllr"]) == (expected.eer, expected.cllr)
+    shown = run("evaluate", kaldi, "--trials", voxceleb)
+    assert (shown.status, shown.err) == (0, "")
+    assert f"left out: 100 of 300 scores, which {voxceleb} does not list" in shown.out
+    again = run("evaluate", made.scores, "--trials", voxceleb, "--json").document
+    assert again["eer"] == pytest.approx(told["eer"], abs=1e-12)
+    kaldi_trials.write_text("rms nowhere.wav target\n")
+    run("evaluate", kaldi, "--trials", kaldi_trials).refused(kaldi, "'rms' with test 'nowhere.wav'", "Score these")
+
+
+def test_evaluate_for_another_application(made):
+    options = ("--prior", 0.2, "--cost-miss", 3, "--cost-fa", 2)
+    told = run("evaluate", made.scores, *options, "--json").document
+    expected = speechgmm.evaluate(read_scores(made.scores), prior=0.2, cost_miss=3, cost_fa=2)
+    assert told == expected.as_dict() | {"report": None}
+    assert (told["prior"], told["cost_miss"], told["cost_fa"]) == (0.2, 3, 2)
+    assert "prior 0.2, costs 3 and 2" in run("evaluate", made.scores, *options).out
+    for name in ("prior", "cost-miss", "cost-fa"):
+        words = f"{name.replace('-', '_')} must be above 0"
+        run("evaluate", made.scores, f"--{name}=0").misused(words)
 
 
 # speakers

@@ -340,6 +340,7 @@ def test_wrong_usage(using, made, tmp_path):
     run("verify", *using, "rms").misused("FILE")
     run("verify", *using, "rms", RMS, "--threshold", 0, "--far", 0.1).misused("--threshold, or --far")
     run("score", *using, *out).misused("--manifest")
+    run("score", "--manifest", MANIFEST, *out).misused("give --store, or --trials of recordings on both sides")
     run("score", *using, "--where", "a=b", "--trials", "t", *out).misused("--manifest")
     run("score", *using, "--manifest", MANIFEST, "--trials", "t", "--by", "file", *out).misused("--by")
     run("score", *using, "--manifest", MANIFEST, "--by", "day", *out).misused("--by")
