@@ -64,7 +64,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
         **_calibration_facts(summary.get("calibration")),
         "background": f"{summary['components']} components of {summary['dimensions']} features",
         "relevance": f"{summary['relevance']:g} frames",
-        "front end": _pairs(summary["frontend"], "="),
+        **_frontend_facts(summary["frontend"]),
     }
     if data := made.get("data"):
         rows["trained on"] = (
@@ -116,12 +116,18 @@ def _classifier_facts(summary: Mapping[str, Any]) -> dict[str, object]:
         "components": _lines(sorted({str(k) for k in summary["components"]}, key=int)),
         "calibrated": "yes" if summary["calibrated"] else "no: posteriors are not known",
         "rejects": "yes, with --far" if summary["rejects"] else "no: too few classes or sounds",
-        "front end": _pairs(summary["frontend"], "="),
+        **_frontend_facts(summary["frontend"]),
     }
     if made:
         rows["trained on"] = f"{made['data']['seconds']:.1f} s ({made['data']['skipped']} recordings left out)"
         rows["versions"] = _pairs(made["versions"], " ")
     return rows
+
+
+def _frontend_facts(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return what a model takes, and how that becomes features."""
+    takes = "features in .npy files, no sound" if settings.get("kind") == "features" else "sound"
+    return {"takes": takes, "front end": _pairs(settings, "=")}
 
 
 def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:

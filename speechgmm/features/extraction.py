@@ -11,9 +11,11 @@ from speechgmm.checks import Array, refuse
 from speechgmm.errors import Skipped, SpeechGMMError
 from speechgmm.features.corpus import Recording
 from speechgmm.features.frontend import FrontEnd
+from speechgmm.features.own_features import OwnFeatures, refuse_features
 from speechgmm.features.sounds import Sound, read_sound, recording_of
 from speechgmm.mixture import ArrayBlocks
 from speechgmm.parallel import Progress, counted, threads
+from speechgmm.storage import fingerprint
 
 R = TypeVar("R")
 
@@ -115,9 +117,14 @@ def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extrac
     """Read one sound and return its features, or its error; `name` is that of a signal, which lies in no file."""
     recording, digest = recording_of(sound, name), ""
     try:
-        signal = read_sound(sound, recording, frontend.sample_rate)
-        digest = signal.digest
-        features = frontend.from_signal(signal, what=recording.path or name)
+        if isinstance(frontend, OwnFeatures):
+            features = frontend.given(sound, recording)
+            digest = fingerprint(features)
+        else:
+            refuse_features(frontend, recording)
+            signal = read_sound(sound, recording, frontend.sample_rate)
+            digest = signal.digest
+            features = frontend.from_signal(signal, what=recording.path or name)
     except SpeechGMMError as error:
         return Extracted(recording, None, digest, 0.0, error)
     return Extracted(recording, features, digest, frontend.seconds(features))

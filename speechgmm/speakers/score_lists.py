@@ -13,7 +13,7 @@ from speechgmm.evaluation import Scores, Trials
 from speechgmm.evaluation.name_index import NameIndex
 from speechgmm.features import Recording, extract_all
 from speechgmm.parallel import Progress
-from speechgmm.speakers.models import cohort_models
+from speechgmm.speakers.models import SpeakerModels, cohort_models
 from speechgmm.speakers.recording_models import recording_models
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.store import SpeakerStore
@@ -194,20 +194,24 @@ def _score(
         skipped += test.skipped
         if test.scores is not None:
             score[own], seconds[i] = test.scores, test.speech_seconds
-    kept = np.flatnonzero(~np.isnan(score))
-    if not len(kept):
+    if np.isnan(score).all():
         found = f"none of {len(groups)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         refuse("tests", "be at least one recording that can be scored", found)
-    model, test_of = pairs.model[kept], pairs.test[kept]
-    names, speakers, sessions = (np.array([getattr(t, of) for t in groups]) for of in ("name", "speaker", "session"))
-    scores = Scores(
-        speaker=np.array(scorer.models.names)[model],
-        test=names[test_of],
+    return ScoreList(_table(scorer.models, list(groups), pairs, score, seconds), tuple(skipped))
+
+
+def _table(models: SpeakerModels, tests: Sequence[_Test], pairs: _Pairs, score: Array, seconds: Array) -> Scores:
+    """Return the table of the trials that have a score (T,); `seconds` are those of the tests (U,)."""
+    kept = np.flatnonzero(~np.isnan(score))
+    model, test = pairs.model[kept], pairs.test[kept]
+    names, speakers, sessions = (np.array([getattr(t, of) for t in tests])[test] for of in ("name", "speaker", "session"))
+    return Scores(
+        speaker=np.array(models.names)[model],
+        test=names,
         score=score[kept],
         target=pairs.target[kept].astype(np.int8),
-        test_speaker=speakers[test_of] if speakers[test_of].any() else None,
-        session=sessions[test_of] if sessions[test_of].any() else None,
-        enroll_seconds=scorer.models.speech_seconds[model],
-        test_seconds=seconds[test_of],
+        test_speaker=speakers if (speakers != "").any() else None,
+        session=sessions if (sessions != "").any() else None,
+        enroll_seconds=models.speech_seconds[model],
+        test_seconds=seconds[test],
     )
-    return ScoreList(scores, tuple(skipped))
