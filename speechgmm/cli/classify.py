@@ -7,11 +7,9 @@ import typer
 
 from speechgmm.cli import options
 from speechgmm.cli.info import emit_training
-from speechgmm.cli.output import Command, Commands, emit, facts, progress, table
+from speechgmm.cli.output import Command, Commands, Listing, emit, facts, progress, table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from speechgmm.classification import Classification, MixtureSettings
     from speechgmm.evaluation import Answer, Rule
     from speechgmm.features import Corpus
@@ -192,10 +190,10 @@ def _rates(found: "Classification") -> dict[str, object]:
     return rows
 
 
-def _matrix(found: "Classification") -> "Table":
+def _matrix(found: "Classification") -> Listing:
     """Return the confusion matrix, or of more than 20 classes the most frequent mistakes."""
     confusion = found.confusion
     if len(confusion.labels) > 20:
-        return table("truth", "taken for", ">times", rows=confusion.confusions(20))
+        return table("truth", "taken for", ">times", rows=confusion.confusions(20), spare=False)
     rows = ((n, *counts) for n, counts in zip(confusion.labels, confusion.counts.tolist(), strict=True))
-    return table("truth \\ taken for", *(f">{n}" for n in confusion.labels), rows=rows)
+    return table("truth \\ taken for", *(f">{n}" for n in confusion.labels), rows=rows, spare=False)

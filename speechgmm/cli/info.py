@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from speechgmm.checks import refuse
 from speechgmm.cli import options
-from speechgmm.cli.output import emit, facts, table
+from speechgmm.cli.output import Listing, emit, facts, table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from speechgmm.classification import AudioClassifier
     from speechgmm.speakers import System
 
@@ -29,7 +27,7 @@ def info(location: Location, as_json: options.Json = False) -> None:
         kind = "classifier" if summary["type"] == "AudioClassifier" else "model"
         shown = {"type": kind} | _facts_of(summary)
     em = summary.get("info", {}).get("em")
-    trace: list[Table | str] = ["", _trace(em)] if em else []
+    trace: list[Listing | str] = ["", _trace(em)] if em else []
     emit(as_json, summary, facts(shown), *trace)
 
 
@@ -149,9 +147,9 @@ def _pairs(values: Mapping[str, object], between: str) -> str:
     return _lines(f"{name}{between}{value}" for name, value in values.items())
 
 
-def _trace(em: Mapping[str, Any]) -> "Table":
+def _trace(em: Mapping[str, Any]) -> Listing:
     """Return a table of the objective at each iteration, and what else its step did."""
     gains = [""] + [f"{b - a:+.4f}" for a, b in zip(em["objective"], em["objective"][1:], strict=False)]
     notes = [", ".join(f"{count} {what}" for what, count in n.items()) for n in em["notes"]]
     rows = zip(range(1, len(gains) + 1), (f"{o:.4f}" for o in em["objective"]), gains, notes, strict=True)
-    return table(">iteration", ">nats per frame", ">gain", "notes", rows=rows)
+    return table(">iteration", ">nats per frame", ">gain", "notes", rows=rows, spare=False)

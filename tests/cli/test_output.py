@@ -1,12 +1,18 @@
 """The outside of the command line: start-up, streams, terminals, interrupts, and tables that cut no name."""
 
+import contextlib
+import io
 import json
 import math
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
 import speechgmm
 from speechgmm.cli import output
@@ -140,6 +146,68 @@ def test_a_terminal_of_80_columns_folds_names_and_cuts_none(monkeypatch, capsys)
     assert max(map(len, lines)) <= 80
     text = "".join(line.replace(" 7", "").removeprefix("a").strip() for line in lines[2:])
     assert text == long * 2
+
+
+COLUMNS = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">posterior")
+ANSWERS = (
+    ("/home/ann/recordings/2026/monday_meeting.wav", 12.34, "accepted", 1, "Ann-Kathrin Müller", "+12.345", "0.998"),
+    ("", "", "", 2, "李小龙李小龙李小龙", "+1.345", "0.001"),
+    ("who.wav", 3.2, "too little speech", "", "", "", ""),
+)
+
+
+def shown_at(monkeypatch, capsys, width, *parts):
+    """The lines of a terminal of this width."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "dumb")  # without styles
+    output.emit(False, {}, *parts)
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("width", "lost", "head"),
+    [
+        (120, [], "file"),
+        (80, ["speech, s", "rank", "LLR"], "file"),
+        (60, ["speech, s", "rank", "LLR", "posterior"], "file"),
+        (40, ["speech, s", "rank", "LLR", "posterior"], "file      /home/ann/recordings/2026/mond"),
+        (30, ["speech, s", "rank", "LLR", "posterior"], "file      /home/ann/recordings"),
+    ],
+)
+def test_narrow_terminals_lose_numbers_first_and_then_get_lines(monkeypatch, capsys, width, lost, head):
+    lines = shown_at(monkeypatch, capsys, width, output.table(*COLUMNS, rows=ANSWERS))
+    assert max(map(cell_len, lines)) <= width
+    assert lines[0].split("  ")[0] == head.split("  ")[0]
+    assert lines[0].startswith(head)
+    told = " ".join(lines).partition("no room for: ")[2]
+    assert told == "; ".join(lost)
+    if width <= 40:
+        for text in ("answer    accepted", "speaker   Ann-Kathrin Müller", "speaker   李小龙李小龙李小龙", "file      who.wav"):
+            assert text in lines
+
+
+names = st.text(st.characters(categories=["L", "N"], max_codepoint=0xD000), max_size=50)
+
+
+@given(rows=st.lists(st.tuples(names, st.floats(0, 1e5), names, names), max_size=4), width=st.integers(24, 130))
+def test_no_letter_of_a_name_is_lost_at_any_width(rows, width):
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("TERM", "dumb")
+        table = output.table("file", ">n", "answer", "speaker", rows=rows)
+        output.emit(False, {}, table, output.facts({a: b for a, _, b, _ in rows if a}))
+    shown = Counter(out.getvalue())
+    letters = Counter("".join(a + b + c for a, _, b, c in rows) + "".join({a: a + b for a, _, b, _ in rows if a}.values()))
+    assert all(shown[letter] >= n for letter, n in letters.items())
+    assert max(map(cell_len, out.getvalue().splitlines()), default=0) <= width
+
+
+def test_what_is_made_of_numbers_loses_none(monkeypatch, capsys):
+    confusion = output.table("truth", *(f">label {i}" for i in range(6)), rows=[("a", *range(6))], spare=False)
+    lines = shown_at(monkeypatch, capsys, 40, confusion)
+    assert lines == ["truth     a", *(f"label {i}   {i}" for i in range(6))]
 
 
 def test_an_output_that_knows_no_such_letters_shows_them_escaped(own, tmp_path):
