@@ -166,14 +166,15 @@ def choice(value: Any, what: str, allowed: Collection[str]) -> str:
 
 
 def with_article(noun: str) -> str:
-    """Return a noun with its article, as it is written: "a GMM", "an AudioClassifier".
+    """Return a noun with its article.
 
     Examples
     --------
-    >>> with_article("System"), with_article("AudioClassifier")
-    ('a System', 'an AudioClassifier')
+    >>> with_article("System"), with_article("AudioClassifier"), with_article("MFCC")
+    ('a System', 'an AudioClassifier', 'an MFCC')
     """
-    return f"{'an' if noun[:1].lower() in tuple('aeio') or noun[:2].isupper() and noun[:1] in 'FHLMNRSX' else 'a'} {noun}"
+    spelled = noun[:2].isupper() and noun[:1] in "FHLMNRSX"  # MFCC is read em-eff-see-see
+    return f"{'an' if spelled or noun[:1].lower() in tuple('aeio') else 'a'} {noun}"
 
 
 def extra(module: str, name: str) -> Any:

@@ -35,8 +35,7 @@ def evaluate(
     """Show how often scores are right, those of any system: error rates, detection costs, searches, intervals."""
     from speechgmm import evaluation
 
-    with options.asked():
-        application = evaluation.Application(prior, cost_miss, cost_fa)
+    application = options.asked(lambda: evaluation.Application(prior, cost_miss, cost_fa))
     if report:
         from speechgmm.plot.svg import require
 

@@ -1,14 +1,14 @@
 """Options that several commands share, and what is read from them."""
 
-import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
 from speechgmm.checks import refuse
+from speechgmm.cli.output import say_waiting
 from speechgmm.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from speechgmm.evaluation import Rule
     from speechgmm.features import Corpus as Recordings
     from speechgmm.speakers import SpeakerStore, System
+
+T = TypeVar("T")
 
 PresetName = Literal["speech", "sound"]
 """Front ends by name."""
@@ -63,7 +65,8 @@ Far = Annotated[
     float | None, option("--far", "RATE", "Share of strangers accepted, above 0 and below 1; default 0.01.")
 ]
 Prior = Annotated[
-    float | None, option("--prior", "P", "Probability that somebody enrolled speaks, above 0 and below 1; costs decide.")
+    float | None,
+    option("--prior", "P", "Probability that somebody enrolled speaks, above 0 and below 1; costs decide."),
 ]
 CostMiss = Annotated[float | None, option("--cost-miss", "COST", "With --prior: of a miss, above 0; default 1.")]
 CostFa = Annotated[float | None, option("--cost-fa", "COST", "With --prior: of a false accept, above 0; default 1.")]
@@ -74,11 +77,10 @@ def usage(message: str) -> NoReturn:
     raise typer.BadParameter(message)
 
 
-@contextlib.contextmanager
-def asked() -> Iterator[None]:
-    """Say that what was refused inside was wrong usage: numbers of options out of their range."""
+def asked(make: Callable[[], T]) -> T:
+    """Return what is made of options; what is refused of them is wrong usage."""
     try:
-        yield
+        return make()
     except InvalidInput as error:
         usage(str(error))
 
@@ -87,7 +89,7 @@ def open_store(location: str, system: "System | None" = None, *, create: bool = 
     """Open enrolled speakers; with a model, refuse those of another one."""
     from speechgmm.speakers import SpeakerStore
 
-    return SpeakerStore(location, system, create=create)
+    return SpeakerStore(location, system, create=create, on_wait=say_waiting)
 
 
 def load_model(path: str | None) -> "System":
@@ -138,6 +140,4 @@ def rule_of(far: Far, prior: Prior, cost_miss: CostMiss, cost_fa: CostFa, thresh
         usage("give --threshold, or --far, or --prior with costs")
     if costs and prior is None:
         usage("--cost-miss and --cost-fa need --prior")
-    with asked():
-        rule = Rule(far, prior, threshold=threshold, **costs)
-    return rule
+    return asked(lambda: Rule(far, prior, threshold=threshold, **costs))

@@ -153,7 +153,9 @@ class Listing:
             max(cell_len(line) for cell in (self.names[i], *(row[i] for row in self.rows)) for line in cell.split("\n"))
             for i in shown
         ]
-        return sum(w if i in self.numbers else min(w, most) for i, w in zip(shown, widest, strict=True)) + 3 * len(shown)
+        return sum(w if i in self.numbers else min(w, most) for i, w in zip(shown, widest, strict=True)) + 3 * len(
+            shown
+        )
 
     def _table(self, shown: list[int]) -> "Table":
         """Return a table of these columns."""
@@ -222,6 +224,12 @@ def progress() -> "Iterator[Progress]":
     with rich.Progress("{task.description}", *columns, console=Console(stderr=True), transient=True) as bars:
         bar = functools.cache(bars.add_task)  # one for each stage
         yield lambda stage, done, total: bars.update(bar(stage), completed=done, total=total)
+
+
+def say_waiting(location: str) -> None:
+    """Say, to a terminal, that another process holds a store."""
+    if sys.stderr.isatty():
+        complain(f"waiting for another process, which holds the store {location}; Ctrl-C ends this")
 
 
 def complain(message: str) -> None:

@@ -12,7 +12,9 @@ from speechgmm.cli.output import emit, facts, progress
 ScoresFile = Annotated[str, options.output("SCORES", "Text, or arrays if it ends in .npz.")]
 Store = Annotated[
     str | None,
-    options.option("--store", "STORE", "Enrolled speakers: SQLite file or database URL; none: the trials name recordings."),
+    options.option(
+        "--store", "STORE", "Enrolled speakers: SQLite file or database URL; none: the trials name recordings."
+    ),
 ]
 LINES = "Lines '1|0 enroll test' or 'enroll test target|nontarget'; recordings are names in the manifest"
 Trials = Annotated[

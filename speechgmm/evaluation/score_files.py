@@ -1,9 +1,9 @@
 """Trials and scores in files.
 
 Two text formats of trials are in common use: `label enroll test` with the label 1 or 0 (VoxCeleb, Nagrani et al.
-2017) and `enroll test target|nontarget` (Kaldi, Povey et al. 2011). Scores are a table with a header (`speechgmm.tables`),
-Kaldi's lines `enroll test score` without one, or the columns of the table as arrays in a `.npz` file. Text is UTF-8, and
-lines are counted from 1.
+2017) and `enroll test target|nontarget` (Kaldi, Povey et al. 2011). Scores are a table with a header
+(`speechgmm.tables`), Kaldi's lines `enroll test score` without one, or the columns of the table as arrays in a `.npz`
+file. Text is UTF-8, and lines are counted from 1.
 
 Large tables of text are read a block of lines at a time: each block is split into fields, these are parsed by columns,
 and names are kept as numbers (`speechgmm.evaluation.name_index`). The numbers of the lines are kept as one more column,
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation.name_index import NameIndex, Numbering, index_names, repeated
+from speechgmm.evaluation.name_index import NameIndex, Numbering, repeated
 from speechgmm.evaluation.trials import Scores, Trials, columns, indexed
 from speechgmm.storage import replacing
 from speechgmm.tables import DELIMITERS, Header, divided, read_header, reading
@@ -270,7 +270,11 @@ def _fields(path: PathLike, rows: Mapping[int, str], n: int, delimiter: str) -> 
         counts, fields = list(map(len, parts)), list(itertools.chain.from_iterable(parts))
     if set(counts) - {n}:
         number, found = next((number, c) for number, c in zip(rows, counts, strict=True) if c != n)
-        rule = f"hold {n} fields divided by {DELIMITERS[delimiter]}, as the header does" if delimiter else f"hold {n} fields"
+        rule = (
+            f"hold {n} fields divided by {DELIMITERS[delimiter]}, as the header does"
+            if delimiter
+            else f"hold {n} fields"
+        )
         _refuse_line(path, number, rule, f"{found} in {rows[number]!r}")
     return fields
 

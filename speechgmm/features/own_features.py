@@ -27,7 +27,7 @@ ENDING = ".npy"
 class OwnFeatures(FrontEnd):
     """The front end of a model of your own features: it takes them as they are, as float32, and no sound.
 
-    Where a recording may be given, a path of a `.npy` file that holds a matrix (N, D) is one, and so is an array (N, D).
+    Where a recording may be given, the path of a `.npy` file that holds a matrix (N, D) is one, and so is an array.
 
     Parameters
     ----------

@@ -9,12 +9,12 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm import storage
 from speechgmm.checks import Array, finite, integer, matrix, numeric, refuse, sample_weights
 from speechgmm.mixture.covariance import COVARIANCES, Covariance, Full
 from speechgmm.mixture.e_step import EStep
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
+from speechgmm.storage import load, save
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +175,7 @@ class GMM:
         InvalidInput
             If the file cannot be written.
         """
-        storage.save(self, path)
+        save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *types: type) -> Self:
@@ -194,7 +194,7 @@ class GMM:
         IncompatibleModel
             If it holds something else, or was written by a later version.
         """
-        return cast(Self, storage.load(path, cls, *COVARIANCES.values(), *types))
+        return cast(Self, load(path, cls, *COVARIANCES.values(), *types))
 
     def marginal(self, features: Sequence[int]) -> "GMM":
         """Return the mixture of d of the features, in this order, the others integrated out, with full covariances.

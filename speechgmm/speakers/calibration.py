@@ -52,7 +52,6 @@ class SystemCalibration:
         object.__setattr__(self, "cohort", cohort)
         number(self.least_seconds, "least_seconds", minimum=0.0, maximum=3600.0, unit=" s")
 
-
     @property
     def usual_enrollment(self) -> float:
         """Seconds of speech that half of the models had which this was fitted on; 0 where that is not known."""

@@ -10,6 +10,7 @@ from speechgmm.checks import refuse
 from speechgmm.errors import MissingExtra
 from speechgmm.mixture import Statistics
 from speechgmm.speakers.sessions import EnrolledRecording, Session
+from speechgmm.speakers.waiting import OnWait, refuse_held, tell_of_waiting
 
 _FORMAT = "1"
 _PATIENCE = 60.0
@@ -113,6 +114,8 @@ class Database:
     location : str
     new : mapping of str or None
         The settings of a store that is made where there is none; None where none may be made.
+    on_wait : callable, optional
+        See `speechgmm.speakers.waiting`.
 
     Raises
     ------
@@ -120,7 +123,7 @@ class Database:
         If there is no store, or what is there is no store or of another format.
     """
 
-    def __init__(self, location: str, new: Mapping[str, str] | None) -> None:
+    def __init__(self, location: str, new: Mapping[str, str] | None, on_wait: OnWait | None = None) -> None:
         import sqlalchemy as sa
 
         self._sa, self.location, self._tables = sa, location, _tables(sa)
@@ -135,6 +138,8 @@ class Database:
             refuse(f"the store {self.location}", "have a driver", str(error), advice, error=MissingExtra)
         except sa.exc.SQLAlchemyError as error:
             self._refuse(str(error))
+        if on_wait is not None and url.get_backend_name() == "sqlite":
+            tell_of_waiting(sa, self._engine, self.location, on_wait)
         try:
             self.meta = self._prepare(new)
         except BaseException:
@@ -167,7 +172,9 @@ class Database:
             with self._engine.begin() as connection:
                 yield StoreTables(self._sa, self._tables, connection)
         except self._sa.exc.SQLAlchemyError as error:
-            self._refuse(str(getattr(error, "orig", None) or error))
+            why = str(getattr(error, "orig", None) or error)
+            refuse_held(self.location, why, _PATIENCE)
+            self._refuse(why)
 
     def _url(self, location: str) -> Any:
         """Return the URL of a location, and keep what messages may show of it: no password."""

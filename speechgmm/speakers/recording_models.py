@@ -28,7 +28,11 @@ class RecordingModels:
 
 
 def recording_models(
-    system: System, recordings: Sequence[Recording], *, n_threads: int | None = None, on_progress: Progress | None = None
+    system: System,
+    recordings: Sequence[Recording],
+    *,
+    n_threads: int | None = None,
+    on_progress: Progress | None = None,
 ) -> RecordingModels:
     """Adapt a model to each recording; a bad one is left out.
 

@@ -19,7 +19,9 @@ from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
-_ITSELF = "the test must be another recording than the one that is enrolled; got the same samples in a trial of the list"
+_ITSELF = (
+    "the test must be another recording than the one that is enrolled; got the same samples in a trial of the list"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,9 +153,7 @@ def _check_enrolled(trials: Trials, scorer: Scorer) -> None:
         refuse("the speakers of a trial list", "be enrolled", found, "Enroll them first.", error=UnknownSpeaker)
 
 
-def _listed(
-    what: str, index: NameIndex, known: Mapping[str, Recording] | None, folder: str | Path
-) -> list[Recording]:
+def _listed(what: str, index: NameIndex, known: Mapping[str, Recording] | None, folder: str | Path) -> list[Recording]:
     """Return the recordings that a column of a trial list names."""
     names = index.names.tolist()
     if known is None:
@@ -180,7 +180,9 @@ def _score(
     """
     every = [(i, r) for i, group in enumerate(groups.values()) for r in group]
     extracted = extract_all(scorer.system.frontend, [r for _, r in every], n_threads=n_threads, on_progress=on_progress)
-    rows = np.split(np.argsort(pairs.test, kind="stable"), np.cumsum(np.bincount(pairs.test, minlength=len(groups)))[:-1])
+    rows = np.split(
+        np.argsort(pairs.test, kind="stable"), np.cumsum(np.bincount(pairs.test, minlength=len(groups)))[:-1]
+    )
     score, seconds, skipped = np.full(len(pairs.test), np.nan), np.full(len(groups), np.nan), []
     for i, heard in itertools.groupby(zip(every, extracted, strict=True), lambda pair: pair[0][0]):
         sounds, own = [e for _, e in heard], rows[i]
@@ -204,7 +206,9 @@ def _table(models: SpeakerModels, tests: Sequence[_Test], pairs: _Pairs, score: 
     """Return the table of the trials that have a score (T,); `seconds` are those of the tests (U,)."""
     kept = np.flatnonzero(~np.isnan(score))
     model, test = pairs.model[kept], pairs.test[kept]
-    names, speakers, sessions = (np.array([getattr(t, of) for t in tests])[test] for of in ("name", "speaker", "session"))
+    names, speakers, sessions = (
+        np.array([getattr(t, of) for t in tests])[test] for of in ("name", "speaker", "session")
+    )
     return Scores(
         speaker=np.array(models.names)[model],
         test=names,

@@ -296,7 +296,12 @@ def test_score_recordings_against_recordings_without_a_store(made, tmp_path):
             shutil.copy(DATA / speaker / name, tmp_path / speaker)
     assert run(*score).status == 0
     assert read_scores(tmp_path / "s").score.tolist() == by_name.score.tolist()
-    assert run("enroll", "--model", made.model, "--store", tmp_path / "db", "rms/s1_1.flac", SLT.parent / "s1_1.flac").status == 0
+    assert (
+        run(
+            "enroll", "--model", made.model, "--store", tmp_path / "db", "rms/s1_1.flac", SLT.parent / "s1_1.flac"
+        ).status
+        == 0
+    )
     by_hand = ("--store", tmp_path / "db", "--manifest", MANIFEST)
     (tmp_path / "trials").write_text("1 rms/s1_1.flac rms/s2_1.flac\n")
     assert run(*score, *by_hand).status == 0
@@ -358,7 +363,9 @@ def test_evaluate_scores_of_another_system_with_the_labels_of_a_list(made, tmp_p
     rows = zip(every.speaker.tolist(), every.test.tolist(), every.score.tolist(), every.target.tolist(), strict=True)
     listed = [row for i, row in enumerate(rows) if i % 3]
     kaldi, kaldi_trials, voxceleb = tmp_path / "scores", tmp_path / "trials", tmp_path / "veri_test.txt"
-    kaldi.write_text("".join(f"{s} {t} {x!r}\n" for s, t, x in zip(every.speaker, every.test, every.score.tolist())))
+    kaldi.write_text(
+        "".join(f"{s} {t} {x!r}\n" for s, t, x in zip(every.speaker, every.test, every.score.tolist(), strict=True))
+    )
     kaldi_trials.write_text("".join(f"{s} {t} {'target' if y else 'nontarget'}\n" for s, t, _, y in listed))
     voxceleb.write_text("".join(f"{y} {s} {t}\n" for s, t, _, y in reversed(listed)))
     run("evaluate", kaldi).refused(kaldi, "300 trials without a label", "--trials")

@@ -183,7 +183,12 @@ def test_narrow_terminals_lose_numbers_first_and_then_get_lines(monkeypatch, cap
     told = " ".join(lines).partition("no room for: ")[2]
     assert told == "; ".join(lost)
     if width <= 40:
-        for text in ("answer    accepted", "speaker   Ann-Kathrin Müller", "speaker   李小龙李小龙李小龙", "file      who.wav"):
+        for text in (
+            "answer    accepted",
+            "speaker   Ann-Kathrin Müller",
+            "speaker   李小龙李小龙李小龙",
+            "file      who.wav",
+        ):
             assert text in lines
 
 
@@ -199,7 +204,9 @@ def test_no_letter_of_a_name_is_lost_at_any_width(rows, width):
         table = output.table("file", ">n", "answer", "speaker", rows=rows)
         output.emit(False, {}, table, output.facts({a: b for a, _, b, _ in rows if a}))
     shown = Counter(out.getvalue())
-    letters = Counter("".join(a + b + c for a, _, b, c in rows) + "".join({a: a + b for a, _, b, _ in rows if a}.values()))
+    letters = Counter(
+        "".join(a + b + c for a, _, b, c in rows) + "".join({a: a + b for a, _, b, _ in rows if a}.values())
+    )
     assert all(shown[letter] >= n for letter, n in letters.items())
     assert max(map(cell_len, out.getvalue().splitlines()), default=0) <= width
 

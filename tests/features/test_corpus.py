@@ -68,7 +68,10 @@ ROWS = [("a/1.wav", "ann", "s1", "ubm"), ("b/1.wav", "bob", None, "test")]
         ("blank.csv", PLAIN.replace("b/1", "\nb/1") + "\n\n"),
         ("unended.csv", PLAIN.rstrip("\n")),
         ("quoted.csv", PLAIN.replace("a/1.wav", '"a/1.wav"')),
-        ("german.csv", "\ufeff" + PLAIN.replace(",", ";").replace("path;speaker", "Path;SPEAKER").replace("\n", "\r\n")),
+        (
+            "german.csv",
+            "\ufeff" + PLAIN.replace(",", ";").replace("path;speaker", "Path;SPEAKER").replace("\n", "\r\n"),
+        ),
         ("excel.csv", PLAIN.replace("\n", ",,\n") + ",,,,,\n,,,,,\n"),
         ("tabs.csv", PLAIN.replace(",", "\t")),
         ("commas.tsv", PLAIN),
@@ -125,8 +128,14 @@ def test_start_end_and_channel(manifest: Make) -> None:
         ("path,speaker\na.wav,\n", r"line 2 of .* must name a path and a speaker; got path 'a\.wav', speaker ''"),
         ("path,speaker\na.wav,  \n", r"line 2 of .* must name a path and a speaker"),
         ("path,speaker\na.wav,x\n,ann\n", r"line 3 of .* must name a path and a speaker; got path '', speaker 'ann'"),
-        ("path,speaker\na.wav\n", r"line 2 of .* must hold 2 fields divided by commas, as the header does; got 1 in 'a\.wav'"),
-        ("path,speaker\na.wav,ann,more\n", r"line 2 of .* must hold 2 fields divided by commas, as the header does; got 3 in"),
+        (
+            "path,speaker\na.wav\n",
+            r"line 2 of .* must hold 2 fields divided by commas, as the header does; got 1 in 'a\.wav'",
+        ),
+        (
+            "path,speaker\na.wav,ann,more\n",
+            r"line 2 of .* must hold 2 fields divided by commas, as the header does; got 3 in",
+        ),
         ("\npath;speaker\n\na.wav;ann\nb.wav\n", r"line 5 of .* must hold 2 fields divided by semicolons"),
         ("path,speaker\na.wav,ann\na.wav,bob\n", r"corpus\.csv must list each recording once; got a\.wav twice"),
         ("path,speaker,start\na,b,x\n", r"the start in line 2 of .* must be a number of seconds; got 'x'"),

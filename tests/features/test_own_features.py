@@ -62,7 +62,9 @@ def test_what_the_model_does_not_take_is_refused(tmp_path: Path, x: Any) -> None
             extract(FRONTEND, given).usable()
     with pytest.raises(IncompatibleModel, match=takes_no_sound):
         FRONTEND.from_signal(Signal(voice(1.0), 16000))
-    with pytest.raises(IncompatibleModel, match=r"a\.npy must be sound, as MFCC\(.*\) takes it; got a file of features"):
+    with pytest.raises(
+        IncompatibleModel, match=r"a\.npy must be sound, as MFCC\(.*\) takes it; got a file of features"
+    ):
         extract(MFCC(), features).usable()
     with pytest.raises(IncompatibleModel, match=r"a\.npy must have 4 features per frame, as the model has; got 3"):
         extract(OwnFeatures(dimensions=4), features).usable()
@@ -114,7 +116,9 @@ def test_files_of_features_bring_their_own_front_end(tmp_path: Path, x: Any) -> 
     bad = str(tmp_path / "none.npy")
     assert own_frontend([bad, features]) == OwnFeatures(dimensions=3)
     assert own_frontend([sound, Signal(voice(1.0), 16000), voice(1.0)]) is None
-    with pytest.raises(InvalidInput, match=r"be of sound, or of features in \.npy files, not of both; got .*a\.npy and"):
+    with pytest.raises(
+        InvalidInput, match=r"be of sound, or of features in \.npy files, not of both; got .*a\.npy and"
+    ):
         own_frontend([features, sound])
     with pytest.raises(InvalidInput, match=r"none\.npy, which does not"):
         own_frontend([bad])
