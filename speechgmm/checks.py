@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 
 def refuse(what: str, rule: str, found: object, advice: str = "", *, error: type = InvalidInput) -> NoReturn:
-    """Raise `error` with the one message style of this package.
+    """Raise `error` with the one message style of this package; what was found may be a message itself.
 
     Examples
     --------
@@ -24,7 +24,8 @@ def refuse(what: str, rule: str, found: object, advice: str = "", *, error: type
     Traceback (most recent call last):
     speechgmm.errors.InvalidInput: n_components must be at least 1; got 0.
     """
-    raise error(f"{what} must {rule}; got {found}." + (f" {advice}" if advice else ""))
+    end = "" if str(found).endswith(".") else "."
+    raise error(f"{what} must {rule}; got {found}{end}" + (f" {advice}" if advice else ""))
 
 
 SMALLEST, LARGEST = 1e-151, 1e151
@@ -163,6 +164,17 @@ def choice(value: Any, what: str, allowed: Collection[str]) -> str:
     if not isinstance(value, str) or value not in allowed:
         refuse(what, "be one of " + ", ".join(repr(a) for a in allowed), repr(value))
     return value
+
+
+def number_of(n: int, noun: str) -> str:
+    """Return how many there are.
+
+    Examples
+    --------
+    >>> number_of(1, "test"), number_of(2, "test")
+    ('1 test', '2 tests')
+    """
+    return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
 def with_article(noun: str) -> str:

@@ -31,6 +31,10 @@ class Header:
         """Whether numbers may have a decimal comma: spreadsheets that write semicolons do so because of it."""
         return self.delimiter == ";"
 
+    def with_point(self, number: str) -> str:
+        """Return a number with a decimal point."""
+        return number.replace(",", ".") if self.decimal_comma else number
+
     @property
     def repeated(self) -> list[str]:
         """The names that stand in it more than once, whatever their case."""
@@ -39,8 +43,11 @@ class Header:
 
 
 def divided(line: str, delimiter: str) -> list[str]:
-    """Return the fields of a line, which may be quoted."""
-    return next(csv.reader([line], delimiter=delimiter, strict=False), [])
+    """Return the fields of a line, which may be quoted; the line itself where it is too long to be one."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return [line]
 
 
 def read_header(line: str, required: Collection[str], known: Collection[str] = ()) -> Header:

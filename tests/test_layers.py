@@ -5,7 +5,7 @@
 3 speakers | classification | plot        never each other
 2 features | tracking                     never each other
 1 mixture | evaluation                    never each other
-0 errors  checks  storage  parallel
+0 errors  checks  storage  parallel  tables
 """
 
 from __future__ import annotations
@@ -44,8 +44,13 @@ LAYER = {
     "checks": 0,
     "errors": 0,
 }
-GROUND = {"errors": set(), "checks": {"errors"}, "storage": {"errors", "checks"}, "parallel": {"errors", "checks"}}
-GROUND["tables"] = {"errors", "checks"}
+GROUND = {
+    "errors": set(),
+    "checks": {"errors"},
+    "storage": {"errors", "checks"},
+    "parallel": {"errors", "checks"},
+    "tables": {"errors", "checks"},
+}
 ENTRANCES = {"__init__.py", "__main__.py"}
 """Files of the package itself, which stand outside the layers."""
 

@@ -38,7 +38,7 @@ class ClassifierTraining:
         made, warnings = self.classifier, []
         least, label = min((n, label) for label, n in made.info["data"]["sounds"].items())
         if least < 5:
-            warnings.append(f"{least} sound(s) of {label!r} are few: give ten or more of each class")
+            warnings.append(f"too few sounds: {least} of {label!r}; give ten or more of each class")
         if made.info["folds"] and made.calibration is None:
             lacking = "fewer than two classes have two sounds or groups to hold out in turn"
             warnings.append(f"{lacking}: posteriors are not known")

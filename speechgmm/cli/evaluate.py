@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from speechgmm.checks import number_of
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, facts
 from speechgmm.errors import InvalidInput
@@ -71,8 +72,9 @@ def _rates(result: "Evaluation") -> dict[str, object]:
         return text + (" %" if percent else "") + (f" ({' to '.join(ends)})" if ends else "")
 
     application = f"prior {result.prior:g}, costs {result.cost_miss:g} and {result.cost_fa:g}"
+    kinds = number_of(result.targets, "target"), number_of(result.nontargets, "nontarget")
     rows: dict[str, object] = {
-        "trials": f"{result.trials}: {result.targets} targets, {result.nontargets} nontargets in {result.tests} tests",
+        "trials": f"{result.trials}: {', '.join(kinds)} in {number_of(result.tests, 'test')}",
         "equal error rate": told("eer", result.eer, percent=True),
         "identified": "-",
         "minimum DCF": f"{told('min_dcf', result.min_dcf)}, {application}",

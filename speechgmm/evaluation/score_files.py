@@ -198,7 +198,11 @@ def _read_table(path: PathLike, file: IO[str]) -> Scores:
     names = {n: Numbering(empty=n not in ("speaker", "test")) for n in header.names if n not in _NUMBERS}
     parsers = {n: _NUMBERS.get(n) or (np.int32, names[n].__getitem__, "not be empty") for n in header.names}
     if header.decimal_comma:
-        parsers |= {n: (kind, _with_point(parse), rule) for n, (kind, parse, rule) in parsers.items() if n in _NUMBERS}
+        parsers |= {
+            n: (kind, _then(header.with_point, parse), rule)
+            for n, (kind, parse, rule) in _NUMBERS.items()
+            if n in parsers
+        }
     held = _columns(path, blocks, parsers, header.delimiter)
     if not held:
         checks.refuse(os.fspath(path), "hold at least one row below the header", "none")
@@ -207,9 +211,9 @@ def _read_table(path: PathLike, file: IO[str]) -> Scores:
     return _made(Scores, path, lines, _unlabeled(len(lines)) | found)
 
 
-def _with_point(parse: Callable[[str], float]) -> Callable[[str], float]:
-    """Return a parser that takes a decimal comma for a point."""
-    return lambda field: parse(field.replace(",", "."))
+def _then(first: Callable[[str], str], parse: Callable[[str], float]) -> Callable[[str], float]:
+    """Return the one function after the other."""
+    return lambda field: parse(first(field))
 
 
 def _is_kaldi(line: str) -> bool:

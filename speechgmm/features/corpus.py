@@ -234,8 +234,7 @@ def _from_row(header: Header, row: Sequence[str], manifest: Path, line: int, lab
         refuse(where, f"name a path and {with_article(label)}", found)
     channel = columns.get("channel", "")
     start, end = (
-        _seconds((columns.get(name) or "").replace(",", "." if header.decimal_comma else ","), f"the {name} in {where}")
-        for name in ("start", "end")
+        _seconds(header.with_point(columns.get(name, "")), f"the {name} in {where}") for name in ("start", "end")
     )
     return Recording(
         path=str(manifest.parent / columns["path"]),

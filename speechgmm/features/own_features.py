@@ -3,6 +3,7 @@
 Symbols: N frames, D dimensions.
 """
 
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -88,6 +89,10 @@ class OwnFeatures(FrontEnd):
         with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
             return matrix(np.ascontiguousarray(x, dtype=np.float32), what)
 
+    def check_features(self, features: ArrayLike, model: str) -> Array:
+        """Return features as a finite matrix (N, D) of float32, as those of files are."""
+        return self.check(super().check_features(features, model))
+
     def __call__(self, signal: ArrayLike, *, what: str = "the signal") -> Array:
         """Return features (N, D) as they are; a signal is refused."""
         return _refuse_sound(what) if np.ndim(signal) == 1 else self.check(signal, what)
@@ -122,7 +127,8 @@ class OwnFeatures(FrontEnd):
             refuse(f"the channel of {recording.path}", "be left out, as features have none", repr(recording.channel))
         x = self.check(read_features(recording.path), recording.path)
         last = self.seconds(x) if recording.end is None else recording.end
-        first, end = round(recording.start / self.hop_length), round(last / self.hop_length)
+        known = math.isfinite(recording.start) and math.isfinite(last)
+        first, end = (round(t / self.hop_length) if known else -1 for t in (recording.start, last))
         if not 0 <= first < end <= len(x):
             found = f"{recording.start:g} to {last:g} s"
             refuse(f"the part of {recording.path}", f"lie within its {self.seconds(x):.2f} s", found)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from speechgmm import storage
-from speechgmm.checks import integer
+from speechgmm.checks import integer, number_of
 from speechgmm.errors import InvalidInput, Skipped
 from speechgmm.features import MFCC, FrontEnd, Recording, TrainingFrames, common_rate, own_frontend, training_frames
 from speechgmm.mixture import GMM, RELEVANCE, Fit, Floor, Stop, fit_gmm, initialize
@@ -135,7 +135,8 @@ def _warnings(frames: TrainingFrames, n_components: int) -> tuple[str, ...]:
             f"use more recordings, or at most {max(1, n // FEW_FRAMES)} components"
         )
     if len(frames.speakers) < FEW_SPEAKERS:
-        found.append(f"{len(frames.speakers)} background speaker(s) are few: use many people, with little of each")
+        people = number_of(len(frames.speakers), "background speaker")
+        found.append(f"too few people: {people}; use many, with little of each")
     return tuple(found)
 
 

@@ -38,7 +38,7 @@ def test_train_writes_the_model_that_one_call_trains(made):
     assert speechgmm.load_system(made.model).fingerprint == called.fingerprint == told["fingerprint"]
 
 
-FEW = "{} background speaker(s) are few: use many people, with little of each\n"
+FEW = "too few people: {}; use many, with little of each\n"
 
 
 def test_train_doubts_what_is_too_little(tmp_path):
@@ -46,7 +46,7 @@ def test_train_doubts_what_is_too_little(tmp_path):
     assert done.status == 0
     little, few, uncalibrated = done.document["warnings"]
     assert re.fullmatch(r"\d+ s of speech are little for 256 components: use more .* at most \d+ components", little)
-    assert few == FEW.format(1).strip()
+    assert few == FEW.format("1 background speaker").strip()
     assert uncalibrated == UNCALIBRATED
     assert done.err == f"speechgmm: {little}\nspeechgmm: {few}\nspeechgmm: {uncalibrated}\n"
 
@@ -54,7 +54,10 @@ def test_train_doubts_what_is_too_little(tmp_path):
 def test_train_shows_a_summary_and_the_trace(tmp_path):
     where = ("--where", "speaker=awb", "--where", "speaker=kal16", "--where", "session=s1")
     done = run("train", MANIFEST, "-o", tmp_path / "m", *where, "--components", 2, "--sample-rate", 8000, "--seed", 3)
-    assert (done.status, done.err) == (0, f"speechgmm: {FEW.format(2)}speechgmm: {UNCALIBRATED}\n")
+    assert (done.status, done.err) == (
+        0,
+        f"speechgmm: {FEW.format('2 background speakers')}speechgmm: {UNCALIBRATED}\n",
+    )
     assert "4 recordings of 2 speakers" in done.out
     assert "sample_rate=8000" in done.out
     trace = speechgmm.load_system(tmp_path / "m").info["em"]["objective"]
@@ -347,7 +350,7 @@ def test_evaluate_names_what_it_left_out(tmp_path):
         "identification_rate: 1 of 2 tests not counted, with no target trial (open set)",
         "open_set: 1 of 1 tests of strangers are not scored against all speakers",
         "durations: there is no column test_seconds",
-        "intervals: 1 speakers have target trials; fewer than 5 are too few to draw from",
+        "intervals: target trials of 1 speaker; fewer than 5 are too few to draw from",
     ]
     assert all(f"left out: {reason}" in shown for reason in told["left_out"])
 

@@ -89,7 +89,7 @@ def test_nothing_but_the_result_is_written_where_nobody_watches(using, made, tmp
     fast = ("--where", "speaker=awb", "--components", 2)
     done = run_apart("train", MANIFEST, "-o", tmp_path / "m", *fast)
     assert (done.status, done.err.count("\n")) == (0, 2)
-    assert done.err.startswith("speechgmm: 1 background speaker(s) are few")
+    assert done.err.startswith("speechgmm: too few people: 1 background speaker; use many")
     assert "speechgmm: not calibrated: of the background speakers fewer than 20" in done.err
     assert "\x1b" not in done.out
     refused = run_apart("identify", "--model", tmp_path / "none", "--store", made.store, RMS)

@@ -5,9 +5,10 @@ import csv
 import numpy as np
 import pytest
 
+from speechgmm.errors import SameRecording
 from speechgmm.evaluation import read_scores
 from speechgmm.features import OwnFeatures
-from speechgmm.speakers import load_system
+from speechgmm.speakers import SpeakerStore, enroll_features, load_system
 from tests.cli.running import DATA, MANIFEST, run
 
 RMS, SLT = "rms/s2_1.flac", "slt/s2_1.flac"
@@ -57,7 +58,11 @@ def test_answers_and_scores_are_those_of_the_sound(own, made, using, tmp_path):
     score = ("score", *mine, "--manifest", own / "m.csv", "--where", "split=test", "-o", tmp_path / "scores")
     assert run(*score).status == 0
     np.testing.assert_array_equal(read_scores(tmp_path / "scores").score, read_scores(made.scores).score)
-    run("enroll", *mine, "again", own / "rms" / "s1_1.flac.npy").refused("be enrolled once", "enrolled as 'rms'")
+    again = own / "rms" / "s1_1.flac.npy"
+    run("enroll", *mine, "again", again).refused("be enrolled once", "enrolled as 'rms'")
+    system = load_system(own / "model")
+    with SpeakerStore(tmp_path / "s.db", system) as store, pytest.raises(SameRecording, match="enrolled as 'rms'"):
+        enroll_features(system, store, "again", np.load(again).astype(np.float64))
 
 
 def test_sound_and_features_do_not_mix(own, made, using, tmp_path):

@@ -426,7 +426,7 @@ def test_evaluate_is_the_metrics_together():
     assert found.left_out == (
         "open_set: no test is of a stranger (without a target trial)",
         "durations: there is no column test_seconds",
-        "intervals: 2 speakers have target trials; fewer than 5 are too few to draw from",
+        "intervals: target trials of 2 speakers; fewer than 5 are too few to draw from",
     )
 
 

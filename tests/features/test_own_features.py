@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def test_a_part_is_counted_by_the_step(tmp_path: Path, x: Any) -> None:
     path = saved(tmp_path / "a.npy", x)
     part = extract(FRONTEND, Recording(path, "ann", "a.npy", start=0.2, end=0.5)).usable()
     np.testing.assert_array_equal(part, x[10:25].astype(np.float32))
-    for start, end in ((0.5, 1.5), (0.9, 0.2), (2.0, None)):
+    for start, end in ((0.5, 1.5), (0.9, 0.2), (2.0, None), (math.nan, None), (0.0, math.inf)):
         found = extract(FRONTEND, Recording(path, "ann", "a.npy", start=start, end=end))
         with pytest.raises(InvalidInput, match=r"the part of .*a\.npy must lie within its 1\.00 s; got "):
             found.usable()
