@@ -572,7 +572,7 @@ def test_unlabeled_trials_are_refused(function):
     rows = [("ann", "a", 1.0, 1), ("bob", "a", 0.0, -1), ("cid", "a", 0.0, -1)]
     message = (
         r"target must be 1 or 0 in every trial; got 2 of 3 trials without a label, "
-        r"the first speaker 'bob' with test 'a'\. Take the labels from a list of trials with join\."
+        r"the first speaker 'bob' with test 'a'\. Take the labels from a list of trials \(join, or --trials\)\."
     )
     with pytest.raises(InvalidInput, match=message):
         function(table(rows))
