@@ -62,7 +62,8 @@ class AudioClassifier:
         dimensions = {m.n_dimensions for m in self.mixtures}
         if len(self.mixtures) != n or dimensions != {d}:
             rule = f"be {n}, one for each label, of {d} features, as the front end gives"
-            refuse("mixtures", rule, f"{len(self.mixtures)} of {dimensions}", error=IncompatibleModel)
+            found = f"{len(self.mixtures)} of {' and '.join(map(str, sorted(dimensions)))}"
+            refuse("mixtures", rule, found, error=IncompatibleModel)
 
     @property
     def fingerprint(self) -> str:

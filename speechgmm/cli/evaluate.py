@@ -44,10 +44,10 @@ def evaluate(
             options.usage("--report names the table of scores itself; give another file")
         options.check_output(report)
         require()
-    table = evaluation.read_scores(scores)
+    every = evaluation.read_scores(scores)
+    listed = evaluation.read_trials(trials) if trials else None
     try:
-        if trials:
-            every, table = table, evaluation.join(table, evaluation.read_trials(trials))
+        table = evaluation.join(every, listed) if listed else every
         result = evaluation.evaluate(table, **asdict(application))
     except InvalidInput as error:
         raise InvalidInput(f"{scores}: {error}") from None
@@ -56,7 +56,7 @@ def evaluate(
 
         write_report(table, result, report, title=Path(scores).name)
     notes = [f"left out: {reason}" for reason in result.left_out]
-    if trials and (others := len(every) - len(table)):
+    if others := len(every) - len(table):
         notes.append(f"left out: {others} of {len(every)} scores, which {trials} does not list")
     note = "\nactual DCF and Cllr take the scores for calibrated LLRs; the others only for an order"
     emit(as_json, result.as_dict() | {"report": report}, facts(_rates(result)), note, *notes)

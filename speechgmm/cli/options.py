@@ -50,9 +50,7 @@ Where = Annotated[
 ]
 Files = Annotated[list[str], argument("FILE", "Recordings.")]
 SomeFiles = Annotated[list[str] | None, argument("FILE", "Recordings.")]
-Model = Annotated[
-    str | None, option("--model", "MODEL", "Model file that train wrote; default: the one of the package.")
-]
+Model = Annotated[str | None, option("--model", "MODEL", "Model file that train wrote; default: the packaged one.")]
 ModelFile = Annotated[str, output("MODEL", "Model file.")]
 Preset = Annotated[PresetName, typer.Option("--preset", help="Front end: of speech alone, or of every frame.")]
 Store = Annotated[str, option("--store", "STORE", "Enrolled speakers: SQLite file or database URL.")]

@@ -45,7 +45,8 @@ def recording_models(
     def adapted(e: Extracted) -> tuple[Extracted, Array | None]:
         return e, None if e.features is None else adapted_model(system, system.statistics(e.features)).offsets
 
-    found, skipped = [], []
+    made: list[tuple[str, float, str]] = []
+    skipped: list[Skipped] = []
     with tempfile.TemporaryFile(prefix="speechgmm-") as spool:
         for e, offsets in extract_all(
             system.frontend, recordings, adapted, stage="enrolled", n_threads=n_threads, on_progress=on_progress
@@ -54,12 +55,13 @@ def recording_models(
                 skipped.append(Skipped(e.name, str(e.error)))
                 continue
             spool.write(np.ascontiguousarray(offsets, dtype=np.float64).tobytes())
-            found.append((e.name, e.speech_seconds, e.digest))
-        if not found:
-            refuse("recordings to enroll", "be at least one that can be used", f"none; the first: {skipped[0].reason}")
+            made.append((e.name, e.speech_seconds, e.digest))
+        if not made:
+            advice = "If the trials name enrolled speakers, give their store."
+            refuse("recordings to enroll", "be at least one that can be used", f"none; {skipped[0].reason}", advice)
         spool.flush()
         # the map keeps the file alive after its handle and name are gone
-        means = np.memmap(spool, dtype=np.float64, mode="r", shape=(len(found), *system.ubm.means.shape))
-    names, seconds, digests = zip(*found, strict=True)
+        means = np.memmap(spool, dtype=np.float64, mode="r", shape=(len(made), *system.ubm.means.shape))
+    names, seconds, digests = zip(*made, strict=True)
     models = SpeakerModels(names, means, np.array(seconds), system.ubm, system.fingerprint)
     return RecordingModels(models, digests, tuple(skipped))

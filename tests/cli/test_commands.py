@@ -11,7 +11,7 @@ import pytest
 
 import speechgmm
 from speechgmm import storage
-from speechgmm.evaluation import join, read_scores, read_trials, write_scores
+from speechgmm.evaluation import Scores, join, read_scores, read_trials, write_scores
 from speechgmm.features import MFCC, read_corpus
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import Session, SpeakerExport
@@ -361,40 +361,48 @@ def test_evaluate_has_null_for_a_rate_that_is_not_there(tmp_path):
     assert "identified        -" in run("evaluate", tmp_path / "s").out
 
 
-def test_evaluate_scores_of_another_system_with_the_labels_of_a_list(made, tmp_path):
+@pytest.fixture
+def few(made):
+    """Scores of four speakers: too few to draw from, so that intervals take no time."""
     every = read_scores(made.scores)
-    rows = zip(every.speaker.tolist(), every.test.tolist(), every.score.tolist(), every.target.tolist(), strict=True)
-    listed = [row for i, row in enumerate(rows) if i % 3]
-    kaldi, kaldi_trials, voxceleb = tmp_path / "scores", tmp_path / "trials", tmp_path / "veri_test.txt"
-    kaldi.write_text(
-        "".join(f"{s} {t} {x!r}\n" for s, t, x in zip(every.speaker, every.test, every.score.tolist(), strict=True))
-    )
-    kaldi_trials.write_text("".join(f"{s} {t} {'target' if y else 'nontarget'}\n" for s, t, _, y in listed))
-    voxceleb.write_text("".join(f"{y} {s} {t}\n" for s, t, _, y in reversed(listed)))
-    run("evaluate", kaldi).refused(kaldi, "300 trials without a label", "--trials")
-    told = run("evaluate", kaldi, "--trials", kaldi_trials, "--json").document
-    assert (told["trials"], told["targets"]) == (200, sum(y for *_, y in listed))
-    expected = speechgmm.evaluate(join(every, read_trials(kaldi_trials)), replicates=0)
+    rows = np.isin(every.speaker, KNOWN[:4])
+    return Scores(every.speaker[rows], every.test[rows], every.score[rows], every.target[rows])
+
+
+def test_evaluate_scores_of_another_system_with_the_labels_of_a_list(few, tmp_path):
+    rows = list(zip(few.speaker.tolist(), few.test.tolist(), few.score.tolist(), few.target.tolist(), strict=True))
+    listed = rows[::-2]
+    kaldi, trials, voxceleb = tmp_path / "scores", tmp_path / "trials", tmp_path / "veri_test.txt"
+    kaldi.write_text("".join(f"{s} {t} {x!r}\n" for s, t, x, _ in rows))
+    trials.write_text("".join(f"{s} {t} {'target' if y else 'nontarget'}\n" for s, t, _, y in listed))
+    voxceleb.write_text("".join(f"{y} {s} {t}\n" for s, t, _, y in listed[::-1]))
+    run("evaluate", kaldi).refused(kaldi, "120 trials without a label", "--trials")
+    told = run("evaluate", kaldi, "--trials", trials, "--json").document
+    assert (told["trials"], told["targets"]) == (60, sum(y for *_, y in listed))
+    expected = speechgmm.evaluate(join(few, read_trials(trials)))
     assert (told["eer"], told["cllr"]) == (expected.eer, expected.cllr)
     shown = run("evaluate", kaldi, "--trials", voxceleb)
     assert (shown.status, shown.err) == (0, "")
-    assert f"left out: 100 of 300 scores, which {voxceleb} does not list" in shown.out
-    again = run("evaluate", made.scores, "--trials", voxceleb, "--json").document
+    assert f"left out: 60 of 120 scores, which {voxceleb} does not list" in shown.out
+    write_scores(few, tmp_path / "own.tsv")
+    again = run("evaluate", tmp_path / "own.tsv", "--trials", voxceleb, "--json").document
     assert again["eer"] == pytest.approx(told["eer"], abs=1e-12)
-    kaldi_trials.write_text("rms nowhere.wav target\n")
-    run("evaluate", kaldi, "--trials", kaldi_trials).refused(kaldi, "'rms' with test 'nowhere.wav'", "Score these")
+    trials.write_text("rms target\n")
+    run("evaluate", kaldi, "--trials", trials).refused(f"speechgmm: {trials}, line 1, must hold 3 fields")
+    trials.write_text("rms nowhere.wav target\n")
+    run("evaluate", kaldi, "--trials", trials).refused(kaldi, "'rms' with test 'nowhere.wav'", "Score these")
 
 
-def test_evaluate_for_another_application(made):
-    options = ("--prior", 0.2, "--cost-miss", 3, "--cost-fa", 2)
-    told = run("evaluate", made.scores, *options, "--json").document
-    expected = speechgmm.evaluate(read_scores(made.scores), prior=0.2, cost_miss=3, cost_fa=2)
+def test_evaluate_for_another_application(few, tmp_path):
+    table, options = tmp_path / "scores.tsv", ("--prior", 0.2, "--cost-miss", 3, "--cost-fa", 2)
+    write_scores(few, table)
+    told = run("evaluate", table, *options, "--json").document
+    expected = speechgmm.evaluate(few, prior=0.2, cost_miss=3, cost_fa=2)
     assert told == expected.as_dict() | {"report": None}
     assert (told["prior"], told["cost_miss"], told["cost_fa"]) == (0.2, 3, 2)
-    assert "prior 0.2, costs 3 and 2" in run("evaluate", made.scores, *options).out
+    assert "prior 0.2, costs 3 and 2" in run("evaluate", table, *options).out
     for name in ("prior", "cost-miss", "cost-fa"):
-        words = f"{name.replace('-', '_')} must be above 0"
-        run("evaluate", made.scores, f"--{name}=0").misused(words)
+        run("evaluate", table, f"--{name}=0").misused(f"{name.replace('-', '_')} must be above 0")
 
 
 # speakers

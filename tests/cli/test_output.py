@@ -231,6 +231,15 @@ def test_json_has_null_for_what_is_not_finite_and_rounds_seconds(capsys):
     assert told == {"a": None, "b": [None, 1], "speech_seconds": 1.235, "llr": 1.23456, "c": [None]}
 
 
+def test_who_waits_for_a_store_is_told_on_a_terminal_alone(monkeypatch, capsys):
+    output.say_waiting("s.db")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    output.say_waiting("s.db")
+    told = "speechgmm: waiting for another process, which holds the store s.db; Ctrl-C ends this\n"
+    assert capsys.readouterr() == ("", told)
+
+
 def test_refusals_are_one_line_whatever_the_reason_says(capsys):
     import typer
 
