@@ -115,19 +115,29 @@ class FramesKept:
 
 def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extracted:
     """Read one sound and return its features, or its error; `name` is that of a signal, which lies in no file."""
+    if own := _own(frontend, sound, name):
+        return own
     recording, digest = recording_of(sound, name), ""
     try:
-        if isinstance(frontend, OwnFeatures):
-            features = frontend.given(sound, recording)
-            digest = fingerprint(features)
-        else:
-            refuse_features(frontend, recording)
-            signal = read_sound(sound, recording, frontend.sample_rate)
-            digest = signal.digest
-            features = frontend.from_signal(signal, what=recording.path or name)
+        signal = read_sound(sound, recording, frontend.sample_rate)
+        digest = signal.digest
+        features = frontend.from_signal(signal, what=recording.path or name)
     except SpeechGMMError as error:
         return Extracted(recording, None, digest, 0.0, error)
     return Extracted(recording, features, digest, frontend.seconds(features))
+
+
+def _own(frontend: FrontEnd, sound: Sound, name: str) -> Extracted | None:
+    """Return the features that are given in the place of sound, or what is wrong with them; None where there are none."""
+    recording = recording_of(sound, name)
+    try:
+        if not isinstance(frontend, OwnFeatures):
+            refuse_features(frontend, recording)
+            return None
+        features = frontend.given(sound, recording)
+    except SpeechGMMError as error:
+        return Extracted(recording, None, "", 0.0, error)
+    return Extracted(recording, features, fingerprint(features), frontend.seconds(features))
 
 
 @overload
