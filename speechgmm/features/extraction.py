@@ -128,7 +128,7 @@ def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extrac
 
 
 def _own(frontend: FrontEnd, sound: Sound, name: str) -> Extracted | None:
-    """Return the features that are given in the place of sound, or what is wrong with them; None where there are none."""
+    """Return the features that are given in the place of sound, or what is wrong with them; None for sound."""
     recording = recording_of(sound, name)
     try:
         if not isinstance(frontend, OwnFeatures):

@@ -310,7 +310,7 @@ def test_trials_of_recordings_by_their_paths(system: System, tmp_path: Path) -> 
     for name in ("x/0.wav", "copy.wav"):
         assert "must be another recording than the one that is enrolled; got the same samples" in reasons[name]
     with pytest.raises(
-        InvalidInput, match="recordings to enroll must be at least one that can be used; got none; .*store"
+        InvalidInput, match=r"recordings to enroll must be at least one that can be used; got none; .*store"
     ):
         score_trials(system, None, Trials(["silent.wav"], ["x/0.wav"], [0]), folder=tmp_path)
     with pytest.raises(InvalidInput, match=r"tests must be at least one recording that can be scored; got none of 1"):
