@@ -38,7 +38,8 @@ def verify(
 ) -> None:
     """Score recordings, all of them as one test, against one enrolled speaker.
 
-    Exit status: 0 accepted; 3 not accepted, whatever the reason; 1 if something could not be read.
+    Exit status: 0 accepted; 3 not accepted, whatever the reason, be it that a model without a calibration decides
+    nothing without --threshold; 1 if something could not be read.
     """
     from speechgmm import evaluation, speakers
 
