@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from speechgmm.features import read_corpus as read_corpus
     from speechgmm.mixture import GMM as GMM
     from speechgmm.mixture import Diagonal as Diagonal
-    from speechgmm.mixture import adapt as adapt
     from speechgmm.mixture import fit_gmm as fit_gmm
+    from speechgmm.mixture.adapt import adapt as adapt
     from speechgmm.speakers import SpeakerStore as SpeakerStore
     from speechgmm.speakers import System as System
     from speechgmm.speakers import default_system as default_system

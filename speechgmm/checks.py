@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 def refuse(what: str, rule: str, found: object, advice: str = "", *, error: type = InvalidInput) -> NoReturn:
-    """Raise `error` with the one message style of this package.
+    """Raise `error` with the one message style of this package; what was found may be a message itself.
 
     Examples
     --------
@@ -25,7 +25,8 @@ def refuse(what: str, rule: str, found: object, advice: str = "", *, error: type
     Traceback (most recent call last):
     speechgmm.errors.InvalidInput: n_components must be at least 1; got 0.
     """
-    raise error(f"{what} must {rule}; got {found}." + (f" {advice}" if advice else ""))
+    end = "" if str(found).endswith(".") else "."
+    raise error(f"{what} must {rule}; got {found}{end}" + (f" {advice}" if advice else ""))
 
 
 SMALLEST, LARGEST = 1e-151, 1e151
@@ -289,6 +290,29 @@ def escaped(text: str) -> str:
 
 def _is_unseen(c: str) -> bool:
     return unicodedata.category(c) in _UNSEEN and c not in _JOINERS
+
+
+def number_of(n: int, noun: str) -> str:
+    """Return how many there are.
+
+    Examples
+    --------
+    >>> number_of(1, "test"), number_of(2, "test")
+    ('1 test', '2 tests')
+    """
+    return f"{n} {noun}" + ("" if n == 1 else "s")
+
+
+def with_article(noun: str) -> str:
+    """Return a noun with its article.
+
+    Examples
+    --------
+    >>> with_article("System"), with_article("AudioClassifier"), with_article("MFCC")
+    ('a System', 'an AudioClassifier', 'an MFCC')
+    """
+    spelled = noun[:2].isupper() and noun[:1] in "FHLMNRSX"  # MFCC is read em-eff-see-see
+    return f"{'an' if spelled or noun[:1].lower() in tuple('aeio') else 'a'} {noun}"
 
 
 def extra(module: str, name: str) -> Any:

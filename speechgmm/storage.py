@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from speechgmm import __version__
-from speechgmm.checks import refuse
+from speechgmm.checks import refuse, with_article
 from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.files import Kind, check_readable, replacing
 
@@ -95,7 +95,7 @@ def loads(data: bytes, *types: type, source: str = "the data") -> Any:
     known = former | {t.__name__: t for t in types}
     found = header["value"]["$type"]
     if known.get(found) is not types[0]:
-        refuse(source, f"hold a {types[0].__name__}", f"a {found}", error=IncompatibleModel)
+        refuse(source, f"hold {with_article(types[0].__name__)}", with_article(str(found)), error=IncompatibleModel)
     return _decode(header["value"], known, tensors, source)
 
 
@@ -170,7 +170,7 @@ def _decode(body: Any, types: Mapping[str, type], tensors: _Tensors, source: str
         return {k: _decode(v, types, tensors, source) for k, v in body["$dict"].items()}
     cls = types.get(body["$type"])
     if cls is None:
-        refuse(source, f"hold only {', '.join(types)}", f"a {body['$type']}", error=IncompatibleModel)
+        refuse(source, f"hold only {', '.join(types)}", with_article(str(body["$type"])), error=IncompatibleModel)
     former = getattr(cls, "FORMER_FIELDS", {})
     fields = {former.get(k, k): _decode(v, types, tensors, source) for k, v in body["fields"].items()}
     allowed = {f.name for f in dataclasses.fields(cls) if f.init}

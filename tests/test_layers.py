@@ -5,7 +5,7 @@
 3 speakers | classification | plot        never each other
 2 features | tracking                     never each other
 1 mixture | evaluation                    never each other
-0 errors  checks  files  storage  compiler  parallel
+0 errors  checks  files  storage  tables  compiler  parallel
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ LAYER = {
     "storage": 0,
     "files": 0,
     "compiler": 0,
+    "tables": 0,
     "parallel": 0,
     "checks": 0,
     "errors": 0,
@@ -52,6 +53,7 @@ GROUND = {
     "compiler": {"errors", "checks"},
     "storage": {"errors", "checks", "files"},
     "parallel": {"errors", "checks"},
+    "tables": {"errors", "checks", "files"},
 }
 ENTRANCES = {"__init__.py", "__main__.py"}
 """Files of the package itself, which stand outside the layers."""

@@ -17,7 +17,7 @@ from speechgmm.classification.calibration import ClassCalibration, FileScores, R
 from speechgmm.classification.mixtures import class_log_densities
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation import Answer, Rule, decide
-from speechgmm.features import MFCC, Extracted, FrontEnd, Sound, extract_all
+from speechgmm.features import MFCC, Extracted, FrontEnd, OwnFeatures, Sound, extract_all
 from speechgmm.features.sounds import listed
 from speechgmm.features.spool import in_blocks
 from speechgmm.mixture import GMM, Diagonal
@@ -69,7 +69,8 @@ class AudioClassifier:
         dimensions = {m.n_dimensions for m in self.mixtures}
         if len(self.mixtures) != n or dimensions != {d}:
             rule = f"be {n}, one for each label, of {d} features, as the front end gives"
-            refuse("mixtures", rule, f"{len(self.mixtures)} of {dimensions}", error=IncompatibleModel)
+            found = f"{len(self.mixtures)} of {' and '.join(map(str, sorted(dimensions)))}"
+            refuse("mixtures", rule, found, error=IncompatibleModel)
         for label, mixture in zip(labels, self.mixtures, strict=True):
             mixture.check_reach(f"the mixture of {label}")
         if self.calibration is not None:
@@ -98,8 +99,8 @@ class AudioClassifier:
         ----------
         sounds : iterable of paths, signals or recordings
         rule : Rule, optional
-            ``Rule(far=0.05)`` rejects what belongs to no class: of foreign sounds about 5 % are taken for a class, as far
-            as they are like the classes that training left out in turn. One kind of foreign sound may be let in several
+            ``Rule(far=0.05)`` rejects what belongs to no class: of foreign sounds about 5 % are taken for a class,
+            as far as they are like the classes that training left out in turn. One kind of foreign sound may be let in several
             times as often, another never (`recipes/classify_digits`).
             None accepts the best class whatever it is.
         n_threads, on_progress
@@ -239,5 +240,5 @@ def load_classifier(path: str | os.PathLike[str], *types: type) -> AudioClassifi
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    known = (AudioClassifier, MFCC, GMM, Diagonal, ClassCalibration, Rejection)
+    known = (AudioClassifier, MFCC, OwnFeatures, GMM, Diagonal, ClassCalibration, Rejection)
     return storage.load(path, *known, *types)

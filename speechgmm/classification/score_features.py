@@ -94,7 +94,12 @@ def score_features(
     x, n = joined(features, lengths)
     dimensions = {m.n_dimensions for m in found.values()}
     if len(dimensions) > 1:
-        refuse("models", "be of the same number of features", f"{sorted(dimensions)}", error=IncompatibleModel)
+        refuse(
+            "models",
+            "be of the same number of features",
+            " and ".join(map(str, sorted(dimensions))),
+            error=IncompatibleModel,
+        )
     x = matrix(x, "features", dimensions=dimensions.pop())
     densities = class_log_densities(list(found.values()), x, n_threads=1)
     return FeatureScores(tuple(found), densities, np.array([len(x)]) if n is None else n)

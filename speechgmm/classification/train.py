@@ -15,7 +15,7 @@ from speechgmm.classification.calibration import FileScores, file_scores, fit_cl
 from speechgmm.classification.classifier import AudioClassifier
 from speechgmm.classification.mixtures import MixtureSettings, class_log_densities, train_mixtures
 from speechgmm.errors import Skipped
-from speechgmm.features import FrontEnd, Sound, extract_all, preset_for
+from speechgmm.features import FrontEnd, Sound, extract_all, own_frontend, preset_for
 from speechgmm.features.sounds import listed
 from speechgmm.mixture import GMM, RELEVANCE
 from speechgmm.parallel import Progress
@@ -38,7 +38,7 @@ class ClassifierTraining:
         made, warnings = self.classifier, []
         least, label = min((n, label) for label, n in made.info["data"]["sounds"].items())
         if least < 5:
-            warnings.append(f"{least} sound(s) of {label!r} are few: give ten or more of each class")
+            warnings.append(f"too few sounds: {least} of {label!r}; give ten or more of each class")
         if made.info["folds"] and made.calibration is None:
             lacking = "fewer than two classes have two sounds or groups to hold out in turn"
             warnings.append(f"{lacking}: posteriors are not known")
@@ -115,7 +115,8 @@ def train_classifier(
         Speakers, sessions or sources, one for each sound: no group is held out in part. Without them posteriors
         suppose that voices and places to come are those of the training.
     frontend : FrontEnd or str
-        Or a preset at the lowest rate of the sounds, from 8 kHz up: slower ones are left out.
+        Or a preset at the lowest rate of the sounds, from 8 kHz up: slower ones are left out. Files of features
+        (`.npy`) go through `OwnFeatures` instead of a preset.
     settings : MixtureSettings
     folds : int
         How many parts are held out in turn for calibration and rejection, two or more, each at the price of two more
@@ -150,7 +151,7 @@ def extract_labeled(
     """Return the features of labeled sounds; arguments as for `train_classifier`, folds as for `cross_validate`."""
     every = listed(sounds)
     known = text_columns(len(every), labels=labels, groups=groups, folds=folds)
-    front = preset_for(every, frontend) if isinstance(frontend, str) else frontend
+    front = (own_frontend(every) or preset_for(every, frontend)) if isinstance(frontend, str) else frontend
     extracted = extract_all(front, every, stage="features", n_threads=n_threads, on_progress=on_progress)
     found = list(zip(extracted, *known, strict=True))
     usable = tuple(LabeledSound(e.name, label, e.usable(), g, f) for e, label, g, f in found if not e.error)

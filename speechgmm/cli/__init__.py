@@ -1,7 +1,8 @@
 """The command line: each command is a few lines over the public API, and a script can do the same with one call.
 
-Exit status: 0 done; 1 the input was refused, or a part of it, with one line on standard error for each refusal;
-2 wrong usage; 130 interrupted. With ``--json`` standard output holds one JSON object and nothing else.
+Exit status: 0 done, and for ``verify`` accepted; 1 the input was refused, or a part of it, with one line on standard
+error for each refusal; 2 wrong usage; 3 not accepted (``verify``); 130 interrupted. With ``--json`` standard output
+holds one JSON object and nothing else.
 """
 
 import os
@@ -14,7 +15,7 @@ import typer
 
 from speechgmm import __version__
 from speechgmm.cli import classify, enroll, evaluate, features, identify, info, score, speakers, train, verify
-from speechgmm.cli.output import Commands, one_line
+from speechgmm.cli.output import Command, Commands, one_line
 from speechgmm.errors import SpeechGMMWarning
 
 __all__ = ["app", "main"]
@@ -22,15 +23,15 @@ __all__ = ["app", "main"]
 _PLAIN = warnings.formatwarning
 
 app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-app.command()(train.train)
-app.command()(enroll.enroll)
-app.command()(identify.identify)
-app.command()(verify.verify)
-app.command()(score.score)
-app.command()(evaluate.evaluate)
+app.command(cls=Command)(train.train)
+app.command(cls=Command)(enroll.enroll)
+app.command(cls=Command)(identify.identify)
+app.command(cls=Command)(verify.verify)
+app.command(cls=Command)(score.score)
+app.command(cls=Command)(evaluate.evaluate)
 app.add_typer(speakers.app, name="speakers")
-app.command()(info.info)
-app.command()(features.features)
+app.command(cls=Command)(info.info)
+app.command(cls=Command)(features.features)
 app.add_typer(classify.app, name="classify")
 
 
@@ -69,6 +70,8 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Who speaks? Speaker recognition with Gaussian mixtures: train, enroll, identify, verify, evaluate."""

@@ -7,13 +7,11 @@ import typer
 
 from speechgmm.cli import options
 from speechgmm.cli.info import emit_training
-from speechgmm.cli.output import Commands, emit, facts, progress, table
+from speechgmm.cli.output import Command, Commands, Listing, emit, facts, progress, table
 from speechgmm.files import check_writable
 from speechgmm.storage import kind_of
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from speechgmm.classification import Classification, MixtureSettings
     from speechgmm.evaluation import Answer, Rule
     from speechgmm.features import Corpus
@@ -26,12 +24,16 @@ Components = Annotated[int, typer.Option(min=1, help="Gaussians for each class."
 Relevance = Annotated[float, typer.Option(min=0, help="Frames that the background of all classes counts for.")]
 Alone = Annotated[bool, typer.Option("--alone", help="Train each class alone, without a background.")]
 Folds = Annotated[str | None, options.option("--folds", "COLUMN", "Hold each value of this column out in turn.")]
-Far = Annotated[float | None, typer.Option(min=0, max=1, help="Reject what is foreign; accept it at about this rate.")]
+Far = Annotated[
+    float | None,
+    options.option("--far", "RATE", "Reject what is foreign but for about this share, above 0 and below 1."),
+]
 Picture = Annotated[str | None, options.option("--picture", "OUT.png", "Draw the confusion matrix into this file.")]
-Classifier = Annotated[str, options.argument("MODEL", "Model that train wrote.")]
+Classifier = Annotated[str, options.argument("MODEL", "Model that classify train wrote.")]
+ByModel = Annotated[str | None, options.option("--model", "MODEL", "Model that classify train wrote.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     corpus: Labeled,
     output: options.ModelFile,
@@ -62,7 +64,7 @@ def train(
     emit_training(as_json, training, training.classifier, output)
 
 
-@app.command()
+@app.command(cls=Command)
 def predict(
     model: Classifier,
     files: options.SomeFiles = None,
@@ -79,21 +81,22 @@ def predict(
 
     if bool(files) == (manifest is not None) or (files and where):
         options.usage("give files, or --manifest with --where as you like")
+    rule = _rule(far)
     corpus = options.load_corpus(manifest, where, label="path") if manifest else Corpus.from_files(files or [])
     classifier = load_classifier(model)
     with progress() as report:
-        answers = classifier.classify(corpus, rule=_rule(far), n_threads=threads, on_progress=report)
+        answers = classifier.classify(corpus, rule=rule, n_threads=threads, on_progress=report)
     files_told = [_document(a, top) for a in answers]
     document = {"calibrated": classifier.calibration is not None, "files": files_told}
     shown = table("file", "label", ">posterior", "next", rows=map(_row, files_told))
     emit(as_json, document, shown, errors=((a.name, a.error) for a in answers))
 
 
-@app.command()
+@app.command(cls=Command)
 def evaluate(
     corpus: Labeled,
     label: Label = "label",
-    model: options.Model = None,
+    model: ByModel = None,
     folds: Folds = None,
     where: options.Where = None,
     preset: options.Preset = "speech",
@@ -111,13 +114,14 @@ def evaluate(
 
     if (model is None) == (folds is None) or (folds and far is not None):
         options.usage("give --model, with --far as you like, or --folds")
+    rule = _rule(far)
     if picture:
         check_picture(picture)
     recordings, labels, groups = _labeled(corpus, label, where)
     with progress() as report:
         shared: dict[str, Any] = {"groups": groups, "n_threads": threads, "on_progress": report}
         if model:
-            found = evaluate_classifier(load_classifier(model), recordings, labels, rule=_rule(far), **shared)
+            found = evaluate_classifier(load_classifier(model), recordings, labels, rule=rule, **shared)
         else:
             parts = recordings.column(folds or "", "fold")
             settings = _settings(components, None if alone else relevance)
@@ -188,10 +192,10 @@ def _rates(found: "Classification") -> dict[str, object]:
     return rows
 
 
-def _matrix(found: "Classification") -> "Table":
+def _matrix(found: "Classification") -> Listing:
     """Return the confusion matrix, or of more than 20 classes the most frequent mistakes."""
     confusion = found.confusion
     if len(confusion.labels) > 20:
-        return table("truth", "taken for", ">times", rows=confusion.confusions(20))
+        return table("truth", "taken for", ">times", rows=confusion.confusions(20), spare=False)
     rows = ((n, *counts) for n, counts in zip(confusion.labels, confusion.counts.tolist(), strict=True))
-    return table("truth \\ taken for", *(f">{n}" for n in confusion.labels), rows=rows)
+    return table("truth \\ taken for", *(f">{n}" for n in confusion.labels), rows=rows, spare=False)

@@ -1,5 +1,6 @@
 """The command enroll: recordings of speakers go into a store."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -47,4 +48,6 @@ def enroll(
         done = speakers.enroll(system, opened, corpus, replace=replace, n_threads=threads, on_progress=report)
     sessions = [{"speaker": s.speaker, "session": s.name, "speech_seconds": s.speech_seconds} for s in done.sessions]
     shown = table("enrolled", "session", ">speech, s", rows=(s.values() for s in sessions))
-    emit(as_json, {"sessions": sessions}, shown if sessions else "nobody enrolled", skipped=done.skipped)
+    document = {"sessions": sessions, "little_speech": [asdict(s) for s in done.little]}
+    told = shown if sessions else "nobody enrolled"
+    emit(as_json, document, told, warnings=map(str, done.little), skipped=done.skipped)

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from speechgmm.checks import refuse
 from speechgmm.cli import options
-from speechgmm.cli.output import emit, facts, table
+from speechgmm.cli.output import Listing, emit, facts, table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from speechgmm.classification import AudioClassifier
     from speechgmm.speakers import DamagedSession, System
 
@@ -30,7 +28,7 @@ def info(location: Location, as_json: options.Json = False) -> None:
         kind = "classifier" if summary["type"] == "AudioClassifier" else "model"
         shown = {"type": kind} | _facts_of(summary)
     em = None if _strange(summary) else summary.get("info", {}).get("em")
-    trace: list[Table | str] = ["", _trace(em)] if em else []
+    trace: list[Listing | str] = ["", _trace(em)] if em else []
     emit(as_json, summary, facts(shown), *trace, damaged=damaged)
 
 
@@ -83,7 +81,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
         **_calibration_facts(summary.get("calibration")),
         "background": f"{summary['components']} components of {summary['dimensions']} features",
         "relevance": f"{summary['relevance']:g} frames",
-        "front end": _pairs(summary["frontend"], "="),
+        **_frontend_facts(summary["frontend"]),
     }
     if data := made.get("data"):
         rows["trained on"] = (
@@ -111,6 +109,8 @@ def _calibration_facts(measured: Mapping[str, Any] | None) -> dict[str, object]:
         f"{measured['tests']} tests of {measured['seconds'][0]:g} to {measured['seconds'][2]:g} s, enrolled and "
         f"tested from different {measured['by']}"
     )
+    if spread := measured.get("enroll_seconds"):
+        on += "; models of {0:g} to {2:g} s, half of them of {1:g} s or more".format(*spread)
     rows: dict[str, object] = {
         "calibrated": "yes",
         "calibrated on": _lines(on.split(), " "),
@@ -133,12 +133,18 @@ def _classifier_facts(summary: Mapping[str, Any]) -> dict[str, object]:
         "components": _lines(sorted({str(k) for k in summary["components"]}, key=int)),
         "calibrated": "yes" if summary["calibrated"] else "no: posteriors are not known",
         "rejects": "yes, with --far" if summary["rejects"] else "no: too few classes or sounds",
-        "front end": _pairs(summary["frontend"], "="),
+        **_frontend_facts(summary["frontend"]),
     }
     if made:
         rows["trained on"] = f"{made['data']['seconds']:.1f} s ({made['data']['skipped']} recordings left out)"
         rows["versions"] = _pairs(made["versions"], " ")
     return rows
+
+
+def _frontend_facts(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return what a model takes, and how that becomes features."""
+    takes = "features in .npy files, no sound" if settings.get("kind") == "features" else "sound"
+    return {"takes": takes, "front end": _pairs(settings, "=")}
 
 
 def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:
@@ -160,9 +166,9 @@ def _pairs(values: Mapping[str, object], between: str) -> str:
     return _lines(f"{name}{between}{value}" for name, value in values.items())
 
 
-def _trace(em: Mapping[str, Any]) -> "Table":
+def _trace(em: Mapping[str, Any]) -> Listing:
     """Return a table of the objective at each iteration, and what else its step did."""
     gains = [""] + [f"{b - a:+.4f}" for a, b in zip(em["objective"], em["objective"][1:], strict=False)]
     notes = [", ".join(f"{count} {what}" for what, count in n.items()) for n in em["notes"]]
     rows = zip(range(1, len(gains) + 1), (f"{o:.4f}" for o in em["objective"]), gains, notes, strict=True)
-    return table(">iteration", ">nats per frame", ">gain", "notes", rows=rows)
+    return table(">iteration", ">nats per frame", ">gain", "notes", rows=rows, spare=False)

@@ -1,10 +1,12 @@
 """Options that several commands share, and what is read from them."""
 
 import warnings
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
+from speechgmm.cli.output import say_waiting
 from speechgmm.errors import DamagedSessionWarning, InvalidInput
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from speechgmm.evaluation import Rule
     from speechgmm.features import Corpus as Recordings
     from speechgmm.speakers import SpeakerStore, System
+
+T = TypeVar("T")
 
 PresetName = Literal["speech", "word", "sound"]
 """Front ends by name."""
@@ -44,9 +48,7 @@ Where = Annotated[
 ]
 Files = Annotated[list[str], argument("FILE", "Recordings.")]
 SomeFiles = Annotated[list[str] | None, argument("FILE", "Recordings.")]
-Model = Annotated[
-    str | None, option("--model", "MODEL", "Model file that train wrote; default: the one of the package.")
-]
+Model = Annotated[str | None, option("--model", "MODEL", "Model file that train wrote; default: the packaged one.")]
 ModelFile = Annotated[str, output("MODEL", "Model file.")]
 Preset = Annotated[PresetName, typer.Option("--preset", help="Front end: for speech, words said alone, or any sound.")]
 Store = Annotated[str, option("--store", "STORE", "Enrolled speakers: SQLite file or database URL.")]
@@ -55,12 +57,15 @@ Threads = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Top = Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many candidates to show.")]
-Far = Annotated[float | None, typer.Option(min=0, max=1, help="Share of strangers accepted as anybody; default 0.01.")]
-Prior = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Probability that somebody enrolled speaks; costs decide.")
+Far = Annotated[
+    float | None, option("--far", "RATE", "Share of strangers accepted, above 0 and below 1; default 0.01.")
 ]
-CostMiss = Annotated[float | None, typer.Option(min=0, help="With --prior: of a miss; default 1.")]
-CostFa = Annotated[float | None, typer.Option(min=0, help="With --prior: of a false accept; default 1.")]
+Prior = Annotated[
+    float | None,
+    option("--prior", "P", "Probability that somebody enrolled speaks, above 0 and below 1; costs decide."),
+]
+CostMiss = Annotated[float | None, option("--cost-miss", "COST", "With --prior: of a miss, above 0; default 1.")]
+CostFa = Annotated[float | None, option("--cost-fa", "COST", "With --prior: of a false accept, above 0; default 1.")]
 
 
 def usage(message: str) -> NoReturn:
@@ -68,12 +73,20 @@ def usage(message: str) -> NoReturn:
     raise typer.BadParameter(message)
 
 
+def asked(make: Callable[[], T]) -> T:
+    """Return what is made of options; what is refused of them is wrong usage."""
+    try:
+        return make()
+    except InvalidInput as error:
+        usage(str(error))
+
+
 def open_store(location: str, system: "System | None" = None, *, create: bool = False) -> "SpeakerStore":
     """Open enrolled speakers; with a model, refuse those of another one."""
     from speechgmm.speakers import SpeakerStore
 
     warnings.simplefilter("ignore", DamagedSessionWarning)  # commands tell it in words of their own
-    return SpeakerStore(location, system, create=create)
+    return SpeakerStore(location, system, create=create, on_wait=say_waiting)
 
 
 def load_model(path: str | None) -> "System":
@@ -115,7 +128,4 @@ def rule_of(far: Far, prior: Prior, cost_miss: CostMiss, cost_fa: CostFa, thresh
         usage("give --threshold, or --far, or --prior with costs")
     if costs and prior is None:
         usage("--cost-miss and --cost-fa need --prior")
-    try:
-        return Rule(far, prior, threshold=threshold, **costs)
-    except InvalidInput as error:
-        usage(str(error))
+    return asked(lambda: Rule(far, prior, threshold=threshold, **costs))

@@ -7,17 +7,21 @@ import contextlib
 import functools
 import json
 import math
+import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from speechgmm.checks import escaped
 from speechgmm.errors import SpeechGMMError
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
     from rich.table import Table
 
     from speechgmm.errors import Skipped
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
 
 _WIDE = 10_000
 """Columns of a file or pipe: there, no name is ever cut or folded."""
+_LEAST = 24
+"""Narrower terminals are left to break lines themselves."""
+_ROOMY, _NARROW = 20, 12
+"""Columns that text has before numbers are left out, and before rows become lines."""
 
 
 class Commands(TyperGroup):
@@ -49,14 +57,23 @@ class Commands(TyperGroup):
         raise typer.Exit(1)
 
 
+class Command(TyperCommand):
+    """A command whose usage line names what must be given without braces."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the parts of the usage line."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
+
 def emit(
     as_json: bool,
     document: Mapping[str, Any],
-    *parts: "Table | str",
+    *parts: "Table | Listing | str",
     warnings: Iterable[str] = (),
     damaged: "Sequence[DamagedSession] | None" = None,
     skipped: "Sequence[Skipped] | None" = None,
     errors: Iterable[tuple[str, str | None]] = (),
+    status: int = 0,
 ) -> None:
     """Print the document as JSON, or the parts for people; leave with exit status 1 if a recording was left out.
 
@@ -64,7 +81,7 @@ def emit(
     ----------
     as_json : bool
     document : mapping
-    *parts : Table or str
+    *parts : Table, Listing or str
     warnings : iterable of str
         Printed on standard error, a line for each.
     damaged : sequence of DamagedSession, optional
@@ -73,6 +90,8 @@ def emit(
         Recordings that were left out. They are added to the document, and named on standard error.
     errors : iterable of (str, str or None)
         Files that the document lists already, and why each was left out if it was; named on standard error.
+    status : int
+        An exit status other than 0 that counts before that.
     """
     if damaged is not None:
         document = {**document, "damaged": [d.told for d in damaged]}
@@ -85,45 +104,115 @@ def emit(
         complain(message)
     left_out = [(name, reason) for name, reason in errors if reason]
     for name, reason in left_out:
-        named = name in reason[: len(name) + 20]
-        complain(f"left out {reason}" if named else f"left out {name}: {reason}")
-    if left_out:
-        raise typer.Exit(1)
+        complain(f"left out: {reason}" if _named(name, reason) else f"left out {name}: {reason}")
+    if status or left_out:
+        raise typer.Exit(status or 1)
 
 
-def _text(parts: "Iterable[Table | str]") -> str:
+def _text(parts: "Iterable[Table | Listing | str]") -> str:
     """Return tables and lines as text, as wide as the terminal; for a file or pipe no name is cut or folded."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else _WIDE
-    console = Console(width=width, markup=False, highlight=False, emoji=False)
+    width = max(_LEAST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else _WIDE
+    # a height too: of a terminal that calls itself dumb, rich would believe no width without one
+    console = Console(width=width, height=25, markup=False, highlight=False, emoji=False)
     with console.capture() as captured:
         for part in parts:
             console.print(_seen(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def table(*columns: str, rows: Iterable[Iterable[object]]) -> "Table":
-    """Return a table; columns whose name begins with ">" are set flush right, and floats have two decimals."""
-    from rich import box
+@dataclass(frozen=True)
+class Listing:
+    """Rows under names, laid out for the width that there is.
+
+    Where they do not fit, the numbers of `spare` are left out, one after the other; where what is left would be folded
+    into narrow columns, each row becomes lines of its own, a name and a value each.
+
+    Parameters
+    ----------
+    names : tuple of str
+    rows : tuple of tuple of str
+    numbers : frozenset of int
+        Columns that are set flush right and never folded.
+    spare : tuple of int
+    """
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: frozenset[int]
+    spare: tuple[int, ...]
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Table | str]":
+        """Yield what fits."""
+        shown = list(range(len(self.names)))
+        for number in self.spare:
+            if self._width(shown, _ROOMY) > options.max_width:
+                shown.remove(number)
+        yield self._table(shown) if self._width(shown, _NARROW) <= options.max_width else self._lines(shown)
+        if lost := [name for i, name in enumerate(self.names) if i not in shown]:
+            yield f"no room for: {'; '.join(lost)}"
+
+    def _width(self, shown: list[int], most: int) -> int:
+        """Return how wide these columns are if text is folded at `most`."""
+        from rich.cells import cell_len
+
+        widest = [
+            max(cell_len(line) for cell in (self.names[i], *(row[i] for row in self.rows)) for line in cell.split("\n"))
+            for i in shown
+        ]
+        held = (w if i in self.numbers else min(w, most) for i, w in zip(shown, widest, strict=True))
+        return sum(held) + 3 * len(shown)
+
+    def _table(self, shown: list[int]) -> "Table":
+        """Return a table of these columns."""
+        from rich import box
+        from rich.table import Table
+
+        made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for i in shown:
+            number = i in self.numbers
+            made.add_column(self.names[i], justify="right" if number else "left", overflow="fold", no_wrap=number)
+        for row in self.rows:
+            made.add_row(*(row[i] for i in shown))
+        return made
+
+    def _lines(self, shown: list[int]) -> "Table":
+        """Return these columns as lines, a name and a value each, with a blank line between two rows."""
+        made = _pairs()
+        for number, row in enumerate(self.rows):
+            if number:
+                made.add_row("", "")
+            for i in shown:
+                if row[i]:
+                    made.add_row(self.names[i], row[i])
+        return made
+
+
+def table(*columns: str, rows: Iterable[Iterable[object]], spare: bool = True) -> Listing:
+    """Return rows to print; names that begin with ">" are of numbers, and floats have two decimals.
+
+    With `spare`, numbers may be left out for want of room, the first ones first.
+    """
+    numbers = [i for i, name in enumerate(columns) if name.startswith(">")]
+    texts = (tuple(f"{cell:.2f}" if isinstance(cell, float) else _seen(cell) for cell in row) for row in rows)
+    names = tuple(name.removeprefix(">") for name in columns)
+    return Listing(names, tuple(texts), frozenset(numbers), tuple(numbers) if spare else ())
+
+
+def _pairs() -> "Table":
+    """Return an empty table of names and values."""
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in columns:
-        right = name.startswith(">")
-        made.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
-    for row in rows:
-        made.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else _seen(cell) for cell in row))
+    made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    made.add_column(overflow="fold", min_width=8)
+    made.add_column(overflow="fold", ratio=1)
     return made
 
 
 def facts(rows: Mapping[str, object]) -> "Table":
     """Return a table of names and values."""
-    from rich.table import Table
-
-    made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    made.add_column(no_wrap=True)
-    made.add_column(overflow="fold")
+    made = _pairs()
     for name, value in rows.items():
         made.add_row(name, _seen(value))
     return made
@@ -144,6 +233,12 @@ def progress() -> "Iterator[Progress]":
         yield lambda stage, done, total: bars.update(bar(stage), completed=done, total=total)
 
 
+def say_waiting(location: str) -> None:
+    """Say, to a terminal, that another process holds a store."""
+    if sys.stderr.isatty():
+        complain(f"waiting for another process, which holds the store {location}; Ctrl-C ends this")
+
+
 def complain(message: str) -> None:
     """Print one line on standard error."""
     sys.stderr.write(one_line(message))
@@ -157,6 +252,11 @@ def one_line(message: str) -> str:
 def _seen(value: object) -> str:
     """Return text for a terminal, its lines kept: names of files may hold what would move the cursor."""
     return "\n".join(map(escaped, str(value).split("\n")))
+
+
+def _named(name: str, reason: str) -> bool:
+    """Return whether a message names this file, by itself or at the end of a path; a bare word might mean anything."""
+    return "." in name and re.search(rf"(?:^|[\s/]){re.escape(name)}(?:[\s,;:.]|$)", reason) is not None
 
 
 def _plain(value: Any, name: str = "") -> Any:

@@ -1,5 +1,6 @@
 """The command score: tests against enrolled speakers, into a table of scores."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,13 @@ from speechgmm.cli.output import emit, facts, progress
 from speechgmm.files import check_writable
 
 ScoresFile = Annotated[str, options.output("SCORES", "Text, or arrays if it ends in .npz.")]
-LINES = "Lines '1|0 enroll test' or 'enroll test target|nontarget'; tests are names in the manifest"
+Store = Annotated[
+    str | None,
+    options.option(
+        "--store", "STORE", "Enrolled speakers: SQLite file or database URL; none: the trials name recordings."
+    ),
+]
+LINES = "Lines '1|0 enroll test' or 'enroll test target|nontarget'; recordings are names in the manifest"
 Trials = Annotated[
     str | None, options.option("--trials", "TRIALS", f"{LINES} or, without one, paths relative to this file.")
 ]
@@ -21,8 +28,8 @@ By = Annotated[
 
 
 def score(
-    store: options.Store,
     output: ScoresFile,
+    store: Store = None,
     model: options.Model = None,
     manifest: options.Manifest = None,
     where: options.Where = None,
@@ -31,24 +38,30 @@ def score(
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
-    """Score each test of a manifest against all enrolled speakers, or the pairs of a trial list."""
+    """Score each test of a manifest against all enrolled speakers, or the pairs of a trial list.
+
+    Without --store the pairs are of two recordings, as in the lists of VoxCeleb: the first counts as enrolled alone.
+    """
     from speechgmm.evaluation import SCORES, read_trials, write_scores
     from speechgmm.speakers import enrolled_models, score_corpus, score_trials
 
     if (manifest is None and (where or trials is None)) or (by is not None and trials is not None):
         either = "give --manifest with --where and --by as you like, or --trials"
         options.usage(f"{either}, or --trials and --manifest without --by")
+    if store is None and trials is None:
+        options.usage("give --store, or --trials of recordings on both sides")
     check_writable(output, SCORES)
     pairs = None if trials is None else read_trials(trials)
     corpus = None if manifest is None else options.load_corpus(manifest, where)
     system = options.load_model(model)
-    with options.open_store(store, system) as opened, progress() as report:
+    with contextlib.ExitStack() as stack, progress() as report:
+        opened = stack.enter_context(options.open_store(store, system)) if store else None
         if pairs and trials:
             folder = Path(trials).parent
             done = score_trials(system, opened, pairs, corpus, folder=folder, n_threads=threads, on_progress=report)
-        else:
+        elif opened:
             done = score_corpus(system, opened, corpus or (), by=by or "file", n_threads=threads, on_progress=report)
-        damaged = enrolled_models(system, opened).damaged
+        damaged = enrolled_models(system, opened).damaged if opened else ()
     scores = done.scores
     write_scores(scores, output)
     document: dict[str, object] = {

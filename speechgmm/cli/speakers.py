@@ -7,19 +7,19 @@ import typer
 
 from speechgmm import storage
 from speechgmm.cli import options
-from speechgmm.cli.output import emit, table
+from speechgmm.cli.output import Command, emit, table
 from speechgmm.files import check_writable
 
 app = typer.Typer(no_args_is_help=True, help="List, show, remove, rename or export the enrolled speakers.")
 
-Speaker = Annotated[str, options.argument("S", "An enrolled speaker.")]
+Speaker = Annotated[str, options.argument("SPEAKER", "An enrolled speaker.")]
 NewName = Annotated[str, options.argument("NEW", "A name that nobody has.")]
 OneSession = Annotated[str | None, typer.Option("--session", metavar="NAME", help="Only this session.")]
-SomeSpeakers = Annotated[list[str] | None, options.argument("S", "Default: all.")]
+SomeSpeakers = Annotated[list[str] | None, options.argument("SPEAKER", "Default: all.")]
 ExportFile = Annotated[str, options.output("OUT", "One file with their statistics.")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_speakers(store: options.Store, as_json: options.Json = False) -> None:
     """List the enrolled speakers."""
     with options.open_store(store) as opened:
@@ -34,7 +34,7 @@ def list_speakers(store: options.Store, as_json: options.Json = False) -> None:
     emit(as_json, document, table("speaker", ">sessions", ">recordings", ">speech, s", rows=rows), damaged=damaged)
 
 
-@app.command()
+@app.command(cls=Command)
 def show(speaker: Speaker, store: options.Store, as_json: options.Json = False) -> None:
     """Show the sessions of a speaker."""
     with options.open_store(store) as opened:
@@ -45,7 +45,7 @@ def show(speaker: Speaker, store: options.Store, as_json: options.Json = False) 
     emit(as_json, document, table("session", ">speech, s", "recordings", rows=rows), damaged=damaged)
 
 
-@app.command()
+@app.command(cls=Command)
 def remove(speaker: Speaker, store: options.Store, session: OneSession = None, as_json: options.Json = False) -> None:
     """Forget a speaker, or one session: what is left is as if it had never been enrolled."""
     with options.open_store(store) as opened:
@@ -54,7 +54,7 @@ def remove(speaker: Speaker, store: options.Store, session: OneSession = None, a
     emit(as_json, {"removed": speaker, "session": session}, f"removed {what}")
 
 
-@app.command()
+@app.command(cls=Command)
 def rename(old: Speaker, new: NewName, store: options.Store, as_json: options.Json = False) -> None:
     """Give a speaker another name."""
     with options.open_store(store) as opened:
@@ -62,7 +62,7 @@ def rename(old: Speaker, new: NewName, store: options.Store, as_json: options.Js
     emit(as_json, {"old": old, "new": new}, f"renamed {old} to {new}")
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
     store: options.Store, output: ExportFile, speakers: SomeSpeakers = None, as_json: options.Json = False
 ) -> None:

@@ -1,4 +1,8 @@
-"""The command verify: whether recordings are of the speaker that they are said to be of."""
+"""The command verify: whether recordings are of the speaker that they are said to be of.
+
+The exit status says it too: 0 accepted, 3 not accepted. Scores of a model without a calibration only rank: without a
+``--threshold`` nobody is accepted.
+"""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +14,10 @@ from speechgmm.cli.output import emit, facts, progress
 
 if TYPE_CHECKING:
     from speechgmm.evaluation import Answer
+
+NOT_ACCEPTED = 3
+_STATUS = {"accepted": 0, "error": 1}
+"""Exit statuses of answers, where it is not `NOT_ACCEPTED`."""
 
 Claimed = Annotated[str, options.argument("SPEAKER", "Who it is said to be.")]
 Threshold = Annotated[float | None, typer.Option("--threshold", metavar="LLR", help="Accept from this LLR on.")]
@@ -28,7 +36,11 @@ def verify(
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
-    """Score recordings, all of them as one test, against one enrolled speaker."""
+    """Score recordings, all of them as one test, against one enrolled speaker.
+
+    Exit status: 0 accepted; 3 not accepted, whatever the reason, be it that a model without a calibration decides
+    nothing without --threshold; 1 if something could not be read.
+    """
     from speechgmm import evaluation, speakers
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa, threshold)
@@ -55,7 +67,8 @@ def verify(
     }
     note = [] if threshold is not None else [rule_note(calibrated, rule, limit)]
     shown = facts({"speaker": speaker} | _verdict(answer, llr, files, calibrated))
-    emit(as_json, document, shown, *note, damaged=damaged, errors=errors)
+    status = _STATUS.get(answer.status, NOT_ACCEPTED)
+    emit(as_json, document, shown, *note, damaged=damaged, errors=errors, status=status)
 
 
 def _with_errors(files: list[str], errors: list[tuple[str, str]]) -> list[dict[str, str | None]]:

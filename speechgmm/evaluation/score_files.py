@@ -1,21 +1,22 @@
 """Trials and scores in files.
 
 Two text formats of trials are in common use: `label enroll test` with the label 1 or 0 (VoxCeleb, Nagrani et al.
-2017) and `enroll test target|nontarget` (Kaldi, Povey et al. 2011). Scores are tab-separated with a header, or the
-same columns as arrays in a `.npz` file. Text is UTF-8, and lines are counted from 1.
+2017) and `enroll test target|nontarget` (Kaldi, Povey et al. 2011). Scores are a table with a header
+(`speechgmm.tables`), Kaldi's lines `enroll test score` without one, or the columns of the table as arrays in a `.npz`
+file. Text is UTF-8, and lines are counted from 1.
 
 Large tables of text are read a block of lines at a time: each block is split into fields, these are parsed by columns,
 and names are kept as numbers (`speechgmm.evaluation.name_index`). The numbers of the lines are kept as one more column,
 so that a refusal names its line.
 """
 
+import itertools
 import math
 import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from functools import lru_cache
 from operator import length_hint
 from pathlib import Path
@@ -26,15 +27,18 @@ from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation.name_index import NameIndex, Numbering, index_names, repeated
+from speechgmm.evaluation.name_index import NameIndex, Numbering, repeated
 from speechgmm.evaluation.trials import Scores, Trials, columns, indexed
-from speechgmm.files import Kind, check_readable, has_member, replacing
+from speechgmm.files import Kind, has_member, replacing
+from speechgmm.tables import DELIMITERS, Header, divided, read_header, reading
 
 PathLike = str | os.PathLike[str]
 Table = TypeVar("Table", Scores, Trials)
 _Parser = tuple[type, Callable[[str], float], str]
 """The type of a column, how a field is parsed, and what it must be."""
 
+_REQUIRED = ("speaker", "test", "score")
+_OPTIONAL = tuple(field.name for field in fields(Scores) if field.name not in _REQUIRED)
 _ROWS = 100_000
 """Rows that are turned into text together."""
 _BLOCK = 1 << 16
@@ -75,25 +79,25 @@ def read_trials(path: PathLike) -> Trials:
         For a file that cannot be read or is empty, and with the line number for a line of neither style, a line of the
         other style, or a repeated trial.
     """
-    with _reading(path) as file:
-        rows = {number: line.split() for number, line in enumerate(file, 1) if line.strip()}
-    if not rows:
+    names = Numbering(), Numbering(), Numbering()
+    with reading(path) as file:
+        held = _columns(path, _blocks(file), {str(i): (np.int32, n.__getitem__, "") for i, n in enumerate(names)}, "")
+    if not held:
         checks.refuse(os.fspath(path), "hold at least a trial", "an empty file")
-    for number, row in rows.items():
-        if len(row) != 3:
-            _refuse_line(path, number, "hold three fields", f"{len(row)} in {' '.join(row)!r}")
-    labels = {
-        "kaldi": [{"target": 1, "nontarget": 0}.get(row[2]) for row in rows.values()],
-        "voxceleb": [{"1": 1, "0": 0}.get(row[0]) for row in rows.values()],
-    }
-    style = min(labels, key=lambda s: (labels[s].count(None), labels[s][0] is None))
-    numbers, start = list(rows), 0 if style == "kaldi" else 1
-    if None in labels[style]:
-        first = numbers[labels[style].index(None)]
+    lines, *columns = held
+    kaldi, voxceleb = (
+        np.array([labels.get(name, -1) for name in names[i]], dtype=np.int8)[columns[i]]
+        for i, labels in ((2, {"target": 1, "nontarget": 0}), (0, {"1": 1, "0": 0}))
+    )
+    labels = min(kaldi, voxceleb, key=lambda found: (int((found < 0).sum()), found[0] < 0))
+    if (labels < 0).any():
+        first = int(np.argmax(labels < 0))
         rule = "read '1|0 enroll test' or 'enroll test target|nontarget', in one style throughout the file"
-        _refuse_line(path, first, rule, repr(" ".join(rows[first])))
-    speaker, test = (index_names([row[i] for row in rows.values()]) for i in (start, start + 1))
-    return _made(Trials, path, np.array(numbers), {"speaker": speaker, "test": test, "target": np.array(labels[style])})
+        row = [list(n)[c[first]] for n, c in zip(names, columns, strict=True)]
+        _refuse_line(path, lines[first], rule, repr(" ".join(row)))
+    start = 0 if labels is kaldi else 1
+    speaker, test = (names[i].index(columns[i]) for i in (start, start + 1))
+    return _made(Trials, path, lines, {"speaker": speaker, "test": test, "target": labels})
 
 
 def write_trials(trials: Trials, path: PathLike, *, style: str = "voxceleb") -> None:
@@ -126,10 +130,11 @@ def write_trials(trials: Trials, path: PathLike, *, style: str = "voxceleb") -> 
 
 
 def read_scores(path: PathLike) -> Scores:
-    """Read a table of scores: tab-separated text with a header, or arrays where the name ends in `.npz`.
+    """Read a table of scores: text with a header, Kaldi's lines, or arrays where the name ends in `.npz`.
 
-    The columns `speaker test score target` are required, `test_speaker session enroll_seconds test_seconds` optional,
-    in any order; an empty target or length is one that is not known. Blank lines are ignored.
+    The columns `speaker test score` are required, `target test_speaker session enroll_seconds test_seconds` optional,
+    in any order and case, divided by tabs, commas or semicolons; an empty target or length is one that is not known.
+    Lines `enroll test score` without a header are Kaldi's; their targets are not known. Blank lines are ignored.
 
     Raises
     ------
@@ -139,7 +144,7 @@ def read_scores(path: PathLike) -> Scores:
     """
     if os.fspath(path).endswith(".npz"):
         return _read_arrays(path)
-    with _reading(path) as file:
+    with reading(path) as file:
         return _read_table(path, file)
 
 
@@ -203,32 +208,72 @@ _NUMBERS: dict[str, _Parser] = {
 
 def _read_table(path: PathLike, file: IO[str]) -> Scores:
     """Return the scores in an open file, read a block of lines at a time."""
-    number, line = next(((n, line) for n, line in enumerate(file, 1) if line.strip(" \n")), (0, ""))
+    number, line = next(((n, line) for n, line in enumerate(file, 1) if line.strip()), (0, ""))
     if not line:
         checks.refuse(os.fspath(path), "hold at least a header and a row", "an empty file")
-    header = line.removesuffix("\n").split("\t")
-    _check_header(path, header)
-    names = {name: Numbering(empty=name not in ("speaker", "test")) for name in header if name not in _NUMBERS}
-    parsers = {n: _NUMBERS.get(n) or (np.int32, names[n].__getitem__, "not be empty") for n in header}
-    blocks, first = [], number + 1
-    while text := file.read(_BLOCK) + file.readline():
-        rows = {number: row for number, row in enumerate(text.split("\n"), first) if row.strip(" ")}
-        first += text.count("\n")
-        if rows:
-            blocks.append([np.array(list(rows), dtype=np.int32), *_parsed(path, rows, parsers)])
-    if not blocks:
+    if _is_kaldi(line):
+        header, blocks = Header(_REQUIRED, ""), _blocks(file, number, line)
+    else:
+        header = read_header(line.removesuffix("\n"), _REQUIRED, _OPTIONAL)
+        _check_header(path, header.names)
+        blocks = _blocks(file, number + 1, blank=" ")
+    names = {n: Numbering(empty=n not in ("speaker", "test")) for n in header.names if n not in _NUMBERS}
+    parsers = {n: _NUMBERS.get(n) or (np.int32, names[n].__getitem__, "not be empty") for n in header.names}
+    if header.decimal_comma:
+        parsers |= {
+            n: (kind, _then(header.with_point, parse), rule)
+            for n, (kind, parse, rule) in _NUMBERS.items()
+            if n in parsers
+        }
+    held = _columns(path, blocks, parsers, header.delimiter)
+    if not held:
         checks.refuse(os.fspath(path), "hold at least one row below the header", "none")
-    lines, *whole = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    held = {n: names[n].index(c) if n in names else c for n, c in zip(header, whole, strict=True)}
-    return _made(Scores, path, lines, held)
+    lines, *whole = held
+    found = {n: names[n].index(c) if n in names else c for n, c in zip(header.names, whole, strict=True)}
+    return _made(Scores, path, lines, _unlabeled(len(lines)) | found)
 
 
-def _parsed(path: PathLike, rows: Mapping[int, str], parsers: Mapping[str, _Parser]) -> list[NDArray[Any]]:
+def _then(first: Callable[[str], str], parse: Callable[[str], float]) -> Callable[[str], float]:
+    """Return the one function after the other."""
+    return lambda field: parse(first(field))
+
+
+def _is_kaldi(line: str) -> bool:
+    """Return whether a line reads `enroll test score`; in a header the third field is no number."""
+    try:
+        return len(fields := line.split()) == 3 and math.isfinite(float(fields[2]))
+    except ValueError:
+        return False
+
+
+def _unlabeled(rows: int) -> dict[str, Any]:
+    """Return the column of targets of which none is known."""
+    return {"target": np.full(rows, -1, dtype=np.int8)}
+
+
+def _blocks(file: IO[str], first: int = 1, start: str = "", blank: str | None = None) -> Iterator[dict[int, str]]:
+    """Yield the lines of a file that are not `blank` by their numbers, some at a time: of `start`, then the rest."""
+    text = start + file.read(_BLOCK) + file.readline()
+    while text:
+        if rows := {number: row for number, row in enumerate(text.split("\n"), first) if row.strip(blank)}:
+            yield rows
+        first += text.count("\n")
+        text = file.read(_BLOCK) + file.readline()
+
+
+def _columns(
+    path: PathLike, blocks: Iterable[dict[int, str]], parsers: Mapping[str, _Parser], delimiter: str
+) -> list[NDArray[Any]]:
+    """Return the numbers of the lines and then the columns, nothing where there is no line; refuse a bad line."""
+    parsed = [[np.array(list(rows), dtype=np.int32), *_parsed(path, rows, parsers, delimiter)] for rows in blocks]
+    return [np.concatenate(parts) for parts in zip(*parsed, strict=True)]
+
+
+def _parsed(
+    path: PathLike, rows: Mapping[int, str], parsers: Mapping[str, _Parser], delimiter: str
+) -> list[NDArray[Any]]:
     """Return the columns of some rows, given by the numbers of their lines, or refuse a bad line."""
-    for number, row in rows.items():
-        if (found := row.count("\t") + 1) != len(parsers):
-            _refuse_line(path, number, f"hold {len(parsers)} fields divided by tabs, as the header does", found)
-    fields = "\t".join(rows.values()).split("\t")
+    fields = _fields(path, rows, len(parsers), delimiter)
     parsed: list[NDArray[Any]] = []
     for i, (name, (kind, parse, rule)) in enumerate(parsers.items()):
         column = fields[i :: len(parsers)]
@@ -239,6 +284,25 @@ def _parsed(path: PathLike, rows: Mapping[int, str], parsers: Mapping[str, _Pars
             bad = len(rows) - length_hint(waiting) - 1  # the field taken last
             checks.refuse(f"{os.fspath(path)}, line {list(rows)[bad]}: {name}", rule, repr(column[bad]))
     return parsed
+
+
+def _fields(path: PathLike, rows: Mapping[int, str], n: int, delimiter: str) -> list[str]:
+    """Return the fields of some rows, one row after the other; fields divided by tabs are never quoted."""
+    if delimiter == "\t":
+        counts = [row.count("\t") + 1 for row in rows.values()]
+        fields = "\t".join(rows.values()).split("\t")
+    else:
+        parts = [divided(row, delimiter) if delimiter else row.split() for row in rows.values()]
+        counts, fields = list(map(len, parts)), list(itertools.chain.from_iterable(parts))
+    if set(counts) - {n}:
+        number, found = next((number, c) for number, c in zip(rows, counts, strict=True) if c != n)
+        rule = (
+            f"hold {n} fields divided by {DELIMITERS[delimiter]}, as the header does"
+            if delimiter
+            else f"hold {n} fields"
+        )
+        _refuse_line(path, number, rule, f"{found} in {rows[number]!r}")
+    return fields
 
 
 def _made(kind: type[Table], path: PathLike, lines: NDArray[Any], held: Mapping[str, Any]) -> Table:
@@ -253,32 +317,18 @@ def _made(kind: type[Table], path: PathLike, lines: NDArray[Any], held: Mapping[
         raise
 
 
-@contextmanager
-def _reading(path: PathLike, mode: str = "r", encoding: str | None = "utf-8-sig") -> Iterator[IO[Any]]:
-    """Open a file, of text with line ends of any kind by default, or refuse it."""
-    check_readable(path, "a table", pipes=mode == "r")
-    try:
-        with open(path, mode, encoding=encoding) as file:
-            yield file
-    except OSError as error:
-        checks.refuse(os.fspath(path), "be a readable file", f"this: {error.strerror}")
-    except UnicodeDecodeError as error:
-        checks.refuse(os.fspath(path), "be UTF-8 text", f"this: {error}")
-
-
 def _check_header(path: PathLike, header: Sequence[str]) -> None:
     """Refuse missing, unknown or repeated columns, and name them."""
-    required = [field.name for field in fields(Scores) if field.default is MISSING]
-    known = [field.name for field in fields(Scores)]
     faults = {
-        "missing": [name for name in required if name not in header],
-        "unknown": [name for name in header if name not in known],
+        "missing": [name for name in _REQUIRED if name not in header],
+        "unknown": [name for name in header if name not in (*_REQUIRED, *_OPTIONAL)],
         "repeated": [name for i, name in enumerate(header) if name in header[:i]],
     }
     for fault, names in faults.items():
         if names:
-            rule = f"have the columns {', '.join(required)} and no others than {', '.join(known[len(required) :])}"
-            checks.refuse(os.fspath(path), rule, f"{fault} {', '.join(map(repr, names))}")
+            rule = f"have the columns {', '.join(_REQUIRED)} and no others than {', '.join(_OPTIONAL)}"
+            advice = "Lines 'enroll test score' without a header, as Kaldi writes them, are read too."
+            checks.refuse(os.fspath(path), rule, f"{fault} {', '.join(map(repr, names))}", advice)
 
 
 def _refuse_line(path: PathLike, number: int, rule: str, found: object) -> NoReturn:
@@ -325,7 +375,7 @@ def _write(path: PathLike, kind: Kind, lines: Iterable[str]) -> None:
 
 def _read_arrays(path: PathLike) -> Scores:
     """Read the `.npz` form of a table of scores; never more than one column of names is there in full."""
-    with _reading(path, "rb", None) as file:
+    with reading(path, "rb", None) as file:
         try:
             if file.read(2) != b"PK":  # NumPy would take it for a pickle, and say so
                 raise zipfile.BadZipFile("File is not a zip file")
@@ -336,6 +386,6 @@ def _read_arrays(path: PathLike) -> Scores:
             checks.refuse(os.fspath(path), "be a readable .npz file of plain arrays", f"this: {error}")
     _check_header(path, list(held))
     try:
-        return Scores(**held)
+        return Scores(**_unlabeled(len(next(iter(held.values())))) | held)
     except InvalidInput as error:
         raise InvalidInput(f"{os.fspath(path)}: {error}") from None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from speechgmm.checks import number_of
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.confusion import ConfusionMatrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
@@ -230,7 +231,7 @@ def _intervals(
         return {}, ["intervals: not asked for (0 replicates)"]
     if (people := sampler.speakers()) < sampler.LEAST_SPEAKERS:
         few = f"fewer than {sampler.LEAST_SPEAKERS} are too few to draw from"
-        return {}, [f"intervals: {people} speakers have target trials; {few}"]
+        return {}, [f"intervals: target trials of {number_of(people, 'speaker')}; {few}"]
     unnamed = "intervals: without the column test_speaker each test of a stranger counts as another stranger"
     left_out = [] if "test_speaker" in columns(sampler.scores) else [unnamed]
     points = {"": (application,)} | {f" {name}": points for name, points in NIST.items()}

@@ -21,7 +21,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import FAR, Array, finite, floats, hold, integer, number, numeric, refuse
+from speechgmm.checks import FAR, Array, finite, floats, hold, integer, numeric, probability, refuse
 
 SEEN = 10.0
 """A rate is supported by the data if at least so many of the searches would exceed the threshold."""
@@ -106,7 +106,7 @@ class Strangers:
         >>> round(found.score, 1), found.extrapolated  # a standard normal exceeds 2.33 with probability 0.01
         (2.3, False)
         """
-        far = number(far, "far", minimum=0.0, maximum=float(np.nextafter(1.0, 0.0)), above=True)
+        far = probability(far, "far")
         integer(speakers, "the number of enrolled speakers", minimum=1)
         j = int(np.flatnonzero(self.sizes <= speakers)[-1])
         if self.sizes[j] < speakers < self.sizes[-1]:

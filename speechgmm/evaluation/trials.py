@@ -288,4 +288,6 @@ def check_labels(scores: Scores) -> None:
     if unknown.any():
         first = int(np.argmax(unknown))
         found = f"{int(unknown.sum())} of {len(scores)} trials without a label, the first {name_pair(scores, first)}"
-        checks.refuse("target", "be 1 or 0 in every trial", found, "Take the labels from a list of trials with join.")
+        checks.refuse(
+            "target", "be 1 or 0 in every trial", found, "Take the labels from a list of trials (join, or --trials)."
+        )

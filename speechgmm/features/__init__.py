@@ -1,6 +1,7 @@
 """Sound -> matrices of (frames, dimensions). It knows nothing of speakers as models, only as names in a corpus.
 
-`FrontEnd` is what turns sound into features, `MFCC` the one that comes with the package, `preset` gives one by name.
+`FrontEnd` is what turns sound into features, `MFCC` the one that comes with the package, `preset` gives one by name;
+`OwnFeatures` takes features of your own as they are.
 `read` reads sound, `read_corpus` lists recordings, `extract_all` and `training_frames` turn many into features.
 """
 
@@ -10,6 +11,7 @@ from speechgmm.features.extraction import Extracted, Part, TrainingFrames, extra
 from speechgmm.features.feature_files import FEATURES, Written, write_features
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.mfcc import MFCC
+from speechgmm.features.own_features import OwnFeatures, own_frontend, read_features
 from speechgmm.features.presets import PRESETS, preset, preset_for
 from speechgmm.features.sounds import Sound, common_rate
 
@@ -20,6 +22,7 @@ __all__ = [
     "Corpus",
     "Extracted",
     "FrontEnd",
+    "OwnFeatures",
     "Part",
     "Recording",
     "Signal",
@@ -29,10 +32,12 @@ __all__ = [
     "common_rate",
     "extract",
     "extract_all",
+    "own_frontend",
     "preset",
     "preset_for",
     "read",
     "read_corpus",
+    "read_features",
     "sample_rate",
     "training_frames",
     "write_features",

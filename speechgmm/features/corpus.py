@@ -7,17 +7,21 @@ read, so that one bad file does not lose the others.
 import csv
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from speechgmm.checks import composed, escaped, hold, refuse, visible
+from speechgmm.checks import composed, escaped, hold, refuse, visible, with_article
 from speechgmm.features import pyav, sndfile
 from speechgmm.files import check_readable
+from speechgmm.tables import DELIMITERS, Header, read_header, reading
 
 AUDIO_ENDINGS = sndfile.ENDINGS | pyav.ENDINGS
 """What looks like sound by its name: what of it cannot be read is left out, with the reason, and not passed over."""
+
+_COLUMNS = ("path", "speaker", "session", "start", "end", "channel")
+"""The columns of a CSV that mean something to everybody."""
 
 _CORPORA = (
     "Give a CSV with the columns path and speaker, a folder with one subfolder for each speaker, or a Kaldi directory."
@@ -112,13 +116,14 @@ class Corpus:
         return tuple(sorted({r.speaker for r in self.recordings}))
 
     def column(self, name: str, what: str = "label") -> tuple[str, ...]:
-        """Return what each recording has in a column; `what` says in messages what that is for.
+        """Return what each recording has in a column, by its name in whatever case; `what` it is for, in messages.
 
         Raises
         ------
         InvalidInput
             If there is no such column, or a recording has nothing in it.
         """
+        name = self._spelled(name)
         for r in self.recordings:
             if name not in r.columns:
                 refuse(f"the {what}", f"name a column: {', '.join(r.columns)}", repr(name), "Choose one of these.")
@@ -127,7 +132,7 @@ class Corpus:
         return tuple(visible(r.columns[name], f"the column {name!r}") for r in self.recordings)
 
     def where(self, /, **conditions: str | Collection[str]) -> "Corpus":
-        """Keep the recordings whose columns have these values, or one of several values.
+        """Keep the recordings whose columns, named in whatever case, have these values, or one of several values.
 
         Raises
         ------
@@ -142,8 +147,8 @@ class Corpus:
         ('bob',)
         """
         kept = self.recordings
-        for column, values in conditions.items():
-            known = sorted({c for r in self.recordings for c in r.columns})
+        for name, values in conditions.items():
+            column, known = self._spelled(name), sorted({c for r in self.recordings for c in r.columns})
             if column not in known:
                 refuse("the condition", f"name a column of {self.source}: {', '.join(known)}", repr(column))
             wanted = {composed(v) for v in ([values] if isinstance(values, str) else values)}
@@ -153,6 +158,11 @@ class Corpus:
             refuse("the condition", f"keep at least one of the {len(self)} recordings of {self.source}", found)
         return replace(self, recordings=kept)
 
+    def _spelled(self, name: str) -> str:
+        """Return the name of a column as the corpus spells it, if it has one of this name in one case or another."""
+        known = {c.casefold(): c for r in self.recordings for c in r.columns}
+        return name if any(name in r.columns for r in self.recordings) else known.get(name.casefold(), name)
+
 
 def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corpus:
     """Read a corpus.
@@ -160,8 +170,9 @@ def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corp
     Parameters
     ----------
     path : path
-        A CSV (or TSV) with the columns ``path,speaker`` and, if wanted, ``session,start,end,channel`` and any others,
-        its paths relative to itself; or a folder with one subfolder for each speaker (folders inside are sessions); or
+        A CSV with the columns ``path,speaker`` and, if wanted, ``session,start,end,channel`` and any others, divided
+        by commas, semicolons or tabs and named in whatever case (`speechgmm.tables`), its paths relative to itself;
+        or a folder with one subfolder for each speaker (folders inside are sessions); or
         a Kaldi data directory (``wav.scp``, ``utt2spk`` and, if wanted, ``segments``).
     label : str
         The column of a CSV that must name what each recording is, instead of the speaker. Folders are "label", too.
@@ -205,34 +216,45 @@ def _part(r: Recording) -> str:
 
 
 def _read_csv(path: Path, label: str) -> list[Recording]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
-            rows.fieldnames = [c.strip() for c in rows.fieldnames or []]
-            columns = [c for c in rows.fieldnames if c]
-            if missing := [c for c in ("path", label) if c not in columns]:
-                found = ", ".join(columns)[:200] or "an empty file"
-                refuse(f"the manifest {path}", f"have the column {' and '.join(missing)}", found)
-            return [_from_row(row, path, rows.line_num, label) for row in rows]
-    except (UnicodeDecodeError, csv.Error) as error:
-        refuse(f"the manifest {path}", "be a CSV of text in UTF-8", str(error))
+    with reading(path) as file:
+        number, line = next(((n, line) for n, line in enumerate(file, 1) if line.strip()), (0, ""))
+        header = read_header(line, ("path", label), _COLUMNS)
+        if missing := [c for c in ("path", label) if c not in header.names]:
+            rule = f"have the column{'s' if len(missing) > 1 else ''} {' and '.join(missing)}"
+            advice = f"Its first line names them, divided by commas, semicolons or tabs, as in: path,{label}"
+            found = ", ".join(filter(None, header.names))[:200] or "an empty file"
+            refuse(f"the manifest {path}", rule, found, advice)
+        if header.repeated:
+            found = " and ".join(map(repr, header.repeated))
+            refuse(f"the manifest {path}", "have one column of each name, in whatever case", f"{found} several times")
+        rows = csv.reader(file, delimiter=header.delimiter)
+        try:
+            every = [(number + rows.line_num, row) for row in rows if any(row)]
+        except csv.Error as error:
+            refuse(f"the manifest {path}", "be a CSV", str(error))
+    return [_from_row(header, row, path, line, label) for line, row in every]
 
 
-def _from_row(row: Mapping[str, str | None], manifest: Path, line: int, label: str) -> Recording:
+def _from_row(header: Header, row: Sequence[str], manifest: Path, line: int, label: str) -> Recording:
     where = f"line {line} of {manifest}"
-    if None in row or any(v is None for v in row.values()):
-        refuse(where, "have as many fields as the header", "another number")
-    columns = {k: (v or "").strip() for k, v in row.items()}
+    if len(row) != len(header.names):
+        rule = f"hold {len(header.names)} fields divided by {DELIMITERS[header.delimiter]}, as the header does"
+        refuse(where, rule, f"{len(row)} in {header.delimiter.join(row)[:200]!r}")
+    columns = {name: field.strip() for name, field in zip(header.names, row, strict=True)}
     if not columns["path"] or not columns[label]:
-        refuse(where, f"name a path and a {label}", f"path {columns['path']!r}, {label} {columns[label]!r}")
+        found = f"path {columns['path']!r}, {label} {columns[label]!r}"
+        refuse(where, f"name a path and {with_article(label)}", found)
     channel = columns.get("channel", "")
+    start, end = (
+        _seconds(header.with_point(columns.get(name, "")), f"the {name} in {where}") for name in ("start", "end")
+    )
     return Recording(
         path=str(manifest.parent / columns["path"]),
         speaker=visible(columns.get("speaker", ""), f"the speaker in {where}"),
         name=columns["path"],
         session=columns.get("session") or None,
-        start=_seconds(columns.get("start"), f"the start in {where}") or 0.0,
-        end=_seconds(columns.get("end"), f"the end in {where}"),
+        start=start or 0.0,
+        end=end,
         channel=int(channel) if channel.isdecimal() else channel or "mix",
         columns=columns,
     )

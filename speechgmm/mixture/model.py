@@ -1,18 +1,20 @@
 """GMM: the parameters of a Gaussian mixture as one frozen value. Symbols: N frames, K components, D dimensions."""
 
 import functools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.checks import LARGEST, Array, floats, hold, instance, integer, matrix, refuse, sample_weights
-from speechgmm.mixture.covariance import Covariance, Full
+from speechgmm.mixture.covariance import COVARIANCES, Covariance, Full
 from speechgmm.mixture.e_step import EStep
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
+from speechgmm.storage import load, save
 
 WITHIN = 1e12
 """Deviations, and distances in deviations, whose squares and products float32 holds with room: see `check_reach`."""
@@ -165,6 +167,35 @@ class GMM:
         i = np.asarray(indices)
         w = self.weights[i]
         return replace(self, weights=w / w.sum(), means=self.means[i], covariance=self.covariance.take(i))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file; the same mixture gives the same bytes.
+
+        Raises
+        ------
+        InvalidInput
+            If the file cannot be written.
+        """
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *types: type) -> Self:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+        types : type
+            Kinds of covariance that are not of this package: nothing else is built from a file.
+
+        Raises
+        ------
+        InvalidInput
+            If the file is missing, damaged, or no speechgmm file.
+        IncompatibleModel
+            If it holds something else, or was written by a later version.
+        """
+        return cast(Self, load(path, cls, *COVARIANCES.values(), *types))
 
     def marginal(self, features: Sequence[int]) -> "GMM":
         """Return the mixture of d of the features, in this order, the others integrated out, with full covariances.

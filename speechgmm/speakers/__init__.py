@@ -7,7 +7,7 @@
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
 from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.damage import DamagedSession
-from speechgmm.speakers.enrollment import Enrollment, enroll, enroll_features
+from speechgmm.speakers.enrollment import Enrollment, LittleSpeech, enroll, enroll_features, little_speech
 from speechgmm.speakers.identification import identify, verify
 from speechgmm.speakers.models import SpeakerModels, adapted_model, enrolled_models, speaker_models
 from speechgmm.speakers.score import ScoredTest, Scorer, log_likelihood_ratios
@@ -23,6 +23,7 @@ __all__ = [
     "Deviation",
     "EnrolledRecording",
     "Enrollment",
+    "LittleSpeech",
     "ScoreList",
     "ScoredTest",
     "Scorer",
@@ -43,6 +44,7 @@ __all__ = [
     "identify",
     "linear_ratios",
     "linear_ratios_of",
+    "little_speech",
     "load_system",
     "log_likelihood_ratios",
     "s_norm",

@@ -31,7 +31,8 @@ class SystemCalibration:
     least_seconds : float
         With less speech in a test than that, nothing was calibrated and nothing is decided.
     measured : mapping
-        Error rates with intervals, and what they were measured on.
+        Error rates with intervals, and what they were measured on; ``enroll_seconds`` is the least, the median and the
+        most speech of the models.
     """
 
     FORMER_NAMES: ClassVar = ("ScoreCalibration",)
@@ -55,6 +56,11 @@ class SystemCalibration:
         instance(self.measured, "what was measured", Mapping)
         least = number(self.least_seconds, "least_seconds", minimum=0.0, maximum=3600.0, unit=" s")
         hold(self, cohort=cohort, least_seconds=least)
+
+    @property
+    def usual_enrollment(self) -> float:
+        """Seconds of speech that half of the models had which this was fitted on; 0 where that is not known."""
+        return float(self.measured.get("enroll_seconds", (0.0, 0.0))[1])
 
 
 def amount(enrolled: ArrayLike, tested: ArrayLike) -> Array:

@@ -13,6 +13,7 @@ from speechgmm.files import check_readable
 from speechgmm.mixture import Statistics
 from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.sessions import EnrolledRecording, Session
+from speechgmm.speakers.waiting import OnWait, refuse_held, tell_of_waiting
 
 Key = tuple[str, str]
 """Speaker and session, as composed text."""
@@ -205,6 +206,8 @@ class Database:
     location : str
     new : mapping of str or None
         The settings of a store that is made where there is none; None where none may be made.
+    on_wait : callable, optional
+        See `speechgmm.speakers.waiting`.
 
     Raises
     ------
@@ -212,7 +215,7 @@ class Database:
         If there is no store, or what is there is no store or of another format.
     """
 
-    def __init__(self, location: str, new: Mapping[str, str] | None) -> None:
+    def __init__(self, location: str, new: Mapping[str, str] | None, on_wait: OnWait | None = None) -> None:
         import sqlalchemy as sa
 
         self._sa, self.location, self._tables = sa, location, _tables(sa)
@@ -231,6 +234,8 @@ class Database:
             self._refuse(str(error))
         if url.get_backend_name() == "sqlite":
             sa.event.listen(self._engine, "connect", _read_any_bytes)
+        if on_wait is not None and url.get_backend_name() == "sqlite":
+            tell_of_waiting(sa, self._engine, self.location, on_wait)
         try:
             self.meta = self._prepare(new)
         except BaseException:
@@ -296,7 +301,9 @@ class Database:
             with self._engine.begin() as connection:
                 yield StoreTables(self._sa, self._tables, connection, self.location)
         except self._sa.exc.SQLAlchemyError as error:
-            self._refuse(str(getattr(error, "orig", None) or error))
+            why = str(getattr(error, "orig", None) or error)
+            refuse_held(self.location, why, _PATIENCE)
+            self._refuse(why)
 
     def _url(self, location: str) -> Any:
         """Return the URL of a location, and keep what messages may show of it: no password."""

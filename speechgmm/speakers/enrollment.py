@@ -1,6 +1,6 @@
 """From recordings to enrolled speakers: sound -> front end -> statistics against the UBM -> store."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
@@ -16,11 +16,38 @@ from speechgmm.storage import fingerprint
 
 
 @dataclass(frozen=True)
+class LittleSpeech:
+    """A speaker with less speech than half of the models had that the calibration was fitted on.
+
+    Parameters
+    ----------
+    speaker : str
+    speech_seconds : float
+        In all of their sessions.
+    wanted_seconds : float
+        That would do.
+    """
+
+    speaker: str
+    speech_seconds: float
+    wanted_seconds: float
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return (
+            f"{self.speaker} has {self.speech_seconds:.2f} s of speech enrolled, where half of the models that this "
+            f"system was calibrated on had {self.wanted_seconds:.2f} s or more: many answers about {self.speaker} "
+            f"will be 'unknown'. Enroll {self.wanted_seconds - self.speech_seconds:.2f} s more."
+        )
+
+
+@dataclass(frozen=True)
 class Enrollment:
-    """What has been added to each session, and the recordings that were left out."""
+    """What has been added to each session, the recordings that were left out, and who has `little` speech now."""
 
     sessions: tuple[SessionSummary, ...]
     skipped: tuple[Skipped, ...]
+    little: tuple[LittleSpeech, ...] = ()
 
 
 def enroll(
@@ -70,7 +97,19 @@ def enroll(
     skipped += [Skipped(s.summary.recordings[0], str(error)) for s, error in refused]
     lost = {s for s, _ in refused}
     added = sums_by_key(((s.speaker, s.name), s) for s in sessions if s not in lost)
-    return Enrollment(tuple(s.summary for s in added.values()), tuple(skipped))
+    little = little_speech(system, store, {speaker for speaker, _ in added})
+    return Enrollment(tuple(s.summary for s in added.values()), tuple(skipped), little)
+
+
+def little_speech(system: System, store: SpeakerStore, speakers: Collection[str]) -> tuple[LittleSpeech, ...]:
+    """Return who of these speakers has too little speech enrolled to be found; nobody without a calibration."""
+    wanted = 0.0 if system.calibration is None else system.calibration.usual_enrollment
+    if not speakers or not wanted:
+        return ()
+    held = dict.fromkeys(sorted(speakers), 0.0)
+    for s in store.overview(*held):
+        held[s.speaker] += s.speech_seconds
+    return tuple(LittleSpeech(name, seconds, wanted) for name, seconds in held.items() if seconds < wanted)
 
 
 def enroll_features(

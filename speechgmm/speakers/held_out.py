@@ -63,6 +63,8 @@ class HeldOutTrials:
         One model of each speaker for each test: what a search among them sees.
     enrolled, tested : ndarray of str, shape (M,) and (U,)
         Speakers.
+    enroll_seconds : ndarray, shape (M,)
+        Speech in the models.
     speech_seconds : ndarray, shape (U,)
         In the tests.
     """
@@ -74,6 +76,7 @@ class HeldOutTrials:
     search: Array
     enrolled: Array
     tested: Array
+    enroll_seconds: Array
     speech_seconds: Array
 
 
@@ -152,6 +155,7 @@ def score_held_out(
         search=np.array([[material[i].part % e.parts == e.left_out for i in tests] for e in enrolled]),
         enrolled=speaker,
         tested=tested,
+        enroll_seconds=models.speech_seconds,
         speech_seconds=seconds,
     )
 

@@ -113,6 +113,12 @@ class SpeakerModels:
         ubm, deviations = self.ubm, self.ubm.covariance.deviations()
         return np.array([ubm.weights @ (((m - ubm.offsets) / deviations) ** 2).sum(axis=1) for m in self.offsets])
 
+    def take(self, indices: Array) -> "SpeakerModels":
+        """Return the models with these indices (n,)."""
+        names = tuple(self.names[i] for i in indices.tolist())
+        seconds = self.speech_seconds[indices]
+        return dataclasses.replace(self, names=names, offsets=self.offsets[indices], speech_seconds=seconds)
+
     def terms(self, dtype: Any) -> Terms:
         """Return the terms in the precision of frames; those of float32 are kept."""
         return self._single if dtype == np.float32 else self._terms(dtype)

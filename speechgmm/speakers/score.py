@@ -5,7 +5,7 @@ frame. Symbols: N frames, D dimensions, S enrolled speakers, C cohort.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -67,6 +67,11 @@ class Scorer:
         """Return what scores tests against these speakers of a store, or against all; errors as `enrolled_models`."""
         models = enrolled_models(system, store, *speakers)
         return cls(system, models, cohort_models(system), store.cached("recordings", store.recordings))
+
+    def among(self, models: Array) -> "Scorer":
+        """Return what scores tests against the models with these indices (n,)."""
+        every = len(models) == len(self.models.names) and bool((models == np.arange(len(models))).all())
+        return self if every else replace(self, models=self.models.take(models))
 
     def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
         """Return the scores of recordings as one test: of each the raw ones, weighted by its seconds, calibrated.

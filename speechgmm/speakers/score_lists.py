@@ -1,20 +1,27 @@
 """Scores of whole test lists: every test of a corpus against every enrolled speaker, or the pairs of a trial list."""
 
 import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from speechgmm.checks import choice, refuse
+from speechgmm.checks import Array, choice, refuse
 from speechgmm.errors import Skipped, UnknownSpeaker
 from speechgmm.evaluation import Scores, Trials
+from speechgmm.evaluation.name_index import NameIndex
 from speechgmm.features import Recording, extract_all
 from speechgmm.parallel import Progress
+from speechgmm.speakers.models import SpeakerModels, cohort_models
+from speechgmm.speakers.recording_models import recording_models
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
+
+_ITSELF = (
+    "the test must be another recording than the one that is enrolled; got the same samples in a trial of the list"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +34,20 @@ class ScoreList:
 
 @dataclass(frozen=True)
 class _Test:
-    """What a test is called, and whose and of which session it is; empty where not known."""
+    """What a test is called, whose it is, empty where not known, and its session."""
 
     name: str
     speaker: str
     session: str = field(compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """T trials: the places of the model and of the test (T,), and the labels (T,)."""
+
+    model: Array
+    test: Array
+    target: Array
 
 
 def score_corpus(
@@ -69,14 +85,15 @@ def score_corpus(
     for r in recordings:
         name = f"{r.speaker}/{r.session_name}" if by == "session" else r.name
         groups.setdefault(_Test(name, r.speaker, r.session or ""), []).append(r)
-    names = scorer.models.names
-    rows = [(test, i, int(test.speaker == name)) for test in groups for i, name in enumerate(names)]
-    return _score(scorer, groups, rows, n_threads, on_progress)
+    tests, names = list(groups), np.array(scorer.models.names)
+    model, test = np.tile(np.arange(len(names)), len(tests)), np.repeat(np.arange(len(tests)), len(names))
+    target = np.array([t.speaker for t in tests])[test] == names[model]
+    return _score(scorer, groups, _Pairs(model, test, target), n_threads, on_progress)
 
 
 def score_trials(
     system: System,
-    store: SpeakerStore,
+    store: SpeakerStore | None,
     trials: Trials,
     recordings: Iterable[Recording] | None = None,
     *,
@@ -84,14 +101,18 @@ def score_trials(
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> ScoreList:
-    """Score the pairs of a trial list.
+    """Score the pairs of a trial list: tests against enrolled speakers, or recordings against recordings.
+
+    Each test is scored against those alone that the list pairs it with.
 
     Parameters
     ----------
     system : System
-    store : SpeakerStore
+    store : SpeakerStore or None
+        None: what the list calls the speaker is a recording too, and counts as if it had been enrolled alone. A
+        recording is not tested against itself: such trials are left out.
     trials : Trials
-        Tests are names of `recordings` or, without these, paths relative to `folder`.
+        Recordings are names of `recordings` or, without these, paths relative to `folder`.
     recordings : iterable of Recording, optional
     folder : path
     n_threads, on_progress
@@ -102,61 +123,99 @@ def score_trials(
     UnknownSpeaker
         If a speaker of the list is not enrolled.
     InvalidInput
-        If a test is not among the recordings, or none could be scored.
+        If a recording of the list is not among those given, or none could be scored.
     """
-    scorer = Scorer.of(system, store)
+    known = None if recordings is None else {r.name: r for r in recordings}
+    scorer = None if store is None else Scorer.of(system, store)
+    if scorer is not None:
+        _check_enrolled(trials, scorer)
+    wanted = _listed("tests", trials.tests, known, folder)
+    digests: Sequence[str] | None = None
+    lost: tuple[Skipped, ...] = ()
+    if scorer is None:
+        enrolled = _listed("enrolled recordings", trials.speakers, known, folder)
+        made = recording_models(system, enrolled, n_threads=n_threads, on_progress=on_progress)
+        scorer, digests, lost = Scorer(system, made.models, cohort_models(system), {}), made.digests, made.skipped
+        wanted = [replace(r, speaker="", session=None) for r in wanted]  # models are called by recordings, not people
     place = {name: i for i, name in enumerate(scorer.models.names)}
-    if lost := sorted(set(trials.speaker.tolist()) - set(place)):
+    model = np.array([place.get(name, -1) for name in trials.speakers.names.tolist()])[trials.speakers.codes]
+    kept = model >= 0  # not of a recording that could not be enrolled
+    pairs = _Pairs(model[kept], trials.tests.codes[kept], trials.target[kept])
+    groups = {_Test(r.name, r.speaker, r.session or ""): [r] for r in wanted}
+    done = _score(scorer, groups, pairs, n_threads, on_progress, digests=digests)
+    return replace(done, skipped=lost + done.skipped)
+
+
+def _check_enrolled(trials: Trials, scorer: Scorer) -> None:
+    """Refuse a list with speakers who are not enrolled."""
+    if lost := sorted(set(trials.speakers.names.tolist()) - set(scorer.models.names)):
         found = f"{lost[0]!r} ({len(lost)} in all)"
         refuse("the speakers of a trial list", "be enrolled", found, "Enroll them first.", error=UnknownSpeaker)
-    names = list(dict.fromkeys(trials.test.tolist()))
-    if recordings is None:
-        wanted = [Recording(str(Path(folder) / n), "", n) for n in names]
-    else:
-        known = {r.name: r for r in recordings}
-        if missing := [n for n in names if n not in known]:
-            found = f"{missing[0]!r} ({len(missing)} in all)"
-            refuse("the tests of a trial list", "be recordings of the manifest", found)
-        wanted = [known[n] for n in names]
-    made = {r.name: _Test(r.name, r.speaker, r.session or "") for r in wanted}
-    table = zip(trials.speaker.tolist(), trials.test.tolist(), trials.target.tolist(), strict=True)
-    rows = [(made[test], place[speaker], target) for speaker, test, target in table]
-    return _score(scorer, {made[r.name]: [r] for r in wanted}, rows, n_threads, on_progress)
+
+
+def _listed(what: str, index: NameIndex, known: Mapping[str, Recording] | None, folder: str | Path) -> list[Recording]:
+    """Return the recordings that a column of a trial list names."""
+    names = index.names.tolist()
+    if known is None:
+        return [Recording(str(Path(folder) / n), "", n) for n in names]
+    if missing := [n for n in names if n not in known]:
+        found = f"{missing[0]!r} ({len(missing)} in all)"
+        refuse(f"the {what} of a trial list", "be recordings of the manifest", found)
+    return [known[n] for n in names]
 
 
 def _score(
     scorer: Scorer,
     groups: dict[_Test, list[Recording]],
-    rows: list[tuple[_Test, int, int]],
+    pairs: _Pairs,
     n_threads: int | None,
     on_progress: Progress | None,
+    *,
+    digests: Sequence[str] | None = None,
 ) -> ScoreList:
-    """Score the recordings of each group as one test, and give a line for each (test, index of speaker, label).
+    """Score the recordings of each group as one test against the models that it is paired with.
 
-    A test without a usable recording is left out, as are columns of which nothing is known.
+    A test without a usable recording is left out, as are columns of which nothing is known and, where there are
+    `digests` of the models, pairs of a recording with itself.
     """
-    wanted = [(test, r) for test, group in groups.items() for r in group]
-    extracted = extract_all(
-        scorer.system.frontend, [r for _, r in wanted], n_threads=n_threads, on_progress=on_progress
+    every = [(i, r) for i, group in enumerate(groups.values()) for r in group]
+    extracted = extract_all(scorer.system.frontend, [r for _, r in every], n_threads=n_threads, on_progress=on_progress)
+    rows = np.split(
+        np.argsort(pairs.test, kind="stable"), np.cumsum(np.bincount(pairs.test, minlength=len(groups)))[:-1]
     )
-    parts = itertools.groupby(zip(wanted, extracted, strict=True), lambda pair: pair[0][0])
-    tests = {test: scorer.score_test(e for _, e in pairs) for test, pairs in parts}
-    skipped = tuple(s for test in tests.values() for s in test.skipped)
-    usable = {test: (found.scores, found.speech_seconds) for test, found in tests.items() if found.scores is not None}
-    if not usable:
-        found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
+    score, seconds, skipped = np.full(len(pairs.test), np.nan), np.full(len(groups), np.nan), []
+    for i, heard in itertools.groupby(zip(every, extracted, strict=True), lambda pair: pair[0][0]):
+        sounds, own = [e for _, e in heard], rows[i]
+        if digests is not None:
+            same = np.array([digests[m] in {e.digest for e in sounds} for m in pairs.model[own].tolist()], dtype=bool)
+            skipped += [Skipped(e.name, _ITSELF) for e in sounds if same.any()]
+            own = own[~same]
+        if not len(own):
+            continue
+        test = scorer.among(pairs.model[own]).score_test(sounds)
+        skipped += test.skipped
+        if test.scores is not None:
+            score[own], seconds[i] = test.scores, test.speech_seconds
+    if np.isnan(score).all():
+        found = f"none of {len(groups)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         refuse("tests", "be at least one recording that can be scored", found)
-    rows = [row for row in rows if row[0] in usable]
-    index = np.array([i for _, i, _ in rows])
-    speakers, sessions = [t.speaker for t, *_ in rows], [t.session for t, *_ in rows]
-    scores = Scores(
-        speaker=np.array(scorer.models.names)[index],
-        test=np.array([t.name for t, *_ in rows]),
-        score=np.array([usable[t][0][i] for t, i, _ in rows]),
-        target=np.array([label for *_, label in rows], dtype=np.int8),
-        test_speaker=np.array(speakers) if any(speakers) else None,
-        session=np.array(sessions) if any(sessions) else None,
-        enroll_seconds=scorer.models.speech_seconds[index],
-        test_seconds=np.array([usable[t][1] for t, *_ in rows]),
+    return ScoreList(_table(scorer.models, list(groups), pairs, score, seconds), tuple(skipped))
+
+
+def _table(models: SpeakerModels, tests: Sequence[_Test], pairs: _Pairs, score: Array, seconds: Array) -> Scores:
+    """Return the table of the trials that have a score (T,); `seconds` are those of the tests (U,)."""
+    kept = np.flatnonzero(~np.isnan(score))
+    model, test = pairs.model[kept], pairs.test[kept]
+    names, speakers, sessions = (
+        np.array([getattr(t, of) for t in tests])[test] for of in ("name", "speaker", "session")
     )
-    return ScoreList(scores, skipped)
+    return Scores(
+        speaker=np.array(models.names)[model],
+        test=names,
+        score=score[kept],
+        target=pairs.target[kept].astype(np.int8),
+        test_speaker=speakers if (speakers != "").any() else None,
+        session=sessions if (sessions != "").any() else None,
+        enroll_seconds=models.speech_seconds[model],
+        test_seconds=seconds[test],
+    )

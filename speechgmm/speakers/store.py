@@ -17,6 +17,7 @@ from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.database import Database, Key, StoreTables
 from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSummary, SpeakerExport, sums_by_key
 from speechgmm.speakers.system import System
+from speechgmm.speakers.waiting import OnWait
 
 T = TypeVar("T")
 
@@ -36,6 +37,9 @@ class SpeakerStore:
         Whose statistics the store holds; a new store needs one. An existing store of another system is refused.
     create : bool
         Whether to make a store where there is none.
+    on_wait : callable, optional
+        Called once, from another thread, with the place of the store, when another process has held its file for a
+        second: what this one wants to do then waits for a minute at most.
 
     Raises
     ------
@@ -45,13 +49,20 @@ class SpeakerStore:
         If the store belongs to another system; the message says which setting differs.
     """
 
-    def __init__(self, location: str | os.PathLike[str], system: System | None = None, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        location: str | os.PathLike[str],
+        system: System | None = None,
+        *,
+        create: bool = False,
+        on_wait: OnWait | None = None,
+    ) -> None:
         self._cache: dict[Any, Any] = {}
         self._cached_revision = ""
         new = None
         if create and system is not None:
             new = {"fingerprint": system.fingerprint, "frontend": storage.dumps(system.frontend).hex(), "revision": "0"}
-        self._database = Database(str(location), new)
+        self._database = Database(str(location), new, on_wait)
         self.location, meta = self._database.location, self._database.meta
         try:
             if "fingerprint" not in meta:

@@ -15,7 +15,7 @@ from speechgmm.checks import Array, hold, instance, number, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.thresholds import Strangers
-from speechgmm.features import MFCC, FrontEnd
+from speechgmm.features import MFCC, FrontEnd, OwnFeatures
 from speechgmm.mixture import GMM, RELEVANCE, Statistics
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.model import WITHIN
@@ -133,7 +133,7 @@ def load_system(path: str | os.PathLike[str], *types: type) -> System:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    known = (System, MFCC, GMM, *COVARIANCES.values(), SystemCalibration, Calibration, Strangers)
+    known = (System, MFCC, OwnFeatures, GMM, *COVARIANCES.values(), SystemCalibration, Calibration, Strangers)
     return cast(System, storage.load(path, *known, *types))
 
 

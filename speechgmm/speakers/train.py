@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from speechgmm import storage
-from speechgmm.checks import integer
+from speechgmm.checks import integer, number_of
 from speechgmm.errors import InvalidInput, Skipped
-from speechgmm.features import MFCC, FrontEnd, Recording, TrainingFrames, common_rate, training_frames
+from speechgmm.features import MFCC, FrontEnd, Recording, TrainingFrames, common_rate, own_frontend, training_frames
 from speechgmm.mixture import GMM, RELEVANCE, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.parallel import Progress
 from speechgmm.speakers.system import System
@@ -65,7 +65,7 @@ def train_system(
     relevance : float
         See `System`.
     frontend : FrontEnd, optional
-        Default: ``MFCC(sample_rate=R)`` with R the lowest rate in the corpus.
+        Default: ``MFCC(sample_rate=R)`` with R the lowest rate in the corpus, or `OwnFeatures` for `.npy` files.
     calibrated : bool
         Whether to calibrate where there are speakers enough; it takes several times as long as the UBM does.
     seed : int
@@ -83,7 +83,7 @@ def train_system(
     recordings = tuple(corpus)
     integer(n_components, "n_components", minimum=1)
     integer(seed, "seed", minimum=0)
-    frontend = frontend or MFCC(sample_rate=common_rate(recordings))
+    frontend = frontend or own_frontend(recordings) or MFCC(sample_rate=common_rate(recordings))
     frames = training_frames(frontend, recordings, n_threads=n_threads, on_progress=on_progress)
     report = on_progress or (lambda stage, done, total: None)
     train = functools.partial(_train_ubm, n_components=n_components, seed=seed, n_threads=n_threads, report=report)
@@ -135,7 +135,8 @@ def _warnings(frames: TrainingFrames, n_components: int) -> tuple[str, ...]:
             f"use more recordings, or at most {max(1, n // FEW_FRAMES)} components"
         )
     if len(frames.speakers) < FEW_SPEAKERS:
-        found.append(f"{len(frames.speakers)} background speaker(s) are few: use many people, with little of each")
+        people = number_of(len(frames.speakers), "background speaker")
+        found.append(f"too few people: {people}; use many, with little of each")
     return tuple(found)
 
 

@@ -115,12 +115,13 @@ def _measure(trials: Sequence[HeldOutTrials], cohort: Array, seed: int) -> dict[
     intervals = detection_intervals(resampler(table, replicates=_REPLICATES, seed=seed), {})
     targets, impostors = found.llr[found.target], found.llr[~found.target]
     rates = {"eer": eer(targets, impostors), "cllr": cllr(targets, impostors), "min_cllr": min_cllr(targets, impostors)}
-    tested, seconds = _column(trials, "tested"), _column(trials, "speech_seconds")
+    tested = _column(trials, "tested")
     return {
         "speakers": len(set(tested.tolist())),
         "enrolled": round(float(np.mean([len(set(t.enrolled.tolist())) for t in trials]))),
         "tests": len(tested),
-        "seconds": [round(float(q), 2) for q in np.quantile(seconds, (0, 0.5, 1))],
+        "seconds": _spread(trials, "speech_seconds"),
+        "enroll_seconds": _spread(trials, "enroll_seconds"),
         "intervals": "95 %, by bootstrap over speakers",
         **{name: [value, intervals[name].low, intervals[name].high] for name, value in rates.items()},
         "per_search": [
@@ -128,6 +129,11 @@ def _measure(trials: Sequence[HeldOutTrials], cohort: Array, seed: int) -> dict[
             for far, stranger, right in zip(RATES, found.stranger, found.right, strict=True)
         ],
     }
+
+
+def _spread(folds: Sequence[Any], name: str) -> list[float]:
+    """Return the least, the median and the most of a column of seconds."""
+    return [round(float(q), 2) for q in np.quantile(_column(folds, name), (0, 0.5, 1))]
 
 
 def _column(folds: Sequence[Any], name: str) -> Array:

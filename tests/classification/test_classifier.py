@@ -207,7 +207,7 @@ def test_a_class_of_one_short_file_is_trained_and_doubted(kinds: Path, tmp_path:
     front = dataclasses.replace(preset("sound", 8000), win_length=0.02, hop_length=0.01, min_speech=0.0)
     beep = write(tmp_path / "beep.wav", sound("tone", 0, seconds=0.02), 8000)
     training = train_classifier([*paths, beep], [*labels, "beep"], frontend=front, settings=SETTINGS, folds=3)
-    assert "1 sound(s) of 'beep' are few: give ten or more of each class" in training.warnings
+    assert "too few sounds: 1 of 'beep'; give ten or more of each class" in training.warnings
     assert training.classifier.calibration is not None
     assert training.classifier.predict([beep]) == ("beep",)
     alone = dataclasses.replace(SETTINGS, relevance=None)

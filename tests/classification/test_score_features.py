@@ -39,7 +39,7 @@ def test_scores_of_frames_segments_and_files(tmp_path: Path) -> None:
         found.segments(1, file=2)
     with pytest.raises(InvalidInput, match="models must be at least one; got none"):
         score_features(a, {})
-    with pytest.raises(IncompatibleModel, match=r"models must be of the same number of features; got \[2, 3\]"):
+    with pytest.raises(IncompatibleModel, match=r"models must be of the same number of features; got 2 and 3\."):
         score_features(a, {"a": one, "b": random_gmm(1, 3)})
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import speechgmm
 from speechgmm import storage
-from speechgmm.evaluation import read_scores, write_scores
+from speechgmm.evaluation import Scores, join, read_scores, read_trials, write_scores
 from speechgmm.features import MFCC, read_corpus
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import Session, SpeakerExport
@@ -38,7 +38,7 @@ def test_train_writes_the_model_that_one_call_trains(made):
     assert speechgmm.load_system(made.model).fingerprint == called.fingerprint == told["fingerprint"]
 
 
-FEW = "{} background speaker(s) are few: use many people, with little of each\n"
+FEW = "too few people: {}; use many, with little of each\n"
 
 
 def test_train_doubts_what_is_too_little(tmp_path):
@@ -46,7 +46,7 @@ def test_train_doubts_what_is_too_little(tmp_path):
     assert done.status == 0
     little, few, uncalibrated = done.document["warnings"]
     assert re.fullmatch(r"\d+ s of speech are little for 256 components: use more .* at most \d+ components", little)
-    assert few == FEW.format(1).strip()
+    assert few == FEW.format("1 background speaker").strip()
     assert uncalibrated == UNCALIBRATED
     assert done.err == f"speechgmm: {little}\nspeechgmm: {few}\nspeechgmm: {uncalibrated}\n"
 
@@ -54,7 +54,10 @@ def test_train_doubts_what_is_too_little(tmp_path):
 def test_train_shows_a_summary_and_the_trace(tmp_path):
     where = ("--where", "speaker=awb", "--where", "speaker=kal16", "--where", "session=s1")
     done = run("train", MANIFEST, "-o", tmp_path / "m", *where, "--components", 2, "--sample-rate", 8000, "--seed", 3)
-    assert (done.status, done.err) == (0, f"speechgmm: {FEW.format(2)}speechgmm: {UNCALIBRATED}\n")
+    assert (done.status, done.err) == (
+        0,
+        f"speechgmm: {FEW.format('2 background speakers')}speechgmm: {UNCALIBRATED}\n",
+    )
     assert "4 recordings of 2 speakers" in done.out
     assert "sample_rate=8000" in done.out
     trace = speechgmm.load_system(tmp_path / "m").info["em"]["objective"]
@@ -182,7 +185,7 @@ def test_verify_in_json(using):
 @pytest.mark.parametrize(("threshold", "status"), [(-5, "accepted"), (50, "rejected")])
 def test_verify_against_a_threshold(using, threshold, status):
     done = run("verify", *using, "rms", RMS, "--threshold", threshold, "--json")
-    assert done.status == 0
+    assert done.status == (0 if status == "accepted" else 3)
     told = done.document
     assert (told["status"], told["threshold"], told["accepted"]) == (status, threshold, status == "accepted")
     shown = run("verify", *using, "rms", RMS, "--threshold", threshold).out
@@ -191,17 +194,24 @@ def test_verify_against_a_threshold(using, threshold, status):
 
 
 def test_verify_in_a_table_says_that_it_decides_nothing(using):
-    shown = run("verify", *using, "rms", RMS).out
-    assert "ranked" in shown
-    assert "uncalibrated" in shown
-    assert "in 1 of 1 files" in shown
+    done = run("verify", *using, "rms", RMS)
+    assert done.status == 3  # nobody was accepted
+    assert done.err == ""
+    assert "ranked" in done.out
+    assert "uncalibrated" in done.out
+    assert "in 1 of 1 files" in done.out
 
 
 def test_decisions_of_the_packaged_model(tmp_path):
     store = ("--store", tmp_path / "p.db")
     for speaker in ("rms", "slt", "es_f1"):
         files = [DATA / speaker / f"s1_{i}.flac" for i in (1, 2)]
-        assert run("enroll", *store, speaker, *files).status == 0
+        done = run("enroll", *store, speaker, *files, "--json")
+        seconds = sum(s["speech_seconds"] for s in done.document["sessions"])
+        little = {"speaker": speaker, "speech_seconds": pytest.approx(seconds, abs=0.01), "wanted_seconds": 7.0}
+        assert done.document["little_speech"] == ([little] if seconds < 7 else [])
+        said = f"speechgmm: {speaker} has {seconds:.2f} s of speech enrolled" if seconds < 7 else ""
+        assert (done.status, done.err[: len(said) or None]) == (0, said)
     told = run("identify", *store, RMS, NEW, "--far", 0.05, "--json").document
     assert told["calibrated"] is True
     rule = told["rule"]
@@ -219,9 +229,10 @@ def test_decisions_of_the_packaged_model(tmp_path):
     assert "extrapolated" in shown
     shown = run("identify", *store, RMS, "--prior", 0.5, "--cost-fa", 10).out
     assert "accepted at least expected cost, with a prior of 0.5" in shown
-    told = run("verify", *store, "rms", RMS, "--json").document
+    done = run("verify", *store, "rms", RMS, "--json")
+    told = done.document
     assert (told["calibrated"], told["accepted"]) == (True, told["llr"] >= told["threshold"])
-    assert told["status"] == ("accepted" if told["accepted"] else "rejected")
+    assert (told["status"], done.status) == (("accepted", 0) if told["accepted"] else ("rejected", 3))
     shown = run("verify", *store, "rms", RMS).out
     assert "nats per frame" not in shown
     assert "accepted so that 1 % of strangers are" in shown
@@ -275,6 +286,31 @@ def test_score_the_pairs_of_a_list(made, using, tmp_path):
         assert scores.score == pytest.approx(expected)
 
 
+def test_score_recordings_against_recordings_without_a_store(made, tmp_path):
+    (tmp_path / "trials").write_text("1 rms/s1_1.flac rms/s2_1.flac\n0 slt/s1_1.flac rms/s2_1.flac\n")
+    score = ("score", "--model", made.model, "--trials", tmp_path / "trials", "-o", tmp_path / "s")
+    told = run(*score, "--manifest", MANIFEST, "--json")
+    assert (told.status, told.document["trials"], told.document["targets"]) == (0, 2, 1)
+    by_name = read_scores(tmp_path / "s")
+    assert by_name.speaker.tolist() == ["rms/s1_1.flac", "slt/s1_1.flac"]
+    for speaker in ("rms", "slt"):
+        (tmp_path / speaker).mkdir()
+        for name in ("s1_1.flac", "s2_1.flac"):
+            shutil.copy(DATA / speaker / name, tmp_path / speaker)
+    assert run(*score).status == 0
+    assert read_scores(tmp_path / "s").score.tolist() == by_name.score.tolist()
+    assert (
+        run(
+            "enroll", "--model", made.model, "--store", tmp_path / "db", "rms/s1_1.flac", SLT.parent / "s1_1.flac"
+        ).status
+        == 0
+    )
+    by_hand = ("--store", tmp_path / "db", "--manifest", MANIFEST)
+    (tmp_path / "trials").write_text("1 rms/s1_1.flac rms/s2_1.flac\n")
+    assert run(*score, *by_hand).status == 0
+    assert read_scores(tmp_path / "s").score.tolist() == by_name.score.tolist()[1:]  # of slt, by that name
+
+
 def test_evaluate(made):
     told = run("evaluate", made.scores, "--json")
     assert told.document == speechgmm.evaluate(read_scores(made.scores)).as_dict() | {"report": None}
@@ -314,7 +350,7 @@ def test_evaluate_names_what_it_left_out(tmp_path):
         "identification_rate: 1 of 2 tests not counted, with no target trial (open set)",
         "open_set: 1 of 1 tests of strangers are not scored against all speakers",
         "durations: there is no column test_seconds",
-        "intervals: 1 speakers have target trials; fewer than 5 are too few to draw from",
+        "intervals: target trials of 1 speaker; fewer than 5 are too few to draw from",
     ]
     assert all(f"left out: {reason}" in shown for reason in told["left_out"])
 
@@ -323,6 +359,50 @@ def test_evaluate_has_null_for_a_rate_that_is_not_there(tmp_path):
     (tmp_path / "s").write_text("speaker\ttest\tscore\ttarget\nann\ta\t1\t1\nann\tb\t0\t0\n")
     assert run("evaluate", tmp_path / "s", "--json").document["identification_rate"] is None
     assert "identified        -" in run("evaluate", tmp_path / "s").out
+
+
+@pytest.fixture
+def few(made):
+    """Scores of four speakers: too few to draw from, so that intervals take no time."""
+    every = read_scores(made.scores)
+    rows = np.isin(every.speaker, KNOWN[:4])
+    return Scores(every.speaker[rows], every.test[rows], every.score[rows], every.target[rows])
+
+
+def test_evaluate_scores_of_another_system_with_the_labels_of_a_list(few, tmp_path):
+    rows = list(zip(few.speaker.tolist(), few.test.tolist(), few.score.tolist(), few.target.tolist(), strict=True))
+    listed = rows[::-2]
+    kaldi, trials, voxceleb = tmp_path / "scores", tmp_path / "trials", tmp_path / "veri_test.txt"
+    kaldi.write_text("".join(f"{s} {t} {x!r}\n" for s, t, x, _ in rows))
+    trials.write_text("".join(f"{s} {t} {'target' if y else 'nontarget'}\n" for s, t, _, y in listed))
+    voxceleb.write_text("".join(f"{y} {s} {t}\n" for s, t, _, y in listed[::-1]))
+    run("evaluate", kaldi).refused(kaldi, "120 trials without a label", "--trials")
+    told = run("evaluate", kaldi, "--trials", trials, "--json").document
+    assert (told["trials"], told["targets"]) == (60, sum(y for *_, y in listed))
+    expected = speechgmm.evaluate(join(few, read_trials(trials)))
+    assert (told["eer"], told["cllr"]) == (expected.eer, expected.cllr)
+    shown = run("evaluate", kaldi, "--trials", voxceleb)
+    assert (shown.status, shown.err) == (0, "")
+    assert f"left out: 60 of 120 scores, which {voxceleb} does not list" in shown.out
+    write_scores(few, tmp_path / "own.tsv")
+    again = run("evaluate", tmp_path / "own.tsv", "--trials", voxceleb, "--json").document
+    assert again["eer"] == pytest.approx(told["eer"], abs=1e-12)
+    trials.write_text("rms target\n")
+    run("evaluate", kaldi, "--trials", trials).refused(f"speechgmm: {trials}, line 1, must hold 3 fields")
+    trials.write_text("rms nowhere.wav target\n")
+    run("evaluate", kaldi, "--trials", trials).refused(kaldi, "'rms' with test 'nowhere.wav'", "Score these")
+
+
+def test_evaluate_for_another_application(few, tmp_path):
+    table, options = tmp_path / "scores.tsv", ("--prior", 0.2, "--cost-miss", 3, "--cost-fa", 2)
+    write_scores(few, table)
+    told = run("evaluate", table, *options, "--json").document
+    expected = speechgmm.evaluate(few, prior=0.2, cost_miss=3, cost_fa=2)
+    assert told == expected.as_dict() | {"report": None}
+    assert (told["prior"], told["cost_miss"], told["cost_fa"]) == (0.2, 3, 2)
+    assert "prior 0.2, costs 3 and 2" in run("evaluate", table, *options).out
+    for name in ("prior", "cost-miss", "cost-fa"):
+        run("evaluate", table, f"--{name}=0").misused(f"{name.replace('-', '_')} must be above 0")
 
 
 # speakers

@@ -1,12 +1,18 @@
 """The outside of the command line: start-up, streams, terminals, interrupts, and tables that cut no name."""
 
+import contextlib
+import io
 import json
 import math
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
 import speechgmm
 from speechgmm.cli import output
@@ -45,6 +51,37 @@ def test_each_command_has_help_and_json(command):
     assert "Parameters" not in done.out
 
 
+def test_usage_lines_name_what_must_be_given_as_it_is():
+    usage = {
+        ("identify",): "identify [OPTIONS] FILE...",
+        ("enroll",): "enroll [OPTIONS] [SPEAKER] [FILE]...",
+        ("speakers", "remove"): "speakers remove [OPTIONS] SPEAKER",
+        ("classify", "predict"): "classify predict [OPTIONS] MODEL [FILE]...",
+    }
+    for command, line in usage.items():
+        assert f"Usage: speechgmm {line}\n" in "\n".join(x.strip() for x in run(*command, "--help").out.splitlines())
+    assert "the one of the package" not in run("classify", "evaluate", "--help").out
+    assert "Usage: speechgmm identify [OPTIONS] FILE..." in run("identify").err
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "line"),
+    [
+        ("a.wav", "a.wav must be whole; got half.", "left out: a.wav must be whole; got half."),
+        ("x/a.wav", "a recording must exist; got /d/x/a.wav, which does not.", "left out: a recording must exist;"),
+        ("a.wav", "/d/ba.wav must be whole; got half.", "left out a.wav: /d/ba.wav must"),
+        ("utt1", "/d/a.wav must be whole; got half.", "left out utt1: /d/a.wav must"),
+        ("a", "a recording must exist; got /d/a, which does not.", "left out a: a recording must exist"),
+    ],
+)
+def test_what_was_left_out_is_named_once(capsys, name, reason, line):
+    import typer
+
+    with pytest.raises(typer.Exit):
+        output.emit(True, {}, errors=[(name, reason)])
+    assert capsys.readouterr().err.startswith(f"speechgmm: {line}")
+
+
 def test_nothing_but_the_result_is_written_where_nobody_watches(using, made, tmp_path):
     done = run_apart("identify", *using, RMS, "--json")
     assert (done.status, done.err) == (0, "")
@@ -52,7 +89,7 @@ def test_nothing_but_the_result_is_written_where_nobody_watches(using, made, tmp
     fast = ("--where", "speaker=awb", "--components", 2)
     done = run_apart("train", MANIFEST, "-o", tmp_path / "m", *fast)
     assert (done.status, done.err.count("\n")) == (0, 2)
-    assert done.err.startswith("speechgmm: 1 background speaker(s) are few")
+    assert done.err.startswith("speechgmm: too few people: 1 background speaker; use many")
     assert "speechgmm: not calibrated: of the background speakers fewer than 20" in done.err
     assert "\x1b" not in done.out
     refused = run_apart("identify", "--model", tmp_path / "none", "--store", made.store, RMS)
@@ -111,6 +148,75 @@ def test_a_terminal_of_80_columns_folds_names_and_cuts_none(monkeypatch, capsys)
     assert text == long * 2
 
 
+COLUMNS = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">posterior")
+ANSWERS = (
+    ("/home/ann/recordings/2026/monday_meeting.wav", 12.34, "accepted", 1, "Ann-Kathrin Müller", "+12.345", "0.998"),
+    ("", "", "", 2, "李小龙李小龙李小龙", "+1.345", "0.001"),
+    ("who.wav", 3.2, "too little speech", "", "", "", ""),
+)
+
+
+def shown_at(monkeypatch, capsys, width, *parts):
+    """The lines of a terminal of this width."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "dumb")  # without styles
+    output.emit(False, {}, *parts)
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("width", "lost", "head"),
+    [
+        (120, [], "file"),
+        (80, ["speech, s", "rank", "LLR"], "file"),
+        (60, ["speech, s", "rank", "LLR", "posterior"], "file"),
+        (40, ["speech, s", "rank", "LLR", "posterior"], "file      /home/ann/recordings/2026/mond"),
+        (30, ["speech, s", "rank", "LLR", "posterior"], "file      /home/ann/recordings"),
+    ],
+)
+def test_narrow_terminals_lose_numbers_first_and_then_get_lines(monkeypatch, capsys, width, lost, head):
+    lines = shown_at(monkeypatch, capsys, width, output.table(*COLUMNS, rows=ANSWERS))
+    assert max(map(cell_len, lines)) <= width
+    assert lines[0].split("  ")[0] == head.split("  ")[0]
+    assert lines[0].startswith(head)
+    told = " ".join(lines).partition("no room for: ")[2]
+    assert told == "; ".join(lost)
+    if width <= 40:
+        for text in (
+            "answer    accepted",
+            "speaker   Ann-Kathrin Müller",
+            "speaker   李小龙李小龙李小龙",
+            "file      who.wav",
+        ):
+            assert text in lines
+
+
+names = st.text(st.characters(categories=["L", "N"], max_codepoint=0xD000), max_size=50)
+
+
+@given(rows=st.lists(st.tuples(names, st.floats(0, 1e5), names, names), max_size=4), width=st.integers(24, 130))
+def test_no_letter_of_a_name_is_lost_at_any_width(rows, width):
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("TERM", "dumb")
+        table = output.table("file", ">n", "answer", "speaker", rows=rows)
+        output.emit(False, {}, table, output.facts({a: b for a, _, b, _ in rows if a}))
+    shown = Counter(out.getvalue())
+    letters = Counter(
+        "".join(a + b + c for a, _, b, c in rows) + "".join({a: a + b for a, _, b, _ in rows if a}.values())
+    )
+    assert all(shown[letter] >= n for letter, n in letters.items())
+    assert max(map(cell_len, out.getvalue().splitlines()), default=0) <= width
+
+
+def test_what_is_made_of_numbers_loses_none(monkeypatch, capsys):
+    confusion = output.table("truth", *(f">label {i}" for i in range(6)), rows=[("a", *range(6))], spare=False)
+    lines = shown_at(monkeypatch, capsys, 40, confusion)
+    assert lines == ["truth     a", *(f"label {i}   {i}" for i in range(6))]
+
+
 def test_an_output_that_knows_no_such_letters_shows_them_escaped(own, tmp_path):
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     assert run("enroll", *own, "Zoë", DATA / "awb" / "s1_1.flac").status == 0
@@ -123,6 +229,15 @@ def test_json_has_null_for_what_is_not_finite_and_rounds_seconds(capsys):
     output.emit(True, {"a": math.nan, "b": [math.inf, 1], "speech_seconds": 1.23456, "llr": 1.23456, "c": (None,)})
     told = json.loads(capsys.readouterr().out)
     assert told == {"a": None, "b": [None, 1], "speech_seconds": 1.235, "llr": 1.23456, "c": [None]}
+
+
+def test_who_waits_for_a_store_is_told_on_a_terminal_alone(monkeypatch, capsys):
+    output.say_waiting("s.db")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    output.say_waiting("s.db")
+    told = "speechgmm: waiting for another process, which holds the store s.db; Ctrl-C ends this\n"
+    assert capsys.readouterr() == ("", told)
 
 
 def test_refusals_are_one_line_whatever_the_reason_says(capsys):

@@ -126,7 +126,7 @@ def test_a_store_that_is_empty(made, tmp_path, bad):
     ("content", "words"),
     [
         (None, "exist"),
-        ("", "have the column path and speaker"),
+        ("", "have the columns path and speaker"),
         ("path,speaker\n", "list at least one recording"),
         ("path,who\na.wav,ann\n", "have the column speaker"),
         ("path,speaker\na.wav\n", "line 2"),
@@ -173,8 +173,17 @@ def test_decisions_need_a_calibrated_model(using):
         run("verify", *using, "rms", RMS, *options).refused("be calibrated", "threshold")
     run("identify", *using, RMS, "--cost-fa", 3).misused("need --prior")
     run("identify", *using, RMS, "--far", 0.1, "--prior", 0.1).misused("--far, or --prior")
-    run("identify", *using, RMS, "--far", 0).misused("far must be above 0")
-    run("identify", *using, RMS, "--far", 1).misused("far must be above 0 and below 1")
+
+
+@pytest.mark.parametrize("rate", [0, 1, 2, -1, "nan", "inf"])
+@pytest.mark.parametrize("name", ["far", "prior"])
+def test_rates_are_refused_in_the_same_words_everywhere(using, name, rate):
+    words, option = f"{name} must be above 0 and below 1; got {rate}.", f"--{name}={rate}"
+    run("identify", *using, RMS, option).misused(words)
+    run("verify", *using, "rms", RMS, option).misused(words)
+    if name == "far":
+        run("classify", "predict", "no-model", RMS, option).misused(words)
+        run("classify", "evaluate", "no-corpus", "--model", "no-model", option).misused(words)
 
 
 def test_trials_of_nobody_and_of_nothing(using, tmp_path):
@@ -194,7 +203,7 @@ def test_scores_that_are_none(tmp_path):
     path = tmp_path / "s"
     run("evaluate", path, "--json").refused(path, "readable file")
     path.write_text("speaker\ttest\nann\ta\n")
-    run("evaluate", path).refused(path, "missing 'score', 'target'")
+    run("evaluate", path).refused(path, "missing 'score'")
     path.write_text("speaker\ttest\tscore\ttarget\nann\ta\t1\t\n")
     run("evaluate", path).refused("without a label")
     path.write_text("speaker\ttest\tscore\ttarget\nann\ta\t1\t1\n")
@@ -241,7 +250,7 @@ def test_train_writes_the_model_all_the_same(mixed, tmp_path):
     (skipped,) = done.document["skipped"]
     assert skipped["file"] == "missing.wav"
     assert "missing.wav, which does not" in skipped["error"]
-    assert done.err.endswith(f"speechgmm: left out missing.wav: {skipped['error']}\n")
+    assert done.err.endswith(f"speechgmm: left out: {skipped['error']}\n")  # which names it
     assert load_system(tmp_path / "m").info["data"]["recordings"] == 2
     shown = run(*train)
     assert shown.status == 1
@@ -280,15 +289,20 @@ def test_identify_reports_a_bad_file_in_its_place(using, bad):
 
 def test_verify_uses_the_files_that_are_good(using, bad):
     done = run("verify", *using, "rms", bad[0], RMS, "--json")
-    assert done.status == 1
+    assert done.status == 3
     told = done.document
     assert told["status"] == "ranked"
     assert told["llr"] == run("verify", *using, "rms", RMS, "--json").document["llr"]
     assert [f["file"] for f in told["files"] if f["error"]] == [str(bad[0])]
     none = run("verify", *using, "rms", bad[0], "--json", "--threshold", 0)
-    assert none.status == 1
+    assert none.status == 3
     assert [none.document[k] for k in ("status", "llr", "accepted")] == ["too_little_speech", None, None]
     assert "too little speech" in run("verify", *using, "rms", bad[0]).out
+    missing = run("verify", *using, "rms", bad[2], "--json", "--threshold", 0)
+    assert (missing.status, missing.document["status"]) == (1, "error")
+    accepted = ("verify", *using, "rms", RMS, "--threshold", -50)
+    assert run(*accepted).status == 0
+    assert (run(*accepted, bad[2]).status, run(*accepted, bad[2], "--json").document["accepted"]) == (1, True)
 
 
 def test_enroll_and_score_leave_out_bad_files(own, mixed, bad, tmp_path):
@@ -326,10 +340,10 @@ def test_wrong_usage(using, made, tmp_path):
     run("identify", *using).misused("FILE")
     run("identify", *using, RMS, "--top", 0).misused("--top")
     run("identify", *using, RMS, "--far", 0.1, "--prior", 0.1).misused("--far, or --prior")
-    run("identify", *using, RMS, "--far", 2).misused("--far")
     run("verify", *using, "rms").misused("FILE")
     run("verify", *using, "rms", RMS, "--threshold", 0, "--far", 0.1).misused("--threshold, or --far")
     run("score", *using, *out).misused("--manifest")
+    run("score", "--manifest", MANIFEST, *out).misused("give --store, or --trials of recordings on both sides")
     run("score", *using, "--where", "a=b", "--trials", "t", *out).misused("--manifest")
     run("score", *using, "--manifest", MANIFEST, "--trials", "t", "--by", "file", *out).misused("--by")
     run("score", *using, "--manifest", MANIFEST, "--by", "day", *out).misused("--by")

@@ -426,7 +426,7 @@ def test_evaluate_is_the_metrics_together():
     assert found.left_out == (
         "open_set: no test is of a stranger (without a target trial)",
         "durations: there is no column test_seconds",
-        "intervals: 2 speakers have target trials; fewer than 5 are too few to draw from",
+        "intervals: target trials of 2 speakers; fewer than 5 are too few to draw from",
     )
 
 
@@ -572,7 +572,7 @@ def test_unlabeled_trials_are_refused(function):
     rows = [("ann", "a", 1.0, 1), ("bob", "a", 0.0, -1), ("cid", "a", 0.0, -1)]
     message = (
         r"target must be 1 or 0 in every trial; got 2 of 3 trials without a label, "
-        r"the first speaker 'bob' with test 'a'\. Take the labels from a list of trials with join\."
+        r"the first speaker 'bob' with test 'a'\. Take the labels from a list of trials \(join, or --trials\)\."
     )
     with pytest.raises(InvalidInput, match=message):
         function(table(rows))

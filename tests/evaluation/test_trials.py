@@ -177,8 +177,8 @@ STYLE = r"must read '1\|0 enroll test' or 'enroll test target\|nontarget', in on
     [
         ("", r"some\.txt must hold at least a trial; got an empty file"),
         ("\n \n", r"some\.txt must hold at least a trial; got an empty file"),
-        ("1 a x\n\n1 a\n", r"some\.txt, line 3, must hold three fields; got 2 in '1 a'"),
-        ("1 a x y\n", r"line 1, must hold three fields; got 4"),
+        ("1 a x\n\n1 a\n", r"some\.txt, line 3, must hold 3 fields; got 2 in '1 a'"),
+        ("1 a x y\n", r"line 1, must hold 3 fields; got 4 in '1 a x y'"),
         ("1 a x\n2 b x\n", f"line 2, {STYLE}; got '2 b x'"),
         ("1 a x\na y target\n", f"line 2, {STYLE}; got 'a y target'"),
         ("a y target\n1 a x\n", f"line 2, {STYLE}; got '1 a x'"),
@@ -263,8 +263,8 @@ def test_columns_may_stand_in_any_order_and_lines_be_blank(file):
 
 HEAD = "speaker\ttest\tscore\ttarget"
 COLUMNS = (
-    "must have the columns speaker, test, score, target "
-    "and no others than test_speaker, session, enroll_seconds, test_seconds"
+    "must have the columns speaker, test, score "
+    "and no others than target, test_speaker, session, enroll_seconds, test_seconds"
 )
 
 
@@ -273,7 +273,12 @@ COLUMNS = (
     [
         ("", r"some\.txt must hold at least a header and a row; got an empty file"),
         (HEAD + "\n", r"some\.txt must hold at least one row below the header; got none"),
-        ("speaker\ttest\na\tx\n", rf"some\.txt {COLUMNS}; got missing 'score', 'target'"),
+        ("speaker\ttarget\na\t1\n", rf"some\.txt {COLUMNS}; got missing 'test', 'score'\. Lines 'enroll test score'"),
+        ("a x 1\nb y one\n", r"some\.txt, line 2: score must be a finite number; got 'one'"),
+        ("a x 1\n\nb y 1 1\n", r"some\.txt, line 3, must hold 3 fields; got 4 in 'b y 1 1'"),
+        ("a x 1\na x 2\n", r"line 2, must hold a pair .* speaker 'a' with test 'x', which line 1 holds too"),
+        ("a x nan\n", rf"some\.txt {COLUMNS}; got missing"),
+        ("speaker;test;score\na;x;1.5\nb;x;2;3\n", "line 3, must hold 3 fields divided by semicolons"),
         (HEAD + "\tage\tsex\na\tx\t1\t1\t9\tm\n", rf"some\.txt {COLUMNS}; got unknown 'age', 'sex'"),
         (HEAD + "\ttest\na\tx\t1\t1\tx\n", rf"some\.txt {COLUMNS}; got repeated 'test'"),
         (HEAD + "\na\tx\t1\t1\n\nb\tx\t1\n", "line 4, must hold 4 fields divided by tabs, as the header does; got 3"),
@@ -301,6 +306,27 @@ COLUMNS = (
 def test_bad_files_of_scores_are_refused(file, text, message):
     with refused(message):
         read_scores(file(text))
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+def test_tables_of_spreadsheets(file, delimiter):
+    text = "\ufeff" + PLAIN_TEXT.replace("speaker", "Speaker").replace("score", "SCORE").replace("\t", delimiter)
+    assert_same(read_scores(file(text.replace(".", "," if delimiter == ";" else ".").replace("x,wav", "x.wav"))), PLAIN)
+
+
+@pytest.mark.parametrize("text", ["ann x.wav 0.1\nbob x.wav -2\n", "\n\nann\tx.wav   0.1\r\n \t\nbob\tx.wav -2e0"])
+def test_lines_of_kaldi_and_the_trials_beside_them(file, text):
+    scores = read_scores(file(text, "scores"))
+    assert (scores.speaker.tolist(), scores.score.tolist()) == (["ann", "bob"], [0.1, -2.0])
+    assert scores.target.tolist() == [-1, -1]
+    labeled = join(scores, read_trials(file("bob x.wav nontarget\nann x.wav target\n", "trials")))
+    assert labeled.target.tolist() == [0, 1]
+
+
+def test_a_table_may_be_without_labels(file, tmp_path):
+    text = PLAIN_TEXT.replace("\ttarget", "").replace("\t1\n", "\n").replace("\t0\n", "\n").replace("\t\n", "\n")
+    assert (read_scores(file(text)).target == -1).all()
+    assert (read_scores(arrays_file(tmp_path / "a.npz", target=None)).target == -1).all()
 
 
 def arrays_file(path, **change):

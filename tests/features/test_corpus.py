@@ -108,6 +108,15 @@ ROWS = [("a/1.wav", "ann", "s1", "ubm"), ("b/1.wav", "bob", None, "test")]
         ("blank.csv", PLAIN.replace("b/1", "\nb/1") + "\n\n"),
         ("unended.csv", PLAIN.rstrip("\n")),
         ("quoted.csv", PLAIN.replace("a/1.wav", '"a/1.wav"')),
+        (
+            "german.csv",
+            "\ufeff" + PLAIN.replace(",", ";").replace("path;speaker", "Path;SPEAKER").replace("\n", "\r\n"),
+        ),
+        ("excel.csv", PLAIN.replace("\n", ",,\n") + ",,,,,\n,,,,,\n"),
+        ("tabs.csv", PLAIN.replace(",", "\t")),
+        ("commas.tsv", PLAIN),
+        ("quoted-header.csv", PLAIN.replace("path,speaker", '"path","Speaker"')),
+        ("above.csv", "\n\n" + PLAIN),
         ("order.csv", "split,speaker,session,path\nubm,ann,s1,a/1.wav\ntest,bob,,b/1.wav\n"),
     ],
 )
@@ -143,26 +152,57 @@ def test_start_end_and_channel(manifest: Make) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", r"the manifest .*corpus\.csv must have the column path and speaker; got an empty file"),
+        ("", r"the manifest .*corpus\.csv must have the columns path and speaker; got an empty file"),
         ("path,text\na,b\n", r"must have the column speaker; got path, text"),
-        ("a.wav,ann\nb.wav,bob\n", r"must have the column path and speaker; got a\.wav, ann"),
-        ("path;speaker\na;b\n", r"must have the column path and speaker; got path;speaker"),
+        (
+            "a.wav,ann\nb.wav,bob\n",
+            r"must have the columns path and speaker; got a\.wav, ann\. Its first line names them, divided by commas, "
+            r"semicolons or tabs, as in: path,speaker",
+        ),
+        ("path|speaker\na|b\n", r"must have the columns path and speaker; got path\|speaker\. Its first line"),
+        ("path,speaker;note\na,b;c\n", r"must have the column speaker; got path, speaker;note"),
+        ("path,speaker,speaker\na,b,c\n", r"have one column of each name, in whatever case; got 'speaker' several"),
+        ("path,speaker,Path\na,b,c\n", r"have one column of each name, in whatever case; got 'path' several times"),
+        ("path,speaker,Note,note\na,b,c,d\n", r"of each name, in whatever case; got 'Note' and 'note' several times"),
         ("path,speaker\n", r"must list at least one recording; got none\. Give a CSV with the columns path"),
         ("path,speaker\na.wav,\n", r"line 2 of .* must name a path and a speaker; got path 'a\.wav', speaker ''"),
         ("path,speaker\na.wav,  \n", r"line 2 of .* must name a path and a speaker"),
         ("path,speaker\na.wav,x\n,ann\n", r"line 3 of .* must name a path and a speaker; got path '', speaker 'ann'"),
-        ("path,speaker\na.wav\n", r"line 2 of .* must have as many fields as the header; got another number"),
-        ("path,speaker\na.wav,ann,more\n", r"line 2 of .* must have as many fields as the header"),
+        (
+            "path,speaker\na.wav\n",
+            r"line 2 of .* must hold 2 fields divided by commas, as the header does; got 1 in 'a\.wav'",
+        ),
+        (
+            "path,speaker\na.wav,ann,more\n",
+            r"line 2 of .* must hold 2 fields divided by commas, as the header does; got 3 in",
+        ),
+        ("\npath;speaker\n\na.wav;ann\nb.wav\n", r"line 5 of .* must hold 2 fields divided by semicolons"),
         ("path,speaker\na.wav,ann\na.wav,bob\n", r"corpus\.csv must list each recording once; got a\.wav twice"),
         ("path,speaker,start\na,b,x\n", r"the start in line 2 of .* must be a number of seconds; got 'x'"),
         ("path,speaker,end\na,b,1:30\n", r"the end in line 2 of .* must be a number of seconds; got '1:30'"),
-        (b"path,speaker\na.wav,J\xfcrgen\n", r"must be a CSV of text in UTF-8; got 'utf-8' codec"),
-        ("path,speaker\na.wav,ann\n".encode("utf-16"), r"must be a CSV of text in UTF-8"),
+        (b"path,speaker\na.wav,J\xfcrgen\n", r"must be UTF-8 text; got this: 'utf-8' codec .* call .* 'CSV UTF-8'"),
+        ("path,speaker\na.wav,ann\n".encode("utf-16"), r"must be UTF-8 text"),
     ],
 )
 def test_bad_manifests_are_refused(manifest: Make, content: str | bytes, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         read_corpus(manifest(content))
+
+
+def test_a_decimal_comma_where_semicolons_divide(manifest: Make) -> None:
+    corpus = read_corpus(manifest("path;speaker;start;end\na.wav;x;1,5;2,25\n"))
+    assert [(r.start, r.end) for r in corpus] == [(1.5, 2.25)]
+    with pytest.raises(InvalidInput, match="must be a number of seconds; got '1,5'"):
+        read_corpus(manifest('path,speaker,start\na.wav,x,"1,5"\n'))
+
+
+def test_columns_are_asked_for_in_whatever_case(manifest: Make) -> None:
+    corpus = read_corpus(manifest("Path;Speaker;Split;Word\na;x;test;yes\nb;y;ubm;no\n"))
+    assert corpus.where(split="test").speakers == corpus.where(SPLIT="test").speakers == ("x",)
+    assert corpus.column("word") == corpus.column("Word") == ("yes", "no")
+    assert read_corpus(manifest("Path,Emotion\na,sad\n"), label="emotion").column("emotion") == ("sad",)
+    with pytest.raises(InvalidInput, match="must name a path and an emotion; got path 'a', emotion ''"):
+        read_corpus(manifest("path,emotion\na,\n"), label="emotion")
 
 
 def test_parts_of_one_file_are_no_duplicates(manifest: Make) -> None:

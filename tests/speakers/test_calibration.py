@@ -95,6 +95,8 @@ def test_what_was_measured_is_said(calibrated: System) -> None:
         360,
     )
     assert measured["seconds"] == [1.2, 1.2, 1.2]
+    assert measured["enroll_seconds"] == [2.4, 4.8, 6.0]  # two of six recordings, to five
+    assert calibration(calibrated).usual_enrollment == 4.8
     for name in ("eer", "cllr", "min_cllr"):
         value, low, high = measured[name]
         assert low <= value <= high

@@ -36,6 +36,7 @@ def test_it_says_what_it_is_and_how_good(packaged: System) -> None:
     assert "within one recording of each background speaker" in about["purpose"]
     assert calibration.cohort.shape == (40, *packaged.ubm.means.shape)
     measured = calibration.measured
+    assert measured["enroll_seconds"] == (1.0, 7.0, 13.58)
     assert (measured["by"], measured["speakers"]) == ("pieces", 118)
     for rate in measured["per_search"][1:]:  # cross-fitted: asked 5 and 10 %
         assert rate["asked"] / 2 < rate["measured"] < 2 * rate["asked"]
@@ -97,3 +98,28 @@ def test_too_little_speech_to_decide_is_an_answer(packaged: System, people: Spea
     several = verify(packaged, people, "rms", [short, tmp_path / "none.wav"])
     assert (several.error or "").startswith("all files together must hold at least")
     assert [s.name for s in several.skipped] == [str(tmp_path / "none.wav")]
+
+
+def test_little_enrolled_speech_is_said_until_there_is_enough(packaged: System, tmp_path: Path) -> None:
+    sounds = [write(tmp_path / f"{i}.wav", voice(seconds, seed=i)) for i, seconds in enumerate((2.0, 3.0, 9.0))]
+    with SpeakerStore(tmp_path / "s.db", packaged, create=True) as store:
+        one, two, enough = (enroll(packaged, store, Corpus.from_files([s], speaker="ann")) for s in sounds)
+        held = [s.speech_seconds for s in store.overview("ann")]
+        assert [x.speaker for x in (*one.little, *two.little)] == ["ann", "ann"]
+        assert one.little[0].speech_seconds == held[0]
+        assert two.little[0].speech_seconds == pytest.approx(held[0] + held[1])
+        assert two.little[0].wanted_seconds == 7.0 < sum(held)
+        assert enough.little == ()
+        more = 7.0 - held[0]
+        assert str(one.little[0]) == (
+            f"ann has {held[0]:.2f} s of speech enrolled, where half of the models that this system was calibrated on "
+            f"had 7.00 s or more: many answers about ann will be 'unknown'. Enroll {more:.2f} s more."
+        )
+        again = enroll(packaged, store, Corpus.from_files([tmp_path / "none.wav"], speaker="bob"))
+        assert (again.sessions, again.little) == ((), ())
+
+
+def test_without_a_calibration_nobody_knows_what_is_little(system: System, tmp_path: Path) -> None:
+    sound = write(tmp_path / "0.wav", voice(2.0))
+    with SpeakerStore(tmp_path / "s.db", system, create=True) as store:
+        assert enroll(system, store, Corpus.from_files([sound], speaker="ann")).little == ()

@@ -14,6 +14,7 @@ from speechgmm.features import Corpus, Recording, extract_all, read_corpus
 from speechgmm.speakers import (
     SpeakerStore,
     System,
+    enroll,
     enrolled_models,
     log_likelihood_ratios,
     score_corpus,
@@ -22,7 +23,7 @@ from speechgmm.speakers import (
 )
 from speechgmm.speakers.score import Scorer
 from tests.laws import close
-from tests.sounds import DATA, voice, write
+from tests.sounds import DATA, steps, voice, write
 from tests.speakers.conftest import ENROLLED
 
 STRANGER = "es_m3"
@@ -261,3 +262,58 @@ def test_a_session_has_one_name_for_one_speaker(system: System, store: SpeakerSt
     same = dataclasses.replace(first, session="another")
     found = score_corpus(system, store, [dataclasses.replace(first, session="one"), same, *rest])
     assert [s.name for s in found.skipped] == [first.name]
+
+
+# Recordings against recordings
+
+
+def by_hand(system: System, corpus: Corpus, trials: Trials, folder: Path) -> list[float]:
+    """Scores of trials of recordings, each enrolled in a store of its own, under its own name, and tested against."""
+    known, found = {r.name: r for r in corpus}, []
+    for i, (enrolled, test) in enumerate(zip(trials.speaker.tolist(), trials.test.tolist(), strict=True)):
+        with SpeakerStore(folder / f"{i}.db", system, create=True) as one:
+            enroll(system, one, [dataclasses.replace(known[enrolled], speaker=enrolled)])
+            found.append(score_trials(system, one, Trials([enrolled], [test], [1]), corpus).scores.score[0])
+    return found
+
+
+def test_trials_of_recordings_are_as_if_each_had_been_enrolled(system: System, corpus: Corpus, tmp_path: Path) -> None:
+    some = Corpus(corpus.where(speaker=["rms", "slt", "awb"]).recordings[:9], "some")
+    a, b, c, d = (some.recordings[i].name for i in (0, 2, 5, 8))
+    trials = Trials([a, c, a, b, d, c], [b, b, c, a, a, d], [1, 0, 0, 1, 0, 0])
+    seen: list[tuple[str, int, int]] = []
+    found = score_trials(system, None, trials, some, on_progress=lambda *args: seen.append(args))
+    assert found.skipped == ()
+    assert found.scores.speaker.tolist() == trials.speaker.tolist()
+    assert found.scores.test.tolist() == trials.test.tolist()
+    assert found.scores.target.tolist() == trials.target.tolist()
+    np.testing.assert_array_equal(found.scores.score, by_hand(system, some, trials, tmp_path))
+    assert {stage for stage, *_ in seen} == {"enrolled", "recordings"}
+    again = score_trials(system, None, trials, some, n_threads=3)
+    np.testing.assert_array_equal(again.scores.score, found.scores.score)
+    assert found.scores.test_speaker is None  # speakers are recordings here: nobody is their name
+
+
+def test_trials_of_recordings_by_their_paths(system: System, tmp_path: Path) -> None:
+    for i in range(3):
+        write(tmp_path / "x" / f"{i}.wav", steps(voice(1.5, seed=i)))
+    write(tmp_path / "copy.wav", steps(voice(1.5, seed=0)))
+    write(tmp_path / "silent.wav", np.zeros(16000))
+    names = [("x/0.wav", "x/1.wav"), ("x/0.wav", "x/0.wav"), ("x/0.wav", "copy.wav"), ("x/1.wav", "copy.wav")]
+    names += [("silent.wav", "x/2.wav"), ("x/2.wav", "none.wav"), ("x/2.wav", "silent.wav")]
+    trials = Trials(*zip(*names, strict=True), [0] * len(names))
+    found = score_trials(system, None, trials, folder=tmp_path)
+    kept = list(zip(found.scores.speaker.tolist(), found.scores.test.tolist(), strict=True))
+    assert kept == [names[0], names[3]]
+    reasons = {s.name: s.reason for s in found.skipped}
+    assert set(reasons) == {"silent.wav", "x/0.wav", "copy.wav", "none.wav"}
+    for name in ("x/0.wav", "copy.wav"):
+        assert "must be another recording than the one that is enrolled; got the same samples" in reasons[name]
+    with pytest.raises(
+        InvalidInput, match=r"recordings to enroll must be at least one that can be used; got none; .*store"
+    ):
+        score_trials(system, None, Trials(["silent.wav"], ["x/0.wav"], [0]), folder=tmp_path)
+    with pytest.raises(InvalidInput, match=r"tests must be at least one recording that can be scored; got none of 1"):
+        score_trials(system, None, Trials(["x/0.wav"], ["x/0.wav"], [1]), folder=tmp_path)
+    with pytest.raises(InvalidInput, match="enrolled recordings of a trial list must be recordings of the manifest"):
+        score_trials(system, None, Trials(["y"], ["x"], [1]), [Recording(str(tmp_path / "x/0.wav"), "", "x")])

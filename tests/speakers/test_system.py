@@ -152,8 +152,8 @@ def test_other_files_are_refused(sixty: System, tmp_path: Path) -> None:
     ):
         load_system(path)
     storage.save(sixty.frontend, path)
-    with pytest.raises(IncompatibleModel, match=r"a\.model must hold a System; got a MFCC\."):
+    with pytest.raises(IncompatibleModel, match=r"a\.model must hold a System; got an MFCC\."):
         load_system(path)
     sixty.save(path)
-    with pytest.raises(IncompatibleModel, match=r"a\.model must hold a MFCC; got a System\."):
+    with pytest.raises(IncompatibleModel, match=r"a\.model must hold an MFCC; got a System\."):
         storage.load(path, MFCC)

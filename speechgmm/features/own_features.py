@@ -1,0 +1,198 @@
+"""Features of your own instead of sound: matrices (N, D) in `.npy` files, or as arrays, and the front end that says so.
+
+Symbols: N frames, D dimensions.
+"""
+
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from speechgmm import checks
+from speechgmm.checks import Array, matrix, refuse
+from speechgmm.errors import IncompatibleModel, InvalidInput
+from speechgmm.features.audio import Signal
+from speechgmm.features.corpus import Recording
+from speechgmm.features.frontend import FrontEnd
+from speechgmm.features.sounds import Sound, recording_of
+
+ENDING = ".npy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnFeatures(FrontEnd):
+    """The front end of a model of your own features: it takes them as they are, as float32, and no sound.
+
+    Where a recording may be given, the path of a `.npy` file that holds a matrix (N, D) is one, and so is an array.
+
+    Parameters
+    ----------
+    dimensions : int
+        D.
+    hop_length : float
+        Seconds from one frame to the next; amounts of speech, and parts of recordings, are counted by it.
+
+    Raises
+    ------
+    InvalidInput
+        If a setting is out of its range.
+
+    Examples
+    --------
+    >>> frontend = OwnFeatures(dimensions=2)
+    >>> frontend.check([[1.0, 2.0], [3.0, 4.0]]).dtype
+    dtype('float32')
+    """
+
+    dimensions: int
+    hop_length: float = 0.010
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        object.__setattr__(self, "dimensions", checks.integer(self.dimensions, "dimensions", minimum=1))
+        hop = checks.number(self.hop_length, "hop_length", minimum=0.0001, maximum=10.0, unit=" s")
+        object.__setattr__(self, "hop_length", hop)
+
+    @property
+    def n_dimensions(self) -> int:
+        """D."""
+        return self.dimensions
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings by name, and that it is of features."""
+        return {"kind": "features", **super().settings}
+
+    def __str__(self) -> str:
+        """Return how many features there are."""
+        return f"OwnFeatures(dimensions={self.dimensions})"
+
+    def check(self, features: ArrayLike, what: str = "the features") -> Array:
+        """Return features as a finite matrix (N, D) of float32; `what` names them in messages.
+
+        Raises
+        ------
+        InvalidInput
+            If they are no matrix of finite real numbers.
+        IncompatibleModel
+            If they are of another number of dimensions.
+        """
+        x = matrix(features, what)
+        if x.shape[1] != self.dimensions:
+            rule = f"have {self.dimensions} features per frame, as the model has"
+            refuse(what, rule, f"{x.shape[1]}", error=IncompatibleModel)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
+            return matrix(np.ascontiguousarray(x, dtype=np.float32), what)
+
+    def check_features(self, features: ArrayLike, model: str) -> Array:
+        """Return features as a finite matrix (N, D) of float32, as those of files are."""
+        return self.check(super().check_features(features, model))
+
+    def __call__(self, signal: ArrayLike, *, what: str = "the signal") -> Array:
+        """Return features (N, D) as they are; a signal is refused."""
+        return _refuse_sound(what) if np.ndim(signal) == 1 else self.check(signal, what)
+
+    def from_signal(self, signal: Signal, *, what: str = "the signal") -> Array:
+        """Refuse sound."""
+        _refuse_sound(what)
+
+    def from_file(self, path: str | os.PathLike[str], *, channel: int | str = "mix") -> Array:
+        """Return the features (N, D) that a `.npy` file holds."""
+        return self._part(Recording(os.fspath(path), "", os.fspath(path), channel=channel))
+
+    def given(self, sound: Sound, recording: Recording) -> Array:
+        """Return the features that stand for a sound: an array's own, or those of the file of its recording.
+
+        Raises
+        ------
+        InvalidInput
+            If it is sound, or the features are not those that the model takes.
+        """
+        if recording.path:
+            return self._part(recording)
+        if isinstance(sound, Signal):
+            _refuse_sound(recording.name)
+        return self(np.asarray(sound), what=recording.name)
+
+    def _part(self, recording: Recording) -> Array:
+        """Return the frames of a file from its start to its end."""
+        if not is_features(recording.path):
+            _refuse_sound(recording.path)
+        if recording.channel != "mix":
+            refuse(f"the channel of {recording.path}", "be left out, as features have none", repr(recording.channel))
+        x = self.check(read_features(recording.path), recording.path)
+        last = self.seconds(x) if recording.end is None else recording.end
+        known = math.isfinite(recording.start) and math.isfinite(last)
+        first, end = (round(t / self.hop_length) if known else -1 for t in (recording.start, last))
+        if not 0 <= first < end <= len(x):
+            found = f"{recording.start:g} to {last:g} s"
+            refuse(f"the part of {recording.path}", f"lie within its {self.seconds(x):.2f} s", found)
+        return x[first:end]
+
+
+def is_features(path: str) -> bool:
+    """Return whether a path is one of features."""
+    return path.lower().endswith(ENDING)
+
+
+def read_features(path: str | os.PathLike[str]) -> Array:
+    """Return the matrix (N, D) in a `.npy` file, of whatever type it has there; nothing is ever unpickled.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such file, or it holds anything but an array of numbers.
+    """
+    name = os.fspath(path)
+    if not Path(name).is_file():
+        refuse("a file of features", "exist", f"{name}, which does not", "Check the path.")
+    try:
+        # mapped, so that a header that lies costs no memory
+        x = np.load(name, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a header is Python text, and its parser raises errors of its own
+        refuse(name, "be a .npy file of plain numbers", f"this: {error}", "Write it with numpy.save.")
+    if not isinstance(x, np.ndarray):
+        refuse(name, "be a .npy file of plain numbers", "an archive of several", "Write it with numpy.save.")
+    return matrix(np.array(x), name)
+
+
+def own_frontend(sounds: Iterable[Sound]) -> OwnFeatures | None:
+    """Return the front end of files of features, None for sounds; both together are refused.
+
+    Raises
+    ------
+    InvalidInput
+        If some are features and some are not, or no file of features can be read: the first one's error.
+    """
+    paths = [recording_of(sound, "").path for sound in sounds]
+    features = [path for path in paths if is_features(path)]
+    if not features:
+        return None
+    if others := [path for path in paths if not is_features(path)]:
+        found = f"{features[0]} and {others[0] or 'a signal'}"
+        refuse("a corpus", "be of sound, or of features in .npy files, not of both", found)
+    first: InvalidInput | None = None
+    for path in features:
+        try:
+            return OwnFeatures(dimensions=read_features(path).shape[1])
+        except InvalidInput as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def refuse_features(frontend: FrontEnd, recording: Recording) -> None:
+    """Refuse a file of features where a front end takes sound."""
+    if is_features(recording.path):
+        rule, advice = f"be sound, as {frontend} takes it", "Train a model on features, or give the recording itself."
+        refuse(recording.path, rule, "a file of features", advice, error=IncompatibleModel)
+
+
+def _refuse_sound(what: str) -> NoReturn:
+    rule = "be features in a .npy file, as this model takes no sound"
+    refuse(what, rule, "something else", "Use a model that was trained on sound.", error=IncompatibleModel)

@@ -1,0 +1,61 @@
+"""A store that another process holds: who waits is told, and refused in words in the end."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from speechgmm.errors import InvalidInput
+from speechgmm.speakers import SpeakerStore, database, waiting
+
+
+@pytest.fixture
+def holder(filled: Path, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Another connection to a copy of a store, which may be used from every thread."""
+    copy = tmp_path / "held.db"
+    copy.write_bytes(filled.read_bytes())
+    connection = sqlite3.connect(copy, check_same_thread=False, isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def place(holder: sqlite3.Connection) -> str:
+    return str(holder.execute("pragma database_list").fetchone()[2])
+
+
+@pytest.mark.parametrize("hold", ["begin exclusive", "begin immediate", "begin; select * from speechgmm_meta"])
+def test_who_waits_is_told_once_and_goes_on(
+    holder: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, hold: str
+) -> None:
+    monkeypatch.setattr(waiting, "SOON", 0.05)
+    monkeypatch.setattr(database, "_PATIENCE", 20.0)
+    path, told = place(holder), []
+    store = SpeakerStore(path, on_wait=lambda where: (told.append(where), holder.execute("rollback")))
+    assert told == []
+    for statement in hold.split(";"):
+        holder.execute(statement).fetchall()
+    store.remove(store.speakers[0])
+    assert told == [path]
+    store.close()
+    time.sleep(0.1)
+    assert told == [path]
+    assert not [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
+
+
+def test_patience_ends_in_words(holder: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_PATIENCE", 0.1)
+    with SpeakerStore(place(holder)) as store:
+        holder.execute("begin exclusive")
+        for work in (lambda: store.speakers, lambda: store.remove("rms"), lambda: SpeakerStore(place(holder))):
+            message = (
+                r"the store .*held\.db must be free within 0\.1 s; got one that another process holds\. Wait until"
+            )
+            with pytest.raises(InvalidInput, match=message):
+                work()
+        holder.execute("rollback")
+        assert "rms" in store.speakers
