@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechgmm.checks import Array, choice, refuse
+from speechgmm.checks import Array, choice, escaped, refuse
 from speechgmm.errors import Skipped, UnknownSpeaker
 from speechgmm.evaluation import Scores, Trials
 from speechgmm.evaluation.name_index import NameIndex
@@ -83,7 +83,7 @@ def score_corpus(
     scorer = Scorer.of(system, store)
     groups: dict[_Test, list[Recording]] = {}
     for r in recordings:
-        name = f"{r.speaker}/{r.session_name}" if by == "session" else r.name
+        name = f"{r.speaker}/{r.session_name}" if by == "session" else escaped(r.name)
         groups.setdefault(_Test(name, r.speaker, r.session or ""), []).append(r)
     tests, names = list(groups), np.array(scorer.models.names)
     model, test = np.tile(np.arange(len(names)), len(tests)), np.repeat(np.arange(len(tests)), len(names))
