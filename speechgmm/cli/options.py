@@ -46,8 +46,9 @@ Manifest = Annotated[str | None, option("--manifest", "CORPUS", corpus("speaker"
 Where = Annotated[
     list[str] | None, option("--where", "COLUMN=VALUE", "Keep these rows; repeat: all columns, any value of one.")
 ]
-Files = Annotated[list[str], argument("FILE", "Recordings.")]
-SomeFiles = Annotated[list[str] | None, argument("FILE", "Recordings.")]
+FILES = "Recordings; or features in .npy files, for a model that was trained on such."
+Files = Annotated[list[str], argument("FILE", FILES)]
+SomeFiles = Annotated[list[str] | None, argument("FILE", FILES)]
 Model = Annotated[str | None, option("--model", "MODEL", "Model file that train wrote; default: the packaged one.")]
 ModelFile = Annotated[str, output("MODEL", "Model file.")]
 Preset = Annotated[PresetName, typer.Option("--preset", help="Front end: for speech, words said alone, or any sound.")]

@@ -206,7 +206,7 @@ def _pairs() -> "Table":
 
     made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     made.add_column(overflow="fold", min_width=8)
-    made.add_column(overflow="fold", ratio=1)
+    made.add_column(overflow="fold")
     return made
 
 

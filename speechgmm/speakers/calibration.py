@@ -31,8 +31,10 @@ class SystemCalibration:
     least_seconds : float
         With less speech in a test than that, nothing was calibrated and nothing is decided.
     measured : mapping
-        Error rates with intervals, and what they were measured on; ``enroll_seconds`` is the least, the median and the
-        most speech of the models.
+        Error rates with intervals, and what they were measured on.
+    usual_seconds : float
+        Half of the models that this was fitted on were of so much speech or more: who has less enrolled is often not
+        found. 0 where that is not known.
     """
 
     FORMER_NAMES: ClassVar = ("ScoreCalibration",)
@@ -42,6 +44,7 @@ class SystemCalibration:
     strangers: Strangers
     least_seconds: float
     measured: Mapping[str, Any] = field(default_factory=dict)
+    usual_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the cohort, and hold it as read-only float32."""
@@ -55,12 +58,8 @@ class SystemCalibration:
         instance(self.strangers, "what is known of strangers", Strangers)
         instance(self.measured, "what was measured", Mapping)
         least = number(self.least_seconds, "least_seconds", minimum=0.0, maximum=3600.0, unit=" s")
-        hold(self, cohort=cohort, least_seconds=least)
-
-    @property
-    def usual_enrollment(self) -> float:
-        """Seconds of speech that half of the models had which this was fitted on; 0 where that is not known."""
-        return float(self.measured.get("enroll_seconds", (0.0, 0.0))[1])
+        usual = number(self.usual_seconds, "usual_seconds", minimum=0.0, maximum=1e7, unit=" s")
+        hold(self, cohort=cohort, least_seconds=least, usual_seconds=usual)
 
 
 def amount(enrolled: ArrayLike, tested: ArrayLike) -> Array:

@@ -103,7 +103,7 @@ def enroll(
 
 def little_speech(system: System, store: SpeakerStore, speakers: Collection[str]) -> tuple[LittleSpeech, ...]:
     """Return who of these speakers has too little speech enrolled to be found; nobody without a calibration."""
-    wanted = 0.0 if system.calibration is None else system.calibration.usual_enrollment
+    wanted = 0.0 if system.calibration is None else system.calibration.usual_seconds
     if not speakers or not wanted:
         return ()
     held = dict.fromkeys(sorted(speakers), 0.0)

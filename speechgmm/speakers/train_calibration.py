@@ -104,7 +104,8 @@ def _fit(trials: Sequence[HeldOutTrials], cohort: Array) -> SystemCalibration:
         values, wanted = llr(t.scores, t.amounts), t.search & t.impostor
         searches += [values[wanted[:, u], u] for u in range(values.shape[1])]
     least = min(float(t.speech_seconds.min()) for t in trials)
-    return SystemCalibration(cohort, llr, fit_strangers(searches), least)
+    usual = float(np.median(_column(trials, "enroll_seconds")))
+    return SystemCalibration(cohort, llr, fit_strangers(searches), least, usual_seconds=usual)
 
 
 def _measure(trials: Sequence[HeldOutTrials], cohort: Array, seed: int) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def test_what_was_measured_is_said(calibrated: System) -> None:
     )
     assert measured["seconds"] == [1.2, 1.2, 1.2]
     assert measured["enroll_seconds"] == [2.4, 4.8, 6.0]  # two of six recordings, to five
-    assert calibration(calibrated).usual_enrollment == 4.8
+    assert calibration(calibrated).usual_seconds == pytest.approx(4.8)
     for name in ("eer", "cllr", "min_cllr"):
         value, low, high = measured[name]
         assert low <= value <= high
@@ -260,3 +260,6 @@ def test_a_bad_calibration_is_refused() -> None:
         SystemCalibration(np.full((2, 1, 1), np.nan), llr, strangers, 0.5)
     with pytest.raises(InvalidInput, match="least_seconds must be at least 0"):
         SystemCalibration(np.zeros((2, 1, 1)), llr, strangers, -1)
+    for usual in (-1.0, np.inf, np.nan):
+        with pytest.raises(InvalidInput, match="usual_seconds must be at least 0 s and at most"):
+            SystemCalibration(np.zeros((2, 1, 1)), llr, strangers, 0.5, usual_seconds=usual)

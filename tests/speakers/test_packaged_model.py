@@ -37,6 +37,7 @@ def test_it_says_what_it_is_and_how_good(packaged: System) -> None:
     assert calibration.cohort.shape == (40, *packaged.ubm.means.shape)
     measured = calibration.measured
     assert measured["enroll_seconds"] == (1.0, 7.0, 13.58)
+    assert calibration.usual_seconds == 7.0
     assert (measured["by"], measured["speakers"]) == ("pieces", 118)
     for rate in measured["per_search"][1:]:  # cross-fitted: asked 5 and 10 %
         assert rate["asked"] / 2 < rate["measured"] < 2 * rate["asked"]
