@@ -21,6 +21,7 @@ from speechgmm.classification import (
     load_classifier,
     train_classifier,
 )
+from speechgmm.classification.train import text_columns
 from speechgmm.errors import AudioError, IncompatibleModel, InvalidInput, TooLittleSpeech
 from speechgmm.evaluation.decision import Rule
 from speechgmm.features import MFCC, Signal, preset, read_corpus
@@ -329,3 +330,16 @@ def test_arguments_that_do_not_fit_are_refused(made: AudioClassifier, kinds: Pat
         dataclasses.replace(made, labels=KINDS[::-1])
     with pytest.raises(InvalidInput, match="frames must have 40 features"):
         made.scores(np.zeros((3, 5)))
+
+
+NFC, NFD = "Ren\u00e9", "Rene\u0301"
+
+
+def test_a_class_has_one_spelling_and_nothing_unseen(made: AudioClassifier) -> None:
+    assert text_columns(2, labels=[NFC, NFD]) == [[NFC, NFC]]
+    with pytest.raises(InvalidInput, match=r"each of labels must hold no control or format characters; got U\+202E"):
+        text_columns(1, labels=["a\u202e"])
+    labels = tuple(sorted([NFD, *made.labels[1:]]))
+    assert NFC in dataclasses.replace(made, labels=labels).labels
+    with pytest.raises(InvalidInput, match=r"a label must hold no control or format characters; got U\+0000"):
+        dataclasses.replace(made, labels=("a\0", *made.labels[1:]))
