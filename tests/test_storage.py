@@ -25,7 +25,7 @@ import speechgmm
 from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.mixture import GMM, Diagonal
 from speechgmm.storage import dumps, fingerprint, load, loads, read_header, save
-from tests import laws
+from tests import forging, laws
 
 PACKAGE = Path(speechgmm.__file__).parent
 
@@ -464,3 +464,45 @@ def test_pickle_and_its_kin_are_used_nowhere():
                 assert getattr(node.value, "value", None) is False, path
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"eval", "exec", "__import__"}, path
+
+
+STRANGE = {
+    "no type": ({"fields": {}}, "must hold values as speechgmm writes them; got an object with 'fields'"),
+    "no fields": ({"$type": "Tree"}, "got an object with '$type'"),
+    "fields no object": ({"$type": "Tree", "fields": []}, "must hold values as speechgmm writes them"),
+    "type no text": ({"$type": ["Tree"], "fields": {}}, "must hold values as speechgmm writes them"),
+    "a list": ([], "must hold a value with a type; got one without"),
+    "a mapping": ({"$dict": {}}, "must hold a value with a type; got one without"),
+    "another mark": ({"$type": "Tree", "fields": {"content": {"a": 1}}}, "got an object with 'a'"),
+    "array unknown": ({"$type": "Tree", "fields": {"content": {"$array": "x"}}}, "none of the name 'x'"),
+    "float unknown": ({"$type": "Tree", "fields": {"content": {"$float": "1e9"}}}, "got an object with '$float'"),
+    "deep": ({"$type": "Tree", "fields": {"content": forging.deep()}}, "must be nested at most 100 deep"),
+}
+
+
+@pytest.mark.parametrize(("body", "words"), STRANGE.values(), ids=STRANGE.keys())
+def test_nodes_that_nothing_writes_are_refused(body: Any, words: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(words)):
+        loads(forging.closed(body, {}), Tree, Leaf)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"format": 1, "format": 1}', '{"format": NaN}', '{"format": 1e999}'])
+def test_json_that_is_none_or_too_deep_is_refused(text: str) -> None:
+    from safetensors.numpy import save as to_bytes
+
+    with pytest.raises(InvalidInput, match="must be a speechgmm file"):
+        loads(to_bytes({}, metadata={"speechgmm": text}), Tree)
+
+
+def test_arrays_of_other_types_are_refused() -> None:
+    body, _ = forging.opened(dumps(Leaf(np.zeros(2))))
+    with pytest.raises(InvalidInput, match="must hold arrays of bool, integer or float types; got array of complex64"):
+        loads(forging.closed(body, {"array": np.zeros(2, np.complex64)}), Leaf)
+
+
+def test_what_holds_itself_or_is_too_deep_is_refused_when_saving() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    for value in (endless, forging.deep()):
+        with pytest.raises(InvalidInput, match="a stored value must be nested at most 100 deep"):
+            dumps(Tree(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -158,3 +159,97 @@ def test_a_forged_file_is_refused_or_works(name: str) -> None:
             error.add_note(what)
             raise
     assert min(ends.values()) > CASES / 50, ends
+
+
+NARROW = GMM([1.0], [[0.0]], Diagonal([[1e-30]]))
+STRANGERS = {
+    "sizes": [1.0, 2.0],
+    "searches": [9.0, 4.0],
+    "rates": [[0.1, 1.0], [0.1, 1.0]],
+    "scores": [[2.0, 1.0], [3.0, 1.0]],
+    "edge": [0.5, 0.5],
+    "scale": [1.0, 0.0],
+    "shape": [0.0, 0.1],
+}
+ZERO = np.zeros(1)
+
+
+def strangers(**changed: Any) -> Strangers:
+    return Strangers(**{**STRANGERS, **changed})
+
+
+def session(**changed: Any) -> Session:
+    s = Statistics(ZERO, [1.0], [[0.0]], [[1.0]], 0.0, 1.0)
+    fields = {"speaker": "ann", "name": "a", "statistics": s, "speech_seconds": 1.0, "recordings": {"d": "x"}}
+    return Session(**{**fields, **changed})
+
+
+SYSTEM = storage.loads(KINDS["system"].data(), *SYSTEM_TYPES)
+CLASSIFIER = storage.loads(KINDS["classifier"].data(), *KINDS["classifier"].types)
+
+
+def cohort(change: Callable[[Any], Any]) -> System:
+    new = dataclasses.replace(SYSTEM.calibration, cohort=change(SYSTEM.calibration.cohort))
+    return dataclasses.replace(SYSTEM, calibration=new)
+
+
+REFUSED: dict[str, Callable[[], Any]] = {
+    r"the scale of a calibration must be above 0.*; got -1": lambda: ClassCalibration(-1.0, ZERO),
+    r"the offsets of a calibration must be a vector": lambda: ClassCalibration(1.0, [[0.0]]),
+    r"offsets must have magnitudes of at most 1e\+100": lambda: Calibration([1.0], [1e101], [], []),
+    r"the offsets of the calibration must have shape": lambda: dataclasses.replace(
+        CLASSIFIER, calibration=ClassCalibration(1.0, ZERO)
+    ),
+    r"the weights of evidence must have shape \(3,\)": lambda: Rejection([1.0], ZERO, ZERO),
+    r"the known values must be sorted": lambda: Rejection([1.0] * 3, [1.0, 0.0], ZERO),
+    r"rates of strangers must be counted for sizes that ascend from 1": lambda: strangers(sizes=[2.0, 3.0]),
+    r"rates of strangers must ascend from above 0": lambda: strangers(rates=[[0.1, 1.1], [0.1, 1.0]]),
+    r"rates of strangers must be of scores that descend": lambda: strangers(scores=[[1.0, 2.0], [3.0, 1.0]]),
+    r"must have a tail that begins above 0": lambda: strangers(edge=[0.0, 0.5]),
+    r"must have a tail of a scale of at least 0": lambda: strangers(scale=[-1.0, 0.0]),
+    r"must have a tail of a shape from -1 to 1": lambda: strangers(shape=[0.0, 2.0]),
+    r"the systems of a fusion must be at least one, and different": lambda: Fusion(("a", "a"), [1.0, 1.0], 0.0, 0.5, 1),
+    r"the systems of a fusion, at 0, must be a str; got a int": lambda: Fusion((1,), [1.0], 0.0, 0.5, 1),  # type: ignore[arg-type]
+    r"trials must be at least 1; got 0": lambda: Fusion(("a",), [1.0], 0.0, 0.5, 0),
+    r"the statistics of a session must be a Statistics; got a str": lambda: session(statistics="x"),
+    r"the recordings of a session must be a Mapping": lambda: session(recordings=[]),
+    r"digests and names of recordings, at 1, must be a str": lambda: session(recordings={"d": 1}),
+    r"speech_seconds must be finite; got inf s": lambda: session(speech_seconds=np.inf),
+    r"sessions must be a tuple, each of a Session; got a int": lambda: SpeakerExport("f", 1),  # type: ignore[arg-type]
+    r"counts must be at least 0; got -1 of component 0": lambda: Statistics(ZERO, [-1.0], [[0.0]], [[1.0]], 0.0, 1.0),
+    r"counts must be finite": lambda: Statistics(ZERO, [np.nan], [[0.0]], [[1.0]], 0.0, 1.0),
+    r"counts and origin of statistics must be vectors": lambda: Statistics([[0.0]], [1.0], [[0.0]], [[1.0]], 0.0, 1.0),
+    r"the second moments must have shape \(\., 1\)": lambda: Statistics(ZERO, [1.0], [[0.0]], [1.0], 0.0, 1.0),
+    r"moments must have means and variances that double": lambda: Statistics(ZERO, [1.0], [[1e200]], [[1.0]], 0.0, 1.0),
+    r"the UBM must have deviations from 1e-12 to 1e\+12": lambda: NARROW.check_reach("the UBM"),
+    r"variances must be at least 1e-302; got 1e-303": lambda: Diagonal([[1e-303]]),
+    r"means must have magnitudes of at most 1e\+151": lambda: GMM([1.0], [[1e160]], Diagonal([[1.0]])),
+    r"the cohort must be of different people": lambda: cohort(np.zeros_like),
+    r"within 1e\+12 deviations of the UBM; got": lambda: cohort(lambda c: 1e30 * c),
+    r"the front end must be a FrontEnd; got a str": lambda: dataclasses.replace(SYSTEM, frontend="mfcc"),
+    r"info must be a Mapping; got a list": lambda: dataclasses.replace(CLASSIFIER, info=[]),
+    r"n_mels must be at least 2 and at most 1000": lambda: MFCC(n_mels=10**9),
+    r"updates must be at least 0 and at most": lambda: StepwiseState.of(ONE, 10**40),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_each_constructor_says_what_it_refuses(words: str) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        REFUSED[words]()
+
+
+def test_arrays_are_held_as_copies_that_nobody_can_change() -> None:
+    given = {name: np.array(value) for name, value in STRANGERS.items()}
+    held = Strangers(**given)
+    for name, array in given.items():
+        array[...] = 7
+        np.testing.assert_array_equal(getattr(held, name), STRANGERS[name])
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(held, name)[...] = 7
+    computed = ONE.statistics(frames(2))
+    for name in ("origin", "counts", "first", "second"):
+        assert not getattr(computed + computed, name).flags.writeable
+    counts = np.ones(3)
+    ONE.imagined(counts)
+    counts[0] = 2  # still its owner's

@@ -83,13 +83,17 @@ class Statistics:
             refuse("moments", "have means and variances that double precision can hold", "larger ones")
 
     @classmethod
-    def computed(cls, origin: Array, *sums: Array | float) -> Self:
+    def computed(
+        cls, origin: Array, counts: Array, first: Array, second: Array, log_likelihood: float, frames: float
+    ) -> Self:
         """Return statistics of float64 arrays that were just computed: held as they are, without copies and checks.
 
         Training makes thousands of them; the constructor is the door for all that comes from outside.
         """
         made = object.__new__(cls)
-        hold(made, origin=origin, **dict(zip(_SUMS, sums, strict=True)))
+        vars(made).update(zip(_FIELDS, (origin, counts, first, second, log_likelihood, frames), strict=True))
+        for a in (origin, counts, first, second):
+            a.setflags(write=False)
         return made
 
     def __add__(self, other: "Statistics") -> "Statistics":
@@ -139,5 +143,6 @@ class Statistics:
         return np.asarray(np.maximum((np.diagonal(square) if square.ndim == 2 else square) / total - mean**2, 0.0))
 
 
-_SUMS = tuple(f.name for f in fields(Statistics))[1:]
+_FIELDS = tuple(f.name for f in fields(Statistics))
+_SUMS = _FIELDS[1:]
 """What is added and scaled: all but the origin."""

@@ -1,4 +1,7 @@
-"""What a store holds and cannot give: sessions that are damaged are named and left out, and the others go on."""
+"""What a store holds and cannot give: sessions that are damaged are named and left out, and the others go on.
+
+In Python a `DamagedSessionWarning` says so, `SpeakerStore.damaged` and `SpeakerModels.damaged` list them.
+"""
 
 import shlex
 import warnings

@@ -34,6 +34,8 @@ def identify(
 ) -> tuple[Answer, ...]:
     """Rank the enrolled speakers for each file, and accept the best or nobody; a bad file is reported in its place.
 
+    Damaged sessions of the store are left out, with a `DamagedSessionWarning`; ``store.damaged()`` names them.
+
     Parameters
     ----------
     system : System
@@ -49,7 +51,7 @@ def identify(
     Raises
     ------
     InvalidInput
-        If the rule needs a calibration, and the system has none.
+        If the rule needs a calibration, and the system has none, or no session of the store is whole.
     """
     integer(top, "top", minimum=1)
     scorer = Scorer.of(system, store)
@@ -73,6 +75,9 @@ def verify(
 ) -> Answer:
     """Score files, pooled into one test, against one speaker; those that cannot be used are left out and named.
 
+    Of a speaker with damaged sessions the others count, with a `DamagedSessionWarning`: the score then rests on less
+    speech, which the calibration knows.
+
     Parameters
     ----------
     system : System
@@ -95,7 +100,7 @@ def verify(
     UnknownSpeaker
         If the speaker is not enrolled.
     InvalidInput
-        If the rule needs a calibration, and the system has none.
+        If the rule needs a calibration, and the system has none, or all sessions of the speaker are damaged.
     """
     threshold_for(system.strangers, rule, 1)  # refuses before any work
     scorer = Scorer.of(system, store, speaker)

@@ -23,6 +23,7 @@ from speechgmm.classification import (
 )
 from speechgmm.classification.calibration import file_scores
 from speechgmm.classification.mixtures import class_log_densities
+from speechgmm.classification.train import text_columns
 from speechgmm.errors import AudioError, IncompatibleModel, InvalidInput, TooLittleSpeech
 from speechgmm.evaluation.decision import Rule
 from speechgmm.features import MFCC, Signal, preset, read_corpus
@@ -344,3 +345,16 @@ def test_a_long_sound_is_scored_block_by_block(made: AudioClassifier) -> None:
         np.testing.assert_allclose(found.evidence, whole.evidence, rtol=1e-9, atol=1e-9)
     with pytest.raises(InvalidInput, match=f"have {d} features per frame"):
         made.scores(Spool([x[:, 1:]], in_memory=0).array())
+
+
+NFC, NFD = "Ren\u00e9", "Rene\u0301"
+
+
+def test_a_class_has_one_spelling_and_nothing_unseen(made: AudioClassifier) -> None:
+    assert text_columns(2, labels=[NFC, NFD]) == [[NFC, NFC]]
+    with pytest.raises(InvalidInput, match=r"each of labels must hold no control or format characters; got U\+202E"):
+        text_columns(1, labels=["a\u202e"])
+    labels = tuple(sorted([NFD, *made.labels[1:]]))
+    assert NFC in dataclasses.replace(made, labels=labels).labels
+    with pytest.raises(InvalidInput, match=r"a label must hold no control or format characters; got U\+0000"):
+        dataclasses.replace(made, labels=("a\0", *made.labels[1:]))

@@ -93,6 +93,7 @@ def test_info_of_a_store(made):
         "speakers": 10,
         "sessions": 10,
         "recordings": 20,
+        "damaged": [],
     }
     assert "store of speakers" in run("info", made.store).out
     assert run("info", f"sqlite:///{made.store}", "--json").document["speakers"] == 10
@@ -136,7 +137,7 @@ def test_identify_in_json(using):
     told = run("identify", *using, RMS, SLT, "--top", 3, "--json")
     assert (told.status, told.err) == (0, "")
     document = told.document
-    assert set(document) == {"calibrated", "rule", "files"}
+    assert set(document) == {"calibrated", "rule", "files", "damaged"}
     assert document["rule"] is None
     assert document["calibrated"] is False
     for file, path, speaker in zip(document["files"], (RMS, SLT), ("rms", "slt"), strict=True):
@@ -174,6 +175,7 @@ def test_verify_in_json(using):
         "speech_seconds",
         "extrapolated",
         "files",
+        "damaged",
     ]
     assert (told["calibrated"], told["speaker"], told["status"]) == (False, "rms", "ranked")
     assert (told["threshold"], told["accepted"]) == (None, None)
@@ -250,6 +252,7 @@ def test_score_every_test_against_every_speaker(made):
         "tests": 30,
         "speakers": 10,
         "skipped": [],
+        "damaged": [],
     }
     assert len(scores) == 300
     assert scores.test_speaker is not None
@@ -441,7 +444,7 @@ def test_speakers_remove_and_rename(own, store):
 def test_speakers_export(made, store, tmp_path):
     some, every = tmp_path / "some", tmp_path / "every"
     done = run("speakers", "export", "rms", "slt", *store, "-o", some, "--json")
-    assert done.document == {"output": str(some), "speakers": ["rms", "slt"], "sessions": 2}
+    assert done.document == {"output": str(some), "speakers": ["rms", "slt"], "sessions": 2, "damaged": []}
     assert run("speakers", "export", *store, "-o", every).out == f"wrote 10 sessions of 10 speakers to {every}\n"
     held = storage.load(every, SpeakerExport, Session, Statistics)
     assert held.fingerprint == made.trained.document["fingerprint"]

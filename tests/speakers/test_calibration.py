@@ -253,7 +253,11 @@ def test_the_shorter_side_decides_how_much_speech_there_is() -> None:
 
 def test_a_bad_calibration_is_refused() -> None:
     strangers = fit_strangers(np.zeros((3, 2)))
-    llr = Calibration([1.0], [0.0], [], [])
+    llr = Calibration([1.0, 0.0], [0.0, 0.0], [1.0], [9.0])
+    with pytest.raises(
+        InvalidInput, match="the map to LLRs must know the amount of speech, and nothing else; got 0 kind"
+    ):
+        SystemCalibration(np.zeros((2, 1, 1)), Calibration([1.0], [0.0], [], []), strangers, 0.5)
     with pytest.raises(InvalidInput, match="the cohort must be at least two models"):
         SystemCalibration(np.zeros((1, 1, 1)), llr, strangers, 0.5)
     with pytest.raises(InvalidInput, match="the cohort must be finite"):
