@@ -38,7 +38,8 @@ _SLACK = 0.1
 class AVFile(Source):
     """The sound of a file that FFmpeg has opened: of several tracks the one that it calls the best.
 
-    What an encoder put before and after the sound is cut off as the file says. The rate is that of the first frame.
+    What an encoder put before and after the sound is cut off as the file says. The rate is that of the first frame. A
+    part is found by decoding from the beginning, for a jump would land beside the sample.
     """
 
     def __init__(self, name: str, container: Any, stream: Any) -> None:

@@ -1,9 +1,11 @@
 """Rows that come block by block and are read again: few in memory, many in an unnamed temporary file.
 
 Samples (n,), cepstra and features (n, D) of a recording of any length wait here for the pass that needs all of them.
-Reading copies a block at a time, so that a long recording costs disk and no memory.
+Reading copies a block at a time, so that a long recording costs disk and no memory: 0.25 GB for each hour of samples
+at 16 kHz and 0.09 GB for its 60 features, in the folder that TMPDIR names, until the recording is done with.
 """
 
+import contextlib
 import mmap
 import tempfile
 import weakref
@@ -12,7 +14,7 @@ from typing import IO
 
 import numpy as np
 
-from speechgmm.checks import Array
+from speechgmm.checks import Array, refuse
 from speechgmm.features.source import concatenated
 
 IN_MEMORY = 1 << 24
@@ -55,18 +57,33 @@ class Spool:
         return self._rows
 
     def add(self, block: Array) -> None:
-        """Add rows at the end."""
+        """Add rows at the end.
+
+        Raises
+        ------
+        InvalidInput
+            If they cannot be written.
+        """
         rows = np.ascontiguousarray(block, dtype="<f4")
         self._shape = rows.shape[1:]
         self._rows += len(rows)
         self._parts.append(rows)
+        try:
+            self._write()
+        except OSError as error:
+            advice = "Free some space there, or let TMPDIR name another folder."
+            refuse(f"a temporary file in {tempfile.gettempdir()}", "be written", error.strerror, advice)
+
+    def _write(self) -> None:
+        """Write what waits in memory, if it is too much to stay there."""
         if self._file is None and self._rows * self._row_bytes > self._in_memory:
             self._file = tempfile.TemporaryFile(prefix="speechgmm-")  # noqa: SIM115
-            weakref.finalize(self, self._file.close)  # it is gone with its last user
+            weakref.finalize(self, _close, self._file)  # it is gone with its last user
         if self._file is not None:
             self._file.seek(0, 2)
             for part in self._parts:
                 self._file.write(part.data)
+            self._file.flush()
             self._parts.clear()
 
     @property
@@ -93,9 +110,14 @@ class Spool:
         if self._file is None:
             self._parts = [concatenated(self._parts)] if self._parts else [np.zeros(0, "<f4")]
             return self._parts[0]
-        self._file.flush()
         # the map keeps the file alive after its handle and name are gone
         return np.memmap(self._file, dtype="<f4", mode="r", shape=(self._rows, *self._shape))
+
+
+def _close(file: IO[bytes]) -> None:
+    """Close a file, whatever of it could not be written."""
+    with contextlib.suppress(OSError):
+        file.close()
 
 
 def in_blocks(rows: Array, size: int = FRAMES) -> Iterator[Array]:
