@@ -23,9 +23,8 @@ from numpy.typing import ArrayLike
 from speechgmm.checks import Array, choice, finite, integer, numeric, refuse
 
 PULL = 0.25
-"""With each unit of distance the scores of strangers fall by 0.245 to 0.252 nats per frame: regressions over models
-with 25, 50 and 80 % of a speaker's speech, on telephone and on read speech alike. On telephone calls this brought Cllr
-from 1.20 to 1.06 times the least, and cost one point of identification."""
+"""With each unit of distance the scores of strangers fall by 0.27 nats per frame on telephone calls and by 0.28 on read
+speech: regressions over models with 25, 50 and 80 % of a speaker's speech (`recipes/studies/pull.py`)."""
 TRIM = 0.1
 """The trimmed variant leaves out this share of the cohort at each end."""
 _NORMAL_MAD = 1.482602218505602
