@@ -51,7 +51,7 @@ def divided(line: str, delimiter: str) -> list[str]:
         return [line]
 
 
-def read_header(line: str, required: Collection[str], known: Collection[str] = ()) -> Header:
+def parse_header(line: str, required: Collection[str], known: Collection[str] = ()) -> Header:
     """Return the header that a line is: divided so that most of the required columns are found, then most columns.
 
     Parameters
@@ -62,7 +62,7 @@ def read_header(line: str, required: Collection[str], known: Collection[str] = (
 
     Examples
     --------
-    >>> read_header("Path;Speaker;Note", ["path", "speaker"])
+    >>> parse_header("Path;Speaker;Note", ["path", "speaker"])
     Header(names=('path', 'speaker', 'Note'), delimiter=';')
     """
     names = {name.casefold(): name for name in (*required, *known)}

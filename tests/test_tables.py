@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechgmm.errors import InvalidInput
-from speechgmm.tables import DELIMITERS, Header, divided, read_header, reading
+from speechgmm.tables import DELIMITERS, Header, divided, parse_header, reading
 
 words = st.text(st.characters(categories=["L", "N", "P", "Zs"], max_codepoint=0x2FF), max_size=8)
 
@@ -23,7 +23,7 @@ def test_columns_are_found_whatever_divides_them(order, others, delimiter, upper
     written = io.StringIO()
     row = [name.upper() if upper else name.title() for name in order] + others
     csv.writer(written, delimiter=delimiter).writerow(row)
-    found = read_header(written.getvalue(), ["path", "speaker"], ["session"])
+    found = parse_header(written.getvalue(), ["path", "speaker"], ["session"])
     assert found.delimiter == delimiter
     assert list(found.names[:3]) == order
     known = {"path", "speaker", "session"}
@@ -33,7 +33,7 @@ def test_columns_are_found_whatever_divides_them(order, others, delimiter, upper
 
 def test_names_that_come_twice_in_whatever_case():
     assert Header(("a", "b", "", ""), ",").repeated == []
-    assert read_header("a;B;A;b;c", ["a"]).repeated == ["a", "B", "b"]
+    assert parse_header("a;B;A;b;c", ["a"]).repeated == ["a", "B", "b"]
 
 
 def test_a_decimal_comma_goes_with_semicolons_alone():

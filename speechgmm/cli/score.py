@@ -2,13 +2,16 @@
 
 import contextlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, facts, progress
 from speechgmm.files import check_writable
+
+if TYPE_CHECKING:
+    from speechgmm.evaluation import Scores
 
 ScoresFile = Annotated[str, options.output("SCORES", "Text, or arrays if it ends in .npz.")]
 Store = Annotated[
@@ -62,13 +65,16 @@ def score(
         elif opened:
             done = score_corpus(system, opened, corpus or (), by=by or "file", n_threads=threads, on_progress=report)
         damaged = enrolled_models(system, opened).damaged if opened else ()
-    scores = done.scores
-    write_scores(scores, output)
-    document: dict[str, object] = {
-        "scores": output,
+    write_scores(done.scores, output)
+    document = {"scores": output} | _counts(done.scores)
+    emit(as_json, document, facts(document), damaged=damaged, skipped=done.skipped)
+
+
+def _counts(scores: "Scores") -> dict[str, object]:
+    """Return how many trials, targets, tests and speakers a table has."""
+    return {
         "trials": len(scores),
         "targets": int((scores.target == 1).sum()),
-        "tests": len(set(scores.test.tolist())),
-        "speakers": len(set(scores.speaker.tolist())),
+        "tests": len(scores.tests.names),
+        "speakers": len(scores.speakers.names),
     }
-    emit(as_json, document, facts(document), damaged=damaged, skipped=done.skipped)

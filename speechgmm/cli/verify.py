@@ -4,7 +4,7 @@ The exit status says it too: 0 accepted, 3 not accepted. Scores of a model witho
 ``--threshold`` nobody is accepted.
 """
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,21 +54,24 @@ def verify(
     if answer.candidates and answer.error:  # too little speech in all files together
         errors.append((answer.name, answer.error))
     llr = answer.candidates[0].score if answer.candidates else None
-    document = {
-        "calibrated": calibrated,
-        "speaker": speaker,
+    document = {"calibrated": calibrated, "speaker": speaker} | _document(answer, llr)
+    document["files"] = _with_errors(files, errors)
+    note = [] if threshold is not None else [rule_note(calibrated, rule, limit)]
+    shown = facts({"speaker": speaker} | _verdict(answer, llr, files, calibrated))
+    status = _STATUS.get(answer.status, NOT_ACCEPTED)
+    emit(as_json, document, shown, *note, damaged=damaged, errors=errors, status=status)
+
+
+def _document(answer: "Answer", llr: float | None) -> dict[str, Any]:
+    """Return what JSON says of an answer."""
+    return {
         "status": answer.status,
         "llr": llr,
         "threshold": answer.threshold,
         "accepted": {"accepted": True, "rejected": False}.get(answer.status),
         "speech_seconds": answer.speech_seconds,
         "extrapolated": answer.extrapolated,
-        "files": _with_errors(files, errors),
     }
-    note = [] if threshold is not None else [rule_note(calibrated, rule, limit)]
-    shown = facts({"speaker": speaker} | _verdict(answer, llr, files, calibrated))
-    status = _STATUS.get(answer.status, NOT_ACCEPTED)
-    emit(as_json, document, shown, *note, damaged=damaged, errors=errors, status=status)
 
 
 def _with_errors(files: list[str], errors: list[tuple[str, str]]) -> list[dict[str, str | None]]:

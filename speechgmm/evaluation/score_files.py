@@ -30,7 +30,7 @@ from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.name_index import NameIndex, Numbering, repeated
 from speechgmm.evaluation.trials import Scores, Trials, columns, indexed
 from speechgmm.files import Kind, has_member, replacing
-from speechgmm.tables import DELIMITERS, Header, divided, read_header, reading
+from speechgmm.tables import DELIMITERS, Header, divided, parse_header, reading
 
 PathLike = str | os.PathLike[str]
 Table = TypeVar("Table", Scores, Trials)
@@ -214,7 +214,7 @@ def _read_table(path: PathLike, file: IO[str]) -> Scores:
     if _is_kaldi(line):
         header, blocks = Header(_REQUIRED, ""), _blocks(file, number, line)
     else:
-        header = read_header(line.removesuffix("\n"), _REQUIRED, _OPTIONAL)
+        header = parse_header(line.removesuffix("\n"), _REQUIRED, _OPTIONAL)
         _check_header(path, header.names)
         blocks = _blocks(file, number + 1, blank=" ")
     names = {n: Numbering(empty=n not in ("speaker", "test")) for n in header.names if n not in _NUMBERS}

@@ -15,7 +15,7 @@ from typing import Self
 from speechgmm.checks import composed, escaped, hold, refuse, visible, with_article
 from speechgmm.features import pyav, sndfile
 from speechgmm.files import check_readable
-from speechgmm.tables import DELIMITERS, Header, read_header, reading
+from speechgmm.tables import DELIMITERS, Header, parse_header, reading
 
 AUDIO_ENDINGS = sndfile.ENDINGS | pyav.ENDINGS
 """What looks like sound by its name: what of it cannot be read is left out, with the reason, and not passed over."""
@@ -218,7 +218,7 @@ def _part(r: Recording) -> str:
 def _read_csv(path: Path, label: str) -> list[Recording]:
     with reading(path) as file:
         number, line = next(((n, line) for n, line in enumerate(file, 1) if line.strip()), (0, ""))
-        header = read_header(line, ("path", label), _COLUMNS)
+        header = parse_header(line, ("path", label), _COLUMNS)
         if missing := [c for c in ("path", label) if c not in header.names]:
             rule = f"have the column{'s' if len(missing) > 1 else ''} {' and '.join(missing)}"
             advice = f"Its first line names them, divided by commas, semicolons or tabs, as in: path,{label}"
