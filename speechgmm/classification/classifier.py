@@ -101,7 +101,8 @@ class AudioClassifier:
         rule : Rule, optional
             ``Rule(far=0.05)`` rejects what belongs to no class: of foreign sounds about 5 % are taken for a class, as
             far as they are like the classes that training left out in turn. One kind of foreign sound may be let in
-            several times as often, another never (`recipes/classify_digits`). None accepts the best class whatever it is.
+            several times as often, another never (`recipes/classify_digits`).
+            None accepts the best class whatever it is.
         n_threads, on_progress
             See `speechgmm.features.extract_all`.
 

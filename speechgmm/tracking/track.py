@@ -8,11 +8,11 @@ and G. W. Bordner 1962). Points that belong to no object go to a uniform backgro
 nobody; where they gather in two frames running, an object is born.
 
 Constants were measured on the first five videos of `recipes/track_objects.py`, by position without brightness, which is
-hard: with all as they are, every object keeps its identity in 0.62 of the frames (`recipes/studies/tracking.py`). "0.52
-to 0.66" means: with half the constant, and with twice of it. Where five or ten videos do not tell such values apart, it
-says "no change". So it was with a larger beta for young objects (the growing-memory filter of E. Brookner 1998), at
-steps of 0.5, 0.25 and 0.1, with brightness and without, so that there is none. Half of beta keeps 0.47 in ten videos,
-twice 0.52, as it is 0.61.
+hard: with all as they are, every object keeps its identity in 0.62 of the frames (`recipes/studies/tracking.py`).
+"0.52 to 0.66" means: with half the constant, and with twice of it. Where five or ten videos do not tell such values
+apart, it says "no change". So it was with a larger beta for young objects (the growing-memory filter of E. Brookner
+1998), at steps of 0.5, 0.25 and 0.1, with brightness and without, so that there is none. Half of beta keeps 0.47 in ten
+videos, twice 0.52, as it is 0.61.
 Symbols: n points, K objects, D dimensions.
 """
 
