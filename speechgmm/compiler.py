@@ -11,6 +11,7 @@ import importlib.util
 import os
 import stat
 import tempfile
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ __all__ = ["prepare_cache"]
 _VARIABLE = "NUMBA_CACHE_DIR"
 
 
-@functools.cache
+_ONE = threading.Lock()
+"""Threads that read recordings ask at once: one imports numba, which is not to be seen half imported."""
+
+
 def prepare_cache() -> None:
     """Let numba keep code where this user may write, and compile again what is damaged.
 
@@ -37,9 +41,16 @@ def prepare_cache() -> None:
     SpeechGMMWarning
         When a temporary folder is made for it.
     """
-    from numba.core import caching, config
+    with _ONE:
+        _prepare()
 
-    settings: Any = config
+
+@functools.cache
+def _prepare() -> None:
+    import numba
+    from numba.core import caching
+
+    settings: Any = numba.config
     for method in ("load_overload", "save_overload"):
         setattr(caching.Cache, method, _tolerant(getattr(caching.Cache, method)))
     if not (_writable(settings.CACHE_DIR or None) or all(map(_writable, _beside())) or _writable(_home())):
