@@ -13,6 +13,7 @@ import numpy as np
 from speechgmm.checks import Array, refuse
 from speechgmm.errors import Skipped
 from speechgmm.features import Extracted, Recording, extract_all
+from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
 from speechgmm.speakers.models import SpeakerModels, adapted_model
 from speechgmm.speakers.system import System
@@ -43,7 +44,9 @@ def recording_models(
     """
 
     def adapted(e: Extracted) -> tuple[Extracted, Array | None]:
-        return e, None if e.features is None else adapted_model(system, system.statistics(e.features)).offsets
+        if e.features is None:
+            return e, None
+        return e, adapted_model(system, total(map(system.ubm.statistics, e.blocks()))).offsets
 
     made: list[tuple[str, float, str]] = []
     skipped: list[Skipped] = []
