@@ -53,7 +53,7 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
 def kind_of(cls: type) -> Kind:
     """Return what a file is that holds a value of a type."""
     names = {cls.__name__, *getattr(cls, "FORMER_NAMES", ())}
-    return Kind(f"a file with a {cls.__name__}", lambda path: read_header(path).get("$type") in names)
+    return Kind(f"a file with {with_article(cls.__name__)}", lambda path: read_header(path).get("$type") in names)
 
 
 def load(path: str | os.PathLike[str], *types: type) -> Any:

@@ -151,9 +151,13 @@ def test_other_files_are_refused(sixty: System, tmp_path: Path) -> None:
         InvalidInput, match=r"must be a speechgmm file .*; got 12 other bytes\. Give a file that speechgmm"
     ):
         load_system(path)
+    path.unlink()
     storage.save(sixty.frontend, path)
     with pytest.raises(IncompatibleModel, match=r"a\.model must hold a System; got an MFCC\."):
         load_system(path)
+    with pytest.raises(InvalidInput, match=r"the file to write must be new, empty or a file with a System; got"):
+        sixty.save(path)
+    path.unlink()
     sixty.save(path)
     with pytest.raises(IncompatibleModel, match=r"a\.model must hold an MFCC; got a System\."):
         storage.load(path, MFCC)
