@@ -27,7 +27,17 @@ Progress = Callable[[str, int, int], None]
 _here = threading.local()
 """What this thread holds to one thread already: `held`."""
 
-__all__ = ["Mapper", "Progress", "available_cores", "counted", "one_thread", "single_threaded", "threads", "workers"]
+__all__ = [
+    "Mapper",
+    "Progress",
+    "allowed_cores",
+    "available_cores",
+    "counted",
+    "one_thread",
+    "single_threaded",
+    "threads",
+    "workers",
+]
 
 
 class Mapper(Protocol):
@@ -41,6 +51,12 @@ def available_cores() -> int:
     """Return how many cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def allowed_cores() -> int:
+    """Return how many cores threads may take: what environment, joblib or threadpoolctl allow BLAS and OpenMP."""
+    allowed = [pool["num_threads"] for pool in _libraries(len(sys.modules)).info()]
+    return min(available_cores(), max(allowed, default=1))
 
 
 def workers(n_threads: int | None, jobs: int) -> int:

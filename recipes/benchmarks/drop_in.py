@@ -193,7 +193,9 @@ def first_fits(rounds: int, quick: bool) -> list[dict[str, Any]]:
 
 def show_first(results: list[dict[str, Any]]) -> None:
     """Print the first fits."""
-    table = Table("covariance", "N", "D", "K", "compiled", "fit, ms", "theirs", "ratio", "with imports", "theirs", "ratio")
+    table = Table(
+        "covariance", "N", "D", "K", "compiled", "fit, ms", "theirs", "ratio", "with imports", "theirs", "ratio"
+    )
     for r in results:
         (a, whole), (b, their_whole) = r["ours"], r["theirs"]
         numbers = 1e3 * a, 1e3 * b, a / b, 1e3 * whole, 1e3 * their_whole, whole / their_whole

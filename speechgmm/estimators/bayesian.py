@@ -121,11 +121,11 @@ class BayesianGaussianMixture(MixtureFit):
         """Return the log density of each row under the expected mixture, shape (N,), in nats; it integrates to 1."""
         check_is_fitted(self)
         x = self._checked(X, reset=False)
-        return self._typed(by_blocks(self.mixture_.log_density, x), x)
+        return self._typed(by_blocks(self.mixture_.log_density, x, len(self.weights_)), x)
 
     def _given(self, rows: RowBlocks) -> Prior:
         d, kind = rows.frames.shape[1], COVARIANCES[self.covariance_type]
-        whole = expectation(unit_gaussian(rows.mean, kind), rows, n_threads=rows.n_threads)
+        whole = expectation(unit_gaussian(rows.mean, kind), rows, n_threads=1)
         process = self.weight_concentration_prior_type == "dirichlet_process"
         prior = Prior.of(whole, kind, self.n_components, process=process)
         given: dict[str, Any] = {

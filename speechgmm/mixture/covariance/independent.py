@@ -3,7 +3,9 @@
 Symbols: n frames of a block, K components, D dimensions; y = x - origin; offsets = means - origin.
 """
 
+import functools
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -74,17 +76,15 @@ class Independent(Covariance):
         layout = Layout.of(weights, offsets, self.variances_of(*offsets.shape), origin, dtype)
         return CompiledEStep(self, weights, offsets, origin, layout)
 
-    def log_components(self, y: Array, offsets: Array) -> Array:
+    def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
         """Expand the square, so that two matrix products do the work."""
         variances = self.variances_of(*offsets.shape)
         precisions = 1.0 / variances
-        constant = -0.5 * (
-            y.shape[1] * np.log(2 * np.pi) + np.log(variances).sum(axis=1) + (offsets**2 * precisions).sum(axis=1)
-        )
-        joint = (y * y) @ (-0.5 * precisions).T
-        joint += y @ (offsets * precisions).T
-        joint += constant
-        return np.asarray(joint)
+        square, linear = -0.5 * precisions, offsets * precisions
+        logarithms = offsets.shape[1] * np.log(2 * np.pi) + np.log(variances).sum(axis=1)
+        constant = -0.5 * (logarithms + (offsets * linear).sum(axis=1))[:, None]
+
+        return functools.partial(_expanded, square, linear, constant)
 
     def second_moments(self, y: Array, posteriors: Array) -> Array:
         """Return the sum of posterior * y**2, shape (K, D)."""
@@ -104,10 +104,13 @@ class Independent(Covariance):
     def replaced(self, values: Array, keep: Array, floor: Array, *, add: bool = False) -> tuple[Self, int]:
         """Take new variances where not `keep`, raised to the pooled floor or with it added."""
         least = self.pooled(np.atleast_2d(floor))
-        kept = keep.all() if self.shared else keep.reshape(-1, *[1] * (values.ndim - 1))
-        chosen = np.where(kept, self.parameters, values + least if add else values)
+        chosen = values + least if add else values
+        if keep.any():
+            kept = keep.all() if self.shared else keep.reshape(-1, *[1] * (values.ndim - 1))
+            chosen = np.where(kept, self.parameters, chosen)
         low = chosen < (0.0 if add else least)
-        return type(self)(np.where(low, least, chosen)), int(low.sum())  # type: ignore[call-arg]
+        clipped = int(np.count_nonzero(low))
+        return type(self)(np.where(low, least, chosen) if clipped else chosen), clipped  # type: ignore[call-arg]
 
     def incomplete(self, y: Array, offsets: Array, log_weights: Array) -> IncompleteFrames:
         """Return frames of which any entries are missing."""
@@ -211,3 +214,11 @@ class _IncompleteFrames(IncompleteFrames):
         normal = rng.standard_normal(self.y.shape)
         draw = self.offsets[components] + normal * np.sqrt(self.variances)[components]
         return np.asarray(self.y + self.missing * draw)
+
+
+def _expanded(square: Array, linear: Array, constant: Array, y: Array) -> Array:
+    """Return square y**2 + linear y + constant of frames y (n, D) as (n, K); the arrays are (K, D), and (K, 1)."""
+    joint = square @ (y * y).T
+    joint += linear @ y.T
+    joint += constant
+    return np.asarray(joint.T)

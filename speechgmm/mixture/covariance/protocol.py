@@ -6,7 +6,9 @@ Symbols: N frames, n of one block, K components, D dimensions; y = x - origin; o
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -36,14 +38,14 @@ class Covariance(ABC):
     def __post_init__(self) -> None:
         """Check the parameters and hold them as read-only float64."""
         name = fields(self)[0].name
-        a = np.array(numeric(self.parameters, name), dtype=np.float64, order="C")
+        a = np.array(numeric(getattr(self, name), name), dtype=np.float64, order="C")
         if a.ndim != len(self.shape(1, 1)) or not a.size or a.shape != self.shape(a.shape[0], a.shape[-1]):
             refuse(self.named, self.rule, f"shape {a.shape}")
         a = self.checked(finite(a, self.named))
         a.setflags(write=False)
         object.__setattr__(self, name, a)
 
-    @property
+    @cached_property
     def parameters(self) -> Array:
         """The one array that a covariance holds."""
         return np.asarray(getattr(self, fields(self)[0].name))
@@ -99,8 +101,12 @@ class Covariance(ABC):
         return EStep(self, weights, offsets, origin)
 
     @abstractmethod
+    def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
+        """Return the function of frames y (n, D) that gives log N(y; offset_k, covariance_k), shape (n, K)."""
+
     def log_components(self, y: Array, offsets: Array) -> Array:
         """Return log N(y; offset_k, covariance_k), shape (n, K)."""
+        return self.log_densities(offsets)(y)
 
     @abstractmethod
     def second_moments(self, y: Array, posteriors: Array) -> Array:
