@@ -146,9 +146,8 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     def _asked(self, X: ArrayLike) -> tuple[GMM | Incomplete, float, Array]:
         """Return what answers (see `_answering`), made ready for missing values, and the rows checked."""
-        check_is_fitted(self)
+        model, constant = self._answering  # says so where nothing has been fitted
         x = self._checked(X, reset=False)
-        model, constant = self._answering
         return Incomplete(model) if has_missing(x) else model, constant, x
 
     def _checked(self, X: ArrayLike, **rules: Any) -> Array:

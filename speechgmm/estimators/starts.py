@@ -12,9 +12,10 @@ import numpy as np
 from speechgmm.checks import Array
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import RowBlocks
-from speechgmm.mixture import GMM, ArrayBlocks, Floor, Statistics, Update, initialize, maximize
+from speechgmm.mixture import GMM, ArrayBlocks, Floor, Statistics, Update, initialize
 from speechgmm.mixture.blocks import total, weighted
 from speechgmm.mixture.covariance import COVARIANCES
+from speechgmm.mixture.maximize import m_step
 
 SLACK = 10 * float(np.finfo(np.float64).eps)
 """What scikit-learn adds to the counts of components."""
@@ -38,9 +39,8 @@ def maximized(statistics: Statistics, model: GMM, floor: Floor) -> Update[GMM]:
     As there, counts are a few units of rounding larger than they are: a component of one row keeps a variance that is
     just above zero, also where nothing is added to it.
     """
-    counts = np.where(statistics.counts > 0, statistics.counts + SLACK, 0.0)
     try:
-        return maximize(replace(statistics, counts=counts), model, floor=floor)
+        return m_step(statistics, model, floor=floor, slack=SLACK)
     except InvalidInput as error:
         raise InvalidInput(ILL_DEFINED) from error
 

@@ -137,7 +137,7 @@ class EStep:
         """Sum centered frames (n, D) by their posteriors (n, K), and log-likelihoods, in the order of the blocks."""
         counts, first, second, total = np.zeros(len(self.offsets)), np.zeros(self.offsets.shape), None, 0.0
         for y, posteriors, log_likelihood in parts:
-            counts += posteriors.sum(axis=0)
+            counts += np.add.reduce(posteriors, axis=0)
             first += posteriors.T @ y
             moments = self.covariance.second_moments(y, posteriors)
             second = moments if second is None else np.add(second, moments, out=second)
@@ -162,15 +162,15 @@ def density_and_posteriors(joint: Array, *, least: float = -np.inf) -> tuple[Arr
     if least > -np.inf:
         np.maximum(posteriors, least, out=posteriors)
     np.exp(posteriors, out=posteriors)
-    total = posteriors.sum(axis=1)
+    total = np.add.reduce(posteriors, axis=1)
     posteriors /= total[:, None]
     return top + np.log(total), posteriors
 
 
 def _checked_maximum(joint: Array) -> Array:
     """Return the largest entry of each row, which must be finite."""
-    top = joint.max(axis=1)
-    if not np.isfinite(top.sum()) and not np.isfinite(top).all():
+    top = np.maximum.reduce(joint, axis=1)
+    if not np.isfinite(np.add.reduce(top)) and not np.isfinite(top).all():
         i = int(np.flatnonzero(~np.isfinite(top))[0])
         refuse("every frame", "be within reach of the model", f"frame {i} of a block, whose density is zero")
     return np.asarray(top)

@@ -99,22 +99,33 @@ def maximize(
     check_against(s, model, "model")
     if s.counts.sum() <= 0:
         refuse("statistics", "count some frames", "none", "Nothing can be estimated from no data.")
-    lost = s.counts < max(floor.occupancy, TINY)
+    return m_step(s, model, update=update, floor=floor)
+
+
+def m_step(
+    s: Statistics, model: GMM, *, update: str = "wmc", floor: Floor = Floor(), slack: float = 0.0
+) -> Update[GMM]:
+    """Return what `maximize` does of statistics that were taken against the model, which nothing here checks.
+
+    `slack` is added to the counts that are not 0.
+    """
+    counts = s.counts if not slack else np.where(s.counts > 0, s.counts + slack, 0.0)
+    lost = counts < max(floor.occupancy, TINY)
     some_lost = bool(lost.any())
     offsets, means = model.offsets, model.means
     if "m" in update:
-        offsets = s.first / np.where(lost, 1.0, s.counts)[:, None]
+        offsets = s.first / (np.where(lost, 1.0, counts) if some_lost else counts)[:, None]
         means = offsets + model.origin
         if some_lost:
             offsets = np.where(lost[:, None], model.offsets, offsets)
             means = np.where(lost[:, None], model.means, means)
     covariance, floored = model.covariance, 0
     if "c" in update:
-        values = covariance.estimate(s.second, s.first, s.counts, offsets)
+        values = covariance.estimate(s.second, s.first, counts, offsets)
         least = floor.minimum(s.variance if floor.relative else np.zeros(s.origin.size))
         covariance, floored = covariance.replaced(values, lost, least, add=floor.add)
-    weights = s.counts / s.counts.sum() if "w" in update else model.weights
-    result = replace(model, weights=weights, means=means, covariance=covariance)
+    weights = counts / counts.sum() if "w" in update else model.weights
+    result = GMM(weights, means, covariance, model.origin)
     reseeded, source = 0, None
     if floor.reseed and {"m", "c"} <= set(update) and some_lost:
         result, source = _reseed(result, np.flatnonzero(lost))

@@ -50,14 +50,14 @@ class Independent(Covariance):
         """Return the covariance that these variances (K, D) make."""
         return cls(cls.pooled(np.asarray(variances)))  # type: ignore[call-arg]
 
-    @property
+    @functools.cached_property
     def spread(self) -> Array:
         """The variances, broadcastable to (K, D)."""
         return self.parameters.reshape(self.parameters.shape + (1,) * (2 - self.parameters.ndim))
 
     def variances_of(self, k: int, d: int) -> Array:
         """Return the variances of K components in D dimensions, shape (K, D)."""
-        return np.ascontiguousarray(np.broadcast_to(self.spread, (k, d)))
+        return self.spread if self.spread.shape == (k, d) else np.ascontiguousarray(np.broadcast_to(self.spread, (k, d)))
 
     def deviations(self) -> Array:
         """Return the square root of the variances."""
