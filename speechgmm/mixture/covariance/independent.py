@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from speechgmm.checks import Array, refuse
-from speechgmm.mixture.compiled.e_step import CompiledEStep, Layout
+from speechgmm.mixture.compiled.e_step import CompiledEStep
 from speechgmm.mixture.covariance.protocol import Covariance, IncompleteFrames
 
 
@@ -57,7 +57,8 @@ class Independent(Covariance):
 
     def variances_of(self, k: int, d: int) -> Array:
         """Return the variances of K components in D dimensions, shape (K, D)."""
-        return self.spread if self.spread.shape == (k, d) else np.ascontiguousarray(np.broadcast_to(self.spread, (k, d)))
+        spread = self.spread
+        return spread if spread.shape == (k, d) else np.ascontiguousarray(np.broadcast_to(spread, (k, d)))
 
     def deviations(self) -> Array:
         """Return the square root of the variances."""
@@ -73,8 +74,7 @@ class Independent(Covariance):
 
     def e_step(self, weights: Array, offsets: Array, origin: Array, dtype: Any) -> CompiledEStep:
         """Lay the mixture out for the compiled loops."""
-        layout = Layout.of(weights, offsets, self.variances_of(*offsets.shape), origin, dtype)
-        return CompiledEStep(self, weights, offsets, origin, layout)
+        return CompiledEStep.of(self, weights, self.variances_of(*offsets.shape), offsets, origin, dtype)
 
     def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
         """Expand the square, so that two matrix products do the work."""
