@@ -115,6 +115,7 @@ class BayesianGaussianMixture(MixtureFit):
 
     @property
     def _answering(self) -> tuple[GMM, float]:
+        check_is_fitted(self)
         return self.posterior_.e_step
 
     def log_pdf(self, X: ArrayLike) -> Array:

@@ -25,6 +25,8 @@ MOST, FEWEST = 8000, 200
 """Frames handled at once, whatever K and D."""
 ROUNDING = float(np.finfo(np.float64).eps) / 4
 """Posteriors below this are left out of sums: they are less than the rounding of the others."""
+OUT_OF_REACH = -1e200
+"""Log densities below this are refused: such a frame lies 1e100 deviations away from every component."""
 NOTHING = -100.0
 """The logarithm of what adds nothing to 1, however many there are: exponentials below underflow, which takes long."""
 
@@ -168,9 +170,9 @@ def density_and_posteriors(joint: Array, *, least: float = -np.inf) -> tuple[Arr
 
 
 def _checked_maximum(joint: Array) -> Array:
-    """Return the largest entry of each row, which must be finite."""
+    """Return the largest entry of each row, which must be within reach."""
     top = np.maximum.reduce(joint, axis=1)
-    if not np.isfinite(np.add.reduce(top)) and not np.isfinite(top).all():
-        i = int(np.flatnonzero(~np.isfinite(top))[0])
+    if not np.minimum.reduce(top) > OUT_OF_REACH:
+        i = int(np.flatnonzero(~(top > OUT_OF_REACH))[0])
         refuse("every frame", "be within reach of the model", f"frame {i} of a block, whose density is zero")
     return np.asarray(top)

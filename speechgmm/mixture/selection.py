@@ -112,7 +112,7 @@ class Visitor:
         if before and not self.exact:
             return before
         if not self.keep:
-            return e_step.statistics(x)
+            return model.statistics(x)
         statistics, self.lists[i] = exact_statistics(x, e_step, self.selection.threshold)
         if before:
             self.behind[i] = (statistics.log_likelihood - before.log_likelihood) / max(len(x), 1)
