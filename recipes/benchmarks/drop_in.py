@@ -37,6 +37,7 @@ KINDS = ("full", "tied", "diag", "spherical")
 METHODS = ("fit", "predict", "predict_proba", "score_samples", "sample")
 ROWS, FEATURES, COMPONENTS = (100, 1000, 10_000, 100_000), (2, 5, 20, 60), (1, 2, 5, 16, 64)
 QUICK = (1000, 10_000), (2, 20), (2, 16)
+QUICK_ROUNDS = 3
 ENOUGH = 5
 """Rows for each component: cells with fewer are left out."""
 HEAVY = 5e9
@@ -207,7 +208,7 @@ def show_first(results: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = options(__doc__, corpus=False)
-    parser.set_defaults(rounds=7)
+    parser.set_defaults(rounds=None)
     parser.add_argument("--quick", action="store_true", help="a small grid")
     parser.add_argument("--runs", type=int, default=2, help="how often the grid is run")
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
@@ -215,13 +216,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", help=f"default: {' '.join(map(str, ROWS))}")
     parser.add_argument("--first", action="store_true", help="the first fit in fresh processes instead")
     given = parser.parse_args()
+    rounds = given.rounds or (QUICK_ROUNDS if given.quick else 7)
     warnings.simplefilter("ignore", ConvergenceWarning)
     if given.first:
-        first = first_fits(given.rounds, given.quick)
+        first = first_fits(rounds, given.quick)
         print(json.dumps(first)) if given.json else show_first(first)
         return
     n, d, k = QUICK if given.quick else (ROWS, FEATURES, COMPONENTS)
-    runs = [grid((given.rows or n, d, k), given.kinds, given.methods, given.rounds) for _ in range(given.runs)]
+    runs = [grid((given.rows or n, d, k), given.kinds, given.methods, rounds) for _ in range(given.runs)]
     if given.json:
         print(json.dumps([[vars(cell) for cell in cells] for cells in runs]))
     else:

@@ -25,8 +25,8 @@ MOST, FEWEST = 8000, 200
 """Frames handled at once, whatever K and D."""
 ROUNDING = float(np.finfo(np.float64).eps) / 4
 """Posteriors below this are left out of sums: they are less than the rounding of the others."""
-OUT_OF_REACH = -1e200
-"""Log densities below this are refused: such a frame lies 1e100 deviations away from every component."""
+OUT_OF_REACH = -1e300
+"""Log densities below this are refused: such a frame lies 1e150 deviations away from every component."""
 NOTHING = -100.0
 """The logarithm of what adds nothing to 1, however many there are: exponentials below underflow, which takes long."""
 

@@ -33,7 +33,7 @@ TOLERANCE = 1e-3
 """What float32 may lose of a log density to rounding, in nats; beyond it the arithmetic is float64."""
 FEW = 8
 """Up to one component in so many is handled apart; where more are narrow, float64 for all is as fast."""
-REACH = {np.dtype(np.float32): 1e10, np.dtype(np.float64): 1e100}
+REACH = {np.dtype(np.float32): 1e10, np.dtype(np.float64): 1e150}
 """Frames farther out than this many deviations of the mixture are refused: their density is zero."""
 NEVER = -1e30
 """The log weight of a component that must not count: of weight zero, or there to fill a vector."""
