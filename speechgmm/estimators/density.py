@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from speechgmm.checks import Array, integer, number, refuse
+from speechgmm.checks import Array, integer, number, refuse, surely_in_range
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import by_blocks, has_missing
 from speechgmm.mixture import GMM
@@ -147,24 +147,24 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _asked(self, X: ArrayLike) -> tuple[GMM | Incomplete, float, Array]:
         """Return what answers (see `_answering`), made ready for missing values, and the rows checked."""
         model, constant = self._answering  # says so where nothing has been fitted
+        if self._as_wanted(X):
+            return model, constant, np.asarray(X)
         x = self._checked(X, reset=False)
         return Incomplete(model) if has_missing(x) else model, constant, x
 
     def _checked(self, X: ArrayLike, **rules: Any) -> Array:
         """Return rows as float32 or float64, row after row in memory."""
-        if not rules["reset"] and len(rules) == 1 and self._as_wanted(X):
-            return np.asarray(X)
         finite = "allow-nan" if self._missing else True
         types = [np.float64, np.float32]
         return np.asarray(validate_data(self, X, dtype=types, ensure_all_finite=finite, order="C", **rules))
 
     def _as_wanted(self, X: Any) -> bool:
-        """Whether rows are what `validate_data` would return as they are: it takes longer than small questions do."""
+        """Whether rows are complete, and `validate_data` would return them as they are: it takes longer than answers."""
         if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in (np.float64, np.float32):
             return False
         if not len(X) or X.shape[1] != getattr(self, "n_features_in_", 0) or hasattr(self, "feature_names_in_"):
             return False
-        return X.flags.c_contiguous and bool(np.isfinite(X.min()) and np.isfinite(X.max()))
+        return surely_in_range(X)
 
     def _typed(self, answers: Array, x: Array) -> Array:
         """Return answers in float32 where both the rows and the data of the fit are."""

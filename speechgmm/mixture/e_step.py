@@ -19,8 +19,8 @@ from speechgmm.parallel import one_thread
 BLOCK = 1024
 """Frames handled at once where nothing else says how many."""
 CELLS = 30_000
-"""Log densities or features held at once: they stay in a core's cache. No power of two, so that columns of an array lie
-in different places of it."""
+"""Log densities, or half of the features, held at once: they stay in a core's cache. No power of two, so that columns of
+an array lie in different places of it."""
 MOST, FEWEST = 8000, 200
 """Frames handled at once, whatever K and D."""
 ROUNDING = float(np.finfo(np.float64).eps) / 4
@@ -80,6 +80,8 @@ class EStep:
     @one_thread
     def labels(self, x: Array) -> Array:
         """Return the number of the most probable component of each frame, shape (N,)."""
+        if len(self.weights) == 1:
+            return np.zeros(len(x), np.intp)
         result = np.empty(len(x), np.intp)
         for rows, _, joint in self._joint(x):
             _checked_maximum(joint)
@@ -119,7 +121,8 @@ class EStep:
 
     def _blocks(self, x: Array) -> Iterator[slice]:
         """Yield the rows of each block: how many is fixed by K and D, so that sums come in one order."""
-        size = max(FEWEST, min(MOST, CELLS // max(self.offsets.shape)))
+        k, d = self.offsets.shape
+        size = max(FEWEST, min(MOST, CELLS // max(k, -(-d // 2))))
         return (slice(start, start + size) for start in range(0, len(x), size))
 
     def _centered(self, block: Array) -> Array:

@@ -81,6 +81,8 @@ class Independent(Covariance):
         variances = self.variances_of(*offsets.shape)
         precisions = 1.0 / variances
         square, linear = -0.5 * precisions, offsets * precisions
+        if self.parameters.ndim == 1 and len(self.parameters) == len(offsets):  # one variance for each component
+            square = square[:, :1]
         logarithms = offsets.shape[1] * np.log(2 * np.pi) + np.log(variances).sum(axis=1)
         constant = -0.5 * (logarithms + (offsets * linear).sum(axis=1))[:, None]
 
@@ -217,8 +219,11 @@ class _IncompleteFrames(IncompleteFrames):
 
 
 def _expanded(square: Array, linear: Array, constant: Array, y: Array) -> Array:
-    """Return square y**2 + linear y + constant of frames y (n, D) as (n, K); the arrays are (K, D), and (K, 1)."""
-    joint = square @ (y * y).T
+    """Return square y**2 + linear y + constant of frames y (n, D) as (n, K); the arrays are (K, D), and (K, 1).
+
+    A square of shape (K, 1) counts for all dimensions.
+    """
+    joint = square * np.einsum("nd,nd->n", y, y) if square.shape[1] < y.shape[1] else square @ (y * y).T
     joint += linear @ y.T
     joint += constant
     return np.asarray(joint.T)
