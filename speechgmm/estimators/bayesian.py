@@ -16,7 +16,7 @@ from speechgmm.checks import Array
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators import sklearn_parameters, starts
 from speechgmm.estimators.fitting import MixtureFit
-from speechgmm.estimators.rows import RowBlocks, by_blocks
+from speechgmm.estimators.rows import RowBlocks, allowed_threads, by_blocks
 from speechgmm.mixture import GMM, Update
 from speechgmm.mixture.bayes import Evidence, Prior, Variational, posterior
 from speechgmm.mixture.covariance import COVARIANCES
@@ -126,7 +126,7 @@ class BayesianGaussianMixture(MixtureFit):
 
     def _given(self, rows: RowBlocks) -> Prior:
         d, kind = rows.frames.shape[1], COVARIANCES[self.covariance_type]
-        whole = expectation(unit_gaussian(rows.mean, kind), rows, n_threads=1)
+        whole = expectation(unit_gaussian(rows.mean, kind), rows, n_threads=allowed_threads(rows.frames.shape, 1))
         process = self.weight_concentration_prior_type == "dirichlet_process"
         prior = Prior.of(whole, kind, self.n_components, process=process)
         given: dict[str, Any] = {

@@ -159,7 +159,7 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return np.asarray(validate_data(self, X, dtype=types, ensure_all_finite=finite, order="C", **rules))
 
     def _as_wanted(self, X: Any) -> bool:
-        """Whether rows are complete, and `validate_data` would return them as they are: it takes longer than answers."""
+        """Whether rows are complete, and what `validate_data` would return: it takes longer than small questions do."""
         if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in (np.float64, np.float32):
             return False
         if not len(X) or X.shape[1] != getattr(self, "n_features_in_", 0) or hasattr(self, "feature_names_in_"):

@@ -19,8 +19,8 @@ from speechgmm.parallel import one_thread
 BLOCK = 1024
 """Frames handled at once where nothing else says how many."""
 CELLS = 30_000
-"""Log densities, or half of the features, held at once: they stay in a core's cache. No power of two, so that columns of
-an array lie in different places of it."""
+"""Log densities, or half of the features, held at once: they stay in a core's cache. It is no power of two, so that
+columns of an array lie in different places of it."""
 MOST, FEWEST = 8000, 200
 """Frames handled at once, whatever K and D."""
 ROUNDING = float(np.finfo(np.float64).eps) / 4
