@@ -5,9 +5,11 @@ of workers; at most two items per worker are under way, so memory stays constant
 one per worker.
 """
 
+import contextlib
 import functools
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -22,7 +24,20 @@ P = ParamSpec("P")
 Progress = Callable[[str, int, int], None]
 """Called with a stage of long work, how much of it is done, and how much there is."""
 
-__all__ = ["Mapper", "Progress", "available_cores", "counted", "one_thread", "single_threaded", "threads", "workers"]
+_here = threading.local()
+"""What this thread holds to one thread already: `held`."""
+
+__all__ = [
+    "Mapper",
+    "Progress",
+    "allowed_cores",
+    "available_cores",
+    "counted",
+    "one_thread",
+    "single_threaded",
+    "threads",
+    "workers",
+]
 
 
 class Mapper(Protocol):
@@ -36,6 +51,12 @@ def available_cores() -> int:
     """Return how many cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def allowed_cores() -> int:
+    """Return how many cores threads may take: what environment, joblib or threadpoolctl allow BLAS and OpenMP."""
+    allowed = [pool["num_threads"] for pool in _libraries(len(sys.modules)).info()]
+    return min(available_cores(), max(allowed, default=1))
 
 
 def workers(n_threads: int | None, jobs: int) -> int:
@@ -58,7 +79,7 @@ def threads(n_threads: int | None = None) -> Mapper:
             if n == 1:
                 yield from map(function, items)
                 return
-            with ThreadPoolExecutor(n, initializer=single_threaded) as pool:
+            with ThreadPoolExecutor(n, initializer=_begin_worker) as pool:
                 yield from _ordered(pool, function, items, 2 * n)
 
     return mapper
@@ -72,12 +93,23 @@ def counted(items: Iterable[T], stage: str, total: int, on_progress: Progress | 
             on_progress(stage, done, total)
 
 
-def single_threaded() -> Any:
-    """Return a context in which BLAS and OpenMP use one thread: sums then do not depend on the machine's load.
+@contextlib.contextmanager
+def single_threaded() -> Iterator[None]:
+    """Give a context in which BLAS and OpenMP use one thread: sums then do not depend on the machine's load.
 
-    OpenMP keeps its limit for each thread, so that each worker sets its own.
+    OpenMP keeps its limit for each thread, so that each worker sets its own. Inside another such context of the same
+    thread it does nothing, unless libraries have been loaded since.
     """
-    return _libraries(len(sys.modules)).limit(limits=1)
+    outer, libraries = _held(), _libraries(len(sys.modules))
+    if outer is libraries:
+        yield
+        return
+    with libraries.limit(limits=1):
+        _here.held = libraries
+        try:
+            yield
+        finally:
+            _here.held = outer
 
 
 def one_thread(function: Callable[P, R]) -> Callable[P, R]:
@@ -85,10 +117,23 @@ def one_thread(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def held(*args: P.args, **kwargs: P.kwargs) -> R:
+        if _held() is _libraries(len(sys.modules)):  # as `single_threaded` does, but a context takes longer
+            return function(*args, **kwargs)
         with single_threaded():
             return function(*args, **kwargs)
 
     return held
+
+
+def _begin_worker() -> None:
+    """Hold the libraries of a worker to one thread for as long as it lives."""
+    _here.held = _libraries(len(sys.modules))
+    _here.held.limit(limits=1)
+
+
+def _held() -> Any:
+    """Return the libraries that this thread holds to one thread already, if any."""
+    return getattr(_here, "held", None)
 
 
 @functools.lru_cache(maxsize=1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from speechgmm.errors import InvalidInput
-from speechgmm.parallel import available_cores, counted, single_threaded, threads, workers
+from speechgmm.parallel import available_cores, counted, one_thread, single_threaded, threads, workers
 
 MAPPERS = {"one thread": threads(1), "two": threads(2), "five": threads(5), "default": threads()}
 each_mapper = pytest.mark.parametrize("mapper", MAPPERS.values(), ids=MAPPERS.keys())
@@ -188,3 +190,26 @@ def test_progress_is_told_after_each_item():
     assert list(counted("abc", "letters", 3, lambda *news: told.append(news))) == ["a", "b", "c"]
     assert told == [("letters", 1, 3), ("letters", 2, 3), ("letters", 3, 3)]
     assert list(counted("ab", "letters", 2, None)) == ["a", "b"]
+
+
+def test_inside_another_context_libraries_stay_at_one_thread_until_the_outer_one_ends():
+    before = _library_threads(0)
+    with single_threaded():
+        with single_threaded():
+            assert set(_library_threads(0)) == {1}
+        assert set(_library_threads(0)) == {1}
+        assert one_thread(_library_threads)(0) == _library_threads(0)
+    assert _library_threads(0) == before
+
+
+def test_what_is_loaded_inside_a_context_is_held_by_the_next_one():
+    program = (
+        "import sys, threadpoolctl, numpy\n"
+        "from speechgmm.parallel import single_threaded\n"
+        "with single_threaded():\n"
+        "    import sklearn.cluster\n"  # brings OpenMP
+        "    with single_threaded():\n"
+        "        print(sorted({p['num_threads'] for p in threadpoolctl.threadpool_info()}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[1]"

@@ -22,10 +22,11 @@ PAUSE = 0.2
 """Seconds before each job: threads of the one before may still be spinning."""
 
 
-def options(about: str | None) -> argparse.ArgumentParser:
-    """Return the parser of a benchmark, with what all of them take."""
+def options(about: str | None, *, corpus: bool = True) -> argparse.ArgumentParser:
+    """Return the parser of a benchmark, with what all of them take; `corpus`: whether it reads one."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--manifest", type=Path, help="a corpus; default: made frames")
+    if corpus:
+        parser.add_argument("--manifest", type=Path, help="a corpus; default: made frames")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     return parser
@@ -39,12 +40,12 @@ def installed(module: str) -> bool:
         return False
 
 
-def measure(jobs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+def measure(jobs: dict[str, Callable[[], Any]], rounds: int, pause: float = PAUSE) -> dict[str, float]:
     """Return the median seconds of each job, run in turns after one round that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(rounds + 1):
         for name, job in jobs.items():
-            time.sleep(PAUSE)
+            time.sleep(pause)
             began = time.perf_counter()
             job()
             if turn:

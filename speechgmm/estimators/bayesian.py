@@ -16,7 +16,7 @@ from speechgmm.checks import Array
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators import sklearn_parameters, starts
 from speechgmm.estimators.fitting import MixtureFit
-from speechgmm.estimators.rows import RowBlocks, by_blocks
+from speechgmm.estimators.rows import RowBlocks, allowed_threads, by_blocks
 from speechgmm.mixture import GMM, Update
 from speechgmm.mixture.bayes import Evidence, Prior, Variational, posterior
 from speechgmm.mixture.covariance import COVARIANCES
@@ -115,17 +115,18 @@ class BayesianGaussianMixture(MixtureFit):
 
     @property
     def _answering(self) -> tuple[GMM, float]:
+        check_is_fitted(self)
         return self.posterior_.e_step
 
     def log_pdf(self, X: ArrayLike) -> Array:
         """Return the log density of each row under the expected mixture, shape (N,), in nats; it integrates to 1."""
         check_is_fitted(self)
         x = self._checked(X, reset=False)
-        return self._typed(by_blocks(self.mixture_.log_density, x), x)
+        return self._typed(by_blocks(self.mixture_.log_density, x, len(self.weights_)), x)
 
     def _given(self, rows: RowBlocks) -> Prior:
         d, kind = rows.frames.shape[1], COVARIANCES[self.covariance_type]
-        whole = expectation(unit_gaussian(rows.mean, kind), rows, n_threads=rows.n_threads)
+        whole = expectation(unit_gaussian(rows.mean, kind), rows, n_threads=allowed_threads(rows.frames.shape, 1))
         process = self.weight_concentration_prior_type == "dirichlet_process"
         prior = Prior.of(whole, kind, self.n_components, process=process)
         given: dict[str, Any] = {

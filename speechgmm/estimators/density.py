@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
-from speechgmm.checks import Array, integer, number, refuse
+from speechgmm.checks import Array, integer, number, refuse, surely_in_range
 from speechgmm.errors import InvalidInput
-from speechgmm.estimators.rows import by_blocks
+from speechgmm.estimators.rows import by_blocks, has_missing
 from speechgmm.mixture import GMM
 from speechgmm.mixture.missing import Incomplete
 
@@ -63,17 +63,17 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         labels : ndarray of int, shape (N,)
         """
         model, _, x = self._asked(X)
-        return by_blocks(lambda rows: model.posteriors(rows).argmax(axis=1), x)
+        return by_blocks(model.labels, x, len(self.weights_))
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return the posterior probability of each component for each row, shape (N, K)."""
         model, _, x = self._asked(X)
-        return self._typed(by_blocks(model.posteriors, x), x)
+        return self._typed(by_blocks(model.posteriors, x, len(self.weights_)), x)
 
     def score_samples(self, X: ArrayLike) -> Array:
         """Return the log density of each row, shape (N,), in nats."""
         model, constant, x = self._asked(X)
-        return self._typed(by_blocks(model.log_density, x) + constant, x)
+        return self._typed(by_blocks(model.log_density, x, len(self.weights_)) + constant, x)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean log density of the rows, in nats; `y` is ignored."""
@@ -141,21 +141,30 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         low, high = (gmm.means - reach).min(axis=0)[chosen], (gmm.means + reach).max(axis=0)[chosen]
         axes = tuple(np.linspace(a, b, size) for a, b in zip(low, high, strict=True))
         grid = np.stack([a.ravel() for a in np.meshgrid(*axes)], axis=1)
-        density = np.exp(by_blocks(gmm.marginal(chosen).log_density, grid))
+        density = np.exp(by_blocks(gmm.marginal(chosen).log_density, grid, gmm.n_components))
         return DensityGrid(axes, density.reshape((size,) * len(chosen)))
 
     def _asked(self, X: ArrayLike) -> tuple[GMM | Incomplete, float, Array]:
         """Return what answers (see `_answering`), made ready for missing values, and the rows checked."""
-        check_is_fitted(self)
+        model, constant = self._answering  # says so where nothing has been fitted
+        if self._as_wanted(X):
+            return model, constant, np.asarray(X)
         x = self._checked(X, reset=False)
-        model, constant = self._answering
-        return Incomplete(model) if np.isnan(x).any() else model, constant, x
+        return Incomplete(model) if has_missing(x) else model, constant, x
 
     def _checked(self, X: ArrayLike, **rules: Any) -> Array:
         """Return rows as float32 or float64, row after row in memory."""
         finite = "allow-nan" if self._missing else True
         types = [np.float64, np.float32]
         return np.asarray(validate_data(self, X, dtype=types, ensure_all_finite=finite, order="C", **rules))
+
+    def _as_wanted(self, X: Any) -> bool:
+        """Whether rows are complete, and what `validate_data` would return: it takes longer than small questions do."""
+        if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in (np.float64, np.float32):
+            return False
+        if not len(X) or X.shape[1] != getattr(self, "n_features_in_", 0) or hasattr(self, "feature_names_in_"):
+            return False
+        return surely_in_range(X)
 
     def _typed(self, answers: Array, x: Array) -> Array:
         """Return answers in float32 where both the rows and the data of the fit are."""

@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from speechgmm.checks import Array, refuse
 from speechgmm.estimators.density import MixtureBase
-from speechgmm.estimators.rows import RowBlocks, check_enough
+from speechgmm.estimators.rows import RowBlocks, allowed_threads, check_enough
 from speechgmm.estimators.sklearn_parameters import cast
 from speechgmm.estimators.starts import METHODS
 from speechgmm.mixture import GMM, Fit, fit
@@ -190,11 +190,12 @@ class MixtureFit(MixtureBase):
         if not self._absolute:
             rows = rows.relative()
         check_enough(rows, self.n_components)
-        self._keep(self._best(rows, self._given(rows)), x.dtype)
+        n_threads = allowed_threads(rows.frames.shape, self.n_components)  # BLAS is held to one from here on
+        self._keep(self._best(rows, self._given(rows), n_threads), x.dtype)
         return self
 
     @one_thread
-    def _best(self, rows: RowBlocks, given: Any) -> Fit[Any]:
+    def _best(self, rows: RowBlocks, given: Any, n_threads: int) -> Fit[Any]:
         """Return the best of all starts, with lower bounds for objectives."""
         continued = self.warm_start and hasattr(self, "converged_")
         rng = check_random_state(self.random_state)
@@ -203,7 +204,7 @@ class MixtureFit(MixtureBase):
         before = self.lower_bound_ if continued else -np.inf
         stop = StopAsSklearn(self.tol, self.max_iter, rows.total if self._absolute else 1.0, before)
         printed = Printed(int(self.verbose), self.verbose_interval, stop)
-        run = functools.partial(fit, e_step=rows.e_step, n_threads=rows.n_threads, on_iteration=printed.step)
+        run = functools.partial(fit, e_step=rows.e_step, n_threads=n_threads, on_iteration=printed.step)
         fits = []
         for number in range(1 if continued else self.n_init):
             printed.begin(number)

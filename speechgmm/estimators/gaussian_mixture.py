@@ -16,8 +16,8 @@ from speechgmm.checks import Array, sample_weights
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators import sklearn_parameters, starts
 from speechgmm.estimators.fitting import MixtureFit
-from speechgmm.estimators.rows import RowBlocks, by_blocks, check_enough
-from speechgmm.mixture import GMM, Floor, StepwiseState, Update, impute, n_parameters, stepwise
+from speechgmm.estimators.rows import RowBlocks, allowed_threads, by_blocks, check_enough, has_missing
+from speechgmm.mixture import GMM, StepwiseState, Update, impute, n_parameters, stepwise
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.parallel import one_thread
 
@@ -127,14 +127,14 @@ class GaussianMixture(MixtureFit):
         self._validate_params()
         first = not hasattr(self, "means_")
         x = self._checked(X, reset=first, ensure_min_samples=2 if first else 1)
-        if not first and np.isnan(x).all():
+        if not first and has_missing(x) and np.isnan(x).all():
             if sample_weight is not None:
                 sample_weights(sample_weight, len(x))
             return self
         rows = RowBlocks.counted(x, sample_weight).relative()
         if first:
             check_enough(rows, self.n_components)
-        state = self._after(rows, first=first)
+        state = self._after(rows, first, allowed_threads(x.shape, self.n_components))
         self._publish(state.model, x.dtype)
         self._state: StepwiseState | None = state
         self.converged_ = False
@@ -144,7 +144,7 @@ class GaussianMixture(MixtureFit):
         return self
 
     @one_thread
-    def _after(self, rows: RowBlocks, *, first: bool) -> StepwiseState:
+    def _after(self, rows: RowBlocks, first: bool, n_threads: int) -> StepwiseState:
         """Return the state of stepwise EM after these rows."""
         state: StepwiseState | None = getattr(self, "_state", None)
         if first:
@@ -152,7 +152,7 @@ class GaussianMixture(MixtureFit):
         elif state is None or state.model is not self.mixture_:  # a fit, or attributes set by hand
             state = StepwiseState.of(self.mixture_)
         step = 1.0 if first else None
-        return stepwise(state, rows, step=step, m_step=self._m_step, e_step=rows.e_step, n_threads=rows.n_threads)
+        return stepwise(state, rows, step=step, m_step=self._m_step, e_step=rows.e_step, n_threads=n_threads)
 
     @property
     def mixture_(self) -> GMM:
@@ -185,7 +185,7 @@ class GaussianMixture(MixtureFit):
         gmm = self.mixture_
         x = self._checked(X, reset=False)
         if not draw:
-            return by_blocks(lambda rows: impute(gmm, rows), x)
+            return by_blocks(lambda rows: impute(gmm, rows), x, gmm.n_components)
         rng = check_random_state(self.random_state if random_state is None else random_state)
         return impute(gmm, x, seed=int(rng.randint(2**31)))
 
@@ -224,8 +224,7 @@ class GaussianMixture(MixtureFit):
 
     def _m_step(self, statistics: Any, model: GMM) -> Update[GMM]:
         # added, with nothing clipped; lost components stay where they are
-        floor = Floor(absolute=self.reg_covar, relative=0.0, occupancy=0.0, reseed=False, add=True)
-        return starts.maximized(statistics, model, floor)
+        return starts.maximized(statistics, model, starts.added(self.reg_covar))
 
     def _publish(self, model: GMM, dtype: Any) -> None:
         self._gmm = model

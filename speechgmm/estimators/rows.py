@@ -13,18 +13,28 @@ from speechgmm.errors import InvalidInput
 from speechgmm.mixture.blocks import ArrayBlocks, weighted
 from speechgmm.mixture.em import statistics_of
 from speechgmm.mixture.missing import observed_statistics
-from speechgmm.parallel import available_cores, threads
+from speechgmm.parallel import allowed_cores, threads
 
 ADVICE = "Choose another unit for them."
 BLOCK = 8192
-"""Rows of a block, whatever the number of threads."""
+"""The most rows of a block, whatever the number of threads."""
+WORTH_THREADS = 2_000_000
+"""N K (D + 10) from which threads take less time than it takes to start them: a few milliseconds of one thread."""
 
 
 @dataclass(frozen=True, eq=False)
 class RowBlocks(ArrayBlocks):
-    """Blocks of 8192 rows: frames (N, D) are float32 or float64, NaN where a value is missing; weights above 0."""
+    """Blocks of rows: frames (N, D) are float32 or float64, NaN where a value is missing; weights above 0.
 
-    size: int = BLOCK
+    Up to 8192 rows are one block; more are an even number of blocks as equal as can be, so that two threads share them.
+    """
+
+    def __post_init__(self) -> None:
+        """Choose the size of blocks by the number of rows."""
+        n = len(self.frames)
+        pairs = -(-n // (2 * BLOCK))
+        object.__setattr__(self, "size", n if 0 < n <= BLOCK else -(-n // max(2 * pairs, 1)) or 1)
+        super().__post_init__()
 
     @classmethod
     def counted(cls, x: Array, sample_weight: ArrayLike | None) -> Self:
@@ -35,10 +45,13 @@ class RowBlocks(ArrayBlocks):
         InvalidInput
             If weights are negative, not finite, of another shape or all zero; or entries too large to be squared.
         """
-        largest = float(np.nanmax(np.abs(x), initial=0.0))
+        largest = max(-float(x.min(initial=0.0)), float(x.max(initial=0.0)))
+        some = np.isnan(largest)
+        if some:
+            largest = float(np.nanmax(np.abs(x), initial=0.0))
         if largest > LARGEST:
             refuse("features", f"be at most {LARGEST:g} in size", f"{largest:g}", ADVICE)
-        kept = ~np.isnan(x).all(axis=1)
+        kept = ~np.isnan(x).all(axis=1) if some else np.ones(len(x), bool)
         weights = None if sample_weight is None else sample_weights(sample_weight, len(x))
         if weights is not None:
             kept &= weights > 0
@@ -51,17 +64,12 @@ class RowBlocks(ArrayBlocks):
     @cached_property
     def incomplete(self) -> bool:
         """Whether any value is missing."""
-        return bool(np.isnan(self.frames).any())
+        return has_missing(self.frames)
 
     @property
     def e_step(self) -> Callable[[Any, Any], Any]:
         """The E-step for `fit`: where values are missing, that on what was observed."""
         return observed_statistics if self.incomplete else statistics_of
-
-    @cached_property
-    def n_threads(self) -> int:
-        """How many threads share the rows."""
-        return allowed_threads(len(self.frames))
 
     @property
     def total(self) -> float:
@@ -75,14 +83,18 @@ class RowBlocks(ArrayBlocks):
         shares = self.weights / self.weights.max()
         return replace(self, weights=shares / shares.mean())
 
-    @property
+    @cached_property
     def mean(self) -> Array:
         """The weighted mean (D,) of the values that are there."""
         total, counts = np.zeros(self.frames.shape[1]), np.zeros(self.frames.shape[1])
         for block in map(weighted, self):
-            there = ~np.isnan(block.frames)
-            total += block.weights @ np.where(there, block.frames, 0.0)
-            counts += block.weights @ there
+            if self.incomplete:
+                there = ~np.isnan(block.frames)
+                total += block.weights @ np.where(there, block.frames, 0.0)
+                counts += block.weights @ there
+            else:
+                total += block.weights @ block.frames
+                counts += block.weights.sum()
         return np.asarray(total / counts)
 
     @property
@@ -91,20 +103,24 @@ class RowBlocks(ArrayBlocks):
         return replace(self, frames=np.square(self.frames - self.mean)).mean
 
 
-def by_blocks(function: Callable[[Array], Array], x: Array) -> Array:
-    """Return what a function of rows gives for all blocks of `x` (N, D), one after the other."""
-    n = allowed_threads(len(x))
-    return np.concatenate(list((map if n == 1 else threads(n))(function, RowBlocks(x))))
+def has_missing(x: Array) -> bool:
+    """Return whether any of the values is NaN."""
+    return bool(np.isnan(x.min(initial=0.0)))
 
 
-def allowed_threads(n: int) -> int:
-    """Return how many threads may share `n` rows: what environment, joblib or threadpoolctl allow BLAS and OpenMP."""
-    if n <= BLOCK:
+def by_blocks(function: Callable[[Array], Array], x: Array, n_components: int) -> Array:
+    """Return what a function of rows and K components gives for all blocks of `x` (N, D), one after the other."""
+    n = allowed_threads(x.shape, n_components)
+    parts = list((map if n == 1 else threads(n))(function, RowBlocks(x)))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def allowed_threads(shape: tuple[int, ...], n_components: int) -> int:
+    """Return how many threads may share rows of a shape (N, D): one where there is little to do with K components."""
+    n, d = shape
+    if n <= BLOCK or n * n_components * (d + 10) < WORTH_THREADS:
         return 1
-    from threadpoolctl import threadpool_info
-
-    allowed = max((pool["num_threads"] for pool in threadpool_info()), default=1)
-    return min(available_cores(), allowed, -(-n // BLOCK))
+    return min(allowed_cores(), -(-n // BLOCK))
 
 
 def check_enough(rows: RowBlocks, n_components: int) -> None:
@@ -119,11 +135,12 @@ def check_enough(rows: RowBlocks, n_components: int) -> None:
     if len(rows.frames) < n_components:
         found = f"n_components = {n_components}, n_samples = {len(rows.frames)}"
         raise InvalidInput(f"Expected n_samples >= n_components but got {found}")
-    empty = np.isnan(rows.frames).all(axis=0)
+    empty = np.isnan(rows.frames).all(axis=0) if rows.incomplete else np.zeros(0, bool)
     if empty.any():
         found = f"feature {int(empty.argmax())} missing in all {len(rows.frames)}"
         refuse("every feature", "be there in some row", found, "Remove it.")
-    spread = np.nanmax(rows.frames, axis=0).astype(np.float64) - np.nanmin(rows.frames, axis=0)
+    high, low = (np.nanmax, np.nanmin) if rows.incomplete else (np.max, np.min)
+    spread = high(rows.frames, axis=0).astype(np.float64) - low(rows.frames, axis=0)
     narrow = (spread > 0) & (spread < SMALLEST)
     if narrow.any():
         feature = int(narrow.argmax())

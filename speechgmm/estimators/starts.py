@@ -3,6 +3,7 @@
 Symbols: N rows, K components, D features.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -10,10 +11,11 @@ import numpy as np
 
 from speechgmm.checks import Array
 from speechgmm.errors import InvalidInput
-from speechgmm.estimators.rows import BLOCK, RowBlocks
-from speechgmm.mixture import GMM, ArrayBlocks, Floor, Statistics, Update, initialize, maximize
+from speechgmm.estimators.rows import RowBlocks
+from speechgmm.mixture import GMM, ArrayBlocks, Floor, Statistics, Update, initialize
 from speechgmm.mixture.blocks import total, weighted
 from speechgmm.mixture.covariance import COVARIANCES
+from speechgmm.mixture.maximize import m_step
 
 SLACK = 10 * float(np.finfo(np.float64).eps)
 """What scikit-learn adds to the counts of components."""
@@ -25,15 +27,20 @@ ILL_DEFINED = (
 """scikit-learn's words, since code that catches the error may look at them."""
 
 
+@functools.lru_cache(maxsize=8)
+def added(reg_covar: float) -> Floor:
+    """Return the floor that adds `reg_covar` to variances, clips nothing, and leaves lost components as they are."""
+    return Floor(absolute=reg_covar, relative=0.0, occupancy=0.0, reseed=False, add=True)
+
+
 def maximized(statistics: Statistics, model: GMM, floor: Floor) -> Update[GMM]:
     """Return the M-step's update, or scikit-learn's error where a component has collapsed.
 
     As there, counts are a few units of rounding larger than they are: a component of one row keeps a variance that is
     just above zero, also where nothing is added to it.
     """
-    counts = np.where(statistics.counts > 0, statistics.counts + SLACK, 0.0)
     try:
-        return maximize(replace(statistics, counts=counts), model, floor=floor)
+        return m_step(statistics, model, floor=floor, slack=SLACK)
     except InvalidInput as error:
         raise InvalidInput(ILL_DEFINED) from error
 
@@ -76,7 +83,7 @@ def _kmeans(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Iterator[Arr
     from sklearn.cluster import KMeans
 
     labels = KMeans(k, n_init=1, random_state=rng).fit(rows.frames, sample_weight=rows.weights).labels_
-    return (np.eye(k)[some] for some in ArrayBlocks(labels, BLOCK))
+    return (np.eye(k)[some] for some in ArrayBlocks(labels, rows.size))
 
 
 def _random(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Iterator[Array]:
@@ -125,7 +132,7 @@ def _of_others(rows: RowBlocks, seeds: Array) -> Array:
     """
     second = np.zeros((1, rows.frames.shape[1], rows.frames.shape[1]))
     for i, block in enumerate(map(weighted, replace(rows, frames=_near(rows)))):
-        others = ~np.isin(np.arange(i * BLOCK, i * BLOCK + len(block.frames)), seeds)
+        others = ~np.isin(np.arange(i * rows.size, i * rows.size + len(block.frames)), seeds)
         y = block.frames[others].astype(np.float64)
         second += y.T @ (y if rows.weights is None else y * block.weights[others, None])
     return second

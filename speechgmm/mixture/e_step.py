@@ -5,8 +5,9 @@ features. Frames are centered at the model's origin before anything else. Symbol
 components, D dimensions; y = x - origin; offsets = means - origin.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -16,16 +17,25 @@ from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
 
 BLOCK = 1024
-"""Frames handled at once: fixed, so that sums come in one order whatever shares the work."""
+"""Frames handled at once where nothing else says how many."""
+CELLS = 30_000
+"""Log densities, or half of the features, held at once: they stay in a core's cache. It is no power of two, so that
+columns of an array lie in different places of it."""
+MOST, FEWEST = 8000, 200
+"""Frames handled at once, whatever K and D."""
 ROUNDING = float(np.finfo(np.float64).eps) / 4
 """Posteriors below this are left out of sums: they are less than the rounding of the others."""
+OUT_OF_REACH = -1e300
+"""Log densities below this are refused: such a frame lies 1e150 deviations away from every component."""
+NOTHING = -100.0
+"""The logarithm of what adds nothing to 1, however many there are: exponentials below underflow, which takes long."""
 
 
 class Gaussians(Protocol):
     """What the E-step needs of a covariance."""
 
-    def log_components(self, y: Array, offsets: Array) -> Array:
-        """Return log N(y; offset_k, covariance_k), shape (n, K)."""
+    def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
+        """Return the function of frames y (n, D) that gives log N(y; offset_k, covariance_k), shape (n, K)."""
 
     def second_moments(self, y: Array, posteriors: Array) -> Array:
         """Return the sum over frames of posterior * y y', as much of it as the covariance keeps."""
@@ -54,73 +64,118 @@ class EStep:
     @one_thread
     def log_density(self, x: Array) -> Array:
         """Return the log density of each frame, shape (N,), in nats."""
-        return np.concatenate([density_and_posteriors(joint)[0] for _, joint in self._joint(x)] or [np.zeros(0)])
+        result = np.empty(len(x))
+        for rows, _, joint in self._joint(x):
+            result[rows] = density_and_posteriors(joint, least=NOTHING)[0]
+        return result
 
     @one_thread
     def posteriors(self, x: Array) -> Array:
         """Return the posterior of each component for each frame, shape (N, K)."""
-        none = np.zeros((0, len(self.weights)))
-        return np.concatenate([density_and_posteriors(joint)[1] for _, joint in self._joint(x)] or [none])
+        result = np.empty((len(x), len(self.weights)))
+        for rows, _, joint in self._joint(x):
+            result[rows] = density_and_posteriors(joint)[1]
+        return result
+
+    @one_thread
+    def labels(self, x: Array) -> Array:
+        """Return the number of the most probable component of each frame, shape (N,)."""
+        if len(self.weights) == 1:
+            return np.zeros(len(x), np.intp)
+        result = np.empty(len(x), np.intp)
+        for rows, _, joint in self._joint(x):
+            _checked_maximum(joint)
+            result[rows] = np.ascontiguousarray(joint).argmax(axis=1)
+        return result
 
     @one_thread
     def statistics(self, x: Array, sample_weight: Array | None = None) -> Statistics:
         """Return the sufficient statistics of the frames, each counted `sample_weight` (N,) times."""
-        shares = np.ones(len(x)) if sample_weight is None else sample_weight
 
         def parts() -> Iterator[tuple[Array, Array, float]]:
-            for i, (y, joint) in enumerate(self._joint(x)):
-                log_density, posteriors = density_and_posteriors(joint)
-                share = shares[i * BLOCK : i * BLOCK + len(y)]
-                posteriors[posteriors < ROUNDING] = 0.0
-                yield y, posteriors * share[:, None], float(log_density @ share)
+            for rows, y, joint in self._joint(x):
+                log_density, posteriors = density_and_posteriors(joint, least=NOTHING)
+                np.copyto(posteriors, 0.0, where=posteriors < ROUNDING)
+                if sample_weight is None:
+                    yield y, posteriors, float(log_density.sum())
+                else:
+                    share = sample_weight[rows]
+                    yield y, posteriors * share[:, None], float(log_density @ share)
 
-        return self._summed(parts(), float(shares.sum()))
+        return self._summed(parts(), float(len(x) if sample_weight is None else sample_weight.sum()))
 
     @one_thread
     def assigned(self, x: Array, posteriors: Array) -> Statistics:
         """Return the statistics of frames whose posteriors (N, K) are given."""
-        given = (np.asarray(posteriors[i : i + BLOCK], np.float64) for i in range(0, len(x), BLOCK))
-        parts = ((y, p, 0.0) for y, p in zip(self._centered(x), given, strict=True))
+        parts = ((self._centered(x[rows]), np.asarray(posteriors[rows], np.float64), 0.0) for rows in self._blocks(x))
         return self._summed(parts, float(posteriors.sum(dtype=np.float64)))
 
-    def _centered(self, x: Array) -> Iterator[Array]:
-        """Yield the frames about the origin, block by block."""
-        return (np.asarray(x[i : i + BLOCK], dtype=np.float64) - self.origin for i in range(0, len(x), BLOCK))
+    @cached_property
+    def _log_densities(self) -> Callable[[Array], Array]:
+        return self.covariance.log_densities(self.offsets)
 
-    def _joint(self, x: Array) -> Iterator[tuple[Array, Array]]:
-        """Yield, block by block, the centered frames (n, D) and log(weight_k * density_k) (n, K)."""
+    @cached_property
+    def _log_weights(self) -> Array:
         with np.errstate(divide="ignore"):
-            log_weights = np.log(self.weights)
-        for y in self._centered(x):
+            return np.log(self.weights)
+
+    def _blocks(self, x: Array) -> Iterator[slice]:
+        """Yield the rows of each block: how many is fixed by K and D, so that sums come in one order."""
+        k, d = self.offsets.shape
+        size = max(FEWEST, min(MOST, CELLS // max(k, -(-d // 2))))
+        return (slice(start, start + size) for start in range(0, len(x), size))
+
+    def _centered(self, block: Array) -> Array:
+        """Return frames about the origin, in float64."""
+        return np.asarray(block - self.origin)
+
+    def _joint(self, x: Array) -> Iterator[tuple[slice, Array, Array]]:
+        """Yield, block by block, its rows, the centered frames (n, D) and log(weight_k * density_k) (n, K)."""
+        for rows in self._blocks(x):
+            y = self._centered(x[rows])
             with np.errstate(over="ignore", invalid="ignore"):  # what is out of reach is refused later
-                joint = self.covariance.log_components(y, self.offsets) + log_weights
-            yield y, joint
+                joint = self._log_densities(y)
+                joint += self._log_weights
+            yield rows, y, joint
 
     def _summed(self, parts: Iterable[tuple[Array, Array, float]], frames: float) -> Statistics:
         """Sum centered frames (n, D) by their posteriors (n, K), and log-likelihoods, in the order of the blocks."""
-        counts, first, total = np.zeros(len(self.offsets)), np.zeros(self.offsets.shape), 0.0
-        second = np.zeros_like(self.covariance.imagined(self.offsets, counts))
+        counts, first, second, total = np.zeros(len(self.offsets)), np.zeros(self.offsets.shape), None, 0.0
         for y, posteriors, log_likelihood in parts:
-            counts += posteriors.sum(axis=0)
+            counts += np.add.reduce(posteriors, axis=0)
             first += posteriors.T @ y
-            second += self.covariance.second_moments(y, posteriors)
+            moments = self.covariance.second_moments(y, posteriors)
+            second = moments if second is None else np.add(second, moments, out=second)
             total += log_likelihood
+        if second is None:
+            second = np.zeros_like(self.covariance.imagined(self.offsets, counts))
         return Statistics.computed(self.origin, counts, first, second, total, frames)
 
 
-def density_and_posteriors(joint: Array) -> tuple[Array, Array]:
+def density_and_posteriors(joint: Array, *, least: float = -np.inf) -> tuple[Array, Array]:
     """Return log(sum(exp(joint))) over components (n,) and the posteriors (n, K), which sum to 1.
+
+    Logarithms of posteriors below `least` count as that.
 
     Raises
     ------
     InvalidInput
         If a frame is so far from every component that its density is zero in double precision.
     """
-    top = joint.max(axis=1)
-    if not np.isfinite(top).all():
-        i = int(np.flatnonzero(~np.isfinite(top))[0])
-        refuse("every frame", "be within reach of the model", f"frame {i} of a block, whose density is zero")
-    posteriors = np.exp(joint - top[:, None])
-    total = posteriors.sum(axis=1)
+    top = _checked_maximum(joint)
+    posteriors = np.subtract(joint, top[:, None])
+    if least > -np.inf:
+        np.maximum(posteriors, least, out=posteriors)
+    np.exp(posteriors, out=posteriors)
+    total = np.add.reduce(posteriors, axis=1)
     posteriors /= total[:, None]
     return top + np.log(total), posteriors
+
+
+def _checked_maximum(joint: Array) -> Array:
+    """Return the largest entry of each row, which must be within reach."""
+    top = np.maximum.reduce(joint, axis=1)
+    if not np.minimum.reduce(top) > OUT_OF_REACH:
+        i = int(np.flatnonzero(~(top > OUT_OF_REACH))[0])
+        refuse("every frame", "be within reach of the model", f"frame {i} of a block, whose density is zero")
+    return np.asarray(top)

@@ -14,6 +14,8 @@ from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
 
+TINY = float(np.finfo(float).tiny)
+"""The least count that is not zero."""
 SPLIT = 0.2
 """How far split components move apart, in standard deviations to each side (Young et al., HTK book)."""
 _SHARE = 0.1
@@ -100,20 +102,35 @@ def maximize(
     check_against(s, model, "model")
     if s.counts.sum() <= 0:
         refuse("statistics", "count some frames", "none", "Nothing can be estimated from no data.")
-    lost = s.counts < max(min(floor.occupancy, _SHARE * s.counts.mean()), np.finfo(float).tiny)
-    counts = np.where(lost, 1.0, s.counts)
-    offsets = model.offsets
+    return m_step(s, model, update=update, floor=floor)
+
+
+def m_step(
+    s: Statistics, model: GMM, *, update: str = "wmc", floor: Floor = Floor(), slack: float = 0.0
+) -> Update[GMM]:
+    """Return what `maximize` does of statistics that were taken against the model, which nothing here checks.
+
+    `slack` is added to the counts that are not 0.
+    """
+    counts = s.counts if not slack else np.where(s.counts > 0, s.counts + slack, 0.0)
+    lost = counts < max(min(floor.occupancy, _SHARE * float(counts.mean())), TINY)
+    some_lost = bool(lost.any())
+    offsets, means = model.offsets, model.means
     if "m" in update:
-        offsets = np.where(lost[:, None], offsets, s.first / counts[:, None])
+        offsets = s.first / (np.where(lost, 1.0, counts) if some_lost else counts)[:, None]
+        means = offsets + model.origin
+        if some_lost:
+            offsets = np.where(lost[:, None], model.offsets, offsets)
+            means = np.where(lost[:, None], model.means, means)
     covariance, floored = model.covariance, 0
     if "c" in update:
-        values = covariance.estimate(s.second, s.first, s.counts, offsets)
-        covariance, floored = covariance.replaced(values, lost, floor.minimum(s.variance), add=floor.add)
-    weights = s.counts / s.counts.sum() if "w" in update else model.weights
-    means = np.where(lost[:, None], model.means, offsets + model.origin) if "m" in update else model.means
-    result = replace(model, weights=weights, means=means, covariance=covariance)
+        values = covariance.estimate(s.second, s.first, counts, offsets)
+        least = floor.minimum(s.variance if floor.relative else np.zeros(s.origin.size))
+        covariance, floored = covariance.replaced(values, lost, least, add=floor.add)
+    weights = counts / counts.sum() if "w" in update else model.weights
+    result = GMM(weights, means, covariance, model.origin)
     reseeded, source = 0, None
-    if floor.reseed and {"m", "c"} <= set(update) and lost.any():
+    if floor.reseed and {"m", "c"} <= set(update) and some_lost:
         result, source = _reseed(result, np.flatnonzero(lost))
         reseeded = int(lost.sum())
     notes = {"floored": floored, "reseeded": reseeded}
@@ -145,7 +162,7 @@ def check_against(statistics: Statistics, model: GMM, name: str) -> None:
     if statistics.first.shape != model.means.shape or not np.array_equal(statistics.origin, model.origin):
         advice = f"Use {name.lower()}.statistics(frames)."
         refuse("statistics", f"{rule} shape {model.means.shape}", found, advice, error=IncompatibleModel)
-    if statistics.second.shape != model.imagined().second.shape:
+    if statistics.second.shape != model.covariance.imagined(model.offsets, statistics.counts).shape:
         kind, found = type(model.covariance).__name__, f"second moments of shape {statistics.second.shape}"
         refuse("statistics", f"{rule} {kind} covariances", found, error=IncompatibleModel)
 

@@ -50,6 +50,10 @@ class Incomplete:
         """Return the log density of the observed entries of each frame of `x` (N, D), shape (N,), in nats."""
         return self._of_rows(x, self.model.log_density, 0, empty=np.zeros(()))
 
+    def labels(self, x: ArrayLike) -> Array:
+        """Return the number of the most probable component given what was observed of each frame, shape (N,)."""
+        return np.asarray(self.posteriors(x).argmax(axis=1))
+
     @one_thread
     def posteriors(self, x: ArrayLike) -> Array:
         """Return the posterior of each component given the observed entries of `x` (N, D), shape (N, K)."""

@@ -19,6 +19,13 @@ from speechgmm.storage import load, save
 WITHIN = 1e12
 """Deviations, and distances in deviations, whose squares and products float32 holds with room: see `check_reach`."""
 
+COMPILED_FROM = {np.dtype(np.float32): 1 << 20, np.dtype(np.float64): 1 << 23}
+"""N K D of one call from which the E-step is the compiled one, if there is one: a question of the data alone.
+
+NumPy by itself, in float64, takes no longer than scikit-learn; the compiler takes half a second to load. In float32,
+which is how speech comes, the compiled loops are much faster.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -104,7 +111,7 @@ class GMM:
         """Return this mixture made ready for frames of a type: kept, for each block asks for the same."""
         return self._e_step_of_float32 if dtype == np.float32 else self._e_step_of_float64
 
-    @property
+    @functools.cached_property
     def _plain_e_step(self) -> EStep:
         return EStep(self.covariance, self.weights, self.offsets, self.origin)
 
@@ -116,10 +123,19 @@ class GMM:
     def _e_step_of_float64(self) -> EStep:
         return self.covariance.e_step(self.weights, self.offsets, self.origin, np.float64)
 
+    def _for(self, frames: Array) -> EStep:
+        """Return the E-step for these frames: the plain one where they are few."""
+        few = len(frames) * self.means.size < COMPILED_FROM[frames.dtype]
+        return self._plain_e_step if few else self.e_step(frames.dtype)
+
     def log_density(self, x: ArrayLike) -> Array:
         """Return the log density of each frame of `x` (N, D), shape (N,), in nats."""
         frames = self._check(x)
-        return self.e_step(frames.dtype).log_density(frames)
+        return self._for(frames).log_density(frames)
+
+    def labels(self, x: ArrayLike) -> Array:
+        """Return the number of the most probable component of each frame of `x` (N, D), shape (N,)."""
+        return self._plain_e_step.labels(self._check(x))
 
     def posteriors(self, x: ArrayLike) -> Array:
         """Return the posterior probability of each component for each frame of `x` (N, D), shape (N, K)."""
@@ -132,8 +148,9 @@ class GMM:
         in float64.
         """
         frames = self._check(x)
-        shares = None if sample_weight is None else sample_weights(sample_weight, len(frames))
-        return self.e_step(frames.dtype).statistics(frames, shares)
+        if sample_weight is None:
+            return self._for(frames).statistics(frames)
+        return self._plain_e_step.statistics(frames, sample_weights(sample_weight, len(frames)))
 
     def assigned(self, x: ArrayLike, posteriors: ArrayLike) -> Statistics:
         """Return the statistics of frames `x` (N, D) whose posteriors (N, K) are given, such as labels of clusters.

@@ -102,6 +102,8 @@ class Visitor:
             refuse("selection", "go with blocks without weights", "weights")
         x = matrix(block, dimensions=model.n_dimensions, minimum=0)
         e_step = model.e_step(x.dtype)
+        if isinstance(e_step, CompiledEStep) and e_step.narrow is not None:
+            e_step = model.e_step(np.dtype(np.float64))  # lists are of one precision
         if not isinstance(e_step, CompiledEStep):
             refuse("selection", "go with a covariance of independent features", type(model.covariance).__name__)
         wanted = not self.exact or (self.keep and i % WATCHED == 0)
@@ -110,7 +112,7 @@ class Visitor:
         if before and not self.exact:
             return before
         if not self.keep:
-            return e_step.statistics(x)
+            return model.statistics(x)
         statistics, self.lists[i] = exact_statistics(x, e_step, self.selection.threshold)
         if before:
             self.behind[i] = (statistics.log_likelihood - before.log_likelihood) / max(len(x), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 import warnings
 from typing import Any
@@ -14,12 +15,14 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits
 
 from speechgmm import GaussianMixture
 from speechgmm.errors import InvalidInput
-from speechgmm.estimators import rows
+from speechgmm.estimators import fitting, gaussian_mixture, rows
+from speechgmm.mixture import GMM
 from speechgmm.mixture.missing import Incomplete
-from speechgmm.parallel import available_cores, single_threaded
+from speechgmm.parallel import allowed_cores, available_cores, single_threaded
 
 KINDS = ("full", "tied", "diag", "spherical")
 IRIS = load_iris()
@@ -263,7 +266,8 @@ def test_bits_do_not_depend_on_threads(kind: str, holes: float, monkeypatch: pyt
     x = holed(rng.normal(size=(3 * rows.BLOCK + 5, 3)) + 4 * rng.integers(0, 3, (3 * rows.BLOCK + 5, 1)), holes)
     results = []
     for n in (1, 2, 5):
-        monkeypatch.setattr(rows, "allowed_threads", lambda size, n=n: n)
+        for module in (rows, fitting, gaussian_mixture):
+            monkeypatch.setattr(module, "allowed_threads", lambda shape, k, n=n: n)
         fitted = GaussianMixture(3, covariance_type=kind, max_iter=4, tol=10.0, random_state=0).fit(x)
         fitted.partial_fit(x)
         answers = (fitted.means_, fitted.covariances_, fitted.score_samples(x), fitted.predict(x), fitted.impute(x))
@@ -271,11 +275,46 @@ def test_bits_do_not_depend_on_threads(kind: str, holes: float, monkeypatch: pyt
     assert results[0] == results[1] == results[2]
 
 
-def test_threads_are_those_that_the_libraries_may_use() -> None:
+def test_threads_are_those_that_the_libraries_may_use_and_none_where_there_is_little_to_do() -> None:
     with single_threaded():
-        assert rows.allowed_threads(10**6) == 1
-    assert rows.allowed_threads(rows.BLOCK) == 1
-    assert 1 <= rows.allowed_threads(10**6) <= available_cores()
+        assert rows.allowed_threads((10**6, 20), 16) == 1
+    assert rows.allowed_threads((rows.BLOCK, 20), 10**6) == 1
+    assert rows.allowed_threads((10_000, 2), 2) == 1
+    assert rows.allowed_threads((10**6, 20), 16) == min(available_cores(), allowed_cores())
+
+
+@pytest.mark.skipif(available_cores() < 2, reason="one core")
+def test_fits_and_answers_share_their_rows_between_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[int] = set()
+    statistics, labels = GMM.statistics, GMM.labels
+
+    def seeing(function: Any) -> Any:
+        def told(*args: Any, **kwargs: Any) -> Any:
+            seen.add(threading.get_ident())
+            return function(*args, **kwargs)
+
+        return told
+
+    monkeypatch.setattr(GMM, "statistics", seeing(statistics))
+    monkeypatch.setattr(GMM, "labels", seeing(labels))
+    x = np.random.default_rng(0).normal(size=(20_000, 20))
+    with threadpool_limits(2):
+        fitted = GaussianMixture(8, max_iter=2, tol=1e9, init_params="random_from_data", random_state=0).fit(x)
+        assert seen
+        assert threading.get_ident() not in seen
+        seen.clear()
+        fitted.predict(x)
+        assert threading.get_ident() not in seen
+        fitted.predict(x[:100])
+        assert threading.get_ident() in seen
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"),
+    [(1, [1]), (8192, [8192]), (8193, [4097, 4096]), (16385, [4097] * 3 + [4094]), (100_000, [7143] * 13 + [7141])],
+)
+def test_blocks_of_rows_are_one_or_an_even_number(n: int, sizes: list[int]) -> None:
+    assert [len(b) for b in rows.RowBlocks(np.zeros((n, 1)))] == sizes
 
 
 @pytest.mark.parametrize("kind", ["full", "diag"])

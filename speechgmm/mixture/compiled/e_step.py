@@ -5,8 +5,10 @@ one sum over the posteriors that matter: on speech a frame gives more than round
 components, so the second dense product of the textbook is saved, and the square of a frame is taken in registers.
 No (N, K) array exists; scratch is fixed by CELLS.
 
-Float32 frames are handled in float32 and summed in float64 every few blocks; where the expanded square would lose more
-than `TOLERANCE` nats to rounding, and for float64 frames, all is float64. Symbols: n frames of a block, K components
+Float32 frames are handled in float32 and summed in float64 every few blocks. Components so narrow, and so far from the
+origin, that their expanded square would lose more than `TOLERANCE` nats to rounding are handled beside them in float64:
+their log densities are put into those of the others, and their moments are taken apart. For float64 frames, and where
+more than one component in `FEW` is narrow, all is float64. Symbols: n frames of a block, K components
 (padded to whole vectors), D dimensions, P = D + 1 padded, y = (x - origin) * scale with scale a power of two.
 """
 
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import Array, refuse
-from speechgmm.mixture.e_step import EStep
+from speechgmm.mixture.e_step import EStep, Gaussians
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
 
@@ -31,7 +33,9 @@ TOLERANCE = 1e-3
 """What float32 may lose of a log density to rounding, in nats; beyond it the arithmetic is float64."""
 HELD = 1e15
 """Precisions from here on, in units of the mixture's, are not for float32: times the square of a far frame."""
-REACH = {np.dtype(np.float32): 1e10, np.dtype(np.float64): 1e100}
+FEW = 8
+"""Up to one component in so many is handled apart; where more are narrow, float64 for all is as fast."""
+REACH = {np.dtype(np.float32): 1e10, np.dtype(np.float64): 1e150}
 """Frames farther out than this many deviations of the mixture are refused: their density is zero."""
 NEVER = -1e30
 """The log weight of a component that must not count: of weight zero, or there to fill a vector."""
@@ -59,22 +63,22 @@ class Layout:
     dimensions: int
 
     @classmethod
-    def of(cls, weights: Array, offsets: Array, variances: Array, origin: Array, dtype: Any) -> "Layout":
-        """Lay out weights (K,), offsets (K, D) and variances (K, D) for frames of a type.
-
-        The scale is the power of two next to the mixture's deviation in each dimension, so that scaling is exact.
-        """
+    def of(
+        cls, weights: Array, offsets: Array, variances: Array, origin: Array, scale: Array, *, kind: Any
+    ) -> "Layout":
+        """Lay out weights (K,), offsets (K, D) and variances (K, D) for arithmetic of a type."""
         k, d = offsets.shape
-        scale = np.exp2(-np.rint(0.5 * np.log2(weights @ (variances + offsets**2))))
-        lost = np.finfo(np.float32).eps * (offsets**2 / variances).sum(axis=1).max()
         scaled, precisions = offsets * scale, 1.0 / (variances * scale**2)
         fits = dtype == np.float32 and lost <= TOLERANCE and precisions.max() < HELD
         kind = np.dtype(np.float32 if fits else np.float64)
         half = _padded(d + 1, kind)
         matrix = np.zeros((half + d, _padded(k, kind)))
-        matrix[:d, :k], matrix[half:, :k] = (scaled * precisions).T, -0.5 * precisions.T
-        matrix[d] = NEVER
         used = weights > 0
+        matrix[:d, :k], matrix[half:, :k] = (
+            (scaled * precisions * used[:, None]).T,
+            -0.5 * (precisions * used[:, None]).T,
+        )
+        matrix[d] = NEVER
         constant = -0.5 * (d * np.log(2 * np.pi) + np.log(variances).sum(axis=1) + (scaled**2 * precisions).sum(axis=1))
         matrix[d, :k][used] = np.log(weights[used]) + constant[used]
         padding = (0, half - d)
@@ -111,24 +115,66 @@ class Layout:
                 refuse("every frame", "be within reach of the model", f"frame {far} of a block, whose density is zero")
             yield z[:n]
 
-    def blocks(self, x: Array) -> Iterator[tuple[Array, Array]]:
+    def blocks(self, x: Array, step: int) -> Iterator[tuple[Array, Array]]:
         """Yield for each block z (n, 2 P) and the log joint densities (n, K), both used again for the next."""
-        joint = np.empty((min(self.block_size, len(x)), self.matrix.shape[1]), self.kind)
-        for z in self.prepared(x, self.block_size):
+        joint = np.empty((min(step, len(x)), self.matrix.shape[1]), self.kind)
+        for z in self.prepared(x, step):
             np.matmul(z[:, : len(self.matrix)], self.matrix, out=joint[: len(z)])
             yield z, joint[: len(z)]
 
 
 @dataclass(frozen=True, eq=False)
 class CompiledEStep(EStep):
-    """A mixture of independent features made ready for frames of one type, which `layout` says."""
+    """A mixture of independent features made ready for frames of one type.
+
+    Parameters
+    ----------
+    layout : Layout
+        All components; the narrow ones, if any, count for nothing in it.
+    narrow : Narrow, optional
+        Those that are handled apart.
+    """
 
     layout: Layout
+    narrow: "Narrow | None" = None
+
+    @classmethod
+    def of(
+        cls, covariance: Gaussians, weights: Array, variances: Array, offsets: Array, origin: Array, dtype: Any
+    ) -> "CompiledEStep":
+        """Lay out weights (K,), variances (K, D) and offsets (K, D) for frames of a type.
+
+        The scale is the power of two next to the mixture's deviation in each dimension, so that scaling is exact.
+        """
+        scale = np.exp2(-np.rint(0.5 * np.log2(weights @ (variances + offsets**2))))
+        lost = np.finfo(np.float32).eps * (offsets**2 / variances).sum(axis=1)
+        is_narrow = (lost > TOLERANCE) | (1.0 / (variances * scale**2).min(axis=1) >= HELD)
+        apart = np.flatnonzero(is_narrow)
+        single = dtype == np.float32 and FEW * len(apart) <= len(weights)
+        kind = np.dtype(np.float32 if single else np.float64)
+        narrow, others = None, weights
+        if single and len(apart):
+            parts = weights[apart], offsets[apart], variances[apart]
+            narrow = Narrow(apart, Layout.of(*parts, origin, scale, kind=np.dtype(np.float64)))
+            others = np.where(is_narrow, 0.0, weights)
+        layout = Layout.of(others, offsets, variances, origin, scale, kind=kind)
+        return cls(covariance, weights, offsets, origin, layout, narrow)
+
+    def blocks(self, x: Array) -> Iterator[tuple[Array, Array, Array | None]]:
+        """Yield for each block z (n, 2 P), the log joint densities (n, K), and z as the narrow components have it."""
+        step = self.layout.block_size
+        blocks = self.layout.blocks(x, step)
+        if self.narrow is None:
+            yield from ((z, joint, None) for z, joint in blocks)
+            return
+        for (z, joint), (exact, some) in zip(blocks, self.narrow.layout.blocks(x, step), strict=True):
+            joint[:, self.narrow.components] = some[:, : len(self.narrow.components)]
+            yield z, joint, exact
 
     @one_thread
     def log_density(self, x: Array) -> Array:
         """Return the log density of each frame, shape (N,), float64, in nats."""
-        return np.concatenate([log_sums(joint) for _, joint in self.layout.blocks(x)] or [np.zeros(0)])
+        return np.concatenate([log_sums(joint) for _, joint, _ in self.blocks(x)] or [np.zeros(0)])
 
     @one_thread
     def statistics(self, x: Array, sample_weight: Array | None = None, *, listen: Listener | None = None) -> Statistics:
@@ -143,18 +189,43 @@ class CompiledEStep(EStep):
         t = self.layout
         padded, step = t.matrix.shape[1], t.block_size
         length = min(step, len(x)) + LANES[t.kind]  # rows a power of two apart would share few lines of the cache
-        lists = np.empty((padded, length), np.int32), np.empty((padded, length), t.kind), np.empty(padded, np.int64)
+        lists = np.empty((padded, length), np.int32), np.zeros((padded, length), t.kind), np.empty(padded, np.int64)
         top, total, sums = np.empty(step, t.kind), np.empty(step, t.kind), Sums.of(t)
+        apart = None if self.narrow is None else Sums.of(self.narrow.layout)
         log_likelihood = 0.0
-        for i, (z, joint) in enumerate(t.blocks(x), 1):
+        for i, (z, joint, exact) in enumerate(self.blocks(x), 1):
             loops.list_posteriors(joint, LANES[t.kind], lists, top, total)
             loops.accumulate(z, lists, sums.sums)
+            if self.narrow is not None and apart is not None:
+                loops.accumulate(exact, self.narrow.listed(lists), apart.sums)
             log_likelihood += summed_log(top[: len(z)], total[: len(z)])
             if listen:
                 listen(lists, len(z))
             if i * step % FLUSH == 0:
                 sums.flush()
-        return sums.statistics(self, log_likelihood, len(x))
+        found = sums.statistics(self, log_likelihood, len(x))
+        return found if self.narrow is None or apart is None else self.narrow.put(apart, found)
+
+
+@dataclass(frozen=True, eq=False)
+class Narrow:
+    """Components that are handled in float64 beside the others: their numbers (C,), and their own layout."""
+
+    components: Array
+    layout: Layout
+
+    def listed(self, lists: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        """Return the lists of these components, out of those of all (see `loops.list_posteriors`)."""
+        frame, share, used = lists
+        return frame[self.components], share[self.components].astype(np.float64), used[self.components]
+
+    def put(self, sums: "Sums", statistics: Statistics) -> Statistics:
+        """Return statistics of all components in which the moments of these are their own."""
+        counts, first, second = sums.moments(self.layout, len(self.components))
+        every = (statistics.counts.copy(), statistics.first.copy(), statistics.second.copy())
+        for whole, part in zip(every, (counts, first, second), strict=True):
+            whole[self.components] = part
+        return Statistics.computed(statistics.origin, *every, statistics.log_likelihood, statistics.frames)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,14 +247,20 @@ class Sums:
 
         loops.flush(self.sums, self.result)
 
+    def moments(self, layout: Layout, k: int) -> tuple[Array, Array, Array]:
+        """Return counts (K,), first and second moments (K, D) of the first K components, in the units of the frames."""
+        self.flush()
+        total, d, scale = self.result[:k], layout.dimensions, layout.scale[: layout.dimensions]
+        return (
+            np.ascontiguousarray(total[:, d]),
+            total[:, :d] / scale,
+            total[:, layout.half : layout.half + d] / scale**2,
+        )
+
     def statistics(self, e_step: CompiledEStep, log_likelihood: float, frames: int) -> Statistics:
         """Return the sums as statistics of so many frames."""
-        self.flush()
-        t, total = e_step.layout, self.result[: len(e_step.weights)]
-        d, scale = t.dimensions, t.scale[: t.dimensions]
-        first, second = total[:, :d] / scale, total[:, t.half : t.half + d] / scale**2
-        counts = np.ascontiguousarray(total[:, d])
-        return Statistics.computed(e_step.origin, counts, first, second, log_likelihood, float(frames))
+        moments = self.moments(e_step.layout, len(e_step.weights))
+        return Statistics.computed(e_step.origin, *moments, log_likelihood, float(frames))
 
 
 def _padded(n: int, kind: Any) -> int:

@@ -11,6 +11,8 @@ Symbols: n frames of a block, K components, D dimensions, G = K, or 1 where a co
 offsets = means - origin; O entries of a frame observed and M missing.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
@@ -19,8 +21,11 @@ import numpy as np
 
 from speechgmm.checks import Array, refuse
 from speechgmm.mixture.covariance.protocol import Covariance, IncompleteFrames
+from speechgmm.mixture.e_step import CELLS
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
+FEW = 8
+"""Up to so many features the products of all pairs are summed at once for all components."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +105,9 @@ class Correlated(Covariance):
         if self.shared:
             keep, floor = np.array([keep.all()]), np.atleast_2d(floor).max(axis=0)
         low = np.broadcast_to(floor, new.shape[:2])
-        chosen = np.where(keep[:, None, None], self.stack, new + _diagonal(low) if add else new)
+        chosen = new + _diagonal(low) if add else new
+        if keep.any():
+            chosen = np.where(keep[:, None, None], self.stack, chosen)
         raised, n = (_added(chosen, low), 0) if add else _clipped(chosen, low)
         return type(self)(raised.reshape(values.shape)), n  # type: ignore[call-arg]
 
@@ -164,24 +171,30 @@ class Full(Correlated):
         """Return diagonal matrices."""
         return cls(_diagonal(np.asarray(variances)))
 
-    def log_components(self, y: Array, offsets: Array) -> Array:
-        """Whiten the frames by one component after the other: a block and its whitened copy stay in the cache."""
-        centers = np.einsum("kd,kde->ke", offsets, self.whitening)
-        squares = np.empty((len(offsets), len(y)))
-        for k, (w, center) in enumerate(zip(self.whitening, centers, strict=True)):
-            z = y @ w
-            z -= center
-            np.einsum("nd,nd->n", z, z, out=squares[k])
-        constant = -0.5 * y.shape[1] * LOG_TWO_PI - self.half_log_determinants
-        return np.asarray(-0.5 * squares.T + constant)
+    def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
+        """Whiten the frames by some components after the others: a block and its whitened copies stay in the cache."""
+        d = offsets.shape[1]
+        turned = np.ascontiguousarray(self.whitening.transpose(0, 2, 1))
+        centers = turned @ offsets[:, :, None]
+        constant = (-0.5 * d * LOG_TWO_PI - self.half_log_determinants)[:, None]
+
+        return functools.partial(_whitened, turned, centers, constant)
 
     def second_moments(self, y: Array, posteriors: Array) -> Array:
         """Return the sum of posterior * y y', shape (K, D, D), over the frames that each component counts."""
-        moments = np.empty((posteriors.shape[1], y.shape[1], y.shape[1]))
-        for k, root in enumerate(np.sqrt(posteriors.T)):
-            counted = np.flatnonzero(root)
-            z = y[counted] * root[counted, None]
-            moments[k] = z.T @ z
+        k, d = posteriors.shape[1], y.shape[1]
+        if d <= FEW:
+            above, beside = np.triu_indices(d)
+            sums = posteriors.T @ (y[:, above] * y[:, beside])
+            moments = np.empty((k, d, d))
+            moments[:, above, beside] = moments[:, beside, above] = sums
+            return moments
+        moments = np.empty((k, d, d))
+        for c, share in enumerate(posteriors.T):
+            counted = np.flatnonzero(share)
+            z = y[counted]
+            z *= np.sqrt(share[counted])[:, None]
+            moments[c] = z.T @ z
         return moments
 
     def imagined(self, offsets: Array, counts: Array) -> Array:
@@ -230,15 +243,13 @@ class Tied(Correlated):
         """Return the moments as they are: those of all frames."""
         return second
 
-    def log_components(self, y: Array, offsets: Array) -> Array:
+    def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
         """Whiten all frames once and expand the square, so that two matrix products do the work."""
-        whitening = np.linalg.inv(self.lower[0]).T
-        z, centers = y @ whitening, offsets @ whitening
-        squares = np.einsum("kd,kd->k", centers, centers)
-        joint = z @ centers.T
-        joint += -0.5 * (y.shape[1] * LOG_TWO_PI + squares) - self.half_log_determinants
-        joint -= 0.5 * np.einsum("nd,nd->n", z, z)[:, None]
-        return np.asarray(joint)
+        whitening = np.linalg.inv(self.lower[0])
+        centers = offsets @ whitening.T
+        constant = -0.5 * (offsets.shape[1] * LOG_TWO_PI + (centers**2).sum(axis=1)) - self.half_log_determinants
+
+        return functools.partial(_expanded, whitening, centers, constant[:, None])
 
     def second_moments(self, y: Array, posteriors: Array) -> Array:
         """Return the sum of y y' over all frames, each counted as its posteriors sum to, shape (1, D, D)."""
@@ -342,3 +353,27 @@ def _square_root(matrices: Array) -> Array:
     """Return the symmetric square roots of matrices (G, D, D)."""
     values, vectors = np.linalg.eigh(matrices)
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0))[:, None, :]) @ vectors.transpose(0, 2, 1))
+
+
+def _whitened(turned: Array, centers: Array, constant: Array, y: Array) -> Array:
+    """Return constant (K, 1) - |turned y - center|**2 / 2 of frames y (n, D) as (n, K); `turned` are (K, D, D)."""
+    k, d, _ = turned.shape
+    squares, some = np.empty((k, len(y))), max(1, CELLS // max(1, y.size))
+    for start in range(0, k, some):
+        here = slice(start, start + some)
+        z = (turned[here].reshape(-1, d) @ y.T).reshape(-1, d, len(y))
+        z -= centers[here]
+        np.sum(np.multiply(z, z, out=z), axis=1, out=squares[here])
+    squares *= -0.5
+    squares += constant
+    return squares.T
+
+
+def _expanded(whitening: Array, centers: Array, constant: Array, y: Array) -> Array:
+    """Return constant (K, 1) + center z - z**2 / 2 of frames y (n, D) as (n, K), where z = whitening y."""
+    z = whitening @ y.T
+    joint = centers @ z
+    joint += constant
+    np.multiply(z, z, out=z)
+    joint -= 0.5 * z.sum(axis=0)
+    return np.asarray(joint.T)

@@ -3,14 +3,16 @@
 Symbols: n frames of a block, K components, D dimensions; y = x - origin; offsets = means - origin.
 """
 
+import functools
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from speechgmm.checks import SMALLEST, Array, refuse
-from speechgmm.mixture.compiled.e_step import CompiledEStep, Layout
+from speechgmm.mixture.compiled.e_step import CompiledEStep
 from speechgmm.mixture.covariance.protocol import Covariance, IncompleteFrames
 
 
@@ -49,14 +51,15 @@ class Independent(Covariance):
         """Return the covariance that these variances (K, D) make."""
         return cls(cls.pooled(np.asarray(variances)))  # type: ignore[call-arg]
 
-    @property
+    @functools.cached_property
     def spread(self) -> Array:
         """The variances, broadcastable to (K, D)."""
         return self.parameters.reshape(self.parameters.shape + (1,) * (2 - self.parameters.ndim))
 
     def variances_of(self, k: int, d: int) -> Array:
         """Return the variances of K components in D dimensions, shape (K, D)."""
-        return np.ascontiguousarray(np.broadcast_to(self.spread, (k, d)))
+        spread = self.spread
+        return spread if spread.shape == (k, d) else np.ascontiguousarray(np.broadcast_to(spread, (k, d)))
 
     def deviations(self) -> Array:
         """Return the square root of the variances."""
@@ -72,20 +75,19 @@ class Independent(Covariance):
 
     def e_step(self, weights: Array, offsets: Array, origin: Array, dtype: Any) -> CompiledEStep:
         """Lay the mixture out for the compiled loops."""
-        layout = Layout.of(weights, offsets, self.variances_of(*offsets.shape), origin, dtype)
-        return CompiledEStep(self, weights, offsets, origin, layout)
+        return CompiledEStep.of(self, weights, self.variances_of(*offsets.shape), offsets, origin, dtype)
 
-    def log_components(self, y: Array, offsets: Array) -> Array:
+    def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
         """Expand the square, so that two matrix products do the work."""
         variances = self.variances_of(*offsets.shape)
         precisions = 1.0 / variances
-        constant = -0.5 * (
-            y.shape[1] * np.log(2 * np.pi) + np.log(variances).sum(axis=1) + (offsets**2 * precisions).sum(axis=1)
-        )
-        joint = (y * y) @ (-0.5 * precisions).T
-        joint += y @ (offsets * precisions).T
-        joint += constant
-        return np.asarray(joint)
+        square, linear = -0.5 * precisions, offsets * precisions
+        if self.parameters.ndim == 1 and len(self.parameters) == len(offsets):  # one variance for each component
+            square = square[:, :1]
+        logarithms = offsets.shape[1] * np.log(2 * np.pi) + np.log(variances).sum(axis=1)
+        constant = -0.5 * (logarithms + (offsets * linear).sum(axis=1))[:, None]
+
+        return functools.partial(_expanded, square, linear, constant)
 
     def second_moments(self, y: Array, posteriors: Array) -> Array:
         """Return the sum of posterior * y**2, shape (K, D)."""
@@ -105,10 +107,13 @@ class Independent(Covariance):
     def replaced(self, values: Array, keep: Array, floor: Array, *, add: bool = False) -> tuple[Self, int]:
         """Take new variances where not `keep`, raised to the pooled floor or with it added."""
         least = self.pooled(np.atleast_2d(floor))
-        kept = keep.all() if self.shared else keep.reshape(-1, *[1] * (values.ndim - 1))
-        chosen = np.where(kept, self.parameters, values + least if add else values)
+        chosen = values + least if add else values
+        if keep.any():
+            kept = keep.all() if self.shared else keep.reshape(-1, *[1] * (values.ndim - 1))
+            chosen = np.where(kept, self.parameters, chosen)
         low = chosen < (0.0 if add else least)
-        return type(self)(np.where(low, least, chosen)), int(low.sum())  # type: ignore[call-arg]
+        clipped = int(np.count_nonzero(low))
+        return type(self)(np.where(low, least, chosen) if clipped else chosen), clipped  # type: ignore[call-arg]
 
     def incomplete(self, y: Array, offsets: Array, log_weights: Array) -> IncompleteFrames:
         """Return frames of which any entries are missing."""
@@ -212,3 +217,14 @@ class _IncompleteFrames(IncompleteFrames):
         normal = rng.standard_normal(self.y.shape)
         draw = self.offsets[components] + normal * np.sqrt(self.variances)[components]
         return np.asarray(self.y + self.missing * draw)
+
+
+def _expanded(square: Array, linear: Array, constant: Array, y: Array) -> Array:
+    """Return square y**2 + linear y + constant of frames y (n, D) as (n, K); the arrays are (K, D), and (K, 1).
+
+    A square of shape (K, 1) counts for all dimensions.
+    """
+    joint = square * np.einsum("nd,nd->n", y, y) if square.shape[1] < y.shape[1] else square @ (y * y).T
+    joint += linear @ y.T
+    joint += constant
+    return np.asarray(joint.T)

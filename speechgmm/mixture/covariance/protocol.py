@@ -6,7 +6,9 @@ Symbols: N frames, n of one block, K components, D dimensions; y = x - origin; o
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -41,7 +43,7 @@ class Covariance(ABC):
             refuse(self.named, self.rule, f"shape {a.shape}")
         hold(self, **{name: self.checked(a)})
 
-    @property
+    @cached_property
     def parameters(self) -> Array:
         """The one array that a covariance holds."""
         return np.asarray(getattr(self, fields(self)[0].name))
@@ -97,8 +99,12 @@ class Covariance(ABC):
         return EStep(self, weights, offsets, origin)
 
     @abstractmethod
+    def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
+        """Return the function of frames y (n, D) that gives log N(y; offset_k, covariance_k), shape (n, K)."""
+
     def log_components(self, y: Array, offsets: Array) -> Array:
         """Return log N(y; offset_k, covariance_k), shape (n, K)."""
+        return self.log_densities(offsets)(y)
 
     @abstractmethod
     def second_moments(self, y: Array, posteriors: Array) -> Array:
