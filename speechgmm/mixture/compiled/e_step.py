@@ -68,16 +68,12 @@ class Layout:
     ) -> "Layout":
         """Lay out weights (K,), offsets (K, D) and variances (K, D) for arithmetic of a type."""
         k, d = offsets.shape
-        scaled, precisions = offsets * scale, 1.0 / (variances * scale**2)
-        fits = dtype == np.float32 and lost <= TOLERANCE and precisions.max() < HELD
-        kind = np.dtype(np.float32 if fits else np.float64)
+        used = weights > 0
+        # what counts for nothing has no coefficients: float32 may not hold them
+        scaled, precisions = offsets * scale, used[:, None] / (variances * scale**2)
         half = _padded(d + 1, kind)
         matrix = np.zeros((half + d, _padded(k, kind)))
-        used = weights > 0
-        matrix[:d, :k], matrix[half:, :k] = (
-            (scaled * precisions * used[:, None]).T,
-            -0.5 * (precisions * used[:, None]).T,
-        )
+        matrix[:d, :k], matrix[half:, :k] = (scaled * precisions).T, -0.5 * precisions.T
         matrix[d] = NEVER
         constant = -0.5 * (d * np.log(2 * np.pi) + np.log(variances).sum(axis=1) + (scaled**2 * precisions).sum(axis=1))
         matrix[d, :k][used] = np.log(weights[used]) + constant[used]
