@@ -70,7 +70,9 @@ class Prior:
             self,
             mean=mean,
             concentration=number(self.concentration, "the concentration", minimum=0.0, above=True, finite=True),
-            mean_precision=number(self.mean_precision, "the mean precision", minimum=0.0, above=True, finite=True),
+            mean_precision=number(
+                self.mean_precision, "the mean precision", minimum=0.0, above=True, finite=True, unit=" frames"
+            ),
             degrees=number(self.degrees, "the degrees of freedom", minimum=mean.size - 1.0, above=True, finite=True),
         )
 

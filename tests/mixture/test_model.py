@@ -167,8 +167,11 @@ REFUSED = {
     "ragged means": (lambda: GMM([1.0], [[0.0], [0.0, 1.0]], ONE), "means must be a rectangular array of numbers"),
     "complex means": (lambda: GMM([1.0], [[1j]], ONE), "means must hold real numbers"),
     "other shape": (lambda: GMM([1.0], [[0.0]], TWO), "the covariance must fit means of shape (1, 1); got (2, 1)"),
-    "bare array": (lambda: GMM([1.0], [[0.0]], np.ones((1, 1))), "be a Covariance, such as Diagonal(variances)"),
-    "origin": (lambda: GMM([1.0], [[0.0]], ONE, [0.0, 0.0]), "origin must have shape (1,); got (2,)"),
+    "bare array": (
+        lambda: GMM([1.0], [[0.0]], np.ones((1, 1))),
+        "be a Covariance; got a ndarray. Give one such as Diagonal(variances)",
+    ),
+    "origin": (lambda: GMM([1.0], [[0.0]], ONE, [0.0, 0.0]), "origin must have shape (1,); got shape (2,)"),
     "NaN origin": (lambda: GMM([1.0], [[0.0]], ONE, [np.nan]), "origin must be finite"),
     "zero variance": (lambda: Diagonal([[1.0, 0.0]]), "variances must be above 0; got 0 at component 0, dimension 1"),
     "NaN variance": (lambda: Diagonal([[np.nan]]), "variances must be finite"),
