@@ -222,7 +222,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     r"the second moments must have shape \(\., 1\)": lambda: Statistics(ZERO, [1.0], [[0.0]], [1.0], 0.0, 1.0),
     r"moments must have means and variances that double": lambda: Statistics(ZERO, [1.0], [[1e200]], [[1.0]], 0.0, 1.0),
     r"the UBM must have deviations from 1e-12 to 1e\+12": lambda: NARROW.check_reach("the UBM"),
-    r"variances must be at least 1e-302; got 1e-303": lambda: Diagonal([[1e-303]]),
+    r"variances must be at least 1e-306; got 1e-307": lambda: Diagonal([[1e-307]]),
     r"means must have magnitudes of at most 1e\+151": lambda: GMM([1.0], [[1e160]], Diagonal([[1.0]])),
     r"the cohort must be of different people": lambda: cohort(np.zeros_like),
     r"within 1e\+12 deviations of the UBM; got": lambda: cohort(lambda c: 1e30 * c),

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from speechgmm.checks import SMALLEST, Array, refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.mixture.compiled.e_step import CompiledEStep
-from speechgmm.mixture.covariance.protocol import Covariance, IncompleteFrames
+from speechgmm.mixture.covariance.protocol import LEAST, Covariance, IncompleteFrames
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +30,10 @@ class Independent(Covariance):
     @classmethod
     def checked(cls, parameters: Array) -> Array:
         """Refuse variances that are not above 0, or so near to it that their inverses leave double precision."""
-        if parameters.min() < SMALLEST**2:
-            where = tuple(int(i) for i in np.argwhere(parameters < SMALLEST**2)[0])
+        if parameters.min() < LEAST:
+            where = tuple(int(i) for i in np.argwhere(parameters < LEAST)[0])
             place = ", ".join(f"{axis} {i}" for axis, i in zip(("component", "dimension"), where, strict=False))
-            rule = "be above 0" if parameters[where] <= 0 else f"be at least {SMALLEST**2:g}"
+            rule = "be above 0" if parameters[where] <= 0 else f"be at least {LEAST:g}"
             refuse("variances", rule, f"{parameters[where]:g} at {place}")
         return parameters
 

@@ -13,8 +13,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from speechgmm.checks import LARGEST, Array, floats, hold, refuse
+from speechgmm.checks import Array, floats, hold, refuse
 from speechgmm.mixture.e_step import EStep
+
+LEAST = 1e-306
+"""The least variance: its inverse is still a double, and a variance of the largest frames lies below that inverse."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,7 @@ class Covariance(ABC):
     def __post_init__(self) -> None:
         """Check the parameters and hold them as read-only float64."""
         name = fields(self)[0].name
-        a = floats(getattr(self, name), self.named, largest=LARGEST**2)
+        a = floats(getattr(self, name), self.named, largest=1 / LEAST)
         if a.ndim != len(self.shape(1, 1)) or not a.size or a.shape != self.shape(a.shape[0], a.shape[-1]):
             refuse(self.named, self.rule, f"shape {a.shape}")
         hold(self, **{name: self.checked(a)})
