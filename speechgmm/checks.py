@@ -91,7 +91,9 @@ def surely_in_range(a: Array) -> bool:
         return False
     flat = a.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.einsum("i,i->", flat, flat) <= LARGEST**2)  # no product of BLAS, whose threads take long to wake
+        return (
+            float(np.einsum("i,i->", flat, flat)) <= LARGEST**2
+        )  # no product of BLAS, whose threads take long to wake
 
 
 def numeric(x: ArrayLike, what: str) -> Array:
