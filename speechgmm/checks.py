@@ -93,7 +93,8 @@ def surely_in_range(a: Array) -> bool:
         return False
     flat = a.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.einsum("i,i->", flat, flat) <= LARGEST**2)  # no product of BLAS, whose threads take long to wake
+        square = float(np.einsum("i,i->", flat, flat))  # no product of BLAS, whose threads take long to wake
+    return square <= LARGEST**2
 
 
 def numeric(x: ArrayLike, what: str) -> Array:

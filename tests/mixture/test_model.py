@@ -197,3 +197,11 @@ REFUSED = {
 def test_refusals(call, words):
     with pytest.raises(InvalidInput, match=re.escape(words)):
         call()
+
+
+@pytest.mark.parametrize("k", [1, 5, 40])
+def test_labels_are_the_most_probable_components(k):
+    gmm = laws.random_gmm(k, 3)
+    x = gmm.sample(3000).frames
+    np.testing.assert_array_equal(gmm.labels(x), gmm.posteriors(x).argmax(axis=1))
+    assert gmm.labels(x[:0]).shape == (0,)
