@@ -6,13 +6,15 @@ read, so that one bad file does not lose the others.
 
 import csv
 import os
+import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from speechgmm.checks import composed, escaped, hold, refuse, visible, with_article
+from speechgmm.checks import composed, escaped, hold, number_of, refuse, visible, with_article
+from speechgmm.errors import SpeechGMMWarning
 from speechgmm.features import pyav, sndfile
 from speechgmm.files import check_readable
 from speechgmm.tables import DELIMITERS, Header, parse_header, reading
@@ -22,6 +24,9 @@ AUDIO_ENDINGS = sndfile.ENDINGS | pyav.ENDINGS
 
 _COLUMNS = ("path", "speaker", "session", "start", "end", "channel")
 """The columns of a CSV that mean something to everybody."""
+
+_NAMED = 5
+"""How many files a warning names."""
 
 _CORPORA = (
     "Give a CSV with the columns path and speaker, a folder with one subfolder for each speaker, or a Kaldi directory."
@@ -181,6 +186,11 @@ def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corp
     ------
     InvalidInput
         If there is no such thing, it is empty, lacks a column or file, or has a line that says nothing usable.
+
+    Warns
+    -----
+    SpeechGMMWarning
+        If sound files lie in a folder itself, where nobody can say whose they are.
     """
     p = Path(path)
     if not p.exists():
@@ -270,14 +280,21 @@ def _seconds(value: str | None, where: str) -> float | None:
 
 
 def _read_folder(folder: Path) -> list[Recording]:
-    recordings = []
+    recordings, nobodys = [], []
     for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
-        if file.suffix.lower() not in AUDIO_ENDINGS or len(parts) < 2 or any(p.startswith(".") for p in parts):
+        if file.suffix.lower() not in AUDIO_ENDINGS or any(p.startswith(".") for p in parts):
+            continue
+        if len(parts) < 2:
+            nobodys.append(file.name)
             continue
         session = "/".join(parts[1:-1]) or None
         columns = {"path": "/".join(parts), "speaker": parts[0], "label": parts[0], "session": session or ""}
         recordings.append(Recording(str(file), parts[0], "/".join(parts), session, columns=columns))
+    if recordings and nobodys:
+        which = ", ".join(nobodys[:_NAMED]) + (", ..." if len(nobodys) > _NAMED else "")
+        rule = f"{number_of(len(nobodys), 'sound file')} in {folder} left out, for being in no subfolder: {which}"
+        warnings.warn(f"{rule}. Move each into the folder of its speaker.", SpeechGMMWarning, stacklevel=3)
     return recordings
 
 

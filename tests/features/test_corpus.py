@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speechgmm.errors import InvalidInput
+from speechgmm.errors import InvalidInput, SpeechGMMWarning
 from speechgmm.features import Corpus, Recording, read_corpus
 from tests.sounds import DATA
 
@@ -256,7 +256,7 @@ def test_where_refuses_unknown_columns_and_empty_results(manifest: Make) -> None
 def test_folder_of_folders(folder: Make) -> None:
     root = folder(
         *("ann/1.wav", "ann/2.FLAC", "bob/day 1/1.wav", "bob/day 1/2.mp3", "bob/y/m/1.ogg", "cid/notes.txt"),
-        *("readme.wav", ".cache/1.wav", "ann/.hidden.wav", "dot.d/a.b.wav"),
+        *(".cache/1.wav", "ann/.hidden.wav", "dot.d/a.b.wav"),
     )
     found = [(r.name, r.speaker, r.session, r.session_name) for r in read_corpus(root)]
     assert found == [
@@ -269,6 +269,15 @@ def test_folder_of_folders(folder: Make) -> None:
     ]
     assert [r.name for r in read_corpus(root).where(session="day 1", speaker="bob")] == found_names(found, "day 1")
     assert all(Path(r.path).exists() for r in read_corpus(root))
+
+
+def test_sounds_in_no_subfolder_are_named(folder: Make) -> None:
+    root = folder("ann/1.wav", *(f"{n}.m4a" for n in range(7)), ".hidden.wav", "notes.txt")
+    words = (
+        r"7 sound files in .* left out, for being in no subfolder: 0\.m4a, .*4\.m4a, \.\.\.\. Move each"
+    )
+    with pytest.warns(SpeechGMMWarning, match=words):
+        assert [r.name for r in read_corpus(root)] == ["ann/1.wav"]
 
 
 def found_names(rows: list[tuple[str, str, str | None, str]], session: str) -> list[str]:
