@@ -51,9 +51,10 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
 
 
 def kind_of(cls: type) -> Kind:
-    """Return what a file is that holds a value of a type."""
+    """Return what a file is that holds a value of a type, which may say in its class variable ``KIND`` what it is."""
     names = {cls.__name__, *getattr(cls, "FORMER_NAMES", ())}
-    return Kind(f"a file with {with_article(cls.__name__)}", lambda path: read_header(path).get("$type") in names)
+    name = getattr(cls, "KIND", f"a file with {with_article(cls.__name__)}")
+    return Kind(name, lambda path: read_header(path).get("$type") in names)
 
 
 def load(path: str | os.PathLike[str], *types: type) -> Any:

@@ -6,7 +6,7 @@ Symbols: N frames, D dimensions, U sounds, C classes.
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -48,6 +48,8 @@ class AudioClassifier:
     IncompatibleModel
         If the parts do not fit.
     """
+
+    KIND: ClassVar = "a classifier"
 
     frontend: FrontEnd
     labels: tuple[str, ...]

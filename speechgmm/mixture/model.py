@@ -4,7 +4,7 @@ import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -63,6 +63,8 @@ class GMM:
     >>> gmm.posteriors([[0.0]])
     array([[0.5, 0.5]])
     """
+
+    KIND: ClassVar = "a mixture"
 
     weights: Array
     means: Array

@@ -80,6 +80,7 @@ class SpeakerExport:
     """Sessions taken out of a store, with the fingerprint of the system that their statistics belong to."""
 
     FORMER_NAMES: ClassVar = ("Export",)
+    KIND: ClassVar = "an export of speakers"
 
     fingerprint: str
     sessions: tuple[Session, ...]

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,6 +50,8 @@ class System:
     IncompatibleModel
         If the UBM is of another number of features.
     """
+
+    KIND: ClassVar = "a model of speakers"
 
     frontend: FrontEnd
     ubm: GMM

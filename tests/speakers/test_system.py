@@ -155,7 +155,7 @@ def test_other_files_are_refused(sixty: System, tmp_path: Path) -> None:
     storage.save(sixty.frontend, path)
     with pytest.raises(IncompatibleModel, match=r"a\.model must hold a System; got an MFCC\."):
         load_system(path)
-    with pytest.raises(InvalidInput, match=r"the file to write must be new, empty or a file with a System; got"):
+    with pytest.raises(InvalidInput, match=r"the file to write must be new, empty or a model of speakers; got"):
         sixty.save(path)
     path.unlink()
     sixty.save(path)
