@@ -97,7 +97,7 @@ class RowBlocks(ArrayBlocks):
                 counts += block.weights.sum()
         return np.asarray(total / counts)
 
-    @property
+    @cached_property
     def variance(self) -> Array:
         """The weighted variance (D,) of the values that are there."""
         return replace(self, frames=np.square(self.frames - self.mean)).mean

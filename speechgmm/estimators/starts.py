@@ -143,9 +143,9 @@ def _filled(rows: RowBlocks) -> RowBlocks:
     x = rows.frames
     if rows.incomplete:
         x = np.where(np.isnan(x), rows.mean, x).astype(x.dtype)
-    largest, spread = np.abs(x).max(), np.sqrt(rows.variance.max())
-    held = x.dtype == np.float64 or (largest < 1e15 and not 0 < spread < 1e-15)
-    return replace(rows, frames=x if held else x.astype(np.float64))
+    if x.dtype != np.float64 and (np.abs(x).max() >= 1e15 or 0 < np.sqrt(rows.variance.max()) < 1e-15):
+        x = x.astype(np.float64)
+    return rows if x is rows.frames else replace(rows, frames=x)
 
 
 def _near(rows: RowBlocks) -> Array:

@@ -40,6 +40,9 @@ class Gaussians(Protocol):
     def second_moments(self, y: Array, posteriors: Array) -> Array:
         """Return the sum over frames of posterior * y y', as much of it as the covariance keeps."""
 
+    def log_likelihood_of(self, offsets: Array, counts: Array, first: Array, second: Array) -> float | None:
+        """Return that of the frames of one component, from their moments, or None."""
+
     def imagined(self, offsets: Array, counts: Array) -> Array:
         """Return second moments of the same shape."""
 
@@ -91,6 +94,8 @@ class EStep:
     @one_thread
     def statistics(self, x: Array, sample_weight: Array | None = None) -> Statistics:
         """Return the sufficient statistics of the frames, each counted `sample_weight` (N,) times."""
+        if len(self.weights) == 1 and (alone := self._alone(x, sample_weight)):
+            return alone
 
         def parts() -> Iterator[tuple[Array, Array, float]]:
             for rows, y, joint in self._joint(x):
@@ -103,6 +108,15 @@ class EStep:
                     yield y, posteriors * share[:, None], float(log_density @ share)
 
         return self._summed(parts(), float(len(x) if sample_weight is None else sample_weight.sum()))
+
+    def _alone(self, x: Array, sample_weight: Array | None) -> Statistics | None:
+        """Return the statistics of one component, whose moments say how likely the frames are; None if they do not."""
+        s = self.assigned(x, np.ones((len(x), 1)) if sample_weight is None else sample_weight[:, None])
+        total = self.covariance.log_likelihood_of(self.offsets, s.counts, s.first, s.second)
+        if total is None:
+            return None
+        total += float(s.counts @ self._log_weights)
+        return Statistics.computed(s.origin, s.counts, s.first, s.second, total, s.frames)
 
     @one_thread
     def assigned(self, x: Array, posteriors: Array) -> Statistics:

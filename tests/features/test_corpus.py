@@ -273,9 +273,7 @@ def test_folder_of_folders(folder: Make) -> None:
 
 def test_sounds_in_no_subfolder_are_named(folder: Make) -> None:
     root = folder("ann/1.wav", *(f"{n}.m4a" for n in range(7)), ".hidden.wav", "notes.txt")
-    words = (
-        r"7 sound files in .* left out, for being in no subfolder: 0\.m4a, .*4\.m4a, \.\.\.\. Move each"
-    )
+    words = r"7 sound files in .* left out, for being in no subfolder: 0\.m4a, .*4\.m4a, \.\.\.\. Move each"
     with pytest.warns(SpeechGMMWarning, match=words):
         assert [r.name for r in read_corpus(root)] == ["ann/1.wav"]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechgmm.errors import IncompatibleModel, InvalidInput
-from speechgmm.mixture import GMM, Diagonal, Statistics
+from speechgmm.mixture import GMM, Diagonal, Spherical, Statistics
 from tests import laws, oracle
 
 
@@ -145,3 +145,26 @@ def test_scaling_refuses_what_is_no_number():
 def test_moments_of_the_wrong_shape_are_refused():
     with pytest.raises(InvalidInput, match=r"first moments must have shape \(2, 1\), .*; got \(1, 2\)"):
         Statistics(np.zeros(1), np.ones(2), np.ones((1, 2)), np.ones((2, 1)), 0.0, 2.0)
+
+
+@pytest.mark.numeric
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("covariance", [Diagonal([[0.5, 2.0, 1e-3]]), Spherical([0.3])])
+def test_moments_say_how_likely_the_frames_of_one_component_are(covariance, weighted):
+    rng = np.random.default_rng(0)
+    gmm = GMM([1.0], [[1.0, -2.0, 0.5]], covariance, origin=[0.9, 0.0, 0.4])
+    x = gmm.means + rng.normal(size=(5000, 3))
+    weights = rng.uniform(0, 3, len(x)) if weighted else np.ones(len(x))
+    found = gmm.statistics(x, sample_weight=weights if weighted else None)
+    y = x - gmm.origin
+    np.testing.assert_allclose(found.counts, [weights.sum()], rtol=1e-12)
+    np.testing.assert_allclose(found.first[0], weights @ y, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.second[0], weights @ y**2, rtol=1e-12)
+    assert found.log_likelihood == pytest.approx(weights @ gmm.log_density(x), rel=1e-11)
+    assert found.frames == pytest.approx(weights.sum(), rel=1e-15)
+
+
+def test_a_frame_out_of_reach_of_one_component_is_refused():
+    gmm = GMM([1.0], [[0.0]], Diagonal([[1e-20]]))
+    with pytest.raises(InvalidInput, match="be within reach of the model"):
+        gmm.statistics([[0.0], [1e150]])

@@ -4,6 +4,7 @@ Symbols: n frames of a block, K components, D dimensions; y = x - origin; offset
 """
 
 import functools
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,14 @@ class Independent(Covariance):
     def second_moments(self, y: Array, posteriors: Array) -> Array:
         """Return the sum of posterior * y**2, shape (K, D)."""
         return np.asarray(posteriors.T @ (y * y))
+
+    def log_likelihood_of(self, offsets: Array, counts: Array, first: Array, second: Array) -> float | None:
+        """Return the expanded square of all frames at once."""
+        variances = self.variances_of(*offsets.shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = (second - 2 * offsets * first + counts[:, None] * offsets**2) / variances
+            total = -0.5 * float((counts[:, None] * np.log(2 * np.pi * variances) + squares).sum())
+        return total if math.isfinite(total) else None
 
     def imagined(self, offsets: Array, counts: Array) -> Array:
         """Return count * (variance + offset**2), shape (K, D)."""

@@ -113,6 +113,13 @@ class Covariance(ABC):
     def second_moments(self, y: Array, posteriors: Array) -> Array:
         """Return the sum over frames of posterior * y y', as much of it as this kind keeps."""
 
+    def log_likelihood_of(self, offsets: Array, counts: Array, first: Array, second: Array) -> float | None:
+        """Return the sum of log N(y; offset, covariance) over the frames of one component, from their moments.
+
+        None stands for a kind, or a scale, for which the moments do not give it to rounding.
+        """
+        return None
+
     @abstractmethod
     def imagined(self, offsets: Array, counts: Array) -> Array:
         """Return the second moments about the origin of so many frames (K,) imagined in each component."""
