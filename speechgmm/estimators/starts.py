@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from sklearn.cluster import KMeans, kmeans_plusplus
 
 from speechgmm.checks import Array
 from speechgmm.errors import InvalidInput
@@ -80,8 +81,6 @@ def first(rows: RowBlocks, k: int, *, method: str, kind: str, rng: np.random.Ran
 
 
 def _kmeans(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Iterator[Array]:
-    from sklearn.cluster import KMeans
-
     labels = KMeans(k, n_init=1, random_state=rng).fit(rows.frames, sample_weight=rows.weights).labels_
     return (np.eye(k)[some] for some in ArrayBlocks(labels, rows.size))
 
@@ -98,8 +97,6 @@ def _random_from_data(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Ar
 
 
 def _plusplus(rows: RowBlocks, k: int, rng: np.random.RandomState) -> Array:
-    from sklearn.cluster import kmeans_plusplus
-
     return kmeans_plusplus(_near(rows), k, sample_weight=rows.weights, random_state=rng)[1]
 
 
