@@ -341,8 +341,9 @@ def test_a_long_sound_is_scored_block_by_block(made: AudioClassifier) -> None:
     whole = file_scores(class_log_densities(made.mixtures, x), np.array([len(x)]))
     for rows in (x, Spool([x], in_memory=0).array()):
         found = made.scores(rows)
-        np.testing.assert_allclose(found.classes, whole.classes, rtol=1e-9)
-        np.testing.assert_allclose(found.evidence, whole.evidence, rtol=1e-9, atol=1e-9)
+        # a short block is worked in float64, a long one in float32
+        np.testing.assert_allclose(found.classes, whole.classes, rtol=1e-5)
+        np.testing.assert_allclose(found.evidence, whole.evidence, rtol=1e-4, atol=1e-4)
     with pytest.raises(InvalidInput, match=f"have {d} features per frame"):
         made.scores(Spool([x[:, 1:]], in_memory=0).array())
 
