@@ -128,7 +128,8 @@ def m_step(
         least = floor.minimum(s.variance if floor.relative else np.zeros(s.origin.size))
         covariance, floored = covariance.replaced(values, lost, least, add=floor.add)
     weights = counts / counts.sum() if "w" in update else model.weights
-    result = GMM(weights, means, covariance, model.origin)
+    made = GMM.computed if np.isfinite(means).all() else GMM  # which refuses what is not
+    result = made(weights, means, covariance, model.origin)
     reseeded, source = 0, None
     if floor.reseed and {"m", "c"} <= set(update) and some_lost:
         result, source = _reseed(result, np.flatnonzero(lost))

@@ -87,6 +87,16 @@ class GMM:
         given = weights @ means if self.origin is None else self.origin
         hold(self, weights=weights, means=means, origin=floats(given, "origin", shape=means.shape[1:], largest=LARGEST))
 
+    @classmethod
+    def computed(cls, weights: Array, means: Array, covariance: Covariance, origin: Array) -> Self:
+        """Return a mixture of what an M-step has just made of valid statistics: held as it is, without checks.
+
+        Training makes thousands of them; the constructor is the door for all that comes from outside.
+        """
+        made = object.__new__(cls)
+        hold(made, weights=weights, means=means, covariance=covariance, origin=origin)
+        return made
+
     @property
     def n_components(self) -> int:
         """K."""

@@ -20,6 +20,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from speechgmm.checks import Array, refuse
+from speechgmm.errors import InvalidInput
 from speechgmm.mixture.covariance.protocol import Covariance, IncompleteFrames
 from speechgmm.mixture.e_step import CELLS
 
@@ -108,8 +109,14 @@ class Correlated(Covariance):
         chosen = new + _diagonal(low) if add else new
         if keep.any():
             chosen = np.where(keep[:, None, None], self.stack, chosen)
-        raised, n = (_added(chosen, low), 0) if add else _clipped(chosen, low)
-        return type(self)(raised.reshape(values.shape)), n  # type: ignore[call-arg]
+        raised, n = (chosen, 0) if add else _clipped(chosen, low)
+        try:
+            return type(self)(raised.reshape(values.shape)), n  # type: ignore[call-arg]
+        except InvalidInput:
+            if not (add and np.isfinite(chosen).all() and (low > 0).all()):
+                raise
+        # what was added is lost to rounding: eigenvalues are raised to it
+        return type(self)(_clipped(chosen, low)[0].reshape(values.shape)), 0  # type: ignore[call-arg]
 
     def incomplete(self, y: Array, offsets: Array, log_weights: Array) -> IncompleteFrames:
         """Return frames of which the same entries are missing."""
@@ -338,15 +345,6 @@ def _clipped(matrices: Array, floor: Array) -> tuple[Array, int]:
     raised = (vectors * np.maximum(values, 1)[:, None, :]) @ vectors.transpose(0, 2, 1)
     raised = raised * unit[:, :, None] * unit[:, None, :]
     return np.where(values[:, :1, None] < 1, raised, matrices), int(np.sum(values < 1))
-
-
-def _added(matrices: Array, floor: Array) -> Array:
-    """Return matrices to which the floor has been added; where rounding has made one indefinite, it is raised to it."""
-    try:
-        np.linalg.cholesky(matrices)
-        return matrices
-    except np.linalg.LinAlgError:
-        return _clipped(matrices, floor)[0] if (floor > 0).all() else matrices
 
 
 def _square_root(matrices: Array) -> Array:
