@@ -34,6 +34,10 @@ NOTHING = -100.0
 class Gaussians(Protocol):
     """What the E-step needs of a covariance."""
 
+    @property
+    def independent(self) -> bool:
+        """Whether features are independent, given the component."""
+
     def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
         """Return the function of frames y (n, D) that gives log N(y; offset_k, covariance_k), shape (n, K)."""
 
@@ -94,7 +98,7 @@ class EStep:
     @one_thread
     def statistics(self, x: Array, sample_weight: Array | None = None) -> Statistics:
         """Return the sufficient statistics of the frames, each counted `sample_weight` (N,) times."""
-        if len(self.weights) == 1 and (alone := self._alone(x, sample_weight)):
+        if len(self.weights) == 1 and self.covariance.independent and (alone := self._alone(x, sample_weight)):
             return alone
 
         def parts() -> Iterator[tuple[Array, Array, float]]:

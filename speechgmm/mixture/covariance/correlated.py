@@ -191,7 +191,7 @@ class Full(Correlated):
         """Return the sum of posterior * y y', shape (K, D, D), over the frames that each component counts."""
         k, d = posteriors.shape[1], y.shape[1]
         if d <= FEW:
-            above, beside = np.triu_indices(d)
+            above, beside = _pairs(d)
             sums = posteriors.T @ (y[:, above] * y[:, beside])
             moments = np.empty((k, d, d))
             moments[:, above, beside] = moments[:, beside, above] = sums
@@ -351,6 +351,12 @@ def _square_root(matrices: Array) -> Array:
     """Return the symmetric square roots of matrices (G, D, D)."""
     values, vectors = np.linalg.eigh(matrices)
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0))[:, None, :]) @ vectors.transpose(0, 2, 1))
+
+
+@functools.cache
+def _pairs(d: int) -> tuple[Array, Array]:
+    """Return rows and columns of the entries on and above the diagonal of a matrix (D, D), for D of `FEW` or less."""
+    return np.triu_indices(d)
 
 
 def _whitened(turned: Array, centers: Array, constant: Array, y: Array) -> Array:
