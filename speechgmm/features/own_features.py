@@ -54,9 +54,9 @@ class OwnFeatures(FrontEnd):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        object.__setattr__(self, "dimensions", checks.integer(self.dimensions, "dimensions", minimum=1))
+        dimensions = checks.integer(self.dimensions, "dimensions", minimum=1)
         hop = checks.number(self.hop_length, "hop_length", minimum=0.0001, maximum=10.0, unit=" s")
-        object.__setattr__(self, "hop_length", hop)
+        checks.hold(self, dimensions=dimensions, hop_length=hop)
 
     @property
     def n_dimensions(self) -> int:
