@@ -1,0 +1,269 @@
+"""Are stated rates kept on other people's recordings? Searches of strangers and of owners, model by corpus.
+
+For each row of the table, in random halves of a corpus' speakers, 1, 2, 5, 10 and 20 are enrolled and everybody else is
+a stranger. All is scored and decided as `identify` does it. Shown are the share of strangers accepted where 1, 5 and
+10 % were asked, with its 95 % interval over speakers, and the misses of owners, beside those of one threshold that
+accepts exactly the asked share, and of such a threshold for each half; then accuracy beside raw scores, which are mean
+log-likelihood ratios of models adapted from the UBM, and the 95 % interval of the difference.
+
+    python recipes/benchmarks/rates.py [--data DIR] [--rows crowd 'wuw2-*'] [--halves 20] [--cache DIR]
+    python recipes/benchmarks/rates.py --json > now.json
+    python recipes/benchmarks/rates.py --compare now.json
+
+DIR holds prepared copies as `malayalam_msc`, `librispeech_mini` and `wuw2`; without it they are downloaded. The whole
+campaign takes hours on one core. Models are trained once and kept in `--cache DIR`: empty it after a change of the
+training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import rates_counts as counts
+from rates_material import ROWS, Material, Materials, Row, Skip, a_store
+
+from speechgmm.evaluation import Interval, Rule, threshold_for
+from speechgmm.parallel import threads
+from speechgmm.speakers import Scorer
+
+RATES = (0.01, 0.05, 0.1)
+SIZES = (1, 2, 5, 10, 20)
+WIDTH = 210
+"""Characters of the table."""
+
+
+def limits(scorer: Scorer, rates: Sequence[float] = RATES) -> np.ndarray:
+    """Return the thresholds that `identify` applies for these rates; NaN where the model decides nothing."""
+    strangers = getattr(scorer, "strangers", scorer.system.strangers)
+    if strangers is None:
+        return np.full(len(rates), np.nan)
+    found = [threshold_for(strangers, Rule(far=rate), len(scorer.models.names)) for rate in rates]
+    return np.array([np.nan if f is None else f.score for f in found])
+
+
+def halves_of(
+    material: Material, *, sizes: Sequence[int] = SIZES, halves: int, seed: int = 0, n_threads: int = 1
+) -> dict[int, list[counts.Half]]:
+    """Return the searches of random halves by the number of enrolled; the first of a half are enrolled in each."""
+    speaker = np.array([t.speaker for t in material.tests])
+    possible = [n for n in sizes if n <= len(material.speakers) // 2]
+    found: dict[int, list[counts.Half]] = {n: [] for n in possible}
+    for i in range(halves):
+        order = np.random.default_rng([seed, i]).permutation(material.speakers).tolist()
+        with a_store(material.system) as store:
+            for before, n in zip([0, *possible], possible, strict=False):
+                store.add([x for s in order[before:n] for x in material.sessions[s]])
+                scorer = Scorer.of(material.system, store)
+                scored = list(threads(n_threads)(lambda t, scorer=scorer: scorer.score_test(t.sounds), material.tests))
+                if errors := [s.error for s in scored if s.scores is None]:
+                    raise errors[0]
+                scores = np.stack([s.scores for s in scored])
+                found[n].append(counts.Half(scorer.models.names, speaker, scores, limits(scorer)))
+    return found
+
+
+def raw_halves(material: Material, halves: Sequence[counts.Half], raw: np.ndarray) -> list[counts.Half]:
+    """Return the same halves with raw scores (T, S) of all speakers."""
+    place = {s: i for i, s in enumerate(material.speakers)}
+    return [
+        counts.Half(h.enrolled, h.speaker, raw[:, [place[s] for s in h.enrolled]], np.full(len(h.limits), np.nan))
+        for h in halves
+    ]
+
+
+def cell(halves: Sequence[counts.Half], raw: Sequence[counts.Half]) -> dict[str, Any]:
+    """Return everything that is told of some halves of one size."""
+    n, strangers = len(halves[0].enrolled), len(set(halves[0].speaker)) - len(halves[0].enrolled)
+    found: dict[str, Any] = {"enrolled": n, "strangers": strangers, "rates": {}}
+    for i, rate in enumerate(RATES):
+        own = [float(h.limits[i]) for h in halves]
+        if np.isnan(own).any():
+            found["rates"][f"{rate:g}"] = {"verdict": "nothing is decided"}
+            continue
+        share, misses = counts.accepted(halves, own), counts.missed(halves, own)
+        best = counts.missed(halves, [counts.oracle(halves, rate)] * len(halves))
+        by_half = counts.missed(halves, counts.oracles_by_half(halves, rate))
+        verdict = counts.judged(share, misses, best, rate, n, strangers)
+        found["rates"][f"{rate:g}"] = {
+            "accepted": _numbers(share),
+            "missed": misses,
+            "missed_by_oracle": best,
+            "missed_by_oracle_of_each_half": by_half,
+            "verdict": verdict,
+        }
+    accuracy = counts.accuracy(halves, raw)
+    found["accuracy"] = {name: _numbers(i) for name, i in accuracy.items()}
+    found["worse_than_raw"] = counts.worse(accuracy)
+    return found
+
+
+def measure(row: Row, materials: Materials, *, sizes: Sequence[int], halves: int, seed: int) -> dict[str, Any]:
+    """Return all figures of a row with the scores behind them, in types that JSON holds."""
+    found: dict[str, Any] = {"row": row.name, "title": row.title, "seed": seed}
+    try:
+        material = materials.of(row)
+    except Skip as reason:
+        return {**found, "skipped": str(reason)}
+    materials.say(f"{row.name}: {len(material.speakers)} speakers, {len(material.tests)} tests, {halves} halves")
+    searched = halves_of(material, sizes=sizes, halves=halves, seed=seed, n_threads=materials.n_threads)
+    raw = material.raw(materials.n_threads)
+    calibration = material.system.calibration
+    least = 0.0 if calibration is None else calibration.least_seconds
+    found["tests"] = {"name": [t.name for t in material.tests], "speaker": [t.speaker for t in material.tests]}
+    found["unusable"] = material.unusable
+    found["shorter_than_is_decided"] = float(np.mean([t.speech_seconds < least for t in material.tests]))
+    found["cells"] = [
+        {**cell(h, raw_halves(material, h, raw)), "halves": [one.stored() for one in h]} for h in searched.values()
+    ]
+    return found
+
+
+def compared(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the accuracy of each cell of a row beside that of another run: the tests and halves that both have."""
+    names = [side["tests"]["name"] for side in (ours, theirs)]
+    both = sorted(set(names[0]) & set(names[1]))
+    places = [[{name: i for i, name in enumerate(side)}[name] for name in both] for side in names]
+    others = {c["enrolled"]: c for c in theirs["cells"]}
+    found = []
+    for c in ours["cells"]:
+        if c["enrolled"] not in others:
+            continue
+        sides = []
+        for row, one, place in zip((ours, theirs), (c, others[c["enrolled"]]), places, strict=True):
+            halves = [counts.Half.of(h, row["tests"]["speaker"]) for h in one["halves"]]
+            sides.append({h.enrolled: h.of_tests(place) for h in halves})
+        same = [key for key in sides[0] if key in sides[1]]
+        if not same:
+            continue
+        accuracy = counts.accuracy(*([side[key] for key in same] for side in sides))
+        told = {name: _numbers(i) for name, i in accuracy.items()}
+        found.append(
+            {"enrolled": c["enrolled"], "halves": len(same), "accuracy": told, "worse": counts.worse(accuracy)}
+        )
+    return found
+
+
+def show(row: Mapping[str, Any], console: Console) -> None:
+    """Print a row of the campaign as a table, or why there is none."""
+    if "skipped" in row:
+        console.print(f"[bold]{row['title']}[/bold]: left out, {row['skipped']}")
+        return
+    about = f"{len(row['tests']['name'])} tests, {row['unusable']} more unusable, "
+    about += f"{row['shorter_than_is_decided']:.0%} shorter than what is decided on"
+    table = Table(title=f"{row['title']} ({about})", title_justify="left")
+    for column in ("enrolled", "strangers"):
+        table.add_column(column, justify="right")
+    for rate in RATES:
+        table.add_column(f"{rate:.0%}: accepted; missed", no_wrap=True)
+    for column in ACCURACY.values():
+        table.add_column(f"{column} (raw; change)", no_wrap=True)
+    for c in row["cells"]:
+        rates = [_rate(c["rates"][f"{rate:g}"]) for rate in RATES]
+        table.add_row(str(c["enrolled"]), str(c["strangers"]), *rates, *_accuracy(c["accuracy"], c["worse_than_raw"]))
+    console.print(table)
+
+
+def show_compared(row: Mapping[str, Any], console: Console) -> None:
+    """Print how accurate a row is beside another run."""
+    table = Table("enrolled", *(f"{c} (other; change)" for c in ACCURACY.values()), title=f"{row['title']}: compared")
+    for c in row["compared"]:
+        table.add_row(str(c["enrolled"]), *_accuracy(c["accuracy"], c["worse"]))
+    console.print(table)
+
+
+ACCURACY = {"eer_strangers": "EER, strangers", "eer_enrolled": "EER, enrolled", "identified": "identified"}
+
+
+def _numbers(interval: Interval) -> list[float]:
+    """Return an estimate and the ends of its interval."""
+    return [interval.estimate, interval.low, interval.high]
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _rate(told: Mapping[str, Any]) -> str:
+    """Return the figures of one rate in one field."""
+    if "accepted" not in told:
+        return str(told["verdict"])
+    share, low, high = map(_percent, told["accepted"])  # [ would open rich's markup
+    best, by_half = (f"{100 * told[key]:.0f}" for key in ("missed_by_oracle", "missed_by_oracle_of_each_half"))
+    verdict = told["verdict"] if told["verdict"] in ("ok", "-") else told["verdict"].upper()
+    return f"{share} [{low}-{high}]; {100 * told['missed']:.0f} ({best}, {by_half}) {verdict}".replace("[", "\\[")
+
+
+def _accuracy(told: Mapping[str, Sequence[float]], worse: Sequence[str]) -> list[str]:
+    """Return fields of accuracy beside another way of scoring."""
+    fields = []
+    for name in ACCURACY:
+        if name not in told:
+            fields.append("-")
+            continue
+        low, high = (f"{100 * x:+.1f}" for x in told[f"{name} change"][1:])
+        mark = " WORSE" if name in worse else ""
+        fields.append(f"{_percent(told[name][0])} ({_percent(told[f'{name} before'][0])}; {low} to {high}){mark}")
+    return fields
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="prepared copies of the corpora; without it, they are downloaded")
+    parser.add_argument("--rows", nargs="+", default=["*"], help="names or patterns; the amounts are '*/*/*'")
+    parser.add_argument("--halves", type=int, default=20)
+    parser.add_argument("--enrolled", type=int, nargs="+", default=list(SIZES), help="how many (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the halves")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--cache", type=Path, help="where trained models are kept (default: nowhere)")
+    parser.add_argument("--compare", type=Path, help="the JSON of another run: accuracy beside it, half by half")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--list", action="store_true", help="only name the rows")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure the rows that are asked for, and print each when it is done."""
+    given, began = _arguments(), time.monotonic()
+    rows = [r for r in ROWS if any(fnmatch.fnmatchcase(r.name, pattern) for pattern in given.rows)]
+    if given.list or not rows:
+        print("\n".join(r.title for r in ROWS))
+        return
+    others = {} if given.compare is None else {r["row"]: r for r in json.loads(given.compare.read_text())["rows"]}
+    console, found = Console(width=WIDTH), []
+    with tempfile.TemporaryDirectory() as folder:
+        (cache := given.cache or Path(folder)).mkdir(parents=True, exist_ok=True)
+
+        def say(what: str) -> None:
+            print(f"{time.monotonic() - began:7.0f} s  {what}", file=sys.stderr, flush=True)
+
+        materials = Materials(given.data, cache, given.threads, say)
+        for row in rows:
+            measured = measure(row, materials, sizes=given.enrolled, halves=given.halves, seed=given.seed)
+            other = others.get(row.name, {})
+            if "cells" in measured and "cells" in other:
+                measured["compared"] = compared(measured, other)
+            found.append(measured)
+            if not given.json:
+                show(measured, console)
+                if "compared" in measured:
+                    show_compared(measured, console)
+    if given.json:
+        print(json.dumps({"halves": given.halves, "rates": RATES, "rows": found}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,331 @@
+"""What the campaign of `rates.py` is about: its rows, and the models, enrollments and tests of each.
+
+Features are extracted once for each model and corpus, enrollments turned into sessions once; halves then only draw.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import operator
+import sys
+import tempfile
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import corpora
+import soundfile as sf
+
+import speechgmm
+from speechgmm.features import Corpus, Extracted, Recording, extract_all, read
+from speechgmm.features.audio import resample
+from speechgmm.parallel import threads
+from speechgmm.speakers import (
+    Session,
+    SpeakerStore,
+    System,
+    enroll_features,
+    log_likelihood_ratios,
+    speaker_models,
+)
+
+__all__ = ["ROWS", "Material", "Materials", "Row", "Skip", "Test", "a_store"]
+
+K = TypeVar("K", bound=Hashable)
+
+RECIPES = {"malayalam_msc": "other_microphones", "librispeech_mini": "identify_readers", "wuw2": "verify_telephone"}
+"""Which recipe prepares a corpus."""
+PACKAGED = {"packaged 16 kHz": 16000, "packaged 8 kHz": 8000}
+LINE = 8000
+"""Hz, of a telephone."""
+
+
+class Skip(Exception):
+    """A row that cannot be measured, with the reason."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model and the tests that it meets.
+
+    Parameters
+    ----------
+    name : str
+        On the command line.
+    model : str
+        A packaged one, or the corpus whose `ubm` rows train it.
+    corpus : str
+    by : str
+        Whether a "recording" or all of a "session" is one test.
+    telephone : bool
+        Whether the recordings go through a telephone first.
+    enroll_seconds, test_seconds : float, optional
+        Amounts of speech: recordings are pooled and cut.
+    """
+
+    name: str
+    model: str
+    corpus: str
+    by: str = "recording"
+    telephone: bool = False
+    enroll_seconds: float | None = None
+    test_seconds: float | None = None
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        model = self.model if self.model in PACKAGED else f"{self.model} ubm rows"
+        line = " through a telephone" if self.telephone else ""
+        unit = f", by {self.by}" if self.enroll_seconds is None else ""
+        amounts = f", {self.enroll_seconds:g} s enrolled, {self.test_seconds:g} s tested" if not unit else ""
+        return f"{self.name}: {model} -> {self.corpus}{line}{unit}{amounts}"
+
+
+_WHOLE = (
+    Row("crowd", "packaged 16 kHz", "malayalam_msc"),
+    Row("readers", "packaged 16 kHz", "librispeech_mini"),
+    Row("crowd-own", "malayalam_msc", "malayalam_msc"),
+    Row("wuw2-own", "wuw2", "wuw2"),
+    Row("wuw2-own-calls", "wuw2", "wuw2", by="session"),
+    Row("readers-wuw2", "wuw2", "librispeech_mini"),
+    Row("wuw2-8k", "packaged 8 kHz", "wuw2"),
+    Row("wuw2-8k-calls", "packaged 8 kHz", "wuw2", by="session"),
+    Row("crowd-8k", "packaged 8 kHz", "malayalam_msc", telephone=True),
+    Row("readers-8k", "packaged 8 kHz", "librispeech_mini", telephone=True),
+)
+ROWS = _WHOLE + tuple(
+    dataclasses.replace(row, name=f"{row.name}/{e:g}/{t:g}", enroll_seconds=e, test_seconds=t)
+    for row in _WHOLE
+    if row.name in ("crowd", "crowd-own", "wuw2-own")
+    for e in (2.0, 5.0, 10.0, 30.0)
+    for t in (1.0, 3.0, 10.0)
+)
+"""The table of the campaign; a name with seconds enrolled and tested is a row of "amounts"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Test:
+    """One test: who speaks, what it is called, and the recordings that are scored together."""
+
+    speaker: str
+    name: str
+    sounds: tuple[Extracted, ...]
+
+    @property
+    def speech_seconds(self) -> float:
+        """Speech in all of them."""
+        return sum(e.speech_seconds for e in self.sounds)
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """A row's model, the sessions of each speaker who may be enrolled, and all tests of these speakers."""
+
+    system: System
+    sessions: Mapping[str, tuple[Session, ...]]
+    tests: tuple[Test, ...]
+    unusable: int
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Whom halves draw from, S speakers, sorted."""
+        return tuple(sorted(self.sessions))
+
+    def raw(self, n_threads: int) -> np.ndarray:
+        """Return raw scores (T, S): mean log-likelihood ratios of models adapted from the UBM."""
+        sums = {s: functools.reduce(operator.add, [x.statistics for x in held]) for s, held in self.sessions.items()}
+        models = speaker_models(self.system, sums)
+
+        def score(test: Test) -> np.ndarray:
+            rows = [log_likelihood_ratios(self.system, models, e.usable(), n_threads=1) for e in test.sounds]
+            return np.average(rows, axis=0, weights=[e.speech_seconds for e in test.sounds])
+
+        return np.stack(list(threads(n_threads)(score, self.tests)))
+
+
+class Materials:
+    """Makes the material of rows; what several of them share is made once.
+
+    Parameters
+    ----------
+    data : Path or None
+        A folder of prepared corpora; None downloads them.
+    folder : Path
+        For trained models, and whatever else goes into files.
+    n_threads : int
+    say : callable
+        Told what is being done.
+    """
+
+    def __init__(self, data: Path | None, folder: Path, n_threads: int, say: Callable[[str], None]) -> None:
+        self.data, self.folder, self.n_threads, self.say = data, folder, n_threads, say
+        self._kept: dict[tuple[Any, ...], Any] = {}
+
+    def of(self, row: Row) -> Material:
+        """Return the material of a row, or raise `Skip`."""
+        system = self._once(self._system, row.model)
+        where = (row.model, row.corpus, row.telephone)
+        tested = self._once(self._extracted, *where, "test")
+        good = [e for e in tested if not e.error]
+        if row.enroll_seconds is None or row.test_seconds is None:
+            sessions = self._once(self._enrolled, *where)
+            tests = _sittings(good) if row.by == "session" else [_test([e]) for e in good]
+        else:
+            hop = system.frontend.hop_length
+            enrolled = [e for e in self._once(self._extracted, *where, "enroll") if not e.error]
+            cuts = {s: _cut(rows, round(row.enroll_seconds / hop), 1) for s, rows in _by(enrolled, _speaker).items()}
+            sessions = self._enrolled_cuts(system, {s: c[0] for s, c in cuts.items() if c})
+            groups = _by(good, _sitting).values()
+            tests = [_test(c) for rows in groups for c in _cut(rows, round(row.test_seconds / hop))]
+        people = sorted(set(sessions) & {t.speaker for t in tests})
+        if len(people) < 10:
+            raise Skip(f"{len(people)} speakers have so much speech, and 10 is the least")
+        tests = [t for t in tests if t.speaker in people]
+        return Material(system, {s: sessions[s] for s in people}, tuple(tests), len(tested) - len(good))
+
+    def _once(self, make: Callable[..., Any], *key: Any) -> Any:
+        """Return what `make` gives for a key, made when first asked for."""
+        if (make.__name__, *key) not in self._kept:
+            self._kept[make.__name__, *key] = make(*key)
+        return self._kept[make.__name__, *key]
+
+    def _system(self, model: str) -> System:
+        """Return a packaged model, or one that is trained on the `ubm` rows of a corpus."""
+        if model in PACKAGED:
+            return _packaged(PACKAGED[model])
+        path = self.folder / f"{model}.sgmm"
+        if path.is_file():
+            self.say(f"{path}, trained on {model} before, is taken")
+            return speechgmm.load_system(path)
+        self.say(f"training on {model}")
+        corpus = self._corpus(model, "ubm", telephone=False)
+        system = speechgmm.train_system(corpus, n_threads=self.n_threads).system
+        system.save(path)
+        return system
+
+    def _corpus(self, name: str, split: str, telephone: bool) -> Corpus:
+        """Return the recordings of a split."""
+        recipe = Path(__file__).resolve().parent.parent / RECIPES[name]
+        manifest = corpora.prepare(recipe, data=self.data / name if self.data else None)
+        corpus = speechgmm.read_corpus(manifest).where(split=split)
+        if not telephone:
+            return corpus
+        heard = threads(self.n_threads)(lambda r: _called(r, self.folder / "telephone"), corpus)
+        return Corpus(tuple(heard), corpus.source)
+
+    def _extracted(self, model: str, corpus: str, telephone: bool, split: str) -> list[Extracted]:
+        """Return the features of a split by a model's front end."""
+        self.say(f"features of {corpus}, {split}, for {model}")
+        frontend = self._once(self._system, model).frontend
+        return list(extract_all(frontend, self._corpus(corpus, split, telephone), n_threads=self.n_threads))
+
+    def _enrolled(self, model: str, corpus: str, telephone: bool) -> dict[str, tuple[Session, ...]]:
+        """Return the sessions of everybody in a corpus, as a store has them."""
+        self.say(f"enrolling everybody of {corpus} with {model}")
+        system, recordings = self._once(self._system, model), self._corpus(corpus, "enroll", telephone)
+        with a_store(system) as store:
+            speechgmm.enroll(system, store, recordings, n_threads=self.n_threads)
+            return {s: store.sessions(s) for s in store.speakers}
+
+    def _enrolled_cuts(self, system: System, cuts: Mapping[str, list[Extracted]]) -> dict[str, tuple[Session, ...]]:
+        """Return the sessions of speakers who are enrolled with these features."""
+        with a_store(system) as store:
+            for speaker, rows in cuts.items():
+                for e in rows:
+                    enroll_features(system, store, speaker, e.usable(), session=e.name)
+            return {s: store.sessions(s) for s in store.speakers}
+
+
+@contextlib.contextmanager
+def a_store(system: System) -> Iterator[SpeakerStore]:
+    """Give a new store that is erased afterwards."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store,
+    ):
+        yield store
+
+
+def _packaged(rate: int) -> System:
+    """Return the packaged model for a sampling rate."""
+    if rate == 16000:
+        return speechgmm.default_system()
+    try:
+        return speechgmm.default_system(rate)
+    except TypeError:  # it takes no rate
+        raise Skip(f"this version has no packaged model for {rate} Hz") from None
+
+
+def _speaker(e: Extracted) -> str:
+    return e.recording.speaker
+
+
+def _sitting(e: Extracted) -> tuple[str, str]:
+    return e.recording.speaker, e.recording.session_name
+
+
+def _by(extracted: Iterable[Extracted], key: Callable[[Extracted], K]) -> dict[K, list[Extracted]]:
+    """Return recordings by their speakers or sessions."""
+    found: dict[K, list[Extracted]] = {}
+    for e in extracted:
+        found.setdefault(key(e), []).append(e)
+    return found
+
+
+def _test(sounds: Sequence[Extracted]) -> Test:
+    first = sounds[0].recording
+    return Test(first.speaker, first.name, tuple(sounds))
+
+
+def _sittings(extracted: Iterable[Extracted]) -> list[Test]:
+    """Return a test for each session."""
+    return [_test(rows) for rows in _by(extracted, _sitting).values()]
+
+
+def _cut(extracted: Iterable[Extracted], frames: int, most: int | None = None) -> list[list[Extracted]]:
+    """Return what has exactly so many frames: recordings one after the other, the last of each cut, at most so many."""
+    found: list[list[Extracted]] = []
+    held: list[Extracted] = []
+    missing = frames
+    for e in extracted:
+        if most is not None and len(found) == most:
+            break
+        x = e.usable()[:missing]
+        held.append(dataclasses.replace(e, features=x, speech_seconds=e.speech_seconds * len(x) / len(e.usable())))
+        missing -= len(x)
+        if not missing:
+            found.append(held)
+            held, missing = [], frames
+    return found
+
+
+def _called(recording: Recording, folder: Path) -> Recording:
+    """Return a recording as it arrives at the other end of a telephone line, in a file of its own."""
+    place = hashlib.sha256(recording.path.encode()).hexdigest()[:16]
+    path = folder / f"{place}.wav"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        sound = read(recording.path)
+        try:
+            from telephone import Telephone
+
+            samples = Telephone()(sound.samples, sound.sample_rate)
+        except ModuleNotFoundError:
+            samples = _coded(resample(sound, LINE).samples)
+        sf.write(path, samples, LINE, subtype="PCM_16")
+    return dataclasses.replace(recording, path=str(path))
+
+
+def _coded(samples: np.ndarray) -> np.ndarray:
+    """Return samples in [-1, 1] after eight bits of mu-law."""
+    x = np.clip(samples, -1.0, 1.0)
+    y = np.round(np.log1p(255 * np.abs(x)) / np.log(256) * 127) / 127
+    return np.copysign(np.expm1(y * np.log(256)) / 255, x)
