@@ -3,8 +3,8 @@
 For each row of the table, in random halves of a corpus' speakers, 1, 2, 5, 10 and 20 are enrolled and everybody else is
 a stranger. All is scored and decided as `identify` does it. Shown are the share of strangers accepted where 1, 5 and
 10 % were asked, with its 95 % interval over speakers, and the misses of owners, beside those of one threshold that
-accepts exactly the asked share, and of such a threshold for each half; then accuracy beside raw scores, which are mean
-log-likelihood ratios of models adapted from the UBM, and the 95 % interval of the difference.
+accepts exactly the asked share of all halves; then accuracy beside raw scores, which are mean log-likelihood ratios of
+models adapted from the UBM, and the 95 % interval of the difference.
 
     python recipes/benchmarks/rates.py [--data DIR] [--rows crowd 'wuw2-*'] [--halves 20] [--cache DIR]
     python recipes/benchmarks/rates.py --json > now.json
@@ -111,11 +111,13 @@ def cell(halves: Sequence[counts.Half], raw: Sequence[counts.Half]) -> dict[str,
     return found
 
 
-def measure(row: Row, materials: Materials, *, sizes: Sequence[int], halves: int, seed: int) -> dict[str, Any]:
+def measure(
+    row: Row, materials: Materials, *, sizes: Sequence[int], halves: int, seed: int, most: int | None = None
+) -> dict[str, Any]:
     """Return all figures of a row with the scores behind them, in types that JSON holds."""
     found: dict[str, Any] = {"row": row.name, "title": row.title, "seed": seed}
     try:
-        material = materials.of(row)
+        material = materials.of(row, most)
     except Skip as reason:
         return {**found, "skipped": str(reason)}
     materials.say(f"{row.name}: {len(material.speakers)} speakers, {len(material.tests)} tests, {halves} halves")
@@ -160,32 +162,34 @@ def compared(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict[st
 def show(row: Mapping[str, Any], console: Console) -> None:
     """Print a row of the campaign as a table, or why there is none."""
     if "skipped" in row:
-        console.print(f"[bold]{row['title']}[/bold]: left out, {row['skipped']}")
+        console.print(f"[bold]{row['title']}[/bold]: left out, {row['skipped']}\n")
         return
     about = f"{len(row['tests']['name'])} tests, {row['unusable']} more unusable, "
     about += f"{row['shorter_than_is_decided']:.0%} shorter than what is decided on"
-    table = Table(title=f"{row['title']} ({about})", title_justify="left")
-    for column in ("enrolled", "strangers"):
-        table.add_column(column, justify="right")
-    for rate in RATES:
-        table.add_column(f"{rate:.0%}: accepted; missed", no_wrap=True)
-    for column in ACCURACY.values():
-        table.add_column(f"{column} (raw; change)", no_wrap=True)
+    rates = (f"{rate:.0%}: accepted; missed (oracle)" for rate in RATES)
+    table = _table(f"{row['title']} ({about})", ("N", "strangers", *rates, *(f"{c} (raw; change)" for c in ACCURACY)))
     for c in row["cells"]:
-        rates = [_rate(c["rates"][f"{rate:g}"]) for rate in RATES]
-        table.add_row(str(c["enrolled"]), str(c["strangers"]), *rates, *_accuracy(c["accuracy"], c["worse_than_raw"]))
+        told = [_rate(c["rates"][f"{rate:g}"]) for rate in RATES]
+        table.add_row(str(c["enrolled"]), str(c["strangers"]), *told, *_accuracy(c["accuracy"], c["worse_than_raw"]))
     console.print(table)
 
 
 def show_compared(row: Mapping[str, Any], console: Console) -> None:
     """Print how accurate a row is beside another run."""
-    table = Table("enrolled", *(f"{c} (other; change)" for c in ACCURACY.values()), title=f"{row['title']}: compared")
+    table = _table(f"{row['title']}, beside another run", ("N", *(f"{c} (other; change)" for c in ACCURACY)))
     for c in row["compared"]:
         table.add_row(str(c["enrolled"]), *_accuracy(c["accuracy"], c["worse"]))
     console.print(table)
 
 
-ACCURACY = {"eer_strangers": "EER, strangers", "eer_enrolled": "EER, enrolled", "identified": "identified"}
+ACCURACY = {"EER, strangers": "eer_strangers", "EER, enrolled": "eer_enrolled", "found": "identified"}
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", padding=(0, 1, 0, 0))
+    for i, column in enumerate(columns):
+        table.add_column(column, no_wrap=i > 1, justify="right" if i < 2 else "left")
+    return table
 
 
 def _numbers(interval: Interval) -> list[float]:
@@ -193,30 +197,31 @@ def _numbers(interval: Interval) -> list[float]:
     return [interval.estimate, interval.low, interval.high]
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
+def _percent(share: float) -> str:
+    """Return a share in percent: three digits."""
+    return f"{100 * share:.1f}" if share < 0.0995 else f"{100 * share:.0f}"
 
 
 def _rate(told: Mapping[str, Any]) -> str:
-    """Return the figures of one rate in one field."""
+    """Return the figures of one rate: accepted, its interval, missed, missed by an oracle, and what is wrong."""
     if "accepted" not in told:
         return str(told["verdict"])
-    share, low, high = map(_percent, told["accepted"])  # [ would open rich's markup
-    best, by_half = (f"{100 * told[key]:.0f}" for key in ("missed_by_oracle", "missed_by_oracle_of_each_half"))
+    share, low, high = map(_percent, told["accepted"])
+    missed, oracle = (f"{100 * told[key]:.0f}" for key in ("missed", "missed_by_oracle"))
     verdict = told["verdict"] if told["verdict"] in ("ok", "-") else told["verdict"].upper()
-    return f"{share} [{low}-{high}]; {100 * told['missed']:.0f} ({best}, {by_half}) {verdict}".replace("[", "\\[")
+    return f"{share} ({low} to {high}); {missed} ({oracle}) {verdict}"
 
 
 def _accuracy(told: Mapping[str, Sequence[float]], worse: Sequence[str]) -> list[str]:
-    """Return fields of accuracy beside another way of scoring."""
+    """Return the fields of accuracy beside another way of scoring."""
     fields = []
-    for name in ACCURACY:
+    for name in ACCURACY.values():
         if name not in told:
             fields.append("-")
             continue
         low, high = (f"{100 * x:+.1f}" for x in told[f"{name} change"][1:])
-        mark = " WORSE" if name in worse else ""
-        fields.append(f"{_percent(told[name][0])} ({_percent(told[f'{name} before'][0])}; {low} to {high}){mark}")
+        now, before = (f"{100 * told[key][0]:.1f}" for key in (name, f"{name} before"))
+        fields.append(f"{now} ({before}; {low} to {high})" + " WORSE" * (name in worse))
     return fields
 
 
@@ -226,6 +231,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", default=["*"], help="names or patterns; the amounts are '*/*/*'")
     parser.add_argument("--halves", type=int, default=20)
     parser.add_argument("--enrolled", type=int, nargs="+", default=list(SIZES), help="how many (default: %(default)s)")
+    parser.add_argument("--tests", type=int, help="the most tests of a speaker, spread over all (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the halves")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cache", type=Path, help="where trained models are kept (default: nowhere)")
@@ -252,7 +258,9 @@ def main() -> None:
 
         materials = Materials(given.data, cache, given.threads, say)
         for row in rows:
-            measured = measure(row, materials, sizes=given.enrolled, halves=given.halves, seed=given.seed)
+            measured = measure(
+                row, materials, sizes=given.enrolled, halves=given.halves, seed=given.seed, most=given.tests
+            )
             other = others.get(row.name, {})
             if "cells" in measured and "cells" in other:
                 measured["compared"] = compared(measured, other)

@@ -169,8 +169,8 @@ class Materials:
         self.data, self.folder, self.n_threads, self.say = data, folder, n_threads, say
         self._kept: dict[tuple[Any, ...], Any] = {}
 
-    def of(self, row: Row) -> Material:
-        """Return the material of a row, or raise `Skip`."""
+    def of(self, row: Row, most: int | None = None) -> Material:
+        """Return the material of a row, of each speaker at most so many tests, or raise `Skip`."""
         system = self._once(self._system, row.model)
         where = (row.model, row.corpus, row.telephone)
         tested = self._once(self._extracted, *where, "test")
@@ -188,8 +188,9 @@ class Materials:
         people = sorted(set(sessions) & {t.speaker for t in tests})
         if len(people) < 10:
             raise Skip(f"{len(people)} speakers have so much speech, and 10 is the least")
-        tests = [t for t in tests if t.speaker in people]
-        return Material(system, {s: sessions[s] for s in people}, tuple(tests), len(tested) - len(good))
+        by_speaker = [[t for t in tests if t.speaker == s] for s in people]
+        chosen = tuple(t for rows in by_speaker for t in _spread(rows, most))
+        return Material(system, {s: sessions[s] for s in people}, chosen, len(tested) - len(good))
 
     def _once(self, make: Callable[..., Any], *key: Any) -> Any:
         """Return what `make` gives for a key, made when first asked for."""
@@ -283,6 +284,12 @@ def _by(extracted: Iterable[Extracted], key: Callable[[Extracted], K]) -> dict[K
 def _test(sounds: Sequence[Extracted]) -> Test:
     first = sounds[0].recording
     return Test(first.speaker, first.name, tuple(sounds))
+
+
+def _spread(tests: Sequence[Test], most: int | None) -> list[Test]:
+    """Return at most so many tests, spread over all."""
+    places = np.linspace(0, len(tests) - 1, min(len(tests), most or len(tests))).round().astype(int)
+    return [tests[i] for i in places]
 
 
 def _sittings(extracted: Iterable[Extracted]) -> list[Test]:
