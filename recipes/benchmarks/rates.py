@@ -7,6 +7,7 @@ accepts exactly the asked share of all halves; then accuracy beside raw scores, 
 models adapted from the UBM, and the 95 % interval of the difference.
 
     python recipes/benchmarks/rates.py [--data DIR] [--rows crowd 'wuw2-*'] [--halves 20] [--cache DIR]
+    python recipes/benchmarks/rates.py --rows crowd --halves 3 --enrolled 5 20 --tests 4      # a quick look
     python recipes/benchmarks/rates.py --json > now.json
     python recipes/benchmarks/rates.py --compare now.json
 
@@ -167,7 +168,7 @@ def show(row: Mapping[str, Any], console: Console) -> None:
     about = f"{len(row['tests']['name'])} tests, {row['unusable']} more unusable, "
     about += f"{row['shorter_than_is_decided']:.0%} shorter than what is decided on"
     rates = (f"{rate:.0%}: accepted; missed (oracle)" for rate in RATES)
-    table = _table(f"{row['title']} ({about})", ("N", "strangers", *rates, *(f"{c} (raw; change)" for c in ACCURACY)))
+    table = _table(f"{row['title']} ({about})", ("N", "others", *rates, *(f"{c} (raw; change)" for c in ACCURACY)))
     for c in row["cells"]:
         told = [_rate(c["rates"][f"{rate:g}"]) for rate in RATES]
         table.add_row(str(c["enrolled"]), str(c["strangers"]), *told, *_accuracy(c["accuracy"], c["worse_than_raw"]))
