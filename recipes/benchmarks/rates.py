@@ -32,61 +32,30 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import rates_counts as counts
-from rates_material import ROWS, Material, Materials, Row, Skip, a_store
+from halves import RATES, Half, Material, accepted, halves_of, missed, oracle
+from rates_material import ROWS, Materials, Row, Skip, raw_scores
 
-from speechgmm.evaluation import Interval, Rule, threshold_for
-from speechgmm.parallel import threads
-from speechgmm.speakers import Scorer
+from speechgmm.evaluation import Interval
 
-RATES = (0.01, 0.05, 0.1)
 SIZES = (1, 2, 5, 10, 20)
 WIDTH = 210
 """Characters of the table."""
 
 
-def limits(scorer: Scorer, rates: Sequence[float] = RATES) -> np.ndarray:
-    """Return the thresholds that `identify` applies for these rates; NaN where the model decides nothing."""
-    strangers = getattr(scorer, "strangers", scorer.system.strangers)
-    if strangers is None:
-        return np.full(len(rates), np.nan)
-    found = [threshold_for(strangers, Rule(far=rate), len(scorer.models.names)) for rate in rates]
-    return np.array([np.nan if f is None else f.score for f in found])
-
-
-def halves_of(
-    material: Material, *, sizes: Sequence[int] = SIZES, halves: int, seed: int = 0, n_threads: int = 1
-) -> dict[int, list[counts.Half]]:
-    """Return the searches of random halves by the number of enrolled; the first of a half are enrolled in each."""
-    speaker = np.array([t.speaker for t in material.tests])
-    possible = [n for n in sizes if n <= len(material.speakers) // 2]
-    found: dict[int, list[counts.Half]] = {n: [] for n in possible}
-    for i in range(halves):
-        order = np.random.default_rng([seed, i]).permutation(material.speakers).tolist()
-        with a_store(material.system) as store:
-            for before, n in zip([0, *possible], possible, strict=False):
-                store.add([x for s in order[before:n] for x in material.sessions[s]])
-                scorer = Scorer.of(material.system, store)
-                scored = list(threads(n_threads)(lambda t, scorer=scorer: scorer.score_test(t.sounds), material.tests))
-                if errors := [s.error for s in scored if s.scores is None]:
-                    raise errors[0]
-                scores = np.stack([s.scores for s in scored])
-                found[n].append(counts.Half(scorer.models.names, speaker, scores, limits(scorer)))
-    return found
-
-
-def raw_halves(material: Material, halves: Sequence[counts.Half], raw: np.ndarray) -> list[counts.Half]:
+def raw_halves(material: Material, halves: Sequence[Half], raw: np.ndarray) -> list[Half]:
     """Return the same halves with raw scores (T, S) of all speakers."""
     place = {s: i for i, s in enumerate(material.speakers)}
     return [
-        counts.Half(h.enrolled, h.speaker, raw[:, [place[s] for s in h.enrolled]], np.full(len(h.limits), np.nan))
+        Half(h.enrolled, h.speaker, raw[:, [place[s] for s in h.enrolled]], np.full(len(h.limits), np.nan))
         for h in halves
     ]
 
 
-def cell(halves: Sequence[counts.Half], raw: Sequence[counts.Half]) -> dict[str, Any]:
+def cell(halves: Sequence[Half], raw: Sequence[Half]) -> dict[str, Any]:
     """Return everything that is told of some halves of one size."""
     n, strangers = len(halves[0].enrolled), len(set(halves[0].speaker)) - len(halves[0].enrolled)
     found: dict[str, Any] = {"enrolled": n, "strangers": strangers, "rates": {}}
@@ -95,9 +64,9 @@ def cell(halves: Sequence[counts.Half], raw: Sequence[counts.Half]) -> dict[str,
         if np.isnan(own).any():
             found["rates"][f"{rate:g}"] = {"verdict": "nothing is decided"}
             continue
-        share, misses = counts.accepted(halves, own), counts.missed(halves, own)
-        best = counts.missed(halves, [counts.oracle(halves, rate)] * len(halves))
-        by_half = counts.missed(halves, counts.oracles_by_half(halves, rate))
+        share, misses = accepted(halves, own), missed(halves, own)
+        best = missed(halves, [oracle(halves, rate)] * len(halves))
+        by_half = missed(halves, [oracle([h], rate) for h in halves])
         verdict = counts.judged(share, misses, best, rate, n, strangers)
         found["rates"][f"{rate:g}"] = {
             "accepted": _numbers(share),
@@ -122,15 +91,15 @@ def measure(
     except Skip as reason:
         return {**found, "skipped": str(reason)}
     materials.say(f"{row.name}: {len(material.speakers)} speakers, {len(material.tests)} tests, {halves} halves")
-    searched = halves_of(material, sizes=sizes, halves=halves, seed=seed, n_threads=materials.n_threads)
-    raw = material.raw(materials.n_threads)
+    searched = halves_of(material, sizes, halves=halves, seed=seed, n_threads=materials.n_threads)
+    raw = raw_scores(material, materials.n_threads)
     calibration = material.system.calibration
     least = 0.0 if calibration is None else calibration.least_seconds
     found["tests"] = {"name": [t.name for t in material.tests], "speaker": [t.speaker for t in material.tests]}
-    found["unusable"] = material.unusable
     found["shorter_than_is_decided"] = float(np.mean([t.speech_seconds < least for t in material.tests]))
     found["cells"] = [
-        {**cell(h, raw_halves(material, h, raw)), "halves": [one.stored() for one in h]} for h in searched.values()
+        {**cell(h, raw_halves(material, h, raw)), "halves": [counts.stored(one) for one in h]}
+        for h in searched.values()
     ]
     return found
 
@@ -147,8 +116,8 @@ def compared(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict[st
             continue
         sides = []
         for row, one, place in zip((ours, theirs), (c, others[c["enrolled"]]), places, strict=True):
-            halves = [counts.Half.of(h, row["tests"]["speaker"]) for h in one["halves"]]
-            sides.append({h.enrolled: h.of_tests(place) for h in halves})
+            halves = [counts.loaded(h, row["tests"]["speaker"], place) for h in one["halves"]]
+            sides.append({h.enrolled: h for h in halves})
         same = [key for key in sides[0] if key in sides[1]]
         if not same:
             continue
@@ -165,8 +134,7 @@ def show(row: Mapping[str, Any], console: Console) -> None:
     if "skipped" in row:
         console.print(f"[bold]{row['title']}[/bold]: left out, {row['skipped']}\n")
         return
-    about = f"{len(row['tests']['name'])} tests, {row['unusable']} more unusable, "
-    about += f"{row['shorter_than_is_decided']:.0%} shorter than what is decided on"
+    about = f"{len(row['tests']['name'])} tests, {row['shorter_than_is_decided']:.0%} shorter than what is decided on"
     rates = (f"{rate:.0%}: accepted; missed (oracle)" for rate in RATES)
     table = _table(f"{row['title']} ({about})", ("N", "others", *rates, *(f"{c} (raw; change)" for c in ACCURACY)))
     for c in row["cells"]:

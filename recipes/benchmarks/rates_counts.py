@@ -1,25 +1,23 @@
-"""What searches of strangers and of owners show: rates, what an oracle's threshold would do, accuracy, and a verdict.
+"""What searches of strangers and of owners show beside rates: a verdict, and accuracy beside other scores.
 
-A *half* enrolls N speakers of a corpus; everybody else is a stranger. All tests are scored against the N: those of
-strangers should be accepted as often as was asked, those of owners be found. Rates are pooled over halves, intervals
-draw the speakers of the tests anew. Symbols: T tests, N enrolled, R rates.
+Symbols: T tests, N enrolled, P persons.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from halves import Half
 from numpy.typing import NDArray
 
 from speechgmm.evaluation import Interval, bootstrap
 from speechgmm.evaluation.intervals import weigh
 from speechgmm.evaluation.roc import hull_of_counts
 
-__all__ = ["Half", "accepted", "accuracy", "judged", "missed", "oracle", "oracles_by_half", "worse"]
+__all__ = ["accuracy", "judged", "loaded", "stored", "worse"]
 
 Array = NDArray[Any]
 
@@ -32,92 +30,20 @@ MOST = {0.01: 0.03, 0.05: 0.1, 0.1: 0.2}
 MARGIN = {0.01: 0.15, 0.05: 0.1, 0.1: 0.1}
 """By how much misses may exceed those of the oracle."""
 REPLICATES = 300
-"""Draws of the bootstrap over paired accuracies; rates take 1000."""
+"""Draws of the bootstrap over accuracies."""
 
 
-@dataclass(frozen=True, eq=False)
-class Half:
-    """The searches of one half.
-
-    Parameters
-    ----------
-    enrolled : tuple of str
-        N speakers.
-    speaker : ndarray of str, shape (T,)
-        Who speaks in each test.
-    scores : ndarray, shape (T, N)
-    limits : ndarray, shape (R,)
-        The thresholds for the rates that are asked; NaN where nothing is decided.
-    """
-
-    enrolled: tuple[str, ...]
-    speaker: Array
-    scores: Array
-    limits: Array
-
-    @property
-    def target(self) -> Array:
-        """Which trials are of an owner's test against themselves, (T, N)."""
-        return np.asarray(self.speaker[:, None] == np.array(self.enrolled))
-
-    @property
-    def owners(self) -> Array:
-        """Which tests are of somebody who is enrolled, (T,)."""
-        return np.asarray(np.isin(self.speaker, self.enrolled))
-
-    @property
-    def best(self) -> Array:
-        """The best score of each test, (T,)."""
-        return np.asarray(self.scores.max(axis=1))
-
-    @property
-    def found(self) -> Array:
-        """Which tests have their speaker as the best, (T,)."""
-        return np.asarray(np.array(self.enrolled)[self.scores.argmax(axis=1)] == self.speaker)
-
-    def of_tests(self, places: Sequence[int]) -> Half:
-        """Return the searches of some of the tests."""
-        return replace(self, speaker=self.speaker[list(places)], scores=self.scores[list(places)])
-
-    def stored(self) -> dict[str, Any]:
-        """Return it in types that JSON holds, without the speakers of the tests."""
-        raw = base64.b64encode(self.scores.astype("<f4").tobytes()).decode()
-        return {"enrolled": list(self.enrolled), "scores": raw, "limits": [float(x) for x in self.limits]}
-
-    @classmethod
-    def of(cls, stored: Mapping[str, Any], speaker: Sequence[str]) -> Half:
-        """Return what was stored."""
-        flat = np.frombuffer(base64.b64decode(stored["scores"]), dtype="<f4").astype(np.float64)
-        scores, limits = flat.reshape(len(speaker), -1), np.array(stored["limits"], dtype=np.float64)
-        return cls(tuple(stored["enrolled"]), np.array(speaker), scores, limits)
+def stored(half: Half) -> dict[str, Any]:
+    """Return a half in types that JSON holds, without the speakers of the tests."""
+    raw = base64.b64encode(half.scores.astype("<f4").tobytes()).decode()
+    return {"enrolled": list(half.enrolled), "scores": raw, "limits": [float(x) for x in half.limits]}
 
 
-def accepted(halves: Sequence[Half], thresholds: Sequence[float]) -> Interval:
-    """Return the share of strangers' tests that reach the threshold of their half, with its interval."""
-    who = np.concatenate([h.speaker[~h.owners] for h in halves])
-    hit = np.concatenate([h.best[~h.owners] >= limit for h, limit in zip(halves, thresholds, strict=True)])
-    people, code = np.unique(who, return_inverse=True)
-    hits, tests = np.bincount(code, hit), np.bincount(code)
-    if len(people) < 2:
-        share = float(hits.sum() / tests.sum())
-        return Interval(share, 0.0, 1.0, 0.95)
-    return bootstrap(lambda w: {"far": float(w @ hits / max(w @ tests, 1.0))}, people)["far"]
-
-
-def missed(halves: Sequence[Half], thresholds: Sequence[float]) -> float:
-    """Return the share of owners' tests that are not found: another is the best, or the threshold is not reached."""
-    found = [h.found[h.owners] & (h.best[h.owners] >= t) for h, t in zip(halves, thresholds, strict=True)]
-    return float(1.0 - np.concatenate(found).mean())
-
-
-def oracle(halves: Sequence[Half], rate: float) -> float:
-    """Return the one threshold that accepts exactly this share of the strangers' searches of all halves."""
-    return float(np.quantile(np.concatenate([h.best[~h.owners] for h in halves]), 1.0 - rate, method="hazen"))
-
-
-def oracles_by_half(halves: Sequence[Half], rate: float) -> list[float]:
-    """Return a threshold for each half that accepts exactly this share of its strangers' searches."""
-    return [oracle([h], rate) for h in halves]
+def loaded(told: Mapping[str, Any], speaker: Sequence[str], places: Sequence[int]) -> Half:
+    """Return what was stored, of the tests at these places, given who speaks in each test."""
+    flat = np.frombuffer(base64.b64decode(told["scores"]), dtype="<f4").astype(np.float64)
+    scores, limits = flat.reshape(len(speaker), -1), np.array(told["limits"], dtype=np.float64)
+    return Half(tuple(told["enrolled"]), np.array(speaker)[list(places)], scores[list(places)], limits)
 
 
 def judged(share: Interval, misses: float, oracle_misses: float, rate: float, enrolled: int, strangers: int) -> str:

@@ -5,39 +5,27 @@ Features are extracted once for each model and corpus, enrollments turned into s
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import hashlib
 import operator
-import sys
-import tempfile
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import corpora
+import numpy as np
 import soundfile as sf
+from halves import Material, Test, a_store, sessions_of
 
 import speechgmm
 from speechgmm.features import Corpus, Extracted, Recording, extract_all, read
 from speechgmm.features.audio import resample
 from speechgmm.parallel import threads
-from speechgmm.speakers import (
-    Session,
-    SpeakerStore,
-    System,
-    enroll_features,
-    log_likelihood_ratios,
-    speaker_models,
-)
+from speechgmm.speakers import Session, System, enroll_features, log_likelihood_ratios, speaker_models
 
-__all__ = ["ROWS", "Material", "Materials", "Row", "Skip", "Test", "a_store"]
+__all__ = ["ROWS", "Materials", "Row", "Skip", "raw_scores"]
 
 K = TypeVar("K", bound=Hashable)
 
@@ -111,44 +99,16 @@ ROWS = _WHOLE + tuple(
 """The table of the campaign; a name with seconds enrolled and tested is a row of "amounts"."""
 
 
-@dataclass(frozen=True, eq=False)
-class Test:
-    """One test: who speaks, what it is called, and the recordings that are scored together."""
+def raw_scores(material: Material, n_threads: int) -> np.ndarray:
+    """Return raw scores (T, S): mean log-likelihood ratios of models adapted from the UBM."""
+    sums = {s: functools.reduce(operator.add, [x.statistics for x in held]) for s, held in material.sessions.items()}
+    models = speaker_models(material.system, sums)
 
-    speaker: str
-    name: str
-    sounds: tuple[Extracted, ...]
+    def score(test: Test) -> np.ndarray:
+        rows = [log_likelihood_ratios(material.system, models, e.usable(), n_threads=1) for e in test.sounds]
+        return np.average(rows, axis=0, weights=[e.speech_seconds for e in test.sounds])
 
-    @property
-    def speech_seconds(self) -> float:
-        """Speech in all of them."""
-        return sum(e.speech_seconds for e in self.sounds)
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """A row's model, the sessions of each speaker who may be enrolled, and all tests of these speakers."""
-
-    system: System
-    sessions: Mapping[str, tuple[Session, ...]]
-    tests: tuple[Test, ...]
-    unusable: int
-
-    @property
-    def speakers(self) -> tuple[str, ...]:
-        """Whom halves draw from, S speakers, sorted."""
-        return tuple(sorted(self.sessions))
-
-    def raw(self, n_threads: int) -> np.ndarray:
-        """Return raw scores (T, S): mean log-likelihood ratios of models adapted from the UBM."""
-        sums = {s: functools.reduce(operator.add, [x.statistics for x in held]) for s, held in self.sessions.items()}
-        models = speaker_models(self.system, sums)
-
-        def score(test: Test) -> np.ndarray:
-            rows = [log_likelihood_ratios(self.system, models, e.usable(), n_threads=1) for e in test.sounds]
-            return np.average(rows, axis=0, weights=[e.speech_seconds for e in test.sounds])
-
-        return np.stack(list(threads(n_threads)(score, self.tests)))
+    return np.stack(list(threads(n_threads)(score, material.tests)))
 
 
 class Materials:
@@ -177,20 +137,20 @@ class Materials:
         good = [e for e in tested if not e.error]
         if row.enroll_seconds is None or row.test_seconds is None:
             sessions = self._once(self._enrolled, *where)
-            tests = _sittings(good) if row.by == "session" else [_test([e]) for e in good]
+            tests = _sittings(good) if row.by == "session" else [Test.of([e]) for e in good]
         else:
             hop = system.frontend.hop_length
             enrolled = [e for e in self._once(self._extracted, *where, "enroll") if not e.error]
             cuts = {s: _cut(rows, round(row.enroll_seconds / hop), 1) for s, rows in _by(enrolled, _speaker).items()}
             sessions = self._enrolled_cuts(system, {s: c[0] for s, c in cuts.items() if c})
             groups = _by(good, _sitting).values()
-            tests = [_test(c) for rows in groups for c in _cut(rows, round(row.test_seconds / hop))]
+            tests = [Test.of(c) for rows in groups for c in _cut(rows, round(row.test_seconds / hop))]
         people = sorted(set(sessions) & {t.speaker for t in tests})
         if len(people) < 10:
             raise Skip(f"{len(people)} speakers have so much speech, and 10 is the least")
         by_speaker = [[t for t in tests if t.speaker == s] for s in people]
         chosen = tuple(t for rows in by_speaker for t in _spread(rows, most))
-        return Material(system, {s: sessions[s] for s in people}, chosen, len(tested) - len(good))
+        return Material(system, {s: sessions[s] for s in people}, chosen)
 
     def _once(self, make: Callable[..., Any], *key: Any) -> Any:
         """Return what `make` gives for a key, made when first asked for."""
@@ -229,12 +189,10 @@ class Materials:
         return list(extract_all(frontend, self._corpus(corpus, split, telephone), n_threads=self.n_threads))
 
     def _enrolled(self, model: str, corpus: str, telephone: bool) -> dict[str, tuple[Session, ...]]:
-        """Return the sessions of everybody in a corpus, as a store has them."""
+        """Return the sessions of everybody in a corpus."""
         self.say(f"enrolling everybody of {corpus} with {model}")
-        system, recordings = self._once(self._system, model), self._corpus(corpus, "enroll", telephone)
-        with a_store(system) as store:
-            speechgmm.enroll(system, store, recordings, n_threads=self.n_threads)
-            return {s: store.sessions(s) for s in store.speakers}
+        recordings = self._corpus(corpus, "enroll", telephone)
+        return sessions_of(self._once(self._system, model), recordings, self.n_threads)
 
     def _enrolled_cuts(self, system: System, cuts: Mapping[str, list[Extracted]]) -> dict[str, tuple[Session, ...]]:
         """Return the sessions of speakers who are enrolled with these features."""
@@ -243,16 +201,6 @@ class Materials:
                 for e in rows:
                     enroll_features(system, store, speaker, e.usable(), session=e.name)
             return {s: store.sessions(s) for s in store.speakers}
-
-
-@contextlib.contextmanager
-def a_store(system: System) -> Iterator[SpeakerStore]:
-    """Give a new store that is erased afterwards."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store,
-    ):
-        yield store
 
 
 def _packaged(rate: int) -> System:
@@ -281,11 +229,6 @@ def _by(extracted: Iterable[Extracted], key: Callable[[Extracted], K]) -> dict[K
     return found
 
 
-def _test(sounds: Sequence[Extracted]) -> Test:
-    first = sounds[0].recording
-    return Test(first.speaker, first.name, tuple(sounds))
-
-
 def _spread(tests: Sequence[Test], most: int | None) -> list[Test]:
     """Return at most so many tests, spread over all."""
     places = np.linspace(0, len(tests) - 1, min(len(tests), most or len(tests))).round().astype(int)
@@ -294,7 +237,7 @@ def _spread(tests: Sequence[Test], most: int | None) -> list[Test]:
 
 def _sittings(extracted: Iterable[Extracted]) -> list[Test]:
     """Return a test for each session."""
-    return [_test(rows) for rows in _by(extracted, _sitting).values()]
+    return [Test.of(rows) for rows in _by(extracted, _sitting).values()]
 
 
 def _cut(extracted: Iterable[Extracted], frames: int, most: int | None = None) -> list[list[Extracted]]:
