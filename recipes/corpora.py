@@ -4,11 +4,13 @@ A recipe's folder holds two files for this, and never any audio:
 
 `metadata.csv`
     One row per recording, with the columns `COLUMNS`; `path` is relative to the file. `sha256` is the digest
-    of the samples, see `digest`: it stays the same in whatever lossless format they are kept.
+    of the samples, see `digest`: it stays the same in whatever lossless format they are kept. Where `source_path` is of
+    a lossy format (`LOSSY`), decoders differ in the last bits and copies are known by their length instead.
 `source.json`
     The name of the `corpus`, its `repository` on GitHub (`owner/name`) and the `commit`.
 
-`prepare` is all that a recipe calls; `verify` checks every digest of a copy. Needs numpy and soundfile only.
+`prepare` is all that a recipe calls; `verify` checks the samples of every file of a copy. Needs numpy and soundfile,
+and PyAV (`speechgmm[formats]`) for sources of a lossy format.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -46,6 +49,8 @@ TIMEOUT = 30.0  # seconds
 ADDRESS = "https://raw.githubusercontent.com/{repository}/{commit}/"  # `source_path` is below it
 PAUSES = (1.0, 4.0)  # seconds before another try, where a fault looks passing
 PASSING = (429, 500, 502, 503, 504)  # HTTP codes
+LOSSY = (".webm",)  # endings of `source_path`
+SLACK = 0.05  # seconds by which the length of what was decoded from them may differ
 
 Row = dict[str, str]
 Progress = Callable[[int, int, str], None]
@@ -87,6 +92,8 @@ def prepare(
         If the copy or the manifest is incomplete, or the source cannot be reached or lacks a file.
     AudioError
         If a fetched file cannot be decoded or holds other samples than the manifest says.
+    MissingExtra
+        If the source is of a lossy format and PyAV is not installed.
     """
     recipe = _recipe(name_or_folder)
     if data is not None:
@@ -245,9 +252,11 @@ def _fetch(row: Row, address: str, *, folder: Path) -> None:
         return
     url = address + urllib.parse.quote(row["source_path"])
     samples = _decode(_download(url), row, url=url)
-    found = digest(samples)
-    if found != row["sha256"]:
-        rule = f"have the digest {row['sha256']}, as metadata.csv says for {row['path']}"
+    if not _same(samples, row):
+        rule, found = f"have the digest {row['sha256']}, as metadata.csv says for {row['path']}", digest(samples)
+        if row["source_path"].endswith(LOSSY):
+            rule = f"last {row['duration_s']} s, as metadata.csv says for {row['path']}"
+            found = f"{len(samples) / int(row['sample_rate']):.3f} s"
         advice = "Try again; if it stays, the source has changed: use a prepared copy with --data DIR."
         refuse(f"the samples of {url}", rule, f"{found} ({len(samples)} samples)", advice, error=AudioError)
     encoded = io.BytesIO()
@@ -261,11 +270,20 @@ def _good(path: Path, row: Row) -> bool:
         samples, rate = sf.read(path, dtype="int16")
     except (sf.SoundFileError, OSError):
         return False
-    return rate == int(row["sample_rate"]) and samples.ndim == 1 and digest(samples) == row["sha256"]
+    return rate == int(row["sample_rate"]) and samples.ndim == 1 and _same(samples, row)
+
+
+def _same(samples: NDArray[np.int16], row: Row) -> bool:
+    """Say whether samples are those of `row`, as far as can be said of the format of its source."""
+    if row["source_path"].endswith(LOSSY):
+        return abs(len(samples) / int(row["sample_rate"]) - float(row["duration_s"])) <= SLACK
+    return digest(samples) == row["sha256"]
 
 
 def _decode(content: bytes, row: Row, *, url: str) -> NDArray[np.int16]:
     """Return the samples of the first channel; `.ulaw` is headerless 8-bit mu-law."""
+    if row["source_path"].endswith(LOSSY):
+        return _decode_lossy(content, row, url=url)
     raw: dict[str, Any] = {}
     if row["source_path"].endswith(".ulaw"):
         raw = {"format": "RAW", "subtype": "ULAW", "channels": 1, "samplerate": int(row["sample_rate"])}
@@ -278,6 +296,22 @@ def _decode(content: bytes, row: Row, *, url: str) -> NDArray[np.int16]:
         rule = f"be sampled at {row['sample_rate']} Hz, as metadata.csv says"
         refuse(url, rule, f"{rate} Hz", error=AudioError)
     return np.ascontiguousarray(samples[:, 0])
+
+
+def _decode_lossy(content: bytes, row: Row, *, url: str) -> NDArray[np.int16]:
+    """Return the samples of the first channel as FFmpeg decodes them, at the rate of `row`."""
+    from speechgmm.features import read
+    from speechgmm.features.audio import resample
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / PurePosixPath(row["source_path"]).name
+        path.write_bytes(content)
+        try:
+            sound = resample(read(path, channel=0), int(row["sample_rate"]))
+        except AudioError as error:
+            advice = "Try again, or use a prepared copy with --data DIR."
+            refuse(url, "be decodable sound", f"{len(content)} bytes ({error})", advice, error=AudioError)
+    return np.rint(np.clip(32768.0 * sound.samples, -32768, 32767)).astype(np.int16)
 
 
 def _download(url: str, pauses: tuple[float, ...] = PAUSES) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,11 +144,17 @@ def limits(scorer: Scorer, rates: Sequence[float] = RATES) -> Array:
 
 
 def halves_of(
-    material: Material, sizes: Sequence[int], *, halves: int, seed: int = 0, n_threads: int = 1
+    material: Material,
+    sizes: Sequence[int],
+    *,
+    halves: int,
+    seed: int = 0,
+    n_threads: int = 1,
+    scorer_of: Callable[[System, SpeakerStore], Scorer] = Scorer.of,
 ) -> dict[int, list[Half]]:
     """Return the searches of random halves by the number of enrolled, at most half of the speakers.
 
-    The first ones of a half are enrolled in all that are larger.
+    The first who are drawn are enrolled in all sizes of a half. What scores is made of a system and a store.
     """
     speaker = np.array([t.speaker for t in material.tests])
     possible = [n for n in sorted(sizes) if n <= len(material.speakers) // 2]
@@ -158,7 +164,7 @@ def halves_of(
         with a_store(material.system) as store:
             for before, n in zip([0, *possible], possible, strict=False):
                 store.add([x for s in order[before:n] for x in material.sessions[s]])
-                scorer = Scorer.of(material.system, store)
+                scorer = scorer_of(material.system, store)
                 scores = _scores(scorer, material.tests, n_threads)
                 found[n].append(Half(scorer.models.names, speaker, scores, limits(scorer)))
     return found

@@ -19,14 +19,14 @@ from speechgmm.evaluation import Evaluation
 __all__ = ["arguments", "manifest", "show_classifications", "show_evaluations"]
 
 
-def arguments(description: str | None, *, picture: bool = False) -> argparse.Namespace:
-    """Read the command line; some recipes draw a picture."""
+def arguments(description: str | None, *, picture: str = "") -> argparse.Namespace:
+    """Read the command line; some recipes draw a picture, which goes into a file of this name by default."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a prepared copy of the corpus; without it, it is downloaded")
     parser.add_argument("--source", help="where to download from (default: the source repository at its commit)")
     parser.add_argument("--cache", type=Path, help="where to keep the download (default: the user's cache folder)")
     if picture:
-        parser.add_argument("--picture", type=Path, default=Path("confusion.png"), help="default: %(default)s")
+        parser.add_argument("--picture", type=Path, default=Path(picture), help="default: %(default)s")
     return parser.parse_args()
 
 

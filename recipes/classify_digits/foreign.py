@@ -70,6 +70,6 @@ def show(accepted: np.ndarray, kept: np.ndarray, digits: Sequence[str], picture:
 
 
 if __name__ == "__main__":
-    given = running.arguments(__doc__, picture=True)
+    given = running.arguments(__doc__, picture="confusion.png")
     manifest = running.manifest(RECIPE.parent / "identify_digits", given)
     show(*measure(manifest), DIGITS, given.picture)

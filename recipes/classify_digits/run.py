@@ -44,6 +44,6 @@ def run(manifest: Path) -> Mapping[str, Classification]:
 
 
 if __name__ == "__main__":
-    given = running.arguments(__doc__, picture=True)
+    given = running.arguments(__doc__, picture="confusion.png")
     manifest = running.manifest(RECIPE.parent / "identify_digits", given)
     running.show_classifications(RECIPE, run(manifest), given.picture)

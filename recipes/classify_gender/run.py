@@ -49,7 +49,7 @@ def run(librispeech: Path, wuw: Path) -> Mapping[str, Classification]:
 
 
 if __name__ == "__main__":
-    given = running.arguments(__doc__, picture=True)
+    given = running.arguments(__doc__, picture="confusion.png")
     parts = {"identify_readers": "librispeech_mini", "verify_telephone": "wuw2"}
     manifests = [running.manifest(RECIPE.parent / recipe, given, copy) for recipe, copy in parts.items()]
     running.show_classifications(RECIPE, run(*manifests), given.picture)

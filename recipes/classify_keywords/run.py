@@ -33,6 +33,6 @@ def run(manifest: Path) -> Mapping[str, Classification]:
 
 
 if __name__ == "__main__":
-    given = running.arguments(__doc__, picture=True)
+    given = running.arguments(__doc__, picture="confusion.png")
     manifest = running.manifest(RECIPE.parent / "verify_telephone", given)
     running.show_classifications(RECIPE, run(manifest), given.picture)

@@ -44,7 +44,7 @@ def run(data: Path, *, settings: MixtureSettings = SETTINGS) -> Mapping[str, Cla
 
 
 if __name__ == "__main__":
-    given = running.arguments(__doc__, picture=True)
+    given = running.arguments(__doc__, picture="confusion.png")
     if given.data is None:
         sys.exit("give the folder of the repository karolpiczak/ESC-50 with --data")
     running.show_classifications(RECIPE, run(given.data), given.picture)

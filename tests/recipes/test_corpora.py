@@ -18,12 +18,14 @@ import soundfile as sf
 from recipes import corpora
 from recipes.corpora import COLUMNS, cache_root, digest, prepare, read_manifest, verify
 from speechgmm.errors import AudioError, InvalidInput
+from tests.features.test_formats import encode
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "corpora"
 RECIPES = {
     "identify_digits": ("fsdd", 3000),
     "identify_readers": ("librispeech_mini", 224),
+    "other_microphones": ("malayalam_msc", 1033),
     "verify_telephone": ("wuw2", 2034),
 }
 COMMIT = "0123456789abcdef"
@@ -62,6 +64,9 @@ def write_manifest(path: Path, rows: list[dict[str, str]]) -> None:
 def write_original(path: Path, samples: np.ndarray, rate: int) -> None:
     """Write `samples` as the source repositories keep them."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".webm":
+        encode(path, samples[None].astype(np.float32) / 32768, "webm", "libopus")
+        return
     raw = {"format": "RAW", "subtype": "ULAW"} if path.suffix == ".ulaw" else {"subtype": "PCM_16"}
     sf.write(path, samples, rate, **raw)
 
@@ -446,6 +451,45 @@ def test_stereo_gives_its_first_channel(local: Local, cache: Path) -> None:
     assert sf.info(manifest.parent / local.rows[0]["path"]).channels == 1
 
 
+# ---------------------------------------------------------------- sources of a lossy format
+
+
+def lossy(folder: Path, seconds: float = 1.5) -> tuple[Local, np.ndarray]:
+    """A corpus of one recording in WebM, and its samples before it was encoded."""
+    t = np.arange(round(16000 * seconds)) / 16000
+    samples = np.round(9000 * np.sin(2 * np.pi * (300 + 400 * t) * t)).astype(np.int16)
+    row = dict.fromkeys(COLUMNS, "") | {"path": "s/0.flac", "speaker": "s", "session": "1", "split": "test"}
+    row |= {"sample_rate": "16000", "duration_s": f"{seconds}", "source_path": "a/0.webm", "sha256": digest(samples)}
+    return make(folder, [(row, samples)]), samples
+
+
+def test_a_lossy_source_is_decoded_and_known_by_its_length(tmp_path: Path, cache: Path) -> None:
+    local, samples = lossy(tmp_path / "made")
+    manifest = prepare(local.recipe, source=local.source, cache=cache)
+    fetched, rate = sf.read(manifest.parent / "s/0.flac", dtype="int16")
+    assert rate == 16000
+    assert abs(len(fetched) - len(samples)) < 800
+    n = min(len(fetched), len(samples))
+    assert np.corrcoef(fetched[:n], samples[:n])[0, 1] > 0.95
+    assert verify(local.recipe, manifest.parent) == 1
+    local.original().unlink()
+    prepare(local.recipe, source=local.source, cache=cache)  # what is there is taken
+
+
+def test_a_lossy_source_of_another_length_is_refused(tmp_path: Path, cache: Path) -> None:
+    local, _ = lossy(tmp_path / "made")
+    local.change(0, duration_s="1.8")
+    with pytest.raises(AudioError, match=r"must last 1\.8 s, as metadata\.csv says for s/0\.flac; got 1\.5"):
+        prepare(local.recipe, source=local.source, cache=cache)
+
+
+def test_a_lossy_source_that_is_no_sound_is_refused(tmp_path: Path, cache: Path) -> None:
+    local, _ = lossy(tmp_path / "made")
+    local.original().write_bytes(b"no sound")
+    with pytest.raises(AudioError, match=r"0\.webm must be decodable sound; got 8 bytes"):
+        prepare(local.recipe, source=local.source, cache=cache)
+
+
 # ---------------------------------------------------------------- the recipes' own manifests
 
 
@@ -500,9 +544,9 @@ def test_real_files_from_their_source_layout(name: str, tmp_path: Path, cache: P
             np.testing.assert_array_equal(through_mulaw(samples), samples)
         sounds.append((row, samples))
     local = make(tmp_path / "made", sounds)
-    endings = {"fsdd": ".wav", "librispeech_mini": ".flac", "wuw2": ".ulaw"}
+    endings = {"fsdd": ".wav", "librispeech_mini": ".flac", "malayalam_msc": ".webm", "wuw2": ".ulaw"}
     assert {path.suffix for path in local.layout.rglob("*.*")} == {endings[corpus]}
     manifest = prepare(local.recipe, source=local.source, cache=cache)
     assert verify(local.recipe, manifest.parent) == len(rows)
-    for row, samples in sounds:
+    for row, samples in sounds if corpus != "malayalam_msc" else []:
         np.testing.assert_array_equal(sf.read(manifest.parent / row["path"], dtype="int16")[0], samples)
