@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pictures
 
-from speechgmm.plot.axes import IMPOSTOR, TARGET
+from speechgmm.plot.axes import IMPOSTOR
 
 __all__ = ["draw"]
 
@@ -28,19 +28,19 @@ def draw(found: Mapping[float, Mapping[str, Any]]) -> Any:
         `owners`, the share of owners turned away.
     """
     ways = list(next(iter(found.values())))
-    figure, axes = pictures.subplots(len(ways), len(found), (2.9 * len(found) + 1.2, 3.5 * len(ways) + 0.6))
+    figure, axes = pictures.subplots(len(ways), len(found), (3.2 * len(found) + 0.8, 3.9 * len(ways) + 0.9))
     axes = np.reshape(axes, (len(ways), len(found)))
     for column, (rate, outcomes) in enumerate(found.items()):
         for row, way in enumerate(ways):
             _crowd(axes[row, column], rate, outcomes[way].strangers.estimate)
-            told = f"{_number(outcomes[way].strangers.estimate)} strangers let in"
-            axes[row, column].text(0.0, -0.04, told, transform=axes[row, column].transAxes, va="top", color=IMPOSTOR)
-            told = f"of 100 owners {_number(outcomes[way].owners)} turned away"
-            axes[row, column].text(0.0, -0.12, told, transform=axes[row, column].transAxes, va="top", color=TARGET)
-        axes[0, column].set_title(f"asked: {100 * rate:g} of 100", fontsize=13)
+            let_in, turned = (_number(x) for x in (outcomes[way].strangers.estimate, outcomes[way].owners))
+            told = f"strangers let in: {let_in}\nowners turned away: {turned} of 100"
+            axes[row, column].set_xlabel(told, fontsize=12, labelpad=8)
+        axes[0, column].set_title(f"at most {100 * rate:g} asked for", fontsize=13, pad=10)
     for row, way in enumerate(ways):
         axes[row, 0].set_ylabel(WORDS[way], fontsize=12)
-    figure.suptitle("A hundred strangers at the door: how many are let in?", fontsize=15)
+    title = "Of a hundred strangers at the door, how many are let in?\n"
+    figure.suptitle(title + "Red: let in. Framed: as many as were asked for.", fontsize=15)
     return figure
 
 
@@ -49,7 +49,7 @@ def _crowd(ax: Any, rate: float, share: float) -> None:
     places = np.arange(SIDE * SIDE)
     x, y = places % SIDE, -(places // SIDE)
     inside = places < round(100 * share)
-    ax.scatter(x, y, s=130, marker=_person(), c=np.where(inside, IMPOSTOR, OUTSIDE), linewidths=0)
+    ax.scatter(x, y, s=210, marker=_person(), c=np.where(inside, IMPOSTOR, OUTSIDE), linewidths=0)
     asked = round(100 * rate)
     whole, rest = divmod(asked, SIDE)
     corners = [(0, 0), (SIDE, 0), (SIDE, whole), (rest, whole), (rest, whole + 1), (0, whole + 1)]

@@ -27,7 +27,7 @@ from rich.table import Table  # noqa: E402
 
 import speechgmm  # noqa: E402
 from speechgmm.evaluation import Interval  # noqa: E402
-from speechgmm.features import Corpus, extract_all  # noqa: E402
+from speechgmm.features import extract_all  # noqa: E402
 from speechgmm.speakers import Scorer  # noqa: E402
 
 SIZES = (5, 10, 20)
@@ -59,7 +59,8 @@ def measure(
 ) -> Outcomes:
     """Return the outcomes by number of enrolled and rate asked; `most`: recordings of a speaker, of each kind."""
     corpus, system = speechgmm.read_corpus(manifest), speechgmm.default_system()
-    enroll, test = (_first(corpus.where(split=split), most) for split in ("enroll", "test"))
+    enroll, test = (corpus.where(split=split) for split in ("enroll", "test"))
+    enroll, test = ([r for s in c.speakers for r in c.where(speaker=s).recordings[:most]] for c in (enroll, test))
     sessions = sessions_of(system, enroll)
     heard = [e for e in extract_all(system.frontend, test) if not e.error and e.recording.speaker in sessions]
     material = Material(system, sessions, tuple(Test.of([e]) for e in heard))
@@ -88,10 +89,6 @@ def show(found: Outcomes) -> None:
             cells += [f"{s.estimate:.1%}", f"{s.low:.1%} to {s.high:.1%}", f"{o.owners:.0%}", f"{o.owners_at_best:.0%}"]
         table.add_row(str(size), f"{rate:.0%}", *cells)
     Console().print(table)
-
-
-def _first(corpus: Corpus, most: int | None) -> Corpus:
-    return Corpus(tuple(r for s in corpus.speakers for r in corpus.where(speaker=s).recordings[:most]), corpus.source)
 
 
 if __name__ == "__main__":
