@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import speechgmm
-from speechgmm.evaluation import Interval, Rule, bootstrap, threshold_for
+from speechgmm.evaluation import Interval, bootstrap
 from speechgmm.features import Extracted, Recording
 from speechgmm.parallel import threads
-from speechgmm.speakers import Scorer, Session, SpeakerStore, System
+from speechgmm.speakers import Sample, Scorer, Session, SpeakerStore, System
 
 __all__ = [
     "RATES",
@@ -29,11 +29,11 @@ __all__ = [
     "Test",
     "a_store",
     "accepted",
+    "enrolled_once",
     "halves_of",
     "limits",
     "missed",
     "oracle",
-    "sessions_of",
 ]
 
 Array = NDArray[Any]
@@ -63,12 +63,31 @@ class Test:
 
 
 @dataclass(frozen=True, eq=False)
+class Kept:
+    """What a store keeps of everybody: the sessions of each speaker, and the samples of their recordings."""
+
+    sessions: Mapping[str, tuple[Session, ...]]
+    samples: tuple[Sample, ...]
+
+    @classmethod
+    def of(cls, store: SpeakerStore) -> Kept:
+        """Return what a store keeps."""
+        samples, _ = store.samples(d for own in store.digests().values() for d in own)
+        return cls({s: store.sessions(s) for s in store.speakers}, samples)
+
+
+@dataclass(frozen=True, eq=False)
 class Material:
-    """A model, the sessions of each of S speakers who may be enrolled, and T tests of these speakers."""
+    """A model, what is kept of each of S speakers who may be enrolled, and T tests of these speakers."""
 
     system: System
-    sessions: Mapping[str, tuple[Session, ...]]
+    kept: Kept
     tests: tuple[Test, ...]
+
+    @property
+    def sessions(self) -> Mapping[str, tuple[Session, ...]]:
+        """The sessions of each speaker."""
+        return self.kept.sessions
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -127,20 +146,19 @@ def a_store(system: System) -> Iterator[SpeakerStore]:
         yield store
 
 
-def sessions_of(system: System, recordings: Iterable[Recording], n_threads: int) -> dict[str, tuple[Session, ...]]:
-    """Return the sessions of everybody who speaks in recordings, as a store has them."""
+def enrolled_once(system: System, recordings: Iterable[Recording], n_threads: int | None = None) -> Kept:
+    """Return what a store keeps of everybody who speaks in recordings."""
     with a_store(system) as store:
         speechgmm.enroll(system, store, recordings, n_threads=n_threads)
-        return {s: store.sessions(s) for s in store.speakers}
+        return Kept.of(store)
 
 
 def limits(scorer: Scorer, rates: Sequence[float] = RATES) -> Array:
-    """Return the thresholds that `identify` applies for these rates; NaN where the model decides nothing."""
-    strangers = getattr(scorer, "strangers", scorer.system.strangers)
-    if strangers is None:
+    """Return the normalized scores from which `identify` accepts at these rates; NaN where it decides nothing."""
+    calibration, norm = scorer.system.calibration, scorer.norm
+    if calibration is None or norm is None:
         return np.full(len(rates), np.nan)
-    found = [threshold_for(strangers, Rule(far=rate), len(scorer.models.names)) for rate in rates]
-    return np.array([np.nan if f is None else f.score for f in found])
+    return np.array([calibration.threshold(rate, norm, len(scorer.models.names)).score for rate in rates])
 
 
 def halves_of(
@@ -163,7 +181,7 @@ def halves_of(
         order = np.random.default_rng([seed, i]).permutation(material.speakers).tolist()
         with a_store(material.system) as store:
             for before, n in zip([0, *possible], possible, strict=False):
-                store.add([x for s in order[before:n] for x in material.sessions[s]])
+                store.add([x for s in order[before:n] for x in material.sessions[s]], samples=material.kept.samples)
                 scorer = scorer_of(material.system, store)
                 scores = _scores(scorer, material.tests, n_threads)
                 found[n].append(Half(scorer.models.names, speaker, scores, limits(scorer)))
@@ -196,4 +214,4 @@ def _scores(scorer: Scorer, tests: Sequence[Test], n_threads: int) -> Array:
     for s in scored:
         if s.error is not None and s.scores is None:
             raise s.error
-    return np.stack([s.scores for s in scored if s.scores is not None])
+    return np.stack([s.normalized for s in scored if s.normalized is not None])

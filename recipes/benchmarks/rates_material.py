@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 import corpora
 import numpy as np
 import soundfile as sf
-from halves import Material, Test, a_store, sessions_of
+from halves import Kept, Material, Test, a_store, enrolled_once
 
 import speechgmm
 from speechgmm.features import Corpus, Extracted, Recording, extract_all, read
 from speechgmm.features.audio import resample
 from speechgmm.parallel import threads
-from speechgmm.speakers import Session, System, enroll_features, log_likelihood_ratios, speaker_models
+from speechgmm.speakers import System, enroll_features, log_likelihood_ratios, speaker_models
 
 __all__ = ["ROWS", "Materials", "Row", "Skip", "raw_scores"]
 
@@ -136,21 +136,21 @@ class Materials:
         tested = self._once(self._extracted, *where, "test")
         good = [e for e in tested if not e.error]
         if row.enroll_seconds is None or row.test_seconds is None:
-            sessions = self._once(self._enrolled, *where)
+            kept = self._once(self._enrolled, *where)
             tests = _sittings(good) if row.by == "session" else [Test.of([e]) for e in good]
         else:
             hop = system.frontend.hop_length
             enrolled = [e for e in self._once(self._extracted, *where, "enroll") if not e.error]
             cuts = {s: _cut(rows, round(row.enroll_seconds / hop), 1) for s, rows in _by(enrolled, _speaker).items()}
-            sessions = self._enrolled_cuts(system, {s: c[0] for s, c in cuts.items() if c})
+            kept = self._enrolled_cuts(system, {s: c[0] for s, c in cuts.items() if c})
             groups = _by(good, _sitting).values()
             tests = [Test.of(c) for rows in groups for c in _cut(rows, round(row.test_seconds / hop))]
-        people = sorted(set(sessions) & {t.speaker for t in tests})
+        people = sorted(set(kept.sessions) & {t.speaker for t in tests})
         if len(people) < 10:
             raise Skip(f"{len(people)} speakers have so much speech, and 10 is the least")
         by_speaker = [[t for t in tests if t.speaker == s] for s in people]
         chosen = tuple(t for rows in by_speaker for t in _spread(rows, most))
-        return Material(system, {s: sessions[s] for s in people}, chosen)
+        return Material(system, Kept({s: kept.sessions[s] for s in people}, kept.samples), chosen)
 
     def _once(self, make: Callable[..., Any], *key: Any) -> Any:
         """Return what `make` gives for a key, made when first asked for."""
@@ -188,19 +188,19 @@ class Materials:
         frontend = self._once(self._system, model).frontend
         return list(extract_all(frontend, self._corpus(corpus, split, telephone), n_threads=self.n_threads))
 
-    def _enrolled(self, model: str, corpus: str, telephone: bool) -> dict[str, tuple[Session, ...]]:
-        """Return the sessions of everybody in a corpus."""
+    def _enrolled(self, model: str, corpus: str, telephone: bool) -> Kept:
+        """Return what is kept of everybody in a corpus."""
         self.say(f"enrolling everybody of {corpus} with {model}")
         recordings = self._corpus(corpus, "enroll", telephone)
-        return sessions_of(self._once(self._system, model), recordings, self.n_threads)
+        return enrolled_once(self._once(self._system, model), recordings, self.n_threads)
 
-    def _enrolled_cuts(self, system: System, cuts: Mapping[str, list[Extracted]]) -> dict[str, tuple[Session, ...]]:
-        """Return the sessions of speakers who are enrolled with these features."""
+    def _enrolled_cuts(self, system: System, cuts: Mapping[str, list[Extracted]]) -> Kept:
+        """Return what is kept of speakers who are enrolled with these features."""
         with a_store(system) as store:
             for speaker, rows in cuts.items():
                 for e in rows:
                     enroll_features(system, store, speaker, e.usable(), session=e.name)
-            return {s: store.sessions(s) for s in store.speakers}
+            return Kept.of(store)
 
 
 def _packaged(rate: int) -> System:

@@ -10,6 +10,8 @@ store, which has learned from the people who are enrolled in it.
 
 from __future__ import annotations
 
+import functools
+import operator
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +23,14 @@ sys.path[:0] = [str(RECIPE.parent), str(RECIPE)]
 import hundred_strangers  # noqa: E402
 import pictures  # noqa: E402
 import running  # noqa: E402
-from halves import RATES, Material, Test, accepted, halves_of, missed, oracle, sessions_of  # noqa: E402
+from halves import RATES, Material, Test, accepted, enrolled_once, halves_of, missed, oracle  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 import speechgmm  # noqa: E402
 from speechgmm.evaluation import Interval  # noqa: E402
 from speechgmm.features import extract_all  # noqa: E402
-from speechgmm.speakers import Scorer  # noqa: E402
+from speechgmm.speakers import Scorer, speaker_models  # noqa: E402
 
 SIZES = (5, 10, 20)
 HALVES = 20
@@ -47,8 +49,12 @@ Outcomes = Mapping[tuple[int, float], Mapping[str, Outcome]]
 
 
 def model_alone(system: speechgmm.System, store: speechgmm.SpeakerStore) -> Scorer:
-    """Return what scores with the model alone."""
-    return Scorer.of(system, store)
+    """Return what scores with the model alone: without the domain of the store, and what this says of strangers."""
+    sums = {s: functools.reduce(operator.add, store.sessions(s)) for s in store.speakers}
+    statistics, seconds = ({s: getattr(x, of) for s, x in sums.items()} for of in ("statistics", "speech_seconds"))
+    assert system.calibration is not None
+    norm = system.calibration.levels.norm(1)
+    return Scorer(system, speaker_models(system, statistics, seconds), norm, {})
 
 
 WAYS = {"before": model_alone, "after": Scorer.of}
@@ -61,9 +67,9 @@ def measure(
     corpus, system = speechgmm.read_corpus(manifest), speechgmm.default_system()
     enroll, test = (corpus.where(split=split) for split in ("enroll", "test"))
     enroll, test = ([r for s in c.speakers for r in c.where(speaker=s).recordings[:most]] for c in (enroll, test))
-    sessions = sessions_of(system, enroll)
-    heard = [e for e in extract_all(system.frontend, test) if not e.error and e.recording.speaker in sessions]
-    material = Material(system, sessions, tuple(Test.of([e]) for e in heard))
+    kept = enrolled_once(system, enroll)
+    heard = [e for e in extract_all(system.frontend, test) if not e.error and e.recording.speaker in kept.sessions]
+    material = Material(system, kept, tuple(Test.of([e]) for e in heard))
     drawn = {w: halves_of(material, sizes, halves=halves, seed=seed, scorer_of=f) for w, f in WAYS.items()}
     found: dict[tuple[int, float], dict[str, Outcome]] = {}
     for size in drawn["after"]:

@@ -25,22 +25,22 @@ def identify(
     as_json: options.Json = False,
 ) -> None:
     """Say who speaks in each recording, or that nobody enrolled does."""
-    from speechgmm import evaluation, speakers
+    from speechgmm import speakers
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa)
     system = options.load_model(model)
     calibrated = system.calibration is not None
     with options.open_store(store, system) as opened, progress() as report:
         answers = speakers.identify(system, opened, files, rule=rule, top=top, n_threads=threads, on_progress=report)
-        models = speakers.enrolled_models(system, opened)
-        limit = evaluation.threshold_for(system.strangers, rule, len(models.names))
+        damaged = speakers.enrolled_models(system, opened).damaged
+    limit = strictest(answers)
     stated = asdict(rule) | {"far": rule.asked_far, "prior": rule.stated_prior}
     stated |= {"threshold": limit and limit.score, "extrapolated": limit is not None and limit.extrapolated}
     files_told = [_document(a) for a in answers]
     document = {"calibrated": calibrated, "rule": stated if calibrated else None, "files": files_told}
     columns = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">posterior")
     shown = table(*columns, rows=_rows(answers)), rule_note(calibrated, rule, limit)
-    emit(as_json, document, *shown, damaged=models.damaged, errors=((a.name, a.error) for a in answers))
+    emit(as_json, document, *shown, damaged=damaged, errors=((a.name, a.error) for a in answers))
 
 
 def rule_note(calibrated: bool, rule: "Rule", limit: "Threshold | None") -> str:

@@ -6,14 +6,14 @@ which follows from a stated rate for strangers, or where accepting it costs less
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
 from speechgmm.checks import Array, hold, number, probability, refuse
 from speechgmm.errors import Skipped, TooLittleSpeech
 from speechgmm.evaluation.roc import Application
-from speechgmm.evaluation.thresholds import Strangers, Threshold
+from speechgmm.evaluation.thresholds import Threshold
 
 DEFAULT_FAR = 0.01
 DEFAULT_PRIOR = 0.5
@@ -139,12 +139,19 @@ class Answer:
         return cls(name, status, speech_seconds, None, (), rule, score, extrapolated, str(error))
 
 
-def threshold_for(strangers: Strangers | None, rule: Rule | None, searched: int) -> Threshold | None:
+class Limits(Protocol):
+    """What knows from which score on strangers are accepted at a rate: `Strangers`, or what stands for them."""
+
+    def threshold(self, far: float, speakers: int = 1) -> Threshold:
+        """Return the score that the best of so many reaches for a share `far` of all strangers."""
+
+
+def threshold_for(strangers: Limits | None, rule: Rule | None, searched: int) -> Threshold | None:
     """Return the score from which a rule accepts the best of so many; None where no one score decides.
 
     Parameters
     ----------
-    strangers : Strangers or None
+    strangers : Limits or None
         How high strangers come; None where that is not known.
     rule : Rule or None
     searched : int
@@ -177,7 +184,7 @@ def decide(
     names: Sequence[str],
     scores: Array,
     rule: Rule | None,
-    strangers: Strangers | None,
+    strangers: Limits | None,
     *,
     speech_seconds: float,
     posteriors: Array | None = None,
@@ -200,7 +207,7 @@ def decide(
     scores : ndarray, shape (S,)
     rule : Rule or None
         None accepts the best, or only ranks where there are no posteriors.
-    strangers : Strangers or None
+    strangers : Limits or None
         How high strangers come, in the units of `evidence`.
     speech_seconds : float
     posteriors : ndarray, shape (S,), optional

@@ -85,6 +85,18 @@ def adapt(
     return model
 
 
+def adapted_offsets(ubm: GMM, statistics: Statistics, relevance: float) -> NDArray[Any]:
+    """Return the means alone, relative to the origin (K, D): eq. 12, what ``adapt(..., update="m")`` gives, at once.
+
+    A store of thousands is adapted with it whenever it is read.
+    """
+    check_against(statistics, ubm, "UBM")
+    counts = statistics.counts[:, None]
+    total = np.broadcast_to(counts + relevance, statistics.first.shape)
+    move = np.divide(statistics.first - counts * ubm.offsets, total, out=np.zeros(total.shape), where=total > 0)
+    return np.asarray(ubm.offsets + move)
+
+
 def _weights(weights: NDArray[Any], counts: NDArray[Any], relevance: float) -> NDArray[Any]:
     """Eq. 11: a weighted sum of the data's shares and the UBM's weights, scaled to sum 1."""
     total = counts.sum()

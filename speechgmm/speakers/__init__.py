@@ -7,13 +7,14 @@
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
 from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.damage import DamagedSession
+from speechgmm.speakers.enrolled import enrolled_models
 from speechgmm.speakers.enrollment import Enrollment, LittleSpeech, enroll, enroll_features, little_speech
 from speechgmm.speakers.identification import identify, verify
-from speechgmm.speakers.models import SpeakerModels, adapted_model, enrolled_models, speaker_models
+from speechgmm.speakers.models import SpeakerModels, adapted_model, speaker_models
 from speechgmm.speakers.score import ScoredTest, Scorer, log_likelihood_ratios
 from speechgmm.speakers.score_lists import ScoreList, score_corpus, score_trials
 from speechgmm.speakers.score_norm import s_norm, t_norm, z_norm, zt_norm
-from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSummary, SpeakerExport
+from speechgmm.speakers.sessions import EnrolledRecording, Sample, Session, SessionSummary, SpeakerExport
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System, default_system, load_system
 from speechgmm.speakers.train import Training, train_system
@@ -24,6 +25,7 @@ __all__ = [
     "EnrolledRecording",
     "Enrollment",
     "LittleSpeech",
+    "Sample",
     "ScoreList",
     "ScoredTest",
     "Scorer",

@@ -62,7 +62,7 @@ def top_ratios(
     groups = [columns[:, :, a : a + _SPEAKERS] for a in range(0, len(total), _SPEAKERS)]
     mapper = threads(workers(n_threads, len(groups)))
     for start in range(0, len(x), _FRAMES):
-        chosen = _Chosen.of(centered(x[start : start + _FRAMES], system.ubm.origin), columns, quadratic, c)
+        chosen = _Chosen.of(centered(x[start : start + _FRAMES], models.ubm.origin), columns, quadratic, c)
         total += np.concatenate(list(mapper(chosen.log_densities, groups)))
     return np.asarray((total[1:] - total[0]) / len(x))
 
@@ -116,7 +116,7 @@ class _Chosen:
 def linear_ratios(system: System, models: SpeakerModels, features: ArrayLike) -> Array:
     """Return first-order log-likelihood ratios, shape (S,), in nats per frame."""
     x = check_test(system, models, features)
-    return np.asarray(linear_ratios_of(system, models, [system.ubm.statistics(x)])[0])
+    return np.asarray(linear_ratios_of(system, models, [models.ubm.statistics(x)])[0])
 
 
 @one_thread
@@ -128,7 +128,7 @@ def linear_ratios_of(system: System, models: SpeakerModels, tests: Sequence[Stat
     system : System
     models : SpeakerModels
     tests : sequence of Statistics
-        Of T tests, against the system's UBM.
+        Of T tests, against ``models.ubm``.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def linear_ratios_of(system: System, models: SpeakerModels, tests: Sequence[Stat
     moments = np.zeros((len(tests), k, d + 1), np.float32)
     for moment, t in zip(moments, tests, strict=True):
         check_against(t, system.ubm, "UBM")
-        moment[:, :d] = (t.first - t.counts[:, None] * system.ubm.offsets) / t.frames
+        moment[:, :d] = (t.first - t.counts[:, None] * models.ubm.offsets) / t.frames
     scores = moments.reshape(len(tests), -1) @ columns.reshape(-1, columns.shape[2])
     return np.asarray(scores[:, 1:] - scores[:, :1], dtype=np.float64)
 

@@ -1,19 +1,183 @@
 """What turns raw scores into log-likelihood ratios against strangers, and these into decisions.
 
-A calibrated log-likelihood ratio (LLR, in nats) says how much better a speaker explains a test than a stranger does.
-`train_calibration` makes a `SystemCalibration`, `score` applies it. Symbols: C cohort, K components, D dimensions.
+Three steps make scores of all stores, amounts of speech and microphones alike. Each test is set beside a cohort in the
+store's domain (T-norm). What the amounts of speech do to a stranger's score is taken out (`AmountNorm`). And the store
+tells how high its own impostors come (`StoreNorm`). What is left has one distribution for strangers, so that a rate has
+one threshold, and one map to log-likelihood ratios (LLR, in nats). `train_calibration` makes a `SystemCalibration` from
+simulated stores, `score` applies it. Symbols: C cohort, K components, D dimensions, J sizes of stores.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import Array, floats, hold, instance, number, numeric, refuse
+from speechgmm.checks import FAR, Array, floats, hold, instance, number, numeric, refuse, sequence_of
 from speechgmm.evaluation.calibration import Calibration
-from speechgmm.evaluation.thresholds import Strangers
+from speechgmm.evaluation.thresholds import Strangers, Threshold
+
+FADE = 2.0
+"""What training knows of impostors counts as so many people beside those of the store."""
+LEAST_PEOPLE = 3
+"""With fewer people enrolled their trials tell nothing yet."""
+ASSURED = 5
+"""From so many people on a store knows its strangers well enough to assure a rate."""
+_LEAST_SPREAD = 0.01
+"""A store's own spread is at least this share of a usual one, so that equal trials divide by no 0."""
+_UPPER = 0.9
+"""How high impostors come is where nine in ten of them stay below."""
+_DEVIATIONS = 1.2815515655446004
+"""The same quantile of a normal distribution, in deviations above its median."""
+
+
+@dataclass(frozen=True, eq=False)
+class AmountNorm:
+    """Takes out of strangers' scores what the amounts of speech do to them, whoever speaks.
+
+    The location of their scores, and the logarithm of their scale, are linear in [1, log(enrolled), log(tested)].
+
+    Parameters
+    ----------
+    location, scale : ndarray, shape (3,)
+    low, high : ndarray, shape (2,)
+        Seconds enrolled and tested: each counts as if it lay in between.
+    """
+
+    location: Array
+    scale: Array
+    low: Array
+    high: Array
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        shapes = {"location": (3,), "scale": (3,), "low": (2,), "high": (2,)}
+        hold(self, **{n: floats(getattr(self, n), f"{n} by amount", shape=s, largest=FAR) for n, s in shapes.items()})
+        if (self.low <= 0).any() or (self.high < self.low).any():
+            refuse("amounts of speech", "run from low above 0 to high", f"{self.low} to {self.high}")
+        with np.errstate(over="ignore", under="ignore"):
+            ends = np.exp([self.design(e, t) @ self.scale for e, t in ((0.0, 0.0), (np.inf, 0.0), (np.inf, np.inf))])
+        if not ((ends > 1 / FAR) & (ends < FAR)).all():
+            refuse("the scale of strangers' scores", f"lie between {1 / FAR:g} and {FAR:g}", ends)
+
+    def design(self, enrolled: ArrayLike, tested: ArrayLike) -> Array:
+        """Return [1, log(enrolled), log(tested)], shape (..., 3); an amount that is not known (NaN) is a usual one."""
+        columns = []
+        for amounts, low, high in zip((enrolled, tested), self.low, self.high, strict=True):
+            a = np.clip(np.asarray(amounts, dtype=np.float64), low, high)
+            columns.append(np.where(np.isnan(a), 0.5 * (np.log(low) + np.log(high)), np.log(a)))
+        e, t = np.broadcast_arrays(*columns)
+        return np.stack([np.ones_like(e), e, t], axis=-1)
+
+    def __call__(self, scores: ArrayLike, enrolled: ArrayLike, tested: ArrayLike) -> Array:
+        """Return scores whose strangers are alike for all amounts of speech, in seconds, that broadcast with them."""
+        x = self.design(enrolled, tested)
+        return np.asarray((np.asarray(scores) - x @ self.location) / np.exp(x @ self.scale))
+
+
+@dataclass(frozen=True)
+class StoreNorm:
+    """How high the impostors of a store come: location and scale, and the number of people that it holds."""
+
+    size: int
+    location: float
+    scale: float
+
+    @property
+    def assured(self) -> bool:
+        """Whether the store holds people enough to assure a rate."""
+        return self.size >= ASSURED
+
+    def __call__(self, scores: ArrayLike) -> Array:
+        """Return scores relative to the store's impostors."""
+        return np.asarray((np.asarray(scores) - self.location) / self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class ImpostorLevels:
+    """How high impostors come: by amounts of speech, and by how many people a store holds.
+
+    Parameters
+    ----------
+    amounts : AmountNorm
+    sizes : ndarray, shape (J,)
+        How many people the simulated stores held, ascending from 1.
+    location, scale : ndarray, shape (J,)
+        Of impostors' scores in such stores, after the `AmountNorm`.
+    """
+
+    amounts: AmountNorm
+    sizes: Array
+    location: Array
+    scale: Array
+
+    def __post_init__(self) -> None:
+        """Check everything."""
+        instance(self.amounts, "the norm by amounts", AmountNorm)
+        sizes = floats(self.sizes, "the sizes of stores", largest=FAR)
+        if sizes.ndim != 1 or not sizes.size or sizes[0] != 1 or (np.diff(sizes) <= 0).any() or (sizes % 1).any():
+            refuse("the sizes of stores", "be whole numbers that ascend from 1", sizes)
+        location = floats(self.location, "the location of impostors", shape=sizes.shape, largest=FAR)
+        scale = floats(self.scale, "the scale of impostors", shape=sizes.shape, largest=FAR)
+        if (scale < 1 / FAR).any():
+            refuse("the scale of impostors", "be above 0 for each size", scale)
+        hold(self, sizes=sizes, location=location, scale=scale)
+
+    def norm(self, size: int, own: Iterable[Array] = ()) -> StoreNorm:
+        """Return how high the impostors of a store come.
+
+        What training knows of stores of this size gives way to the store's own trials, the more people it holds.
+
+        Parameters
+        ----------
+        size : int
+            How many people it holds.
+        own : iterable of array_like
+            For each of them, their speech against the others: scores after the `AmountNorm`.
+        """
+        at = np.log(max(size, 1)), np.log(self.sizes)
+        location, scale = float(np.interp(*at, self.location)), float(np.exp(np.interp(*at, np.log(self.scale))))
+        heard = [np.ravel(o) for o in own if np.size(o)]
+        if len(heard) >= LEAST_PEOPLE:
+            share = (len(heard) - 1) / (len(heard) - 1 + FADE)
+            found, spread = impostor_level(heard)
+            location = share * found + (1 - share) * location
+            scale = float(scale ** (1 - share) * max(spread, _LEAST_SPREAD * scale) ** share)
+        return StoreNorm(size, location, scale)
+
+
+@dataclass(frozen=True, eq=False)
+class OwnerScores:
+    """Where owners' own scores lie: a normal distribution whose mean is linear in [1, log(amount)].
+
+    Parameters
+    ----------
+    mean : ndarray, shape (2,)
+    deviation : float
+    low, high : float
+        Amounts (see `amount`) count as if they lay in between.
+    """
+
+    mean: Array
+    deviation: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        mean = floats(self.mean, "the mean of owners' scores", shape=(2,), largest=FAR)
+        deviation = number(self.deviation, "the deviation of owners' scores", minimum=1e-6, maximum=FAR)
+        low = number(self.low, "the least amount", minimum=1e-6, maximum=FAR, unit=" s")
+        high = number(self.high, "the most", minimum=low, maximum=FAR, unit=" s")
+        hold(self, mean=mean, deviation=deviation, low=low, high=high)
+
+    def missed(self, threshold: float, seconds: ArrayLike) -> Array:
+        """Return the share of owners' tests with these amounts of speech that stay below a threshold."""
+        from scipy.special import ndtr
+
+        a = np.log(np.clip(np.asarray(seconds, dtype=np.float64), self.low, self.high))
+        return np.asarray(ndtr((threshold - self.mean[0] - self.mean[1] * a) / self.deviation))
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +187,14 @@ class SystemCalibration:
     Parameters
     ----------
     cohort : ndarray, shape (C, K, D)
-        Adapted means of background speakers, relative to the UBM's.
+        Adapted means of background speakers, relative to the UBM's. They move along with the domain.
+    levels : ImpostorLevels
+    strangers : tuple of Strangers
+        J: how high strangers came in them, on the scale of normalized scores.
     llr : Calibration
         From normalized scores and the `amount` of speech to LLRs.
-    strangers : Strangers
-        How high the LLRs of strangers come.
+    owners : OwnerScores
+        Where owners' normalized scores lay.
     least_seconds : float
         With less speech in a test than that, nothing was calibrated and nothing is decided.
     measured : mapping
@@ -40,8 +207,10 @@ class SystemCalibration:
     FORMER_NAMES: ClassVar = ("ScoreCalibration",)
 
     cohort: Array
+    levels: ImpostorLevels
+    strangers: tuple[Strangers, ...]
     llr: Calibration
-    strangers: Strangers
+    owners: OwnerScores
     least_seconds: float
     measured: Mapping[str, Any] = field(default_factory=dict)
     usual_seconds: float = 0.0
@@ -52,14 +221,46 @@ class SystemCalibration:
         cohort = floats(self.cohort, "the cohort", largest=largest).astype(np.float32)
         if cohort.ndim != 3 or len(cohort) < 2:
             refuse("the cohort", "be at least two models of shape (components, dimensions)", f"shape {cohort.shape}")
-        instance(self.llr, "the map to LLRs", Calibration)
+        for name, kind in _PARTS.items():
+            instance(getattr(self, name), f"{name} of a calibration", kind)
         if self.llr.low.size != 1:
             refuse("the map to LLRs", "know the amount of speech, and nothing else", f"{self.llr.low.size} kinds")
-        instance(self.strangers, "what is known of strangers", Strangers)
-        instance(self.measured, "what was measured", Mapping)
+        sequence_of(self.strangers, "what is known of strangers", Strangers)
+        if len(self.strangers) != self.levels.sizes.size:
+            refuse("what is known of strangers", f"be of {self.levels.sizes.size} sizes of stores", len(self.strangers))
         least = number(self.least_seconds, "least_seconds", minimum=0.0, maximum=3600.0, unit=" s")
         usual = number(self.usual_seconds, "usual_seconds", minimum=0.0, maximum=1e7, unit=" s")
-        hold(self, cohort=cohort, least_seconds=least, usual_seconds=usual)
+        hold(self, cohort=cohort, strangers=tuple(self.strangers), least_seconds=least, usual_seconds=usual)
+
+    def threshold(self, far: float, norm: StoreNorm, searched: int) -> Threshold:
+        """Return the normalized score that the best of `searched` reaches for a share `far` of the store's strangers.
+
+        Between the sizes of simulated stores it is interpolated in their logarithm.
+        """
+        known = self.levels.sizes.astype(int)
+        size = int(np.clip(max(norm.size, 1), known[0], known[-1]))
+        j = int(np.searchsorted(known, size))
+        upper = self.strangers[j].threshold(far, searched)
+        if known[j] == size:
+            return upper
+        lower = self.strangers[j - 1].threshold(far, searched)
+        share = np.log(size / known[j - 1]) / np.log(known[j] / known[j - 1])
+        score = float((1 - share) * lower.score + share * upper.score)
+        return Threshold(score, lower.extrapolated or upper.extrapolated)
+
+
+def impostor_level(trials: Iterable[Array]) -> tuple[float, float]:
+    """Return the median of impostors' scores, and their deviation as their upper tail has it.
+
+    Both are quantiles, which one person who is enrolled under two names does not move.
+    """
+    median, upper = np.quantile(np.concatenate([np.ravel(t) for t in trials]), (0.5, _UPPER))
+    return float(median), float((upper - median) / _DEVIATIONS)
+
+
+_PARTS = {"levels": ImpostorLevels, "llr": Calibration, "owners": OwnerScores, "measured": Mapping}
+TYPES = (SystemCalibration, ImpostorLevels, AmountNorm, OwnerScores, Calibration, Strangers)
+"""What a file with a calibration may hold of it."""
 
 
 def amount(enrolled: ArrayLike, tested: ArrayLike) -> Array:

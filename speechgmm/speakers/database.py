@@ -12,7 +12,7 @@ from speechgmm.errors import InvalidInput, MissingExtra
 from speechgmm.files import check_readable
 from speechgmm.mixture import Statistics
 from speechgmm.speakers.damage import DamagedSession
-from speechgmm.speakers.sessions import EnrolledRecording, Session
+from speechgmm.speakers.sessions import EnrolledRecording, Sample, Session
 from speechgmm.speakers.waiting import OnWait, refuse_held, tell_of_waiting
 
 Key = tuple[str, str]
@@ -20,14 +20,15 @@ Key = tuple[str, str]
 Place = tuple[Any, Any]
 """What stands in the columns of speaker and session."""
 
-_FORMAT = "1"
+_FORMAT = "2"
+"""1 kept statistics of sessions alone, from which a store cannot tell how high strangers come."""
 _CONTENT = "select name from sqlite_master where type in ('table', 'view')"
 _PATIENCE = 60.0
 """How long a writer waits for others of the same SQLite file, in seconds."""
 
 
 def _tables(sa: Any) -> list[Any]:
-    """Return the tables: settings, sessions with their statistics, and the recordings that each was made of."""
+    """Return the tables: settings, sessions with their statistics, their recordings, and what is kept of each of these."""
     text, short, metadata = sa.Text, sa.String(64), sa.MetaData()
 
     def table(of: str, keys: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
@@ -39,6 +40,7 @@ def _tables(sa: Any) -> list[Any]:
         table("meta", {"key": short}, {"value": text}),
         table("sessions", {"speaker": text, "session": text}, {"seconds": sa.Float, "value": sa.LargeBinary}),
         table("recordings", {"digest": short}, {"name": text, "speaker": text, "session": text}),
+        table("samples", {"digest": short}, {"value": sa.LargeBinary}),
     ]
 
 
@@ -51,7 +53,7 @@ class StoreTables:
 
     def __init__(self, sa: Any, tables: list[Any], connection: Any, location: str) -> None:
         self._sa, self._tables, self._connection, self._location = sa, tables, connection, location
-        self._meta, self._sessions, self._recordings = tables
+        self._meta, self._sessions, self._recordings, self._samples = tables
         self._places: dict[Key, list[Place]] | None = None
 
     def names(self) -> list[str]:
@@ -157,6 +159,36 @@ class StoreTables:
             self._connection.execute(self._recordings.insert().values(**where, digest=digest, name=name))
         self.places()[place] = [place]
 
+    def put_sample(self, sample: Sample) -> None:
+        """Write what is kept of one recording."""
+        self._connection.execute(self._samples.insert().values(digest=sample.digest, value=storage.dumps(sample)))
+
+    def samples(self, digests: Iterable[str]) -> Iterator[tuple[str, Sample | str]]:
+        """Yield what is kept of these recordings by their digests, or what is wrong with it."""
+        for digest in digests:
+            query = self._sa.select(self._samples.c.value).where(self._samples.c.digest == digest)
+            yield digest, self._sample(digest, query)
+
+    def _sample(self, digest: str, query: Any) -> Sample | str:
+        try:
+            value = self._connection.execute(query).scalar_one_or_none()
+        except self._sa.exc.DatabaseError as error:
+            if self._connection.dialect.name != "sqlite":  # where it ends the transaction
+                raise
+            return str(error.orig)
+        if not isinstance(value, (bytes, memoryview)):
+            return "nothing is kept of it" if value is None else f"no bytes but {type(value).__name__}"
+        try:
+            sample: Sample = storage.loads(bytes(value), Sample, source="its sample")
+        except InvalidInput as error:
+            return str(error).rstrip(".")
+        return sample if sample.digest == digest else "it is of another recording"
+
+    def prune(self) -> None:
+        """Forget what was kept of recordings that are in no session any more."""
+        known = self._sa.select(self._recordings.c.digest)
+        self._connection.execute(self._samples.delete().where(self._samples.c.digest.not_in(known)))
+
     def delete(self, speaker: str, session: str | None = None) -> None:
         """Forget a speaker, or one session, in whatever spelling."""
         known = self.places()
@@ -261,7 +293,9 @@ class Database:
                 meta = {"format": _FORMAT, **new}
                 tables.set_meta(meta)
             if (found := meta.get("format", _FORMAT)) != _FORMAT:
-                refuse(f"the store {self.location}", f"be of format {_FORMAT}", f"format {found}", "Update speechgmm.")
+                former = found.isdecimal() and int(found) < int(_FORMAT)
+                advice = "It keeps too little for decisions: enroll again." if former else "Update speechgmm."
+                refuse(f"the store {self.location}", f"be of format {_FORMAT}", f"format {found}", advice)
             return meta
 
     def _check_file(self, path: Path) -> None:

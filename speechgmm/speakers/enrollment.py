@@ -3,13 +3,16 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.errors import Skipped
 from speechgmm.features import Recording, extract_all
+from speechgmm.mixture import Statistics
 from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
-from speechgmm.speakers.sessions import Session, SessionSummary, sums_by_key
+from speechgmm.speakers.enrolled import sample_of
+from speechgmm.speakers.sessions import Sample, Session, SessionSummary, summable, summable_seconds, sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 from speechgmm.storage import fingerprint
@@ -85,15 +88,16 @@ def enroll(
     store.check_system(system)
     skipped: list[Skipped] = []
     sessions: list[Session] = []
+    samples: list[Sample] = []
     for e in extract_all(system.frontend, recordings, n_threads=n_threads, on_progress=on_progress):
         if e.error:
             skipped.append(Skipped(e.name, str(e.error)))
             continue
-        r = e.recording
         statistics = total(map(system.ubm.statistics, e.blocks()))
-        sessions.append(Session(r.speaker, r.session_name, statistics, e.speech_seconds, {e.digest: r.name}))
+        samples.append(sample_of(system.ubm, e.digest, statistics, e.usable(), e.speech_seconds))
+        sessions.append(_session(system, e.recording, e.digest, statistics, e.speech_seconds))
     forget = {(s.speaker, s.name) for s in sessions} if replace else ()
-    refused = store.add(sessions, forget=forget, strict=replace)
+    refused = store.add(sessions, samples=samples, forget=forget, strict=replace)
     skipped += [Skipped(s.summary.recordings[0], str(error)) for s, error in refused]
     lost = {s for s, _ in refused}
     added = sums_by_key(((s.speaker, s.name), s) for s in sessions if s not in lost)
@@ -118,7 +122,15 @@ def enroll_features(
     """Enroll a speaker from features (N, D) of the system's front end instead of from sound."""
     store.check_system(system)
     x = system.check_features(features)
-    recordings = {fingerprint(x): f"{session} of {speaker}"}
-    made = Session(speaker, session, system.ubm.statistics(x), system.frontend.seconds(x), recordings)
-    store.add([made])
+    statistics, seconds, digest = system.ubm.statistics(x), system.frontend.seconds(x), fingerprint(x)
+    recording = Recording("", speaker, f"{session} of {speaker}", session)
+    made = _session(system, recording, digest, statistics, seconds)
+    store.add([made], samples=[sample_of(system.ubm, digest, statistics, x, seconds)])
     return made
+
+
+def _session(system: System, r: Recording, digest: str, statistics: Statistics, seconds: float) -> Session:
+    """Return a session of one recording, in numbers that can be added exactly."""
+    deviations = np.broadcast_to(system.ubm.covariance.deviations(), system.ubm.means.shape).mean(axis=0)
+    exact = summable(statistics, deviations)
+    return Session(r.speaker, r.session_name, exact, summable_seconds(seconds), {digest: r.name})

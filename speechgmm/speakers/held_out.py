@@ -1,8 +1,8 @@
-"""Background speakers set aside: enrolled and tested against each other under a UBM that did not know them.
+"""Background speakers set aside: they fill simulated stores under a UBM that did not know them, and test these.
 
 Each speaker's speech is divided into parts: by session where the corpus has sessions, else by recording, else into
-pieces of a recording. Models leave out one part each, or hold half of the parts; tests are what a model leaves out.
-Symbols: M models, U tests, C cohort.
+pieces of a recording. Who is in a store has some of it enrolled, and is tested by a part that is left out. Symbols: S
+people in a store, T tests, C cohort, K components, D dimensions.
 """
 
 import functools
@@ -15,18 +15,27 @@ import numpy as np
 
 from speechgmm.checks import Array
 from speechgmm.features import FrontEnd, Recording, TrainingFrames
+from speechgmm.mixture import Statistics
 from speechgmm.parallel import threads
-from speechgmm.speakers.calibration import amount
-from speechgmm.speakers.models import SpeakerModels, adapted_models, speaker_models
-from speechgmm.speakers.score_norm import cohort_norm
+from speechgmm.speakers.domain import People
+from speechgmm.speakers.impostors import MOST_EACH, Heard, Trials, drawn_frames, impostor_trials, models_among, trials
+from speechgmm.speakers.models import speaker_models
 from speechgmm.speakers.sessions import sums_by_key
 from speechgmm.speakers.system import System
 
 COHORT = 40
 """Speakers in a cohort, which keeps the model small; the best 10, 20 or 40 of 64 normalized scores alike."""
 PARTS = 4
-TESTS = 12
-"""A speaker's parts, and the most tests of one speaker."""
+"""Into so many a speaker's speech is divided."""
+SIZES = (1, 2, 3, 5, 8, 12, 20, 30)
+"""How many people simulated stores hold, as far as there are speakers."""
+SEARCHES = 250
+LEAST_DRAWS = 2
+"""Stores of one size are drawn until so many tests of strangers have been made, in each fold."""
+_TESTS = 2
+"""Of each speaker in each store."""
+SHORTEST = 0.5
+"""Seconds of the shortest tests."""
 PIECES = (1.0, 2.0, 4.0)
 """Seconds of the pieces that a recording is cut into, in turn, where there is one for each speaker."""
 
@@ -50,47 +59,35 @@ class HeldOut:
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOutTrials:
-    """Normalized scores of one fold.
+class SimulatedStore:
+    """A store of some held-out speakers, tested by themselves and by the others, who are strangers to it.
 
     Parameters
     ----------
-    scores, amounts : ndarray, shape (M, U)
-        And the `amount` of speech that each rests on.
-    target, impostor : ndarray of bool, shape (M, U)
-        Neither where a test is part of a model's enrollment.
-    search : ndarray of bool, shape (M, U)
-        One model of each speaker for each test: what a search among them sees.
-    enrolled, tested : ndarray of str, shape (M,) and (U,)
-        Speakers.
-    enroll_seconds : ndarray, shape (M,)
-        Speech in the models.
-    speech_seconds : ndarray, shape (U,)
-        In the tests.
+    names : tuple of str
+        S people in it.
+    tests : Trials
+        T tests against all of them.
+    tested : ndarray of str, shape (T,)
+        Who speaks in them.
+    own : tuple of Trials
+        Each of its people against the others.
     """
 
-    scores: Array
-    amounts: Array
-    target: Array
-    impostor: Array
-    search: Array
-    enrolled: Array
+    names: tuple[str, ...]
+    tests: Trials
     tested: Array
-    enroll_seconds: Array
-    speech_seconds: Array
+    own: tuple[Trials, ...]
 
+    @property
+    def target(self) -> Array:
+        """Which trials (S, T) are of one and the same person."""
+        return np.asarray(np.array(self.names)[:, None] == self.tested)
 
-@dataclass(frozen=True)
-class _Enrollment:
-    """What one model is made of: its speaker, their number of parts, the one left out, and the places in the material.
-
-    `left_out` is -1 for a model of half of the parts.
-    """
-
-    speaker: str
-    parts: int
-    left_out: int
-    rows: frozenset[int]
+    @property
+    def stranger(self) -> Array:
+        """Which tests (T,) are of nobody in the store."""
+        return np.asarray(~self.target.any(axis=0))
 
 
 def divide(frames: TrainingFrames, frontend: FrontEnd, *, least: int, seed: int = 0) -> HeldOut:
@@ -116,48 +113,89 @@ def divide(frames: TrainingFrames, frontend: FrontEnd, *, least: int, seed: int 
     return HeldOut(by, {})
 
 
-def score_held_out(
-    system: System, material: Sequence[Material], cohort: SpeakerModels, *, n_threads: int | None = None
-) -> HeldOutTrials:
-    """Enroll and test held-out speakers against each other.
+def simulate_stores(
+    system: System,
+    speakers: Mapping[str, Sequence[Material]],
+    cohort: Array,
+    *,
+    n_threads: int | None = None,
+    seed: int = 0,
+) -> list[SimulatedStore]:
+    """Fill stores of several sizes with some of these speakers, and test them by all.
+
+    People have little or much enrolled, and tests are short or long, so that what amounts of speech do can be told.
 
     Parameters
     ----------
     system : System
-        Whose UBM knows none of them.
-    material : sequence of Material
-    cohort : SpeakerModels
-        Of speakers whom the UBM knows, as the final cohort's will be.
+        Whose UBM knows none of the speakers.
+    speakers : mapping
+        The material of each.
+    cohort : ndarray, shape (C, K, D)
+        Of speakers whom the UBM knows, as the final cohort's will be; relative to its means.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
+    seed : int
+        For who is in which store, and for amounts.
     """
-    on_threads = threads(n_threads)
-    statistics = list(on_threads(lambda m: system.statistics(m.features), material))
-    enrolled = _enrollments(material)
-    sums = [functools.reduce(operator.add, [statistics[i] for i in e.rows]) for e in enrolled]
-    length = [sum(material[i].speech_seconds for i in e.rows) for e in enrolled]
-    models = adapted_models(system, [e.speaker for e in enrolled], sums, length)
-    tests = _tests(material)
+    everyone = [m for name in sorted(speakers) for m in speakers[name]]
+    statistics = dict(zip(everyone, threads(n_threads)(lambda m: system.statistics(m.features), everyone), strict=True))
+    made = []
+    for size in store_sizes(len(speakers)):
+        strangers = len(speakers) - size
+        for draw in range(max(LEAST_DRAWS, -(-SEARCHES // (strangers * _TESTS)))):
+            rng = np.random.default_rng([seed, size, draw])
+            names = rng.permutation(sorted(speakers)).tolist()
+            made.append(_simulate(system, speakers, names, size, statistics, cohort, rng, n_threads))
+    return made
 
-    def score(i: int) -> Array:
-        return np.concatenate([m.ratios(material[i].features, n_threads=1) for m in (models, cohort)])
 
-    raw = np.stack(list(on_threads(score, tests)), axis=1)
-    speaker, tested = np.array(models.names), np.array([material[i].speaker for i in tests])
-    inside = np.array([[i in e.rows for i in tests] for e in enrolled])
-    same = speaker[:, None] == tested
-    seconds = np.array([material[i].speech_seconds for i in tests])
-    return HeldOutTrials(
-        scores=cohort_norm(raw, models.distances, cohort.distances),
-        amounts=amount(models.speech_seconds[:, None], seconds[None]),
-        target=same & ~inside,
-        impostor=~same,
-        search=np.array([[material[i].part % e.parts == e.left_out for i in tests] for e in enrolled]),
-        enrolled=speaker,
-        tested=tested,
-        enroll_seconds=models.speech_seconds,
-        speech_seconds=seconds,
+def store_sizes(speakers: int) -> list[int]:
+    """Return the sizes of stores that are filled with some of so many speakers, a quarter or more left as strangers."""
+    return [s for s in SIZES if s == 1 or s <= 0.75 * speakers]
+
+
+def _simulate(
+    system: System,
+    speakers: Mapping[str, Sequence[Material]],
+    names: Sequence[str],
+    size: int,
+    statistics: Mapping[Material, Statistics],
+    cohort: Array,
+    rng: Any,
+    n_threads: int | None,
+) -> SimulatedStore:
+    """Fill one store with the first of these people; the others are strangers."""
+    enrolled: dict[str, list[Material]] = {}
+    tests: list[tuple[str, Heard]] = []
+    for i, name in enumerate(names):
+        left_out = rng.choice(sorted({m.part for m in speakers[name]}))
+        rest = [m for m in speakers[name] if m.part != left_out]
+        own = list(speakers[name])
+        if i < size:
+            enrolled[name] = [rest[j] for j in rng.permutation(len(rest))[: rng.integers(1, len(rest) + 1)]]
+            own = [m for m in own if m.part == left_out]
+        tests += [(name, _stretch(system.frontend, own[j], rng)) for j in rng.permutation(len(own))[:_TESTS]]
+    sums = [functools.reduce(operator.add, [statistics[m] for m in enrolled[n]]) for n in enrolled]
+    seconds = np.array([sum(m.speech_seconds for m in enrolled[n]) for n in enrolled])
+    people = People(tuple(enrolled), tuple(sums), seconds)
+    speech = {n: [drawn_frames(m.features, m.speech_seconds, rng) for m in enrolled[n][:MOST_EACH]] for n in enrolled}
+    return SimulatedStore(
+        people.names,
+        trials(models_among(system, people), cohort, [t for _, t in tests], n_threads=n_threads),
+        np.array([name for name, _ in tests]),
+        impostor_trials(system, people, speech, cohort, n_threads=n_threads),
     )
+
+
+def _stretch(frontend: FrontEnd, m: Material, rng: Any) -> Heard:
+    """Return a stretch of some material, as a recording of its own: half a second or more, as often short as long."""
+    frames = len(m.features)
+    wanted = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(max(SHORTEST, m.speech_seconds)))))
+    length = min(frames, max(2, round(frames * wanted / m.speech_seconds)))
+    start = int(rng.integers(0, frames - length + 1))
+    x = m.features[start : start + length]
+    return Heard(x if length == frames else frontend.normalized(x), m.speech_seconds * length / frames)
 
 
 def adapt_cohort(
@@ -167,13 +205,17 @@ def adapt_cohort(
     leave_out: frozenset[str] = frozenset(),
     n_threads: int | None = None,
     seed: int = 0,
-) -> SpeakerModels:
-    """Return models of up to `COHORT` background speakers, drawn by seed, each adapted to all of their speech."""
+) -> Array:
+    """Return the means (C, K, D) of up to `COHORT` background speakers, drawn by seed, relative to the UBM's.
+
+    Each is adapted to all of their speech.
+    """
     speakers = sorted(set(frames.speakers) - leave_out)
     chosen = sorted(np.random.default_rng(seed).permutation(speakers)[:COHORT].tolist())
     parts = [p for p in frames.parts if p.recording.speaker in chosen]
     statistics = threads(n_threads)(lambda p: system.statistics(frames.of(p)), parts)
-    return speaker_models(system, sums_by_key(zip((p.recording.speaker for p in parts), statistics, strict=True)))
+    sums = sums_by_key(zip((p.recording.speaker for p in parts), statistics, strict=True))
+    return np.asarray(speaker_models(system, sums).offsets - system.ubm.offsets)
 
 
 def _cut(x: Array, frontend: FrontEnd) -> list[Array]:
@@ -191,33 +233,3 @@ def _parts(speaker: str, rows: list[tuple[str, Array]], frontend: FrontEnd, rng:
     names = rng.permutation(sorted({name for name, _ in rows})).tolist()
     part = {name: i % PARTS for i, name in enumerate(names)}
     return tuple(Material(speaker, part[name], x, frontend.seconds(x)) for name, x in rows)
-
-
-def _enrollments(material: Sequence[Material]) -> list[_Enrollment]:
-    """Return what is enrolled of each speaker: halves of four parts, then all parts but one."""
-    found = []
-    for speaker, rows in _rows(material).items():
-        parts = 1 + max(material[i].part for i in rows)
-        kept = [(-1, {0, 1}), (-1, {2, 3})] if parts == PARTS else []
-        kept += [(p, set(range(parts)) - {p}) for p in range(parts)]
-        for left_out, wanted in kept:
-            held = frozenset(i for i in rows if material[i].part in wanted)
-            found.append(_Enrollment(speaker, parts, left_out, held))
-    return found
-
-
-def _tests(material: Sequence[Material]) -> list[int]:
-    """Return the rows that are tests: of each speaker at most so many, spread over all."""
-    tests = []
-    for rows in _rows(material).values():
-        chosen = np.linspace(0, len(rows) - 1, min(TESTS, len(rows))).round().astype(int)
-        tests += [rows[i] for i in chosen]
-    return tests
-
-
-def _rows(material: Sequence[Material]) -> dict[str, list[int]]:
-    """Return the places of each speaker's material."""
-    found: dict[str, list[int]] = {}
-    for i, m in enumerate(material):
-        found.setdefault(m.speaker, []).append(i)
-    return found

@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from speechgmm.checks import integer
 from speechgmm.evaluation.calibration import posteriors
 from speechgmm.evaluation.decision import Answer, Rule, decide, threshold_for
@@ -55,7 +57,7 @@ def identify(
     """
     integer(top, "top", minimum=1)
     scorer = Scorer.of(system, store)
-    threshold_for(system.strangers, rule, len(scorer.models.names))  # refuses before any work
+    threshold_for(scorer.limits(0.0), rule, len(scorer.models.names))  # refuses before any work
     answers = []
     for e in extract_all(system.frontend, Corpus.from_files(files), n_threads=n_threads, on_progress=on_progress):
         test = scorer.score_test([e])
@@ -102,8 +104,8 @@ def verify(
     InvalidInput
         If the rule needs a calibration, and the system has none, or all sessions of the speaker are damaged.
     """
-    threshold_for(system.strangers, rule, 1)  # refuses before any work
     scorer = Scorer.of(system, store, speaker)
+    threshold_for(scorer.limits(0.0), rule, 1)  # refuses before any work
     corpus = Corpus.from_files(files)
     test = scorer.score_test(extract_all(system.frontend, corpus, n_threads=n_threads, on_progress=on_progress))
     name = TOGETHER if len(corpus) > 1 else corpus.recordings[0].name
@@ -117,17 +119,18 @@ def _answer(
 ) -> Answer:
     """Decide on a test, or say why there is nothing to decide on."""
     names, calibration = scorer.models.names, scorer.system.calibration
-    strangers = scorer.system.strangers
+    best = None if test.scores is None else int(np.argmax(test.scores))
+    limits = scorer.limits(test.speech_seconds, best)
     if test.scores is None:
         assert test.error is not None
-        limit = threshold_for(strangers, rule, len(names))
+        limit = threshold_for(limits, rule, len(names))
         return Answer.failed(name, test.error, rule, speech_seconds, limit)
     return decide(
         name,
         names,
         test.scores,
         rule,
-        strangers,
+        limits,
         speech_seconds=speech_seconds,
         posteriors=None if calibration is None else posteriors(test.scores, prior=rule.stated_prior)[:-1],
         least_seconds=0.0 if calibration is None else calibration.least_seconds,

@@ -14,16 +14,12 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import Array, refuse
-from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM, Statistics, adapt
+from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.mixture.compiled.e_step import NEVER, log_sums
 from speechgmm.mixture.covariance import Independent
-from speechgmm.mixture.maximize import check_against
-from speechgmm.mixture.model import WITHIN
 from speechgmm.parallel import threads, workers
-from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
-from speechgmm.speakers.sessions import sums_by_key
-from speechgmm.speakers.store import SpeakerStore
+from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.system import System
 
 _CELLS = 1 << 17
@@ -82,9 +78,9 @@ class SpeakerModels:
     speech_seconds : ndarray, shape (S,)
         Speech in their enrollments; NaN where not known.
     ubm : GMM
-        What they were adapted from.
+        What they were adapted from and are scored against: the system's UBM, moved to their domain.
     fingerprint : str
-        Of the system of that UBM.
+        Of the system.
     damaged : tuple of DamagedSession
         The sessions in the store that these models had to do without.
     """
@@ -106,12 +102,6 @@ class SpeakerModels:
         add = functools.partial(self.terms(x.dtype).log_densities, x, self.ubm.origin)
         total = np.concatenate(list(threads(workers(n_threads, len(groups)))(add, groups)))
         return np.asarray((total[1:] - total[0]) / len(x))
-
-    @functools.cached_property
-    def distances(self) -> Array:
-        """Squared distances (S,) from the UBM in its deviations, each component by its weight: see `score_norm`."""
-        ubm, deviations = self.ubm, self.ubm.covariance.deviations()
-        return np.array([ubm.weights @ (((m - ubm.offsets) / deviations) ** 2).sum(axis=1) for m in self.offsets])
 
     def take(self, indices: Array) -> "SpeakerModels":
         """Return the models with these indices (n,)."""
@@ -148,75 +138,49 @@ def adapted_model(system: System, statistics: Statistics) -> GMM:
 
 
 def adapted_models(
-    system: System, names: Iterable[str], statistics: Iterable[Statistics], speech_seconds: Iterable[float]
+    system: System,
+    names: Iterable[str],
+    statistics: Iterable[Statistics],
+    speech_seconds: Iterable[float],
+    ubm: GMM | None = None,
 ) -> SpeakerModels:
-    """Adapt a model to each of the statistics, under names that may repeat."""
-    offsets = np.stack([adapted_model(system, s).offsets for s in statistics])
-    return SpeakerModels(tuple(names), offsets, np.array(list(speech_seconds)), system.ubm, system.fingerprint)
+    """Adapt a model to each of the statistics, under names that may repeat, from the system's UBM or that of a domain."""
+    start = system.ubm if ubm is None else ubm
+    offsets = np.stack([adapted_offsets(start, s, system.relevance) for s in statistics])
+    return SpeakerModels(tuple(names), offsets, np.array(list(speech_seconds)), start, system.fingerprint)
 
 
 def speaker_models(
-    system: System, statistics: Mapping[str, Statistics], speech_seconds: Mapping[str, float] | None = None
+    system: System,
+    statistics: Mapping[str, Statistics],
+    speech_seconds: Mapping[str, float] | None = None,
+    *,
+    ubm: GMM | None = None,
 ) -> SpeakerModels:
-    """Adapt a model for each speaker to their summed statistics against the system's UBM; speakers are sorted."""
+    """Adapt a model for each speaker to their summed statistics against the system's UBM; speakers are sorted.
+
+    Parameters
+    ----------
+    system : System
+    statistics : mapping
+        Each speaker's.
+    speech_seconds : mapping, optional
+    ubm : GMM, optional
+        What they are adapted from and scored against: the system's UBM, or that of a domain.
+    """
     if not statistics:
         refuse("speakers to score against", "be at least one", "none", "Enroll somebody first.")
     names = sorted(statistics)
     known = [(speech_seconds or {}).get(n, np.nan) for n in names]
-    return adapted_models(system, names, [statistics[n] for n in names], known)
+    return adapted_models(system, names, [statistics[n] for n in names], known, ubm)
 
 
-def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> SpeakerModels:
-    """Return the models of these enrolled speakers, or of all; kept until the store changes.
-
-    Damaged sessions are left out, with a `DamagedSessionWarning` and as ``models.damaged``: a speaker's model is that
-    of the sessions that are whole, and a speaker without any has none.
-
-    Raises
-    ------
-    UnknownSpeaker
-        If one of them is not enrolled.
-    InvalidInput
-        If no session is whole, or none of one of the speakers that were asked for.
-    IncompatibleModel
-        If the store is of another system.
-    """
-    store.check_system(system)
-
-    def build() -> SpeakerModels:
-        sessions, damaged = store.read(*speakers)
-        strange = {s: reason for s in sessions if (reason := _strange(system.ubm, s.statistics))}
-        damaged += tuple(DamagedSession.of(s.speaker, s.name, why, store.location) for s, why in strange.items())
-        sums = sums_by_key((s.speaker, s) for s in sessions if s not in strange)
-        if lost := [d for d in damaged if d.speaker not in sums and (speakers or not sums)]:
-            refuse_damaged("the sessions to score against", lost)
-        statistics = {name: s.statistics for name, s in sums.items()}
-        models = speaker_models(system, statistics, {name: s.speech_seconds for name, s in sums.items()})
-        return dataclasses.replace(models, damaged=damaged)
-
-    models = store.cached((system.fingerprint, system.relevance, speakers), build)
-    warn_of(models.damaged)
-    return models
-
-
-def _strange(ubm: GMM, statistics: Statistics) -> str:
-    """Return why statistics cannot have been taken against the UBM, nothing where they can."""
-    try:
-        check_against(statistics, ubm, "UBM")
-    except IncompatibleModel as error:
-        return str(error)
-    far = (np.abs(statistics.first) / ubm.covariance.deviations()).max()
-    return "its frames lie out of reach of the UBM" if far > WITHIN * max(statistics.frames, 1.0) else ""
-
-
-@functools.lru_cache(maxsize=4)
-def cohort_models(system: System) -> SpeakerModels | None:
-    """Return the models of the cohort of a calibrated system, None where it has no calibration."""
-    if system.calibration is None:
+def cohort_models(ubm: GMM, cohort: Array | None) -> SpeakerModels | None:
+    """Return the models of a cohort (C, K, D), relative to the means of a background model; None without a cohort."""
+    if cohort is None:
         return None
-    offsets = system.ubm.offsets + system.calibration.cohort.astype(np.float64)
-    names = tuple(f"cohort {i}" for i in range(len(offsets)))
-    return SpeakerModels(names, offsets, np.full(len(names), np.nan), system.ubm, system.fingerprint)
+    names = tuple(f"cohort {i}" for i in range(len(cohort)))
+    return SpeakerModels(names, ubm.offsets + cohort, np.full(len(names), np.nan), ubm, "")
 
 
 def centered(x: Array, origin: Array) -> Array:

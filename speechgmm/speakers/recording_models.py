@@ -1,7 +1,7 @@
 """Models of single recordings, for trials of one recording against another: what enrolling each by hand would give.
 
 The adapted means lie in an unnamed temporary file, mapped into memory, so that memory does not grow with their number.
-Symbols: S recordings, K components, D dimensions.
+They are adapted in the domain of all of them. Symbols: S recordings, K components, D dimensions.
 """
 
 import tempfile
@@ -13,9 +13,12 @@ import numpy as np
 from speechgmm.checks import Array, refuse
 from speechgmm.errors import Skipped
 from speechgmm.features import Extracted, Recording, extract_all
+from speechgmm.mixture import GMM, Statistics
+from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
-from speechgmm.speakers.models import SpeakerModels, adapted_model
+from speechgmm.speakers.domain import MOST, People
+from speechgmm.speakers.models import SpeakerModels
 from speechgmm.speakers.system import System
 
 
@@ -43,28 +46,38 @@ def recording_models(
         If none can be used; the first reason is given.
     """
 
-    def adapted(e: Extracted) -> tuple[Extracted, Array | None]:
-        if e.features is None:
-            return e, None
-        return e, adapted_model(system, total(map(system.ubm.statistics, e.blocks()))).offsets
+    def counted(e: Extracted) -> tuple[Extracted, Statistics | None]:
+        return e, None if e.features is None else total(map(system.ubm.statistics, e.blocks()))
 
     made: list[tuple[str, float, str]] = []
     skipped: list[Skipped] = []
+    shape = system.ubm.means.shape
     with tempfile.TemporaryFile(prefix="speechgmm-") as spool:
-        for e, offsets in extract_all(
-            system.frontend, recordings, adapted, stage="enrolled", n_threads=n_threads, on_progress=on_progress
+        for e, statistics in extract_all(
+            system.frontend, recordings, counted, stage="enrolled", n_threads=n_threads, on_progress=on_progress
         ):
-            if offsets is None:
+            if statistics is None:
                 skipped.append(Skipped(e.name, str(e.error)))
                 continue
-            spool.write(np.ascontiguousarray(offsets, dtype=np.float64).tobytes())
+            spool.write(np.concatenate([statistics.counts[:, None], statistics.first], axis=1).tobytes())
             made.append((e.name, e.speech_seconds, e.digest))
         if not made:
             advice = "If the trials name enrolled speakers, give their store."
             refuse("recordings to enroll", "be at least one that can be used", f"none; {skipped[0].reason}", advice)
         spool.flush()
         # the map keeps the file alive after its handle and name are gone
-        means = np.memmap(spool, dtype=np.float64, mode="r", shape=(len(made), *system.ubm.means.shape))
+        moments = np.memmap(spool, dtype=np.float64, mode="r+", shape=(len(made), shape[0], shape[1] + 1))
     names, seconds, digests = zip(*made, strict=True)
-    models = SpeakerModels(names, means, np.array(seconds), system.ubm, system.fingerprint)
+    order = sorted(range(len(made)), key=lambda i: (digests[i], names[i]))[:MOST]
+    pool = tuple(_statistics(system.ubm, moments[i]) for i in order)
+    ubm = People(tuple(names[i] for i in order), pool, np.array(seconds)[order]).domain(system.ubm)
+    for m in moments:  # each is adapted where its moments lay
+        m[:, 1:] = adapted_offsets(ubm, _statistics(system.ubm, m), system.relevance)
+    models = SpeakerModels(names, moments[:, :, 1:], np.array(seconds), ubm, system.fingerprint)
     return RecordingModels(models, digests, tuple(skipped))
+
+
+def _statistics(ubm: GMM, moments: Array) -> Statistics:
+    """Return the statistics of [counts, first moments], (K, 1 + D); the second ones move no means."""
+    counts, first = moments[:, 0].copy(), moments[:, 1:].copy()
+    return Statistics.computed(ubm.origin, counts, first, ubm.imagined(counts).second, 0.0, float(counts.sum()))

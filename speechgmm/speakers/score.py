@@ -4,6 +4,7 @@ Calibrated scores are log-likelihood ratios against strangers, in nats. Without 
 frame. Symbols: N frames, D dimensions, S enrolled speakers, C cohort.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,10 +13,12 @@ from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, finite, refuse
 from speechgmm.errors import IncompatibleModel, SameRecording, Skipped, SpeechGMMError
+from speechgmm.evaluation.thresholds import Threshold
 from speechgmm.features import Extracted
-from speechgmm.speakers.calibration import amount
-from speechgmm.speakers.models import SpeakerModels, cohort_models, enrolled_models
-from speechgmm.speakers.score_norm import cohort_norm
+from speechgmm.speakers.calibration import StoreNorm, SystemCalibration, amount
+from speechgmm.speakers.enrolled import enrolled
+from speechgmm.speakers.impostors import normalized
+from speechgmm.speakers.models import SpeakerModels, cohort_models
 from speechgmm.speakers.sessions import EnrolledRecording
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
@@ -28,6 +31,9 @@ class ScoredTest:
     Parameters
     ----------
     scores : ndarray, shape (S,), or None where no recording could be used
+        Log-likelihood ratios, or raw scores without a calibration.
+    normalized : ndarray, shape (S,), or None
+        What rates are decided on: strangers' scores have one distribution, whatever the store and the amounts.
     speech_seconds : float
         In the recordings that were used.
     skipped : tuple of Skipped
@@ -37,6 +43,7 @@ class ScoredTest:
     """
 
     scores: Array | None
+    normalized: Array | None
     speech_seconds: float
     skipped: tuple[Skipped, ...]
     error: SpeechGMMError | None
@@ -51,27 +58,52 @@ class Scorer:
     system : System
     models : SpeakerModels
         Of S enrolled speakers.
-    cohort : SpeakerModels or None
-        Of C others, whom a calibrated system carries.
+    norm : StoreNorm or None
+        How high the impostors of their store come; None without a calibration, and scores stay raw.
     enrolled : mapping
         The recordings of all who are enrolled, by digest: none of them may be a test.
     """
 
     system: System
     models: SpeakerModels
-    cohort: SpeakerModels | None
+    norm: StoreNorm | None
     enrolled: Mapping[str, EnrolledRecording]
 
     @classmethod
     def of(cls, system: System, store: SpeakerStore, *speakers: str) -> "Scorer":
         """Return what scores tests against these speakers of a store, or against all; errors as `enrolled_models`."""
-        models = enrolled_models(system, store, *speakers)
-        return cls(system, models, cohort_models(system), store.cached("recordings", store.recordings))
+        found = enrolled(system, store, *speakers)
+        return cls(system, found.models, found.domain.norm, store.cached("recordings", store.recordings))
+
+    @functools.cached_property
+    def cohort(self) -> SpeakerModels | None:
+        """The models of C others, whom a calibrated system carries, in the domain of the store."""
+        calibration = self.system.calibration
+        return cohort_models(self.models.ubm, None if calibration is None else calibration.cohort)
 
     def among(self, models: Array) -> "Scorer":
         """Return what scores tests against the models with these indices (n,)."""
         every = len(models) == len(self.models.names) and bool((models == np.arange(len(models))).all())
-        return self if every else replace(self, models=self.models.take(models))
+        if every:
+            return self
+        chosen = replace(self, models=self.models.take(models))
+        vars(chosen)["cohort"] = self.cohort  # the same domain, laid out once
+        return chosen
+
+    def limits(self, speech_seconds: float, best: int | None = None) -> "Limits | None":
+        """Return from which LLR on a test with so much speech is accepted, None without a calibration.
+
+        Parameters
+        ----------
+        speech_seconds : float
+        best : int, optional
+            The place of the candidate; default: one with a usual amount of speech enrolled.
+        """
+        c = self.system.calibration
+        if c is None or self.norm is None:
+            return None
+        seconds = c.usual_seconds if best is None else float(self.models.speech_seconds[best])
+        return Limits(c, self.norm, float(amount(seconds or np.nan, speech_seconds or np.nan)))
 
     def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
         """Return the scores of recordings as one test: of each the raw ones, weighted by its seconds, calibrated.
@@ -92,8 +124,9 @@ class Scorer:
             seconds.append(e.speech_seconds)
         total = sum(seconds, 0.0)
         if not raw:
-            return ScoredTest(None, total, tuple(skipped), last)
-        return ScoredTest(self._calibrated(_mean(raw, seconds), total), total, tuple(skipped), last)
+            return ScoredTest(None, None, total, tuple(skipped), last)
+        scores, relative = self._calibrated(_mean(raw, seconds), total)
+        return ScoredTest(scores, relative, total, tuple(skipped), last)
 
     def _ratios(self, e: Extracted) -> Array:
         """Return the mean log-likelihood ratios (S + C,) of a recording against the enrolled and the cohort."""
@@ -112,13 +145,37 @@ class Scorer:
             advice = "Testing a recording against itself says nothing; use another one."
             refuse(what, "be another recording than those enrolled", found, advice, error=SameRecording)
 
-    def _calibrated(self, scores: Array, seconds: float) -> Array:
-        """Return scores (S,) from raw ones of the enrolled and the cohort, (S + C,)."""
-        c = self.system.calibration
-        if c is None or self.cohort is None:
-            return scores
-        relative = cohort_norm(scores[:, None], self.models.distances, self.cohort.distances)[:, 0]
-        return c.llr(relative, amount(self.models.speech_seconds, seconds))
+    def _calibrated(self, scores: Array, seconds: float) -> tuple[Array, Array]:
+        """Return scores (S,) and normalized ones from raw ones of the enrolled and the cohort, (S + C,)."""
+        c, held = self.system.calibration, self.models.speech_seconds
+        if c is None or self.norm is None:
+            return scores, scores
+        relative = self.norm(c.levels.amounts(normalized(scores[:, None], len(held))[:, 0], held, seconds))
+        return c.llr(relative, amount(held, seconds)), relative
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From which log-likelihood ratio on a test is accepted, given its `amount` of speech."""
+
+    calibration: SystemCalibration
+    norm: StoreNorm
+    amount: float
+
+    def threshold(self, far: float, speakers: int = 1) -> Threshold:
+        """Return the LLR from which a share `far` of strangers is accepted as the best of so many: see `Strangers`."""
+        found = self.calibration.threshold(far, self.norm, speakers)
+        return Threshold(float(self.calibration.llr([found.score], [self.amount])[0]), found.extrapolated)
+
+    def missed(self, llr: float) -> float:
+        """Return the share of owners with so much speech who stay below an LLR."""
+        c = self.calibration
+        return float(c.owners.missed(self._score(llr, self.amount), self.amount))
+
+    def _score(self, llr: float, amounts: float) -> float:
+        """Return the normalized score that a log-likelihood ratio stands for."""
+        at_0, at_1 = self.calibration.llr([0.0, 1.0], amounts)
+        return float((llr - at_0) / (at_1 - at_0))
 
 
 def _mean(scores: Sequence[Array], weights: Sequence[float]) -> Array:

@@ -13,7 +13,7 @@ from speechgmm.evaluation import Scores, Trials
 from speechgmm.evaluation.name_index import NameIndex
 from speechgmm.features import Recording, extract_all
 from speechgmm.parallel import Progress
-from speechgmm.speakers.models import SpeakerModels, cohort_models
+from speechgmm.speakers.models import SpeakerModels
 from speechgmm.speakers.recording_models import recording_models
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.store import SpeakerStore
@@ -135,7 +135,9 @@ def score_trials(
     if scorer is None:
         enrolled = _listed("enrolled recordings", trials.speakers, known, folder)
         made = recording_models(system, enrolled, n_threads=n_threads, on_progress=on_progress)
-        scorer, digests, lost = Scorer(system, made.models, cohort_models(system), {}), made.digests, made.skipped
+        calibration = system.calibration
+        norm = None if calibration is None else calibration.levels.norm(len(made.digests))
+        scorer, digests, lost = Scorer(system, made.models, norm, {}), made.digests, made.skipped
         wanted = [replace(r, speaker="", session=None) for r in wanted]  # models are called by recordings, not people
     place = {name: i for i, name in enumerate(scorer.models.names)}
     model = np.array([place.get(name, -1) for name in trials.speakers.names.tolist()])[trials.speakers.codes]

@@ -2,10 +2,15 @@
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from speechgmm.checks import escaped, hold, instance, name, number, sequence_of
+import numpy as np
+
+from speechgmm.checks import Array, escaped, floats, hold, instance, name, number, refuse, sequence_of
 from speechgmm.mixture import Statistics
+
+_STEP = 2.0**-24
+_LARGEST = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +58,81 @@ class Session:
     def summary(self) -> "SessionSummary":
         """What is told of it."""
         return SessionSummary(self.speaker, self.name, self.speech_seconds, tuple(self.recordings.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What is kept of one recording beside its session's statistics, and forgotten with it: personal data, like these.
+
+    Parameters
+    ----------
+    digest : str
+        Of the recording's samples.
+    speech_seconds : float
+    counts : ndarray, shape (K,)
+    first : ndarray, shape (K, D)
+        The recording's own counts and first moments, as float32: what models of single recordings are made of.
+    frames : ndarray, shape (n, D)
+        Some of its frames in random order, as float16, in deviations of the UBM: what the store is tested with.
+    frame_seconds : float
+        Seconds of speech that these stand for.
+    """
+
+    digest: str
+    speech_seconds: float
+    counts: Array
+    first: Array
+    frames: Array
+    frame_seconds: float
+
+    def __post_init__(self) -> None:
+        """Check everything, and hold arrays as read-only."""
+        instance(self.digest, "the digest of a recording", str)
+        counts, first = floats(self.counts, "counts"), floats(self.first, "the first moments")
+        frames = floats(self.frames, "frames", largest=_LARGEST)
+        if counts.ndim != 1 or first.shape != (counts.size, frames.shape[-1]) or frames.ndim != 2 or not len(frames):
+            found = f"{counts.shape}, {first.shape} and {frames.shape}"
+            refuse("a sample of a recording", "be of shapes (K,), (K, D) and (n, D)", found)
+        if counts.min() < 0:
+            refuse("counts", "be at least 0", f"{counts.min():g}")
+        seconds = number(self.speech_seconds, "speech_seconds", minimum=0.0, finite=True, unit=" s")
+        drawn = number(self.frame_seconds, "frame_seconds", minimum=0.0, finite=True, unit=" s")
+        hold(self, counts=counts.astype(np.float32), first=first.astype(np.float32), frames=frames.astype(np.float16))
+        hold(self, speech_seconds=seconds, frame_seconds=drawn)
+
+
+def summable(statistics: Statistics, deviations: Array) -> Statistics:
+    """Return statistics rounded so little, and so, that their sums are exact in whatever order they are taken.
+
+    Parts of 2**-24 of a frame, and of a deviation (a power of two near it), are what double precision adds exactly up
+    to 2**29 frames. So a store that has forgotten a recording holds the very bits of one that never heard it.
+
+    Parameters
+    ----------
+    statistics : Statistics
+    deviations : ndarray, shape (D,)
+        Of the features.
+    """
+    unit = np.exp2(np.ceil(np.log2(deviations)))
+    square = unit**2 if statistics.second.shape[1:] == unit.shape else unit[:, None] * unit
+    return Statistics(
+        statistics.origin,
+        _rounded(statistics.counts, 1.0),
+        _rounded(statistics.first, unit),
+        _rounded(statistics.second, square),
+        float(_rounded(np.float64(statistics.log_likelihood), 1.0)),
+        statistics.frames,
+    )
+
+
+def summable_seconds(seconds: float) -> float:
+    """Return seconds whose sums are exact."""
+    return float(_rounded(np.float64(seconds), 1.0))
+
+
+def _rounded(x: Any, unit: Any) -> Any:
+    step = _STEP * unit
+    return np.round(x / step) * step
 
 
 @dataclass(frozen=True)

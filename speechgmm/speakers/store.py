@@ -15,7 +15,7 @@ from speechgmm.checks import composed, refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.database import Database, Key, StoreTables
-from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSummary, SpeakerExport, sums_by_key
+from speechgmm.speakers.sessions import EnrolledRecording, Sample, Session, SessionSummary, SpeakerExport, sums_by_key
 from speechgmm.speakers.system import System
 from speechgmm.speakers.waiting import OnWait
 
@@ -111,6 +111,7 @@ class SpeakerStore:
         self,
         sessions: Iterable[Session],
         *,
+        samples: Iterable[Sample] = (),
         forget: Iterable[tuple[str, str | None]] = (),
         strict: bool = True,
     ) -> tuple[tuple[Session, SameRecording], ...]:
@@ -121,6 +122,8 @@ class SpeakerStore:
         Parameters
         ----------
         sessions : iterable of Session
+        samples : iterable of Sample
+            What is kept of their recordings; of those that are not enrolled nothing is.
         forget : iterable of (speaker, session or None)
             What is forgotten first; None stands for all sessions of the speaker.
         strict : bool
@@ -137,6 +140,7 @@ class SpeakerStore:
         with self._changed() as tables:
             for speaker, name in forget:
                 tables.delete(speaker, name)
+            tables.prune()
             known = {r.digest: r for r in tables.recordings(digest for s in batch for digest in s.recordings)}
             for session in batch:
                 key = (session.speaker, session.name)
@@ -150,6 +154,10 @@ class SpeakerStore:
             held = [((s.speaker, s.name), s) for s in _whole(tables.sessions(dict(accepted)), "a session to add to")]
             for session in sums_by_key(held + accepted).values():
                 tables.put(session)
+            added = {digest for _, session in accepted for digest in session.recordings}
+            for sample in samples:
+                if sample.digest in added:
+                    tables.put_sample(sample)
         return tuple(refused)
 
     def remove(self, speaker: str, session: str | None = None) -> None:
@@ -247,6 +255,37 @@ class SpeakerStore:
         with self._database.transaction() as tables:
             return {r.digest: r for r in tables.recordings()}
 
+    def digests(self) -> dict[str, set[str]]:
+        """Return the digests of each speaker's recordings."""
+        with self._database.transaction() as tables:
+            found: dict[str, set[str]] = {speaker: set() for speaker, _ in tables.places()}
+            for r in tables.recordings():
+                found[r.speaker].add(r.digest)
+        return found
+
+    def known(self, *speakers: str) -> tuple[str, ...]:
+        """Return the names of these speakers as the store has them, each once.
+
+        Raises
+        ------
+        UnknownSpeaker
+            If one of them is not enrolled.
+        """
+        with self._database.transaction() as tables:
+            return tuple(dict.fromkeys(speaker for speaker, _ in _keys_of(tables.places(), *speakers)))
+
+    def samples(self, digests: Iterable[str]) -> tuple[tuple[Sample, ...], tuple[DamagedSession, ...]]:
+        """Return what is kept of these recordings, and the sessions of those of which it is damaged."""
+        wanted, damaged = dict.fromkeys(digests), []
+        with self._database.transaction() as tables:
+            held = {r.digest: r for r in tables.recordings(wanted)}
+            found = dict(tables.samples(held))
+        for digest, reason in found.items():
+            if isinstance(reason, str):
+                r = held[digest]
+                damaged.append(DamagedSession.of(r.speaker, r.session, f"{r.name}: {reason}", self.location))
+        return tuple(s for s in found.values() if isinstance(s, Sample)), tuple(damaged)
+
     def export(self, *speakers: str) -> SpeakerExport:
         """Return `sessions` as one value for `speechgmm.storage.save`."""
         return SpeakerExport(self.fingerprint, self.sessions(*speakers))
@@ -267,6 +306,7 @@ class SpeakerStore:
         with self._database.transaction() as tables:
             tables.lock()
             yield tables
+            tables.prune()
             revision = tables.meta().get("revision", "")
             tables.set_meta({"revision": str(int(revision) + 1 if revision.isdecimal() else 1)})  # 1: it was damaged
 

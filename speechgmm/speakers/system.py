@@ -13,13 +13,11 @@ from numpy.typing import ArrayLike
 from speechgmm import storage
 from speechgmm.checks import Array, hold, instance, number, refuse
 from speechgmm.errors import IncompatibleModel
-from speechgmm.evaluation.calibration import Calibration
-from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.features import MFCC, FrontEnd, OwnFeatures
 from speechgmm.mixture import GMM, RELEVANCE, Statistics
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.model import WITHIN
-from speechgmm.speakers.calibration import SystemCalibration
+from speechgmm.speakers.calibration import TYPES, SystemCalibration
 
 DEFAULT = Path(__file__).parent.parent / "models" / "read_speech_16k.sgmm"
 """The model that comes with the package."""
@@ -86,11 +84,6 @@ class System:
         """Names front end and UBM: statistics of systems with the same one can be added and compared."""
         return storage.fingerprint(self.frontend, self.ubm)
 
-    @property
-    def strangers(self) -> Strangers | None:
-        """How high strangers come, None without a calibration."""
-        return None if self.calibration is None else self.calibration.strangers
-
     def check_features(self, features: ArrayLike) -> Array:
         """Return features as a finite matrix (N, D), or say how to extract those that this system needs."""
         return self.frontend.check_features(features, "this UBM")
@@ -135,7 +128,7 @@ def load_system(path: str | os.PathLike[str], *types: type) -> System:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    known = (System, MFCC, OwnFeatures, GMM, *COVARIANCES.values(), SystemCalibration, Calibration, Strangers)
+    known = (System, MFCC, OwnFeatures, GMM, *COVARIANCES.values(), *TYPES)
     return cast(System, storage.load(path, *known, *types))
 
 

@@ -1,12 +1,13 @@
 """Calibration at training time: cross-fitting over folds of background speakers, then a cohort for the final UBM.
 
 The speakers of a fold are scored by a UBM that was trained on the other folds alone, with a cohort of people whom it
-knows: just as the final UBM and its cohort will meet strangers. All folds together fit the calibration. The error
-rates are measured fold by fold, each with a calibration fitted on the others. Symbols: T trials.
+knows: just as the final UBM and its cohort will meet strangers. They fill simulated stores, each of which calibrates
+itself as a real one does. All folds together fit the calibration. The error rates are measured fold by fold, each with
+a calibration fitted on the others. Symbols: S people in a store, T tests.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,16 @@ from speechgmm.evaluation.intervals import detection_intervals, resampler
 from speechgmm.evaluation.thresholds import fit_strangers
 from speechgmm.features import TrainingFrames
 from speechgmm.mixture import GMM
-from speechgmm.speakers.calibration import SystemCalibration
-from speechgmm.speakers.held_out import HeldOutTrials, adapt_cohort, divide, score_held_out
+from speechgmm.speakers.calibration import (
+    LEAST_PEOPLE,
+    AmountNorm,
+    ImpostorLevels,
+    OwnerScores,
+    SystemCalibration,
+    amount,
+    impostor_level,
+)
+from speechgmm.speakers.held_out import SimulatedStore, adapt_cohort, divide, simulate_stores
 from speechgmm.speakers.system import System
 
 FOLDS = 4
@@ -32,6 +41,10 @@ PRIOR = 0.1
 RATES = (0.01, 0.05, 0.1)
 """False accepts per search, at which the calibration is measured."""
 _REPLICATES = 200
+_EDGES = (0.02, 0.98)
+"""Amounts of speech count as if they lay within these quantiles of what was seen."""
+_LEAST = 1e-3
+"""Scales stay above it where all scores are one."""
 
 
 def calibrate(
@@ -62,109 +75,195 @@ def calibrate(
         return None
     chosen = np.random.default_rng(seed).permutation(sorted(held_out.speakers))[:MOST_SPEAKERS].tolist()
     folds = [chosen[i::FOLDS] for i in range(FOLDS)]
-    trials = []
+    stores: list[list[SimulatedStore]] = []
     for i, fold in enumerate(folds, 1):
         ubm = train_ubm(frames.without(set(fold)), f"fold {i} of {FOLDS}")
         partial = System(system.frontend, ubm, system.relevance)
         cohort = adapt_cohort(partial, frames, leave_out=frozenset(fold), n_threads=n_threads, seed=seed)
-        material = [m for s in sorted(fold) for m in held_out.speakers[s]]
-        trials.append(score_held_out(partial, material, cohort, n_threads=n_threads))
-    cohort = adapt_cohort(system, frames, n_threads=n_threads, seed=seed)
-    fitted = _fit(trials, cohort.offsets - system.ubm.offsets)
-    measured = {"by": held_out.by, **_measure(trials, fitted.cohort, seed)}
+        speakers = {name: held_out.speakers[name] for name in fold}
+        stores.append(simulate_stores(partial, speakers, cohort, n_threads=n_threads, seed=seed + i))
+    fitted = _fit(stores, adapt_cohort(system, frames, n_threads=n_threads, seed=seed))
+    measured = {"by": held_out.by, **_measure(stores, fitted.cohort, seed)}
     return replace(fitted, measured=measured)
 
 
 @dataclass(frozen=True, eq=False)
-class _Searches:
-    """The trials (n,) of a fold's U searches, and of each search at each of R rates, whether the best is accepted.
+class _Trials:
+    """The trials (n,) of one store or of several, of owners and strangers.
 
-    `stranger` and `right` are of shape (R, U): without the test's own speaker, and with them, if they are the best.
+    `score` is normalized, `weight` counts a store's trials by how many people it holds, `test` numbers its tests.
     """
 
     enrolled: Array
     tested: Array
     test: Array
-    llr: Array
+    score: Array
     target: Array
-    stranger: Array
-    right: Array
+    amount: Array
+    weight: Array
 
 
-def _fit(trials: Sequence[HeldOutTrials], cohort: Array) -> SystemCalibration:
-    """Return the calibration of these trials, with the cohort of the system that it is for."""
-    used = [t.target | t.impostor for t in trials]
-    scores, amounts, target = (
-        np.concatenate([getattr(t, name)[u] for t, u in zip(trials, used, strict=True)])
-        for name in ("scores", "amounts", "target")
+def _trials(store: SimulatedStore, scores: Array) -> _Trials:
+    """Return the trials of a store, with their normalized scores (S, T)."""
+    m, u = np.nonzero(store.target | store.stranger)
+    amounts = amount(store.tests.enrolled[:, None], store.tests.tested)
+    weight = np.full(len(m), 1 / len(store.names))
+    return _Trials(
+        np.array(store.names)[m], store.tested[u], u, scores[m, u], store.target[m, u], amounts[m, u], weight
     )
-    llr = fit_calibration(scores, target, amounts, prior=PRIOR)
-    searches = []  # of each test among all speakers of its fold but its own
-    for t in trials:
-        values, wanted = llr(t.scores, t.amounts), t.search & t.impostor
-        searches += [values[wanted[:, u], u] for u in range(values.shape[1])]
-    least = min(float(t.speech_seconds.min()) for t in trials)
-    usual = float(np.median(_column(trials, "enroll_seconds")))
-    return SystemCalibration(cohort, llr, fit_strangers(searches), least, usual_seconds=usual)
 
 
-def _measure(trials: Sequence[HeldOutTrials], cohort: Array, seed: int) -> dict[str, Any]:
+def _fit(folds: Sequence[Sequence[SimulatedStore]], cohort: Array) -> SystemCalibration:
+    """Return the calibration of these stores, with the cohort of the system that it is for."""
+    stores = [s for fold in folds for s in fold]
+    levels = _fit_levels(stores)
+    scores = [normalized_by(levels, s) for s in stores]
+    strangers = []
+    for size in levels.sizes.tolist():
+        of_size = [(x, s) for x, s in zip(scores, stores, strict=True) if len(s.names) == size]
+        strangers.append(fit_strangers([row for x, s in of_size for row in x[:, s.stranger].T]))
+    trials = [_trials(s, x) for s, x in zip(stores, scores, strict=True)]
+    score, target, amounts, weight = (_column(trials, n) for n in ("score", "target", "amount", "weight"))
+    llr = fit_calibration(score, target, amounts, prior=PRIOR, weights=weight)
+    least = min(float(s.tests.tested.min()) for s in stores)
+    usual = float(np.median(np.concatenate([s.tests.enrolled for s in stores])))
+    owners = _fit_owners(score[target], amounts[target])
+    return SystemCalibration(cohort, levels, tuple(strangers), llr, owners, least, usual_seconds=usual)
+
+
+def _fit_levels(stores: Sequence[SimulatedStore]) -> ImpostorLevels:
+    """Return how high strangers come: by amounts of speech, then how high the impostors of a store of each size."""
+    amounts = _fit_amounts(stores)
+    sizes = sorted({len(s.names) for s in stores})
+    found = []
+    for size in sizes:
+        of_size = [s for s in stores if len(s.names) == size]
+        if size < LEAST_PEOPLE:
+            every = [s.tests.alike(amounts)[:, s.stranger] for s in of_size]
+            found.append(impostor_level(every))
+        else:
+            found.append(np.mean([impostor_level([t.alike(amounts) for t in s.own]) for s in of_size], axis=0))
+    location, scale = np.array(found, dtype=np.float64).T
+    return ImpostorLevels(amounts, np.array(sizes), location, np.maximum(scale, _LEAST))
+
+
+def _fit_amounts(stores: Sequence[SimulatedStore]) -> AmountNorm:
+    """Return what amounts of speech do to strangers' scores: least squares, of them and of how far they stray."""
+    columns = []
+    for s in stores:
+        x = s.tests.scores[:, s.stranger]
+        e, t = np.broadcast_arrays(s.tests.enrolled[:, None], s.tests.tested[s.stranger])
+        columns.append(np.stack([x, e, t, np.full(x.shape, 1 / np.sqrt(len(s.names)))]).reshape(4, -1))
+    score, enrolled, tested, weight = np.concatenate(columns, axis=1)
+    low, high = np.quantile([enrolled, tested], _EDGES, axis=1)
+    plain = AmountNorm(np.zeros(3), np.zeros(3), low, high)
+    design = plain.design(enrolled, tested)
+    root = np.sqrt(weight)
+
+    def solved(values: Array) -> Array:
+        return np.asarray(np.linalg.lstsq(design * root[:, None], values * root, rcond=None)[0])
+
+    location = solved(score)
+    strayed = np.abs(score - design @ location)
+    scale = solved(np.log(strayed + _LEAST * (1 + strayed.mean())))
+    left = np.average((score - design @ location) ** 2 * np.exp(-2 * design @ scale), weights=weight)
+    return AmountNorm(location, scale + np.array([0.5 * np.log(left + _LEAST**2), 0.0, 0.0]), low, high)
+
+
+def _fit_owners(scores: Array, amounts: Array) -> OwnerScores:
+    """Return where owners' scores lie by the amount of speech."""
+    low, high = np.quantile(amounts, _EDGES)
+    x = np.stack([np.ones_like(amounts), np.log(np.clip(amounts, low, high))], axis=1)
+    mean = np.linalg.lstsq(x, scores, rcond=None)[0]
+    return OwnerScores(mean, max(float((scores - x @ mean).std()), _LEAST), float(low), float(high))
+
+
+def normalized_by(levels: ImpostorLevels, store: SimulatedStore) -> Array:
+    """Return the normalized scores (S, T) of a simulated store, as one that is in use would have them."""
+    norm = levels.norm(len(store.names), [t.alike(levels.amounts) for t in store.own])
+    return norm(store.tests.alike(levels.amounts))
+
+
+def _measure(folds: Sequence[Sequence[SimulatedStore]], cohort: Array, seed: int) -> dict[str, Any]:
     """Return the error rates of each fold under the calibration of the others, with intervals over speakers."""
-    folds = [_search(t, _fit([x for x in trials if x is not t], cohort)) for t in trials]
-    found = _Searches(*(_column(folds, f.name) for f in fields(_Searches)))
-    table = Scores(found.enrolled, found.test, found.llr, found.target.astype(np.int8), test_speaker=found.tested)
+    found: list[_Trials] = []
+    searches: list[_Searches] = []
+    for fold in folds:
+        fitted = _fit([f for f in folds if f is not fold], cohort)
+        largest = max(len(s.names) for s in fold)
+        for s in fold:
+            scores = normalized_by(fitted.levels, s)
+            t = _trials(s, scores)
+            found.append(replace(t, score=fitted.llr(t.score, t.amount)))
+            if len(s.names) == largest:
+                searches.append(_search(s, scores, fitted))
+    enrolled, tested, score, target = (_column(found, n) for n in ("enrolled", "tested", "score", "target"))
+    names = np.char.add(np.char.add(tested, "/"), _numbered(found))
+    table = Scores(enrolled, names, score, target.astype(np.int8), test_speaker=tested)
     intervals = detection_intervals(resampler(table, replicates=_REPLICATES, seed=seed), {})
-    targets, impostors = found.llr[found.target], found.llr[~found.target]
+    targets, impostors = score[target], score[~target]
     rates = {"eer": eer(targets, impostors), "cllr": cllr(targets, impostors), "min_cllr": min_cllr(targets, impostors)}
-    tested = _column(trials, "tested")
+    stores = [s for fold in folds for s in fold]
     return {
         "speakers": len(set(tested.tolist())),
-        "enrolled": round(float(np.mean([len(set(t.enrolled.tolist())) for t in trials]))),
-        "tests": len(tested),
-        "seconds": _spread(trials, "speech_seconds"),
-        "enroll_seconds": _spread(trials, "enroll_seconds"),
+        "enrolled": round(float(np.mean([s.size for s in searches]))),
+        "tests": sum(len(s.tested) for s in stores),
+        "seconds": _spread([s.tests.tested for s in stores]),
+        "enroll_seconds": _spread([s.tests.enrolled for s in stores]),
         "intervals": "95 %, by bootstrap over speakers",
         **{name: [value, intervals[name].low, intervals[name].high] for name, value in rates.items()},
-        "per_search": [
-            _rates(far, stranger, right, tested, seed)
-            for far, stranger, right in zip(RATES, found.stranger, found.right, strict=True)
-        ],
+        "per_search": [_rates(far, i, searches, seed) for i, far in enumerate(RATES)],
     }
 
 
-def _spread(folds: Sequence[Any], name: str) -> list[float]:
-    """Return the least, the median and the most of a column of seconds."""
-    return [round(float(q), 2) for q in np.quantile(_column(folds, name), (0, 0.5, 1))]
+@dataclass(frozen=True, eq=False)
+class _Searches:
+    """Whether the best is accepted in the searches of one store, at each of R rates, and who was tested.
+
+    `stranger` and `right` are of shape (R, tests): of people who are not in it, and of those who are, if they are the
+    best.
+    """
+
+    size: int
+    stranger: Array
+    strangers: Array
+    right: Array
 
 
-def _column(folds: Sequence[Any], name: str) -> Array:
-    """Return a column of all folds together."""
-    return np.concatenate([getattr(fold, name) for fold in folds], axis=-1)
+def _search(s: SimulatedStore, scores: Array, fitted: SystemCalibration) -> _Searches:
+    """Search one store for each of its tests."""
+    size = len(s.names)
+    norm = fitted.levels.norm(size)
+    limits = np.array([fitted.threshold(far, norm, size).score for far in RATES])[:, None]
+    own = ~s.stranger
+    right = s.target[scores.argmax(axis=0), np.arange(len(s.tested))][own]
+    best = scores.max(axis=0)
+    return _Searches(size, best[s.stranger] >= limits, s.tested[s.stranger], (best[own] >= limits) & right)
 
 
-def _search(t: HeldOutTrials, fitted: SystemCalibration) -> _Searches:
-    """Search one fold's speakers for each of its tests."""
-    values = fitted.llr(t.scores, t.amounts)
-    m, u = np.nonzero(t.search & (t.target | t.impostor))
-    test = np.char.add(np.char.add(t.tested, "/"), np.arange(len(t.tested)).astype(str))
-    rivals = (t.search & t.impostor).sum(axis=0).tolist()
-    best = np.where(t.search & t.impostor, values, -np.inf).max(axis=0)
-    own = np.where(t.search & t.target, values, -np.inf).max(axis=0)
-    without, with_own = (
-        np.array([[fitted.strangers.threshold(far, n + more).score for n in rivals] for far in RATES])
-        for more in (0, 1)
-    )
-    right = (own >= with_own) & (own > best)
-    return _Searches(t.enrolled[m], t.tested[u], test[u], values[m, u], t.target[m, u], best >= without, right)
-
-
-def _rates(far: float, stranger: Array, right: Array, tested: Array, seed: int) -> dict[str, float]:
+def _rates(far: float, i: int, searches: Sequence[_Searches], seed: int) -> dict[str, float]:
     """Return how often strangers are accepted where `far` is asked, and how often the enrolled are not found."""
-    share = bootstrap(lambda w: {"far": w @ stranger / w.sum()}, tested, replicates=_REPLICATES, seed=seed)["far"]
+    stranger, who = np.concatenate([s.stranger[i] for s in searches]), np.concatenate([s.strangers for s in searches])
+    share = bootstrap(lambda w: {"far": w @ stranger / w.sum()}, who, replicates=_REPLICATES, seed=seed)["far"]
     return {
         "asked": far,
         "measured": share.estimate,
         "low": share.low,
         "high": share.high,
-        "missed": float(1 - right.mean()),
+        "missed": float(1 - np.concatenate([s.right[i] for s in searches]).mean()),
     }
+
+
+def _numbered(trials: Sequence[_Trials]) -> Array:
+    """Return names of tests that differ between stores."""
+    return np.concatenate([np.char.add(f"{i}.", t.test.astype(str)) for i, t in enumerate(trials)])
+
+
+def _spread(columns: Sequence[Array]) -> list[float]:
+    """Return the least, the median and the most of columns of seconds."""
+    return [round(float(q), 2) for q in np.quantile(np.concatenate(columns), (0, 0.5, 1))]
+
+
+def _column(values: Sequence[Any], name: str) -> Array:
+    """Return a column of all values together."""
+    return np.concatenate([getattr(v, name) for v in values])

@@ -1,0 +1,162 @@
+"""Everybody in a store, ready to be scored: their domain, their models, and how high their impostors come.
+
+Nothing of it is kept: it follows from who is enrolled, whatever the order in which they came. Symbols: D dimensions.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from speechgmm.errors import IncompatibleModel
+from speechgmm.mixture import GMM, Statistics
+from speechgmm.mixture.maximize import check_against
+from speechgmm.mixture.model import WITHIN
+from speechgmm.speakers.calibration import StoreNorm
+from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
+from speechgmm.speakers.domain import MOST, People, content
+from speechgmm.speakers.impostors import MOST_EACH, Heard, drawn_frames, impostor_trials
+from speechgmm.speakers.models import SpeakerModels, speaker_models
+from speechgmm.speakers.sessions import Sample, Session, sums_by_key
+from speechgmm.speakers.store import SpeakerStore
+from speechgmm.speakers.system import System
+
+MOST_TESTED = 40
+"""So many people are tested against each other at most, and so many recordings of all of them together, which takes
+some tenths of a second."""
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """What follows from who is enrolled.
+
+    Parameters
+    ----------
+    ubm : GMM
+        The system's UBM, moved to where they were recorded.
+    norm : StoreNorm or None
+        How high their impostors come; None without a calibration.
+    damaged : tuple of DamagedSession
+        What of the store it had to do without.
+    """
+
+    ubm: GMM
+    norm: StoreNorm | None
+    damaged: tuple[DamagedSession, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Enrolled:
+    """The `models` of enrolled speakers, and the `domain` of the store."""
+
+    models: SpeakerModels
+    domain: Domain
+
+
+def enrolled(system: System, store: SpeakerStore, *speakers: str) -> Enrolled:
+    """Return the models of these enrolled speakers, or of all, and their domain; kept until the store changes.
+
+    Damaged sessions are left out, with a `DamagedSessionWarning` and as ``models.damaged``: a speaker's model is that
+    of the sessions that are whole, and a speaker without any has none.
+
+    Raises
+    ------
+    UnknownSpeaker
+        If one of them is not enrolled.
+    InvalidInput
+        If no session is whole, or none of one of the speakers that were asked for.
+    IncompatibleModel
+        If the store is of another system.
+    """
+    store.check_system(system)
+
+    def build() -> Enrolled:
+        digests = store.digests()
+        order = sorted(digests, key=lambda name: (content(name, digests[name]), name))
+        pool = order[:MOST]
+        sums, damaged = _sums(system, store, *(dict.fromkeys([*pool, *speakers]) if speakers else ()))
+        if lost := [d for d in damaged if d.speaker not in sums and (d.speaker in speakers if speakers else not sums)]:
+            refuse_damaged("the sessions to score against", lost)
+        domain = store.cached(
+            (system.fingerprint, system.relevance, "domain"),
+            lambda: _domain(system, store, [n for n in pool if n in sums], sums, digests),
+        )
+        wanted = {n: sums[n] for n in (store.known(*speakers) if speakers else sums)}
+        seconds = {name: s.speech_seconds for name, s in wanted.items()}
+        models = speaker_models(system, {n: s.statistics for n, s in wanted.items()}, seconds, ubm=domain.ubm)
+        asked = [d for d in damaged if not speakers or d.speaker in wanted]
+        told = tuple(dict.fromkeys([*asked, *domain.damaged]))
+        return Enrolled(dataclasses.replace(models, damaged=told), domain)
+
+    found = store.cached((system.fingerprint, system.relevance, speakers), build)
+    warn_of(found.models.damaged)
+    return found
+
+
+def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> SpeakerModels:
+    """Return the models of these enrolled speakers, or of all, in the domain of the store: see `enrolled`."""
+    return enrolled(system, store, *speakers).models
+
+
+def _sums(system: System, store: SpeakerStore, *speakers: str) -> tuple[dict[str, Session], tuple[DamagedSession, ...]]:
+    """Return what is enrolled of each speaker in whole sessions, and the damaged ones."""
+    sessions, damaged = store.read(*speakers)
+    strange = {s: reason for s in sessions if (reason := _strange(system.ubm, s.statistics))}
+    damaged += tuple(DamagedSession.of(s.speaker, s.name, why, store.location) for s, why in strange.items())
+    return sums_by_key((s.speaker, s) for s in sessions if s not in strange), damaged
+
+
+def _domain(
+    system: System,
+    store: SpeakerStore,
+    pool: Sequence[str],
+    sums: Mapping[str, Session],
+    digests: Mapping[str, Iterable[str]],
+) -> Domain:
+    """Return the domain of the people in the pool."""
+    statistics = tuple(sums[n].statistics for n in pool)
+    people = People(tuple(pool), statistics, np.array([sums[n].speech_seconds for n in pool]))
+    ubm, size = people.domain(system.ubm), len(digests)
+    if system.calibration is None:
+        return Domain(ubm, None, ())
+    tested = people.first(MOST_TESTED)
+    each = int(np.clip(MOST_TESTED // max(len(tested.names), 1), 1, MOST_EACH))
+    chosen = {n: sorted(sums[n].recordings)[:each] for n in tested.names}
+    samples, damaged = store.samples(d for own in chosen.values() for d in own)
+    by_digest = {s.digest: s for s in samples}
+    speech = {n: [heard(system.ubm, by_digest[d]) for d in own if d in by_digest] for n, own in chosen.items()}
+    trials = impostor_trials(system, tested, speech, system.calibration.cohort)
+    levels = system.calibration.levels
+    return Domain(ubm, levels.norm(size, [t.alike(levels.amounts) for t in trials]), damaged)
+
+
+def sample_of(ubm: GMM, digest: str, statistics: Statistics, features: np.ndarray, speech_seconds: float) -> Sample:
+    """Return what is kept of a recording: its own statistics, and some of its frames, drawn by its digest."""
+    seed = int.from_bytes(digest.encode()[:16], "big")
+    drawn = drawn_frames(features, speech_seconds, np.random.default_rng(seed))
+    largest = float(np.finfo(np.float16).max)
+    frames = np.clip((drawn.features - ubm.origin) / _unit(ubm), -largest, largest)
+    return Sample(digest, speech_seconds, statistics.counts, statistics.first, frames, drawn.speech_seconds)
+
+
+def heard(ubm: GMM, sample: Sample) -> Heard:
+    """Return the frames of a sample as features (n, D) again."""
+    features = ubm.origin + _unit(ubm) * sample.frames.astype(np.float64)
+    return Heard(features.astype(np.float32), sample.frame_seconds)
+
+
+def _unit(ubm: GMM) -> np.ndarray:
+    """Return the deviation (D,) of the components in each feature."""
+    deviations = np.broadcast_to(ubm.covariance.deviations(), ubm.means.shape)
+    return np.asarray(deviations.mean(axis=0))
+
+
+def _strange(ubm: GMM, statistics: Statistics) -> str:
+    """Return why statistics cannot have been taken against the UBM, nothing where they can."""
+    try:
+        check_against(statistics, ubm, "UBM")
+    except IncompatibleModel as error:
+        return str(error)
+    far = (np.abs(statistics.first) / ubm.covariance.deviations()).max()
+    return "its frames lie out of reach of the UBM" if far > WITHIN * max(statistics.frames, 1.0) else ""

@@ -1,0 +1,115 @@
+"""Impostor trials among people: each one's speech against all the others, as that of a stranger.
+
+Whoever is tested takes no part in the domain that the others are scored in, for a stranger does not either. A store
+learns from these trials how high its strangers come, and training learns from those of made-up stores how far such
+trials tell it. Symbols: S people, C cohort, N frames, D dimensions, T tests.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from speechgmm.checks import Array
+from speechgmm.parallel import threads
+from speechgmm.speakers.calibration import AmountNorm
+from speechgmm.speakers.domain import People
+from speechgmm.speakers.models import SpeakerModels, adapted_models, cohort_models
+from speechgmm.speakers.score_norm import t_norm
+from speechgmm.speakers.system import System
+
+MOST_EACH = 4
+"""So many recordings of one person are tested at most."""
+FRAMES = 300
+"""So many frames of a recording are tested: drawn at random they serve as well as all (recipes/studies/self_tests.py)."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Speech of a test: features (N, D), and how many seconds they are."""
+
+    features: Array
+    speech_seconds: float
+
+
+def drawn_frames(features: Array, speech_seconds: float, rng: Any) -> Heard:
+    """Return up to `FRAMES` frames in random order, and the seconds of speech that they stand for."""
+    chosen = rng.permutation(len(features))[:FRAMES]
+    return Heard(features[chosen], speech_seconds * len(chosen) / len(features))
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Normalized `scores` (S, T), and the seconds of speech of the models (S,) and of the tests (T,)."""
+
+    scores: Array
+    enrolled: Array
+    tested: Array
+
+    def alike(self, amounts: AmountNorm) -> Array:
+        """Return the scores (S, T) that are alike for strangers, whatever the amounts of speech."""
+        return amounts(self.scores, self.enrolled[:, None], self.tested)
+
+
+def normalized(raw: Array, models: int) -> Array:
+    """Return T-normalized scores (S, T) of so many models, the rest of the rows (S + C, T) being the cohort's.
+
+    Without a cohort they stay as they are.
+    """
+    own, cohort = np.split(raw, [models])
+    return t_norm(own, cohort) if len(cohort) else own
+
+
+def models_among(system: System, people: People, names: Sequence[int] | None = None) -> SpeakerModels:
+    """Return the models of people, or of some, in the domain of all of them."""
+    chosen = range(len(people.names)) if names is None else names
+    return adapted_models(
+        system,
+        [people.names[i] for i in chosen],
+        [people.statistics[i] for i in chosen],
+        people.speech_seconds[list(chosen)],
+        ubm=people.domain(system.ubm),
+    )
+
+
+def trials(
+    models: SpeakerModels, cohort: Array | None, tests: Sequence[Heard], *, n_threads: int | None = None
+) -> Trials:
+    """Score tests against models in their domain.
+
+    Parameters
+    ----------
+    models : SpeakerModels
+    cohort : ndarray, shape (C, K, D), or None
+        Means of other people, relative to the background's.
+    tests : sequence of Heard
+    n_threads : int, optional
+        Default: the cores of this process. It changes the time and nothing else.
+    """
+    others = cohort_models(models.ubm, cohort)
+    every = [models] if others is None else [models, others]
+
+    def score(test: Heard) -> Array:
+        return np.concatenate([m.ratios(test.features, n_threads=1) for m in every])
+
+    raw = np.stack(list(threads(n_threads)(score, tests)), axis=1)
+    seconds = np.array([t.speech_seconds for t in tests])
+    return Trials(normalized(raw, len(models.names)), models.speech_seconds, seconds)
+
+
+def impostor_trials(
+    system: System,
+    people: People,
+    speech: Mapping[str, Sequence[Heard]],
+    cohort: Array | None,
+    *,
+    n_threads: int | None = None,
+) -> tuple[Trials, ...]:
+    """Return the trials of each of the people with `speech`, by name, against all the others."""
+    found = []
+    for i, name in enumerate(people.names):
+        others = people.without(i)
+        if speech.get(name) and others.names:
+            found.append(trials(models_among(system, others), cohort, speech[name], n_threads=n_threads))
+    return tuple(found)
