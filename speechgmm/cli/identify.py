@@ -1,6 +1,7 @@
 """The command identify: who speaks in each recording."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,6 @@ from speechgmm.cli.output import emit, progress, table
 
 if TYPE_CHECKING:
     from speechgmm.evaluation import Answer, Rule
-    from speechgmm.evaluation.thresholds import Threshold
 
 
 def identify(
@@ -33,26 +33,50 @@ def identify(
     with options.open_store(store, system) as opened, progress() as report:
         answers = speakers.identify(system, opened, files, rule=rule, top=top, n_threads=threads, on_progress=report)
         damaged = speakers.enrolled_models(system, opened).damaged
-    limit = strictest(answers)
+    limits = [a.threshold for a in answers if a.threshold is not None]
+    extrapolated = any(a.extrapolated for a in answers)
     stated = asdict(rule) | {"far": rule.asked_far, "prior": rule.stated_prior}
-    stated |= {"threshold": limit and limit.score, "extrapolated": limit is not None and limit.extrapolated}
+    stated |= {"threshold": max(limits, default=None), "extrapolated": extrapolated}
     files_told = [_document(a) for a in answers]
     document = {"calibrated": calibrated, "rule": stated if calibrated else None, "files": files_told}
-    columns = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">posterior")
-    shown = table(*columns, rows=_rows(answers)), rule_note(calibrated, rule, limit)
+    columns = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">posterior", ">from", ">missed")
+    shown = table(*columns, rows=_rows(answers)), rule_note(calibrated, rule, answers)
     emit(as_json, document, *shown, damaged=damaged, errors=((a.name, a.error) for a in answers))
 
 
-def rule_note(calibrated: bool, rule: "Rule", limit: "Threshold | None") -> str:
-    """Return in words by which rule was decided, and from which score on."""
+def rule_note(calibrated: bool, rule: "Rule", answers: "Sequence[Answer]") -> str:
+    """Return in words by which rule was decided, from which score on, and what that costs."""
     if not calibrated:
         return "\nuncalibrated: the LLR (nats per frame) ranks speakers; it is no decision"
-    at = "" if limit is None else f", from an LLR of {limit.score:+.2f} nats on"
+    limits = sorted({f"{a.threshold:+.2f}" for a in answers if a.threshold is not None}, key=float)
+    at = f", from an LLR of {' to '.join(dict.fromkeys((limits[0], limits[-1])))} nats on" if limits else ""
     if rule.asked_far is None:
         return f"\naccepted at least expected cost, with a prior of {rule.prior:g}{at}"
-    unsure = limit is not None and limit.extrapolated
-    beyond = "; extrapolated: the model was calibrated on too few speakers to be sure of this" if unsure else ""
-    return f"\naccepted so that {100 * rule.asked_far:g} % of strangers are{at}{beyond}"
+    lines = [f"\naccepted so that {100 * rule.asked_far:g} % of strangers are{at}"]
+    if any(a.extrapolated for a in answers):
+        lines[0] += "; extrapolated: the model was calibrated on too few speakers to be sure of this"
+    if any(a.assured is False for a in answers):
+        lines.append(NOT_ASSURED)
+    lines += dict.fromkeys(cost for a in answers if (cost := cost_of(a)))
+    return "\n".join(lines)
+
+
+NOT_ASSURED = (
+    "this rate is not assured: fewer than five people are enrolled, who could tell how strangers sound where they were "
+    "recorded; enroll more people, or adapt the model to recordings of your microphones (speechgmm adapt)"
+)
+
+
+def cost_of(answer: "Answer") -> str:
+    """Return in words how many owners a decision misses, and how much speech would help."""
+    if answer.missed is None or math.isnan(answer.missed):
+        return ""
+    told = f"{answer.missed:.0%} of owners with {answer.speech_seconds:.1f} s of speech are missed"
+    if answer.missed <= 0.1:
+        return told
+    if answer.wanted_seconds is None:
+        return f"{told}; more speech in the test does not bring that to 10 %: enroll more, or allow a higher --far"
+    return f"{told}; {answer.wanted_seconds:g} s would bring that to 10 %"
 
 
 def _document(answer: "Answer") -> dict[str, object]:
@@ -62,9 +86,17 @@ def _document(answer: "Answer") -> dict[str, object]:
         "status": answer.status,
         "error": answer.error,
         "speech_seconds": answer.speech_seconds,
+        "threshold": answer.threshold,
+        **costs(answer),
         "decision": answer.decision,
         "candidates": [{"speaker": c.name, "llr": c.score, "posterior": c.posterior} for c in answer.candidates],
     }
+
+
+def costs(answer: "Answer") -> dict[str, object]:
+    """Return what JSON says of the costs of a decision."""
+    missed = None if answer.missed is None or math.isnan(answer.missed) else answer.missed
+    return {"missed": missed, "wanted_seconds": answer.wanted_seconds, "assured": answer.assured}
 
 
 def _rows(answers: "Iterable[Answer]") -> Iterable[tuple[object, ...]]:
@@ -72,7 +104,10 @@ def _rows(answers: "Iterable[Answer]") -> Iterable[tuple[object, ...]]:
     for answer in answers:
         first = (answer.name, answer.speech_seconds, answer.status.replace("_", " "))
         if not answer.candidates:
-            yield (*first, "", "", "", "")
+            yield (*first, "", "", "", "", "", "")
         for rank, c in enumerate(answer.candidates, 1):
             posterior = "" if c.posterior is None else f"{c.posterior:.3f}"
-            yield (*(first if rank == 1 else ("", "", "")), rank, c.name, f"{c.score:+.3f}", posterior)
+            limit = "" if answer.threshold is None else f"{answer.threshold:+.3f}"
+            missed = "" if answer.missed is None or math.isnan(answer.missed) else f"{answer.missed:.0%}"
+            costs = (limit, missed) if rank == 1 else ("", "")
+            yield (*(first if rank == 1 else ("", "", "")), rank, c.name, f"{c.score:+.3f}", posterior, *costs)

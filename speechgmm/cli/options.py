@@ -59,7 +59,7 @@ Threads = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Top = Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many candidates to show.")]
 Far = Annotated[
-    float | None, option("--far", "RATE", "Share of strangers accepted, above 0 and below 1; default 0.01.")
+    float | None, option("--far", "RATE", "Share of strangers accepted, above 0 and below 1; default 0.05.")
 ]
 Prior = Annotated[
     float | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from speechgmm.cli import options
-from speechgmm.cli.identify import rule_note
+from speechgmm.cli.identify import costs, rule_note
 from speechgmm.cli.output import emit, facts, progress
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def verify(
     Exit status: 0 accepted; 3 not accepted, whatever the reason, be it that a model without a calibration decides
     nothing without --threshold; 1 if something could not be read.
     """
-    from speechgmm import evaluation, speakers
+    from speechgmm import speakers
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa, threshold)
     system = options.load_model(model)
@@ -49,14 +49,13 @@ def verify(
     with options.open_store(store, system) as opened, progress() as report:
         answer = speakers.verify(system, opened, speaker, files, rule=rule, n_threads=threads, on_progress=report)
         damaged = speakers.enrolled_models(system, opened, speaker).damaged
-    limit = evaluation.threshold_for(system.strangers, rule, 1)
     errors = [(s.name, s.reason) for s in answer.skipped]
     if answer.candidates and answer.error:  # too little speech in all files together
         errors.append((answer.name, answer.error))
     llr = answer.candidates[0].score if answer.candidates else None
     document = {"calibrated": calibrated, "speaker": speaker} | _document(answer, llr)
     document["files"] = _with_errors(files, errors)
-    note = [] if threshold is not None else [rule_note(calibrated, rule, limit)]
+    note = [] if threshold is not None else [rule_note(calibrated, rule, [answer])]
     shown = facts({"speaker": speaker} | _verdict(answer, llr, files, calibrated))
     status = _STATUS.get(answer.status, NOT_ACCEPTED)
     emit(as_json, document, shown, *note, damaged=damaged, errors=errors, status=status)
@@ -71,6 +70,7 @@ def _document(answer: "Answer", llr: float | None) -> dict[str, Any]:
         "accepted": {"accepted": True, "rejected": False}.get(answer.status),
         "speech_seconds": answer.speech_seconds,
         "extrapolated": answer.extrapolated,
+        **costs(answer),
     }
 
 

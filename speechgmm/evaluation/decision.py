@@ -15,14 +15,15 @@ from speechgmm.errors import Skipped, TooLittleSpeech
 from speechgmm.evaluation.roc import Application
 from speechgmm.evaluation.thresholds import Threshold
 
-DEFAULT_FAR = 0.01
+DEFAULT_FAR = 0.05
 DEFAULT_PRIOR = 0.5
-"""One stranger in a hundred is accepted; half of the tests are of enrolled speakers."""
+"""One stranger in twenty is accepted; half of the tests are of enrolled speakers. At one in a hundred most owners with
+two seconds of speech would be told that they are unknown (recipes/other_microphones)."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """When to accept: by a rate, by costs and a prior, or from a threshold on. Without any of these: ``far=0.01``.
+    """When to accept: by a rate, by costs and a prior, or from a threshold on. Without any of these: ``far=0.05``.
 
     Parameters
     ----------
@@ -111,6 +112,12 @@ class Answer:
     error : str or None
     skipped : tuple of Skipped
         The recordings of the test that were left out.
+    missed : float or None
+        The share of owners, with as much speech, who would stay below the threshold; None where that is not known.
+    wanted_seconds : float or None
+        How much speech in the test would bring that to one in ten; None where no amount would.
+    assured : bool or None
+        Whether enough is known of where people were recorded for the rate to hold; None where no rate decides.
     """
 
     name: str
@@ -123,6 +130,9 @@ class Answer:
     extrapolated: bool = False
     error: str | None = None
     skipped: tuple[Skipped, ...] = ()
+    missed: float | None = None
+    wanted_seconds: float | None = None
+    assured: bool | None = None
 
     @classmethod
     def failed(

@@ -26,6 +26,7 @@ ASSURED = 5
 """From so many people on a store knows its strangers well enough to assure a rate."""
 _LEAST_SPREAD = 0.01
 """A store's own spread is at least this share of a usual one, so that equal trials divide by no 0."""
+_BEYOND = 4.0
 _UPPER = 0.9
 """How high impostors come is where nine in ten of them stay below."""
 _DEVIATIONS = 1.2815515655446004
@@ -156,7 +157,8 @@ class OwnerScores:
     mean : ndarray, shape (2,)
     deviation : float
     low, high : float
-        Amounts (see `amount`) count as if they lay in between.
+        Between these amounts (see `amount`) it was fitted. Less counts as the least; more is extrapolated, to four
+        times the most.
     """
 
     mean: Array
@@ -176,7 +178,7 @@ class OwnerScores:
         """Return the share of owners' tests with these amounts of speech that stay below a threshold."""
         from scipy.special import ndtr
 
-        a = np.log(np.clip(np.asarray(seconds, dtype=np.float64), self.low, self.high))
+        a = np.log(np.clip(np.asarray(seconds, dtype=np.float64), self.low, _BEYOND * self.high))
         return np.asarray(ndtr((threshold - self.mean[0] - self.mean[1] * a) / self.deviation))
 
 

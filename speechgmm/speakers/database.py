@@ -28,7 +28,7 @@ _PATIENCE = 60.0
 
 
 def _tables(sa: Any) -> list[Any]:
-    """Return the tables: settings, sessions with their statistics, their recordings, and what is kept of each of these."""
+    """Return the tables: settings, sessions with their statistics, their recordings, and what is kept of each."""
     text, short, metadata = sa.Text, sa.String(64), sa.MetaData()
 
     def table(of: str, keys: Mapping[str, Any], values: Mapping[str, Any]) -> Any:

@@ -34,6 +34,8 @@ LEAST_DRAWS = 2
 """Stores of one size are drawn until so many tests of strangers have been made, in each fold."""
 _TESTS = 2
 """Of each speaker in each store."""
+_WHOLE = 0.5
+"""So often all is enrolled, or tested, that there is: usual amounts count as much as all others together."""
 SHORTEST = 0.5
 """Seconds of the shortest tests."""
 PIECES = (1.0, 2.0, 4.0)
@@ -173,7 +175,8 @@ def _simulate(
         rest = [m for m in speakers[name] if m.part != left_out]
         own = list(speakers[name])
         if i < size:
-            enrolled[name] = [rest[j] for j in rng.permutation(len(rest))[: rng.integers(1, len(rest) + 1)]]
+            kept = len(rest) if rng.random() < _WHOLE else rng.integers(1, len(rest) + 1)
+            enrolled[name] = [rest[j] for j in rng.permutation(len(rest))[:kept]]
             own = [m for m in own if m.part == left_out]
         tests += [(name, _stretch(system.frontend, own[j], rng)) for j in rng.permutation(len(own))[:_TESTS]]
     sums = [functools.reduce(operator.add, [statistics[m] for m in enrolled[n]]) for n in enrolled]
@@ -189,8 +192,10 @@ def _simulate(
 
 
 def _stretch(frontend: FrontEnd, m: Material, rng: Any) -> Heard:
-    """Return a stretch of some material, as a recording of its own: half a second or more, as often short as long."""
+    """Return some material whole, or a stretch of it as a recording of its own: half a second or more."""
     frames = len(m.features)
+    if rng.random() < _WHOLE:
+        return Heard(m.features, m.speech_seconds)
     wanted = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(max(SHORTEST, m.speech_seconds)))))
     length = min(frames, max(2, round(frames * wanted / m.speech_seconds)))
     start = int(rng.integers(0, frames - length + 1))

@@ -16,7 +16,7 @@ from speechgmm.evaluation.calibration import posteriors
 from speechgmm.evaluation.decision import Answer, Rule, decide, threshold_for
 from speechgmm.features import Corpus, extract_all
 from speechgmm.parallel import Progress
-from speechgmm.speakers.score import ScoredTest, Scorer
+from speechgmm.speakers.score import Limits, ScoredTest, Scorer
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -44,7 +44,7 @@ def identify(
     store : SpeakerStore
     files : iterable of path
     rule : Rule
-        When to accept the best; by default so that one stranger in a hundred is accepted.
+        When to accept the best; by default so that one stranger in twenty is accepted.
     top : int
         How many candidates to give.
     n_threads, on_progress
@@ -87,7 +87,7 @@ def verify(
     speaker : str
     files : iterable of path
     rule : Rule
-        When to accept; by default so that one stranger in a hundred is accepted, where there is a calibration.
+        When to accept; by default so that one stranger in twenty is accepted, where there is a calibration.
     n_threads, on_progress
         See `speechgmm.features.extract_all`.
 
@@ -125,7 +125,7 @@ def _answer(
         assert test.error is not None
         limit = threshold_for(limits, rule, len(names))
         return Answer.failed(name, test.error, rule, speech_seconds, limit)
-    return decide(
+    answer = decide(
         name,
         names,
         test.scores,
@@ -136,3 +136,13 @@ def _answer(
         least_seconds=0.0 if calibration is None else calibration.least_seconds,
         top=top,
     )
+    return answer if limits is None else _with_costs(answer, limits, rule, len(names))
+
+
+def _with_costs(answer: Answer, limits: Limits, rule: Rule, searched: int) -> Answer:
+    """Say what a decision costs: how many owners it misses, and whether the rate for strangers can be relied on."""
+    missed = None if answer.threshold is None else limits.missed(answer.threshold)
+    if rule.asked_far is None:
+        return replace(answer, missed=missed)
+    wanted = limits.wanted_seconds(rule.asked_far, searched)
+    return replace(answer, missed=missed, wanted_seconds=wanted, assured=limits.norm.assured)

@@ -22,7 +22,7 @@ from speechgmm.speakers.system import System
 MOST_EACH = 4
 """So many recordings of one person are tested at most."""
 FRAMES = 300
-"""So many frames of a recording are tested: drawn at random they serve as well as all (recipes/studies/self_tests.py)."""
+"""So many frames of a recording are tested: drawn at random they serve as well as all of a recording."""
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def adapted_models(
     speech_seconds: Iterable[float],
     ubm: GMM | None = None,
 ) -> SpeakerModels:
-    """Adapt a model to each of the statistics, under names that may repeat, from the system's UBM or that of a domain."""
+    """Adapt a model to each of the statistics, under names that may repeat, from the UBM or that of a domain."""
     start = system.ubm if ubm is None else ubm
     offsets = np.stack([adapted_offsets(start, s, system.relevance) for s in statistics])
     return SpeakerModels(tuple(names), offsets, np.array(list(speech_seconds)), start, system.fingerprint)

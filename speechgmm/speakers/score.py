@@ -23,6 +23,9 @@ from speechgmm.speakers.sessions import EnrolledRecording
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
+_AMOUNTS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 60.0)
+"""Seconds of speech that somebody may be told to record."""
+
 
 @dataclass(frozen=True, eq=False)
 class ScoredTest:
@@ -103,7 +106,7 @@ class Scorer:
         if c is None or self.norm is None:
             return None
         seconds = c.usual_seconds if best is None else float(self.models.speech_seconds[best])
-        return Limits(c, self.norm, float(amount(seconds or np.nan, speech_seconds or np.nan)))
+        return Limits(c, self.norm, seconds or np.nan, speech_seconds or np.nan)
 
     def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
         """Return the scores of recordings as one test: of each the raw ones, weighted by its seconds, calibrated.
@@ -156,26 +159,48 @@ class Scorer:
 
 @dataclass(frozen=True)
 class Limits:
-    """From which log-likelihood ratio on a test is accepted, given its `amount` of speech."""
+    """From which log-likelihood ratio on a test is accepted, and what that costs.
+
+    Parameters
+    ----------
+    calibration : SystemCalibration
+    norm : StoreNorm
+        Of the store.
+    enrolled, tested : float
+        Seconds of speech of the candidate and of the test; NaN where not known.
+    """
 
     calibration: SystemCalibration
     norm: StoreNorm
-    amount: float
+    enrolled: float
+    tested: float
 
     def threshold(self, far: float, speakers: int = 1) -> Threshold:
         """Return the LLR from which a share `far` of strangers is accepted as the best of so many: see `Strangers`."""
         found = self.calibration.threshold(far, self.norm, speakers)
-        return Threshold(float(self.calibration.llr([found.score], [self.amount])[0]), found.extrapolated)
+        llr = self.calibration.llr([found.score], [float(amount(self.enrolled, self.tested))])[0]
+        return Threshold(float(llr), found.extrapolated)
 
     def missed(self, llr: float) -> float:
-        """Return the share of owners with so much speech who stay below an LLR."""
-        c = self.calibration
-        return float(c.owners.missed(self._score(llr, self.amount), self.amount))
+        """Return the share of owners with so much speech who stay below an LLR; NaN where amounts are not known."""
+        known = float(amount(self.enrolled, self.tested))
+        at_0, at_1 = self.calibration.llr([0.0, 1.0], known)
+        return float(self.calibration.owners.missed((llr - at_0) / (at_1 - at_0), known))
 
-    def _score(self, llr: float, amounts: float) -> float:
-        """Return the normalized score that a log-likelihood ratio stands for."""
-        at_0, at_1 = self.calibration.llr([0.0, 1.0], amounts)
-        return float((llr - at_0) / (at_1 - at_0))
+    def wanted_seconds(self, far: float, speakers: int = 1, *, missed: float = 0.1) -> float | None:
+        """Return how much speech a test needs so that so few owners are missed; None where no amount will do.
+
+        Parameters
+        ----------
+        far : float
+            The share of strangers that is accepted.
+        speakers : int
+            How many are searched.
+        missed : float
+        """
+        score, owners = self.calibration.threshold(far, self.norm, speakers).score, self.calibration.owners
+        enough = [t for t in _AMOUNTS if owners.missed(score, amount(self.enrolled, t)) <= missed]
+        return enough[0] if enough else None
 
 
 def _mean(scores: Sequence[Array], weights: Sequence[float]) -> Array:
