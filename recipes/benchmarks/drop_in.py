@@ -39,7 +39,6 @@ from threadpoolctl import threadpool_limits
 
 from speechgmm import GaussianMixture as Ours
 
-Clock = Callable[[], float]
 KINDS = ("full", "tied", "diag", "spherical")
 METHODS = ("fit", "predict", "predict_proba", "score_samples", "sample")
 ROWS, FEATURES, COMPONENTS = (100, 1000, 10_000, 100_000), (2, 5, 20, 60), (1, 2, 5, 16, 64)
@@ -47,10 +46,8 @@ QUICK = (1000, 10_000), (2, 20), (2, 16)
 QUICK_ROUNDS = 3
 ENOUGH = 5
 """Rows for each component: cells with fewer are left out."""
-HEAVY = 5e9
+HEAVY = 1e9
 """Multiplications of an iteration, about, times 20: beyond it a fit takes 2 iterations."""
-BUDGET = 4.0
-"""Seconds that the runs of one method may take: seven, or fewer down to one."""
 RATIO, GRACE = 1.2, 2e-4
 """Slower is what takes more than so many times scikit-learn's seconds, and so many seconds more."""
 PAUSE = 0.01
@@ -88,6 +85,16 @@ class Cell:
         return f"{self.kind}, N {self.n}, D {self.d}, K {self.k}, {self.threads} thread{'s' * (self.threads > 1)}"
 
 
+@dataclass(frozen=True)
+class How:
+    """Rounds for each method of a place, fewer where these take more than `budget` seconds, down to one; `minutes`."""
+
+    rounds: int
+    budget: float
+    minutes: float
+    clock: Callable[[], float]
+
+
 def rows(n: int, d: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return rows (N, D) of a mixture that overlaps, and means (K, D) to start from."""
     rng = np.random.default_rng([n, d, k])
@@ -111,7 +118,7 @@ def pair(kind: str, x: np.ndarray, means: np.ndarray) -> tuple[Any, Any]:
     return Ours(k, **settings, **start), Theirs(k, **settings, **start)
 
 
-def measured(place: tuple[int, str, int, int, int], methods: Iterable[str], rounds: int, clock: Clock) -> Cell:
+def measured(place: tuple[int, str, int, int, int], methods: Iterable[str], how: How) -> Cell:
     """Return one cell of the grid: threads, kind of covariance, N, D, K."""
     threads, kind, n, d, k = place
     x, means = rows(n, d, k)
@@ -120,8 +127,8 @@ def measured(place: tuple[int, str, int, int, int], methods: Iterable[str], roun
         for method in ("fit", *(m for m in methods if m != "fit")):
             argument = n if method == "sample" else x
             jobs = {name: _job(m, method, argument) for name, m in zip(("ours", "theirs"), both, strict=True)}
-            turns = rounds if method in methods else 0
-            found = in_turns(jobs, turns, pause=PAUSE if threads > 1 else 0.0, budget=BUDGET, clock=clock)
+            turns = how.rounds if method in methods else 0
+            found = in_turns(jobs, turns, pause=PAUSE if threads > 1 else 0.0, budget=how.budget, clock=how.clock)
             if method in methods:
                 seconds[method] = statistics.median(found["ours"]), statistics.median(found["theirs"])
                 counts[method] = len(found["ours"])
@@ -132,15 +139,15 @@ def _job(model: Any, method: str, argument: Any) -> Callable[[], Any]:
     return lambda: getattr(model, method)(argument)
 
 
-def grid(places: list[Any], methods: Iterable[str], rounds: int, clock: Clock, minutes: float) -> list[Cell]:
+def grid(places: list[Any], methods: Iterable[str], how: How) -> list[Cell]:
     """Return the cells of these places that there is time for, and tell on standard error how far it is."""
     for model in pair("diag", *rows(20_000, 20, 32)):
         model.set_params(max_iter=1).fit(rows(20_000, 20, 32)[0])  # loads the compiler before anything is measured
-    cells, end = [], time.perf_counter() + 60 * minutes
+    cells, end = [], time.perf_counter() + 60 * how.minutes
     for i, place in enumerate(places, 1):
         if time.perf_counter() > end:
             break
-        cells.append(measured(place, methods, rounds, clock))
+        cells.append(measured(place, methods, how))
         print(f"\r{i} of {len(places)}: {cells[-1]}   ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return cells
@@ -236,6 +243,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", help=f"default: {' '.join(map(str, ROWS))}")
     parser.add_argument("--features", type=int, nargs="+", help=f"default: {' '.join(map(str, FEATURES))}")
     parser.add_argument("--threads", type=int, nargs="+", default=(1, 2), help="default: 1 2")
+    parser.add_argument("--budget", type=float, default=4.0, help="seconds for one method of a place; default: 4")
     parser.add_argument("--minutes", type=float, default=math.inf, help="how long a run may take; default: any time")
     parser.add_argument("--processor", action="store_true", help="the processor's time instead of the clock's")
     parser.add_argument("--first", action="store_true", help="the first fit in fresh processes instead")
@@ -250,8 +258,8 @@ def main() -> None:
     places = itertools.product(given.threads, given.kinds, given.rows or n, given.features or d, k)
     drawn = [p for p in places if p[2] >= ENOUGH * p[4]]
     random.Random(0).shuffle(drawn)
-    clock = time.process_time if given.processor else time.perf_counter
-    runs = [grid(drawn, given.methods, rounds, clock, given.minutes) for _ in range(given.runs)]
+    how = How(rounds, given.budget, given.minutes, time.process_time if given.processor else time.perf_counter)
+    runs = [grid(drawn, given.methods, how) for _ in range(given.runs)]
     if given.json:
         print(json.dumps([[vars(cell) for cell in cells] for cells in runs]))
     else:
