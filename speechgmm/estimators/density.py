@@ -109,10 +109,12 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         counts = rng.multinomial(n_samples, gmm.weights / gmm.weights.sum())
         drawn = np.empty((n_samples, gmm.n_dimensions))
         independent = gmm.covariance.independent
-        widths = np.broadcast_to(gmm.covariance.deviations(), gmm.means.shape) if independent else gmm.covariance_matrices
+        widths = (
+            np.broadcast_to(gmm.covariance.deviations(), gmm.means.shape) if independent else gmm.covariance_matrices
+        )
         for mean, width, n, end in zip(gmm.means, widths, counts, np.cumsum(counts), strict=True):
             if independent:
-                normal = rng.standard_normal((n, gmm.n_dimensions))
+                normal = rng.standard_normal((n, shape[1]))
                 np.add(np.multiply(normal, width, out=normal), mean, out=drawn[end - n : end])
             else:
                 drawn[end - n : end] = rng.multivariate_normal(mean, width, n)

@@ -219,8 +219,9 @@ class Full(Correlated):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             mean = second / counts[:, None, None]
             cross = (first / counts[:, None])[:, :, None] * offsets[:, None, :]
-            squares = offsets[:, :, None] * offsets[:, None, :]
-            return np.asarray(mean - (cross + cross.transpose(0, 2, 1)) + squares)
+            mean -= cross + cross.transpose(0, 2, 1)
+            mean += offsets[:, :, None] * offsets[:, None, :]
+            return np.asarray(mean)
 
 
 @dataclass(frozen=True, eq=False)
