@@ -108,11 +108,9 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         rng = check_random_state(self.random_state)
         counts = rng.multinomial(n_samples, gmm.weights / gmm.weights.sum())
         drawn = np.empty((n_samples, gmm.n_dimensions))
-        independent = gmm.covariance.independent
-        widths = (
-            np.broadcast_to(gmm.covariance.deviations(), gmm.means.shape) if independent else gmm.covariance_matrices
-        )
-        for mean, width, n, end in zip(gmm.means, widths, counts, np.cumsum(counts), strict=True):
+        independent, shape = gmm.covariance.independent, gmm.means.shape
+        spread = np.broadcast_to(gmm.covariance.deviations(), shape) if independent else gmm.covariance_matrices
+        for mean, width, n, end in zip(gmm.means, spread, counts, np.cumsum(counts), strict=True):
             if independent:
                 normal = rng.standard_normal((n, shape[1]))
                 np.add(np.multiply(normal, width, out=normal), mean, out=drawn[end - n : end])
