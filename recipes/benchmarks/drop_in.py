@@ -8,8 +8,8 @@ it takes more than 1.2 times scikit-learn's time and 0.2 ms more: less than that
     python recipes/benchmarks/drop_in.py --first                         the first fit in fresh processes
 
 Left out are cells with fewer than five rows for each component. A fit takes 20 iterations on both sides; where these
-would be more than `HEAVY` it takes 2, marked *. A job that takes seconds is run fewer than seven times, down to once,
-and how many were run once is told. Places come in a drawn order, the same in each run, so that those that a run has
+would be more than `HEAVY` it takes 2, marked *. Methods of a place that take more than `--budget` seconds have fewer
+rounds than seven, down to one, and how many had one is told. Places come in a drawn order, the same in each run, so that those that a run has
 time for stand for all. On a busy machine `--processor` takes the processor's time instead of the clock's; it adds
 up threads, so that it says nothing of what two of them save.
 """
@@ -141,8 +141,8 @@ def _job(model: Any, method: str, argument: Any) -> Callable[[], Any]:
 
 def grid(places: list[Any], methods: Iterable[str], how: How) -> list[Cell]:
     """Return the cells of these places that there is time for, and tell on standard error how far it is."""
-    for model in pair("diag", *rows(20_000, 20, 32)):
-        model.set_params(max_iter=1).fit(rows(20_000, 20, 32)[0])  # loads the compiler before anything is measured
+    x, means = rows(20_000, 20, 32)
+    pair("diag", x, means)[0].set_params(max_iter=1).fit(x)  # loads the compiler before anything is measured
     cells, end = [], time.perf_counter() + 60 * how.minutes
     for i, place in enumerate(places, 1):
         if time.perf_counter() > end:
@@ -173,7 +173,7 @@ def show(runs: list[list[Cell]], methods: list[str], count: int) -> None:
         parts = ", ".join(f"{m} {statistics.median(r):.2f}" for m, r in ratios.items())
         slow = sum(c.slower(m) for c in cells for m in methods)
         once = sum(c.rounds[m] == 1 for c in cells for m in methods)
-        found = f"{slow} of {len(cells) * len(methods)} slower, {once} run only once"
+        found = f"{slow} of {len(cells) * len(methods)} slower, {once} of one round"
         console.print(f"Run {i}: {len(cells)} of {count} places; {found}; median {whole:.2f} times faster ({parts})")
     always = [f"{m} of {cells[0]}" for m, cells in every if all(c.slower(m) for c in cells)]
     console.print(f"Slower in every run: {'; '.join(always) or 'none'}")
