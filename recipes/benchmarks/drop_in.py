@@ -9,9 +9,9 @@ it takes more than 1.2 times scikit-learn's time and 0.2 ms more: less than that
 
 Left out are cells with fewer than five rows for each component. A fit takes 20 iterations on both sides; where these
 would be more than `HEAVY` it takes 2, marked *. Methods of a place that take more than `--budget` seconds have fewer
-rounds than seven, down to one, and how many had one is told. Places come in a drawn order, the same in each run, so that those that a run has
-time for stand for all. On a busy machine `--processor` takes the processor's time instead of the clock's; it adds
-up threads, so that it says nothing of what two of them save.
+rounds than seven, down to one, and how many had one is told. Places come in a drawn order, the same in each run, so
+that those that a run has time for stand for all. On a busy machine `--processor` takes the processor's time instead of
+the clock's; it adds up threads, so that it says nothing of what two of them save.
 """
 
 from __future__ import annotations
