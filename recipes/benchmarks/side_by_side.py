@@ -43,14 +43,14 @@ def installed(module: str) -> bool:
 
 def measure(jobs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
     """Return the median seconds of each job, run in turns after one round that does not count."""
-    return {name: statistics.median(s) for name, s in in_turns(jobs, rounds).items()}
+    return {name: statistics.median(s) for name, s in in_turns(jobs, rounds, pause=PAUSE).items()}
 
 
 def in_turns(
     jobs: dict[str, Callable[[], Any]],
     rounds: int,
     *,
-    pause: float = PAUSE,
+    pause: float,
     budget: float = math.inf,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
