@@ -27,7 +27,7 @@ from speechgmm.parallel import single_threaded
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
 FEW = 8
-"""Up to so many features the products of all pairs are summed at once for all components."""
+"""Up to so many features the products of all pairs are summed, and factors inverted, at once for all components."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -333,9 +333,9 @@ def _cholesky(matrices: Array) -> Array:
 
 
 def _inverse(lower: Array) -> Array:
-    """Return the inverses of lower triangular matrices (G, D, D): LAPACK's, or NumPy's general one of small matrices.
+    """Return the inverses of lower triangular matrices (G, D, D).
 
-    That takes no longer there, for it goes through all matrices in one call.
+    LAPACK's routine for triangles takes them one by one, which pays from some features on.
     """
     if lower.shape[1] <= FEW:
         return np.asarray(np.linalg.inv(lower))
