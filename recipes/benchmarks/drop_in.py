@@ -4,16 +4,22 @@ Everything runs in one process, in turns, from the same start; medians and their
 it takes more than 1.2 times scikit-learn's time and 0.2 ms more: less than that nobody waits for.
 
     python recipes/benchmarks/drop_in.py [--quick] [--runs 2] [--json]   the grid, a few hours, or a minute with --quick
+    python recipes/benchmarks/drop_in.py --minutes 20 --rows 100000      as many of its places as a run has time for
     python recipes/benchmarks/drop_in.py --first                         the first fit in fresh processes
 
 Left out are cells with fewer than five rows for each component. A fit takes 20 iterations on both sides; where these
-would be more than `HEAVY` it takes 2, and where a job takes seconds it is run fewer than seven times.
+would be more than `HEAVY` it takes 2, marked *. Methods of a place that take more than `--budget` seconds have fewer
+rounds than seven, down to one, and how many had one is told. Places come in a drawn order, the same in each run, so
+that those that a run has time for stand for all. On a busy machine `--processor` takes the processor's time instead of
+the clock's; it adds up threads, so that it says nothing of what two of them save.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import math
+import random
 import statistics
 import subprocess
 import sys
@@ -26,7 +32,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from side_by_side import measure, options
+from side_by_side import in_turns, options
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as Theirs
 from threadpoolctl import threadpool_limits
@@ -40,10 +46,8 @@ QUICK = (1000, 10_000), (2, 20), (2, 16)
 QUICK_ROUNDS = 3
 ENOUGH = 5
 """Rows for each component: cells with fewer are left out."""
-HEAVY = 5e9
+HEAVY = 1e9
 """Multiplications of an iteration, about, times 20: beyond it a fit takes 2 iterations."""
-BUDGET = 4.0
-"""Seconds that the runs of one job may take: seven, or fewer down to one."""
 RATIO, GRACE = 1.2, 2e-4
 """Slower is what takes more than so many times scikit-learn's seconds, and so many seconds more."""
 PAUSE = 0.01
@@ -52,7 +56,10 @@ PAUSE = 0.01
 
 @dataclass(frozen=True)
 class Cell:
-    """One place of the grid, and what was measured there: seconds of ours and of scikit-learn's, by method."""
+    """One place of the grid, and what was measured there: seconds of ours and of scikit-learn's, by method.
+
+    `rounds` says how many of each these are the medians of, and `heavy` that a fit took 2 iterations instead of 20.
+    """
 
     kind: str
     n: int
@@ -60,6 +67,8 @@ class Cell:
     k: int
     threads: int
     seconds: dict[str, tuple[float, float]]
+    rounds: dict[str, int]
+    heavy: bool
 
     def ratio(self, method: str) -> float:
         """Return our time in theirs."""
@@ -76,6 +85,16 @@ class Cell:
         return f"{self.kind}, N {self.n}, D {self.d}, K {self.k}, {self.threads} thread{'s' * (self.threads > 1)}"
 
 
+@dataclass(frozen=True)
+class How:
+    """Rounds for each method of a place, fewer where these take more than `budget` seconds, down to one; `minutes`."""
+
+    rounds: int
+    budget: float
+    minutes: float
+    clock: Callable[[], float]
+
+
 def rows(n: int, d: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return rows (N, D) of a mixture that overlaps, and means (K, D) to start from."""
     rng = np.random.default_rng([n, d, k])
@@ -83,60 +102,67 @@ def rows(n: int, d: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     return means[rng.integers(k, size=n)] + rng.normal(0, 1, (n, d)), means + rng.normal(0, 0.3, (k, d))
 
 
+def too_heavy(kind: str, n: int, d: int, k: int) -> bool:
+    """Whether 20 iterations of a fit are too many."""
+    return 20.0 * n * k * d * (d if kind == "full" else 4) > HEAVY
+
+
 def pair(kind: str, x: np.ndarray, means: np.ndarray) -> tuple[Any, Any]:
     """Return both estimators, to be fitted from the same start."""
-    (k, d), n = means.shape, len(x)
+    k, d = means.shape
     precisions = {"full": np.tile(np.eye(d), (k, 1, 1)), "tied": np.eye(d), "diag": np.ones((k, d))}
-    heavy = 20.0 * n * k * d * (d if kind == "full" else 4) > HEAVY
+    iterations = 2 if too_heavy(kind, len(x), d, k) else 20
     start = {"weights_init": np.full(k, 1 / k), "means_init": means}
     start["precisions_init"] = precisions.get(kind, np.ones(k))
-    settings: dict[str, Any] = {"covariance_type": kind, "tol": 0.0, "max_iter": 2 if heavy else 20, "random_state": 0}
+    settings: dict[str, Any] = {"covariance_type": kind, "tol": 0.0, "max_iter": iterations, "random_state": 0}
     return Ours(k, **settings, **start), Theirs(k, **settings, **start)
 
 
-def measured(kind: str, n: int, d: int, k: int, threads: int, methods: Iterable[str], rounds: int) -> Cell:
-    """Return one cell of the grid."""
+def measured(place: tuple[int, str, int, int, int], methods: Iterable[str], how: How) -> Cell:
+    """Return one cell of the grid: threads, kind of covariance, N, D, K."""
+    threads, kind, n, d, k = place
     x, means = rows(n, d, k)
-    both, seconds = pair(kind, x, means), {}
+    both, seconds, counts = pair(kind, x, means), {}, {}
     with threadpool_limits(threads):
-        began = time.perf_counter()
-        for model in both:
-            model.fit(x)
-        once = time.perf_counter() - began
-        for method in methods:
+        for method in ("fit", *(m for m in methods if m != "fit")):
             argument = n if method == "sample" else x
             jobs = {name: _job(m, method, argument) for name, m in zip(("ours", "theirs"), both, strict=True)}
-            turns = max(1, min(rounds, int(BUDGET / once))) if method == "fit" else rounds
-            found = measure(jobs, turns, PAUSE if threads > 1 else 0.0)
-            seconds[method] = found["ours"], found["theirs"]
-    return Cell(kind, n, d, k, threads, seconds)
+            turns = how.rounds if method in methods else 0
+            found = in_turns(jobs, turns, pause=PAUSE if threads > 1 else 0.0, budget=how.budget, clock=how.clock)
+            if method in methods:
+                seconds[method] = statistics.median(found["ours"]), statistics.median(found["theirs"])
+                counts[method] = len(found["ours"])
+    return Cell(kind, n, d, k, threads, seconds, counts, too_heavy(kind, n, d, k))
 
 
 def _job(model: Any, method: str, argument: Any) -> Callable[[], Any]:
     return lambda: getattr(model, method)(argument)
 
 
-def grid(sizes: tuple[Any, Any, Any], kinds: Iterable[str], methods: Iterable[str], rounds: int) -> list[Cell]:
-    """Return all cells of the grid, and tell on standard error how far it is."""
-    places = [p for p in itertools.product((1, 2), kinds, *sizes) if p[2] >= ENOUGH * p[4]]
-    cells = []
-    for i, (threads, kind, n, d, k) in enumerate(places, 1):
-        cells.append(measured(kind, n, d, k, threads, methods, rounds))
+def grid(places: list[Any], methods: Iterable[str], how: How) -> list[Cell]:
+    """Return the cells of these places that there is time for, and tell on standard error how far it is."""
+    x, means = rows(20_000, 20, 32)
+    pair("diag", x, means)[0].set_params(max_iter=1).fit(x)  # loads the compiler before anything is measured
+    cells, end = [], time.perf_counter() + 60 * how.minutes
+    for i, place in enumerate(places, 1):
+        if time.perf_counter() > end:
+            break
+        cells.append(measured(place, methods, how))
         print(f"\r{i} of {len(places)}: {cells[-1]}   ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return cells
 
 
-def show(runs: list[list[Cell]], methods: list[str]) -> None:
-    """Print the grid of the last run, the worst cells of all runs, and the medians."""
+def show(runs: list[list[Cell]], methods: list[str], count: int) -> None:
+    """Print the grid of the last run, the worst cells of all runs, and the medians; there are `count` places."""
     console = Console(width=110)
     table = Table("covariance", "N", "D", "K", "threads", *methods, title="scikit-learn's time over ours")
-    for cell in runs[-1]:
-        place = (cell.kind, *map(str, (cell.n, cell.d, cell.k, cell.threads)))
+    for cell in sorted(runs[-1], key=lambda c: (c.threads, KINDS.index(c.kind), c.n, c.d, c.k)):
+        place = (cell.kind + " *" * cell.heavy, *map(str, (cell.n, cell.d, cell.k, cell.threads)))
         table.add_row(*place, *(f"{1 / cell.ratio(m):.2f}{' !' * cell.slower(m)}" for m in methods))
     console.print(table)
     table = Table("the worst", "method", *(f"run {i}" for i in range(1, len(runs) + 1)), title="ours over theirs, ms")
-    every = [(m, cells) for cells in zip(*runs, strict=True) for m in methods]
+    every = [(m, cells) for cells in zip(*runs, strict=False) for m in methods]
     for m, cells in sorted(every, key=lambda item: -_excess(item))[:20]:
         both = [(c.ratio(m), *c.seconds[m]) for c in cells]
         table.add_row(str(cells[0]), m, *(f"{r:.2f} ({1e3 * a:.2f}, {1e3 * b:.2f})" for r, a, b in both))
@@ -146,8 +172,9 @@ def show(runs: list[list[Cell]], methods: list[str]) -> None:
         whole = statistics.median(itertools.chain(*ratios.values()))
         parts = ", ".join(f"{m} {statistics.median(r):.2f}" for m, r in ratios.items())
         slow = sum(c.slower(m) for c in cells for m in methods)
-        count = len(cells) * len(methods)
-        console.print(f"Run {i}: {slow} of {count} slower; median {whole:.2f} times faster ({parts})")
+        once = sum(c.rounds[m] == 1 for c in cells for m in methods)
+        found = f"{slow} of {len(cells) * len(methods)} slower, {once} of one round"
+        console.print(f"Run {i}: {len(cells)} of {count} places; {found}; median {whole:.2f} times faster ({parts})")
     always = [f"{m} of {cells[0]}" for m, cells in every if all(c.slower(m) for c in cells)]
     console.print(f"Slower in every run: {'; '.join(always) or 'none'}")
 
@@ -214,6 +241,11 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--rows", type=int, nargs="+", help=f"default: {' '.join(map(str, ROWS))}")
+    parser.add_argument("--features", type=int, nargs="+", help=f"default: {' '.join(map(str, FEATURES))}")
+    parser.add_argument("--threads", type=int, nargs="+", default=(1, 2), help="default: 1 2")
+    parser.add_argument("--budget", type=float, default=4.0, help="seconds for one method of a place; default: 4")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="how long a run may take; default: any time")
+    parser.add_argument("--processor", action="store_true", help="the processor's time instead of the clock's")
     parser.add_argument("--first", action="store_true", help="the first fit in fresh processes instead")
     given = parser.parse_args()
     rounds = given.rounds or (QUICK_ROUNDS if given.quick else 7)
@@ -223,11 +255,15 @@ def main() -> None:
         print(json.dumps(first)) if given.json else show_first(first)
         return
     n, d, k = QUICK if given.quick else (ROWS, FEATURES, COMPONENTS)
-    runs = [grid((given.rows or n, d, k), given.kinds, given.methods, rounds) for _ in range(given.runs)]
+    places = itertools.product(given.threads, given.kinds, given.rows or n, given.features or d, k)
+    drawn = [p for p in places if p[2] >= ENOUGH * p[4]]
+    random.Random(0).shuffle(drawn)
+    how = How(rounds, given.budget, given.minutes, time.process_time if given.processor else time.perf_counter)
+    runs = [grid(drawn, given.methods, how) for _ in range(given.runs)]
     if given.json:
         print(json.dumps([[vars(cell) for cell in cells] for cells in runs]))
     else:
-        show(runs, list(given.methods))
+        show(runs, list(given.methods), len(drawn))
 
 
 if __name__ == "__main__":

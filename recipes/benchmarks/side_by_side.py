@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import platform
 import statistics
 import time
@@ -40,17 +41,33 @@ def installed(module: str) -> bool:
         return False
 
 
-def measure(jobs: dict[str, Callable[[], Any]], rounds: int, pause: float = PAUSE) -> dict[str, float]:
+def measure(jobs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
     """Return the median seconds of each job, run in turns after one round that does not count."""
+    return {name: statistics.median(s) for name, s in in_turns(jobs, rounds, pause=PAUSE).items()}
+
+
+def in_turns(
+    jobs: dict[str, Callable[[], Any]],
+    rounds: int,
+    *,
+    pause: float,
+    budget: float = math.inf,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Return the seconds of each job, run in turns after one round that does not count.
+
+    With a budget of seconds there are fewer rounds, down to the first alone, which then counts.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(rounds + 1):
+    began, turn = clock(), 0
+    while turn <= rounds and (turn == 0 or (clock() - began) * (turn + 1) / turn < budget):
         for name, job in jobs.items():
             time.sleep(pause)
-            began = time.perf_counter()
+            start = clock()
             job()
-            if turn:
-                seconds[name].append(time.perf_counter() - began)
-    return {name: statistics.median(s) for name, s in seconds.items()}
+            seconds[name].append(clock() - start)
+        turn += 1
+    return {name: s[1:] or s for name, s in seconds.items()}
 
 
 def frames_of(manifest: Path | None, n: int, seed: int = 0) -> np.ndarray:

@@ -107,14 +107,16 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
             )
         rng = check_random_state(self.random_state)
         counts = rng.multinomial(n_samples, gmm.weights / gmm.weights.sum())
-        if gmm.covariance.independent:
-            spread = np.broadcast_to(gmm.covariance.deviations(), gmm.means.shape)
-            parts = zip(gmm.means, spread, counts, strict=True)
-            drawn = [m + rng.standard_normal((int(n), gmm.n_dimensions)) * s for m, s, n in parts]
-        else:
-            parts = zip(gmm.means, gmm.covariance_matrices, counts, strict=True)
-            drawn = [rng.multivariate_normal(m, c, int(n)) for m, c, n in parts]
-        return np.concatenate(drawn), np.repeat(np.arange(len(counts)), counts)
+        drawn = np.empty((n_samples, gmm.n_dimensions))
+        independent, shape = gmm.covariance.independent, gmm.means.shape
+        spread = np.broadcast_to(gmm.covariance.deviations(), shape) if independent else gmm.covariance_matrices
+        for mean, width, n, end in zip(gmm.means, spread, counts, np.cumsum(counts), strict=True):
+            if independent:
+                normal = rng.standard_normal((n, shape[1]))
+                np.add(np.multiply(normal, width, out=normal), mean, out=drawn[end - n : end])
+            else:
+                drawn[end - n : end] = rng.multivariate_normal(mean, width, n)
+        return drawn, np.repeat(np.arange(len(counts)), counts)
 
     def density_grid(
         self, points: int = 100, *, features: int | Sequence[int] | None = None, margin: float = 3.0

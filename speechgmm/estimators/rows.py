@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike
 
 from speechgmm.checks import LARGEST, SMALLEST, Array, refuse, sample_weights
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture.blocks import ArrayBlocks, weighted
-from speechgmm.mixture.em import statistics_of
+from speechgmm.mixture.blocks import ArrayBlocks, WeightedBlock, weighted
 from speechgmm.mixture.missing import observed_statistics
 from speechgmm.parallel import allowed_cores, threads
 
@@ -69,7 +68,7 @@ class RowBlocks(ArrayBlocks):
     @property
     def e_step(self) -> Callable[[Any, Any], Any]:
         """The E-step for `fit`: where values are missing, that on what was observed."""
-        return observed_statistics if self.incomplete else statistics_of
+        return observed_statistics if self.incomplete else _summed
 
     @property
     def total(self) -> float:
@@ -101,6 +100,11 @@ class RowBlocks(ArrayBlocks):
     def variance(self) -> Array:
         """The weighted variance (D,) of the values that are there."""
         return replace(self, frames=np.square(self.frames - self.mean)).mean
+
+
+def _summed(model: Any, block: Any) -> Any:
+    """Return the statistics of rows that have been checked when they were counted."""
+    return model.summed(block.frames, block.weights) if isinstance(block, WeightedBlock) else model.summed(block)
 
 
 def has_missing(x: Array) -> bool:

@@ -165,7 +165,14 @@ class Variational:
     def statistics(self, x: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Evidence:
         """Return the statistics of the frames of `x` (N, D) under expected log densities (eq. 10.46)."""
         model, scale = self.e_step
-        s = model.statistics(x, sample_weight=sample_weight)
+        return self._evidence(model.statistics(x, sample_weight=sample_weight), scale)
+
+    def summed(self, frames: Array, weights: Array | None = None) -> Evidence:
+        """Return what `statistics` does of frames and weights that have been checked."""
+        model, scale = self.e_step
+        return self._evidence(model.summed(frames, weights), scale)
+
+    def _evidence(self, s: Statistics, scale: float) -> Evidence:
         return Evidence(replace(s, log_likelihood=s.log_likelihood + scale * s.frames), self.divergence())
 
     @property

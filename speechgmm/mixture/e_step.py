@@ -79,6 +79,8 @@ class EStep:
     @one_thread
     def posteriors(self, x: Array) -> Array:
         """Return the posterior of each component for each frame, shape (N, K)."""
+        if len(self.weights) == 1:
+            return np.ones((len(x), 1))
         result = np.empty((len(x), len(self.weights)))
         for rows, _, joint in self._joint(x):
             result[rows] = density_and_posteriors(joint)[1]

@@ -160,9 +160,12 @@ class GMM:
         in float64.
         """
         frames = self._check(x)
-        if sample_weight is None:
-            return self._for(frames).statistics(frames)
-        return self._plain_e_step.statistics(frames, sample_weights(sample_weight, len(frames)))
+        return self.summed(frames, None if sample_weight is None else sample_weights(sample_weight, len(frames)))
+
+    def summed(self, frames: Array, weights: Array | None = None) -> Statistics:
+        """Return what `statistics` does of frames and weights that have been checked: those of a fit, once for all."""
+        e_step = self._for(frames) if weights is None else self._plain_e_step
+        return e_step.statistics(frames, weights)
 
     def assigned(self, x: ArrayLike, posteriors: ArrayLike) -> Statistics:
         """Return the statistics of frames `x` (N, D) whose posteriors (N, K) are given, such as labels of clusters.

@@ -286,7 +286,7 @@ def test_threads_are_those_that_the_libraries_may_use_and_none_where_there_is_li
 @pytest.mark.skipif(available_cores() < 2, reason="one core")
 def test_fits_and_answers_share_their_rows_between_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[int] = set()
-    statistics, labels = GMM.statistics, GMM.labels
+    summed, labels = GMM.summed, GMM.labels
 
     def seeing(function: Any) -> Any:
         def told(*args: Any, **kwargs: Any) -> Any:
@@ -295,7 +295,7 @@ def test_fits_and_answers_share_their_rows_between_threads(monkeypatch: pytest.M
 
         return told
 
-    monkeypatch.setattr(GMM, "statistics", seeing(statistics))
+    monkeypatch.setattr(GMM, "summed", seeing(summed))
     monkeypatch.setattr(GMM, "labels", seeing(labels))
     x = np.random.default_rng(0).normal(size=(20_000, 20))
     with threadpool_limits(2):

@@ -329,6 +329,23 @@ def test_rotations_do_not_matter_where_features_may_be_correlated(kind):
     assert same == (kind == "spherical")
 
 
+@pytest.mark.parametrize("d", [2, 8, 9, 40])
+def test_factors_are_inverted_to_rounding(d):
+    """Small matrices are inverted all in one call, larger ones by LAPACK's routine for triangles, one by one."""
+    y = RNG(d).normal(size=(3, 4 * d, d)) * np.geomspace(1e-3, 1e3, d)
+    full = Full(y.transpose(0, 2, 1) @ y)
+    inverse = full.inverse_lower
+    laws.close(inverse @ full.lower, np.tile(np.eye(d), (3, 1, 1)))
+    assert np.array_equal(Tied(full.matrices[1]).inverse_lower[0], inverse[1])
+
+
+def test_what_is_symmetric_is_held_as_it_is():
+    y = RNG(0).normal(size=(30, 5))
+    assert np.array_equal(Tied(y.T @ y).matrix, y.T @ y)
+    nearly = y.T @ y + 1e-9 * np.tri(5)
+    assert np.array_equal(Tied(nearly).matrix, Tied(nearly).matrix.T)
+
+
 def test_parameters_are_read_only_and_apart_from_what_was_given():
     for kind, shape in (("spherical", (2,)), ("tied", (2, 2)), ("full", (2, 2, 2))):
         given = COVARIANCES[kind].of(np.ones((2, 2))).parameters.copy()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -155,6 +157,18 @@ def test_the_benchmark_of_em_compares_like_with_like(monkeypatch: pytest.MonkeyP
     theirs()
     model = theirs.__closure__[[type(c.cell_contents).__name__ for c in theirs.__closure__].index("GaussianMixture")]
     assert abs(model.cell_contents.means_ - ours.means).max() < 1e-9, "one step from the same start is the same step"
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_benchmark_in_place_of_scikit_learn_keeps_to_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = benchmark("drop_in", monkeypatch)
+    for budget, rounds in ((1e9, 3), (18.0, 2), (0.0, 1)):  # a round takes five ticks, the look at the budget included
+        clock = map(float, itertools.count()).__next__
+        found = module.in_turns({"a": list, "b": list}, 3, pause=0.0, budget=budget, clock=clock)
+        assert found == {"a": [1.0] * rounds, "b": [1.0] * rounds}
+    cell = module.measured((1, "tied", 40, 2, 2), ("predict",), module.How(3, 0.0, 1.0, time.perf_counter))
+    assert (cell.rounds, cell.heavy, list(cell.seconds)) == ({"predict": 1}, False, ["predict"])
+    assert min(cell.seconds["predict"]) > 0
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*/run.py")), ids=lambda p: p.parent.name)

@@ -23,10 +23,11 @@ from speechgmm.checks import Array, refuse
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture.covariance.protocol import Covariance, IncompleteFrames
 from speechgmm.mixture.e_step import CELLS
+from speechgmm.parallel import single_threaded
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
 FEW = 8
-"""Up to so many features the products of all pairs are summed at once for all components."""
+"""Up to so many features the products of all pairs are summed, and factors inverted, at once for all components."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,8 @@ class Correlated(Covariance):
     def checked(cls, parameters: Array) -> Array:
         """Return the matrices made exactly symmetric, or refuse those that are not."""
         turned = np.swapaxes(parameters, -1, -2)
+        if np.array_equal(parameters, turned):  # as an M-step makes them
+            return parameters
         root = np.sqrt(np.abs(np.diagonal(parameters, axis1=-2, axis2=-1)))
         difference = np.abs(parameters - turned)
         if (difference > 1e-6 * root[..., :, None] * root[..., None, :]).any():
@@ -64,6 +67,11 @@ class Correlated(Covariance):
     def lower(self) -> Array:
         """The Cholesky factors L, shape (G, D, D)."""
         return _cholesky(self.stack)
+
+    @cached_property
+    def inverse_lower(self) -> Array:
+        """The inverses of the Cholesky factors, shape (G, D, D): z = inv(L) y has unit covariance."""
+        return _inverse(self.lower)
 
     @cached_property
     def half_log_determinants(self) -> Array:
@@ -102,21 +110,23 @@ class Correlated(Covariance):
 
         A shared matrix is taken unless all are kept; of floors that differ between components the largest counts.
         """
-        new = values.reshape(self.stack.shape)
+        new, d = values.reshape(self.stack.shape), values.shape[-1]
         if self.shared:
             keep, floor = np.array([keep.all()]), np.atleast_2d(floor).max(axis=0)
-        low = np.broadcast_to(floor, new.shape[:2])
-        chosen = new + _diagonal(low) if add else new
+        chosen = new
+        if add:
+            chosen = np.array(new, order="C")
+            chosen.reshape(-1, d * d)[:, :: d + 1] += floor
         if keep.any():
             chosen = np.where(keep[:, None, None], self.stack, chosen)
-        raised, n = (chosen, 0) if add else _clipped(chosen, low)
+        raised, n = (chosen, 0) if add else _clipped(chosen, floor)
         try:
             return type(self)(raised.reshape(values.shape)), n  # type: ignore[call-arg]
         except InvalidInput:
-            if not (add and np.isfinite(chosen).all() and (low > 0).all()):
+            if not (add and np.isfinite(chosen).all() and (floor > 0).all()):
                 raise
         # what was added is lost to rounding: eigenvalues are raised to it
-        return type(self)(_clipped(chosen, low)[0].reshape(values.shape)), 0  # type: ignore[call-arg]
+        return type(self)(_clipped(chosen, floor)[0].reshape(values.shape)), 0  # type: ignore[call-arg]
 
     def incomplete(self, y: Array, offsets: Array, log_weights: Array) -> IncompleteFrames:
         """Return frames of which the same entries are missing."""
@@ -146,7 +156,7 @@ class Correlated(Covariance):
     @property
     def precisions_cholesky(self) -> Array:
         """W = inv(L)'."""
-        return np.triu(np.swapaxes(np.linalg.inv(self.lower), -1, -2)).reshape(self.parameters.shape)
+        return np.triu(np.swapaxes(self.inverse_lower, -1, -2)).reshape(self.parameters.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,11 +178,6 @@ class Full(Correlated):
         """Return (K, D, D)."""
         return k, d, d
 
-    @cached_property
-    def whitening(self) -> Array:
-        """W = inv(L)', shape (K, D, D), C-contiguous."""
-        return np.ascontiguousarray(np.linalg.inv(self.lower).transpose(0, 2, 1))
-
     @classmethod
     def of(cls, variances: Array) -> Self:
         """Return diagonal matrices."""
@@ -181,7 +186,7 @@ class Full(Correlated):
     def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
         """Whiten the frames by some components after the others: a block and its whitened copies stay in the cache."""
         d = offsets.shape[1]
-        turned = np.ascontiguousarray(self.whitening.transpose(0, 2, 1))
+        turned = self.inverse_lower
         centers = turned @ offsets[:, :, None]
         constant = (-0.5 * d * LOG_TWO_PI - self.half_log_determinants)[:, None]
 
@@ -214,8 +219,9 @@ class Full(Correlated):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             mean = second / counts[:, None, None]
             cross = (first / counts[:, None])[:, :, None] * offsets[:, None, :]
-            squares = offsets[:, :, None] * offsets[:, None, :]
-            return np.asarray(mean - (cross + cross.transpose(0, 2, 1)) + squares)
+            mean -= cross + cross.transpose(0, 2, 1)
+            mean += offsets[:, :, None] * offsets[:, None, :]
+            return np.asarray(mean)
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +258,7 @@ class Tied(Correlated):
 
     def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
         """Whiten all frames once and expand the square, so that two matrix products do the work."""
-        whitening = np.linalg.inv(self.lower[0])
+        whitening = self.inverse_lower[0]
         centers = offsets @ whitening.T
         constant = -0.5 * (offsets.shape[1] * LOG_TWO_PI + (centers**2).sum(axis=1)) - self.half_log_determinants
 
@@ -282,7 +288,7 @@ class _IncompleteFrames(IncompleteFrames):
         self.shared, c = covariance.shared, covariance.stack
         o, self.m = np.flatnonzero(~np.isnan(y[0])), np.flatnonzero(np.isnan(y[0]))
         lower = np.linalg.cholesky(c[:, o[:, None], o])
-        inverse = np.linalg.inv(lower)
+        inverse = _inverse(lower)
         regression = inverse @ c[:, o[:, None], self.m]  # (G, O, M), of the whitened frames
         self.residual = c[:, self.m[:, None], self.m] - regression.transpose(0, 2, 1) @ regression
         z = (y[None, :, o] - offsets[:, None, o]) @ inverse.transpose(0, 2, 1)  # (K, n, O)
@@ -326,9 +332,26 @@ def _cholesky(matrices: Array) -> Array:
         refuse("covariance matrices", "be positive definite", found, "Use a larger floor, or fewer components.")
 
 
-def _clipped(matrices: Array, floor: Array) -> tuple[Array, int]:
-    """Raise the eigenvalues of matrices (G, D, D) in units of the floor (G, D) to 1, and say how many were raised.
+def _inverse(lower: Array) -> Array:
+    """Return the inverses of lower triangular matrices (G, D, D).
 
+    LAPACK's routine for triangles takes them one by one, which pays from some features on.
+    """
+    if lower.shape[1] <= FEW:
+        return np.asarray(np.linalg.inv(lower))
+    from scipy.linalg.lapack import dtrtri
+
+    result = np.empty_like(lower)
+    with single_threaded():  # holds SciPy's library, too, where the import has just loaded it
+        for i, matrix in enumerate(lower):
+            result[i] = dtrtri(matrix.T, lower=0)[0].T  # in Fortran's order the transpose lies as it is
+    return result
+
+
+def _clipped(matrices: Array, floor: Array) -> tuple[Array, int]:
+    """Raise the eigenvalues of matrices (G, D, D) in units of the floor to 1, and say how many were raised.
+
+    The floor is broadcastable to (G, D).
     This is the maximum of the expected log-likelihood under the bound that C - diag(floor) is positive semidefinite.
     A floor counts for at least what double precision can tell from zero beside the matrix's own diagonal.
     """

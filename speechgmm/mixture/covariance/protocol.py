@@ -8,7 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,6 +18,12 @@ from speechgmm.mixture.e_step import EStep
 
 LEAST = 1e-306
 """The least variance: its inverse is still a double, and a variance of the largest frames lies below that inverse."""
+
+
+@cache
+def _only_field(kind: type) -> str:
+    """Return the name of the one array of a kind of covariance."""
+    return fields(kind)[0].name
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +46,7 @@ class Covariance(ABC):
 
     def __post_init__(self) -> None:
         """Check the parameters and hold them as read-only float64."""
-        name = fields(self)[0].name
+        name = _only_field(type(self))
         a = floats(getattr(self, name), self.named, largest=1 / LEAST)
         if a.ndim != len(self.shape(1, 1)) or not a.size or a.shape != self.shape(a.shape[0], a.shape[-1]):
             refuse(self.named, self.rule, f"shape {a.shape}")
@@ -49,7 +55,7 @@ class Covariance(ABC):
     @cached_property
     def parameters(self) -> Array:
         """The one array that a covariance holds."""
-        return np.asarray(getattr(self, fields(self)[0].name))
+        return np.asarray(getattr(self, _only_field(type(self))))
 
     @staticmethod
     @abstractmethod
