@@ -22,7 +22,7 @@ from speechgmm.parallel import Progress
 from speechgmm.storage import versions
 
 SETTINGS = MixtureSettings(n_components=64, relevance=RELEVANCE, max_iterations=2)
-"""64 to 128 components adapted in two steps from a background of all classes measured best on spoken words."""
+"""Adapted in two steps from a background of all classes, which lends a class what its few recordings lack."""
 
 
 @dataclass(frozen=True)

@@ -142,8 +142,7 @@ def learn(expected: Objects, y: Array, posteriors: Array, weights: Array, steps:
     weights : ndarray, shape (n,)
     steps : ndarray, shape (K,)
         Each object's step is reduced to the share of its points that are surely its own, the sum of squared
-        posteriors over the sum of posteriors: where two objects cross, both rather move on as before. Without
-        that 0.49 instead of 0.62 of the identities are kept (see `track.py`).
+        posteriors over the sum of posteriors: where two objects cross, both rather move on as before.
 
     Returns
     -------
