@@ -24,7 +24,7 @@ from speechgmm.parallel import single_threaded
 
 METHODS = ("kmeans", "random", "split")
 MANY = 256
-"""Beyond so many components splitting is the default: k-means takes a second for 256, and then as their square."""
+"""Beyond so many components splitting is the default: the time of k-means grows as their square."""
 GROWING = Stop(0.0, 4)
 """EM iterations after each split: enough for halves to part, and no more, for the EM that follows goes on from there."""
 
@@ -52,7 +52,7 @@ def initialize(
         "kmeans": scikit-learn's k-means++ and Lloyd's algorithm, single-threaded. "random": the means are frames drawn
         without replacement, the covariance that of all frames. "split": from one component, the heaviest are split
         in two with four EM steps between, until there are exactly K. For 512 components on features of speech it takes
-        a fifth of the time of k-means, and EM ends as high or higher; of clusters far apart it misses many.
+        less time than k-means, and EM ends as high (`recipes/benchmarks/em.py`); of clusters far apart it misses many.
         Default: "kmeans" up to 256 components, "split" beyond. A mixture is a start already, and is returned as it is.
     covariance : str or Covariance class
         "diag", "spherical", "tied" or "full", or another kind of covariance itself.
