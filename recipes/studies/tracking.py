@@ -1,6 +1,6 @@
 """How often identities are kept: twenty videos of `recipes/track_objects.py`, with brightness and by position alone.
 
-With --constants, ten of them by position alone, which is hard, with half and with twice of each constant of the package.
+With --constants, ten of them by position alone, which is hard, with half and twice of each constant of the package.
 
     python recipes/studies/tracking.py [--videos 20]
     python recipes/studies/tracking.py --constants [--videos 10]

@@ -15,8 +15,8 @@ from speechgmm.checks import FAR, Array, floats, hold, number, refuse
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 
 TAIL = 5
-"""Above the highest few foreign values rates are modeled: often some dozens are all there are, of which a quantile takes
-in too many, and a tail of more values is no tail."""
+"""Above the highest few foreign values rates are modeled: often some dozens are all there are, of which a quantile
+takes in too many, and a tail of more values is no tail."""
 
 
 @dataclass(frozen=True, eq=False)

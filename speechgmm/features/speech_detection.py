@@ -61,7 +61,7 @@ def speech_frames(level: Array, method: str, *, silence: float) -> Array:
 
 
 def _quantiles(x: Array, *shares: float) -> list[float]:
-    """Return quantiles of at least two numbers, linear between two of them; numpy's own take as long as several iterations."""
+    """Return quantiles of at least two numbers, linear between two of them; numpy's own take far longer."""
     ordered, last = np.sort(x), len(x) - 1
     found = []
     for share in shares:

@@ -26,7 +26,7 @@ METHODS = ("kmeans", "random", "split")
 MANY = 256
 """Beyond so many components splitting is the default: the time of k-means grows as their square."""
 GROWING = Stop(0.0, 4)
-"""EM iterations after each split: enough for halves to part, and no more, for the EM that follows goes on from there."""
+"""EM iterations after each split: enough for halves to part, and few, for the EM that follows goes on from there."""
 
 
 def initialize(

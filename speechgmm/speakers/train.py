@@ -15,7 +15,7 @@ from speechgmm.speakers.system import System
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
 
 FLOOR = Floor(relative=0.01, occupancy=5.0)
-"""A tenth of the deviation of speech, and five frames per component, which keep accidents out; error rates hardly move."""
+"""A tenth of the deviation of speech, and five frames per component: neither accidents nor lone frames count."""
 STOP = Stop(tolerance=2e-3, max_iterations=20)
 """Where the likelihood has nearly settled; more iterations gave no better error rates."""
 
