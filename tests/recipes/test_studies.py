@@ -30,7 +30,6 @@ def test_more_enrolled_speech_raises_the_scores_of_true_speakers(
 
 
 def test_scores_of_strangers_fall_with_distance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(RECIPES / "verify_telephone"))
     assert -0.5 < script(STUDIES / "pull.py", monkeypatch).slope(MANIFEST, n_components=64) < -0.1
 
 
