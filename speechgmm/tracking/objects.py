@@ -15,10 +15,10 @@ from speechgmm.mixture.model import GMM
 THINNEST = 0.1
 """The least deviation of an object, as a share of that of a new one: points that coincide still have a density.
 
-Half and twice of it change nothing in the videos of `recipes/track_objects.py`."""
+No change (see `track.py`)."""
 SIDE = 4
 """No side of the background's region counts as less than so many deviations of a new object, which is what a filled
-object covers: a region seen through one object's points is larger than that object. Half and twice: no change."""
+object covers: a region seen through one object's points is larger than that object. No change."""
 
 ROWS = ("means", "counts", "velocities", "ages", "missed", "identities")
 """The fields of `Objects` that have a row for each object."""
