@@ -52,7 +52,7 @@ def fit_gmm(
         observed somewhere; rows without any value are left out.
     selection : Selection, optional
         Gaussian selection: most iterations visit only the components that matter to a frame. It costs memory (two
-        bytes per frame for each component on its list, some 60 on speech) and likelihood, which the notes of the
+        bytes per frame for each component on its list) and likelihood, which the notes of the
         result report as "selection_loss". Worth it from about 500 components. Blocks must come in the same order each
         time and have no weights. Default: every iteration is exact.
     n_threads : int, optional

@@ -129,7 +129,7 @@ def track(
         The least weight of points that can be an object, or a hidden one again. 0.58 with 5, 0.51 with 20.
     reach : float
         How far a new object may move within one frame, and how far from its expected place a hidden one is looked
-        for, in deviations of a new object. 0.14 with 2, 0.70 with 8, which takes farther groups for one object.
+        for, in deviations of a new object. 0.14 with 2, 0.65 with 8, which takes farther groups for one object.
     noise : float
         The share of points that belongs to no object at the start, between 0 and 1; it is learned from then on, so
         that 0.025 and 0.1 change nothing.
