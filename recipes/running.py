@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ import pictures
 from rich.console import Console
 from rich.table import Table
 
+import speechgmm
 from speechgmm.classification import Classification
-from speechgmm.evaluation import Evaluation
+from speechgmm.evaluation import Evaluation, Scores
 
-__all__ = ["arguments", "manifest", "show_classifications", "show_evaluations"]
+__all__ = ["arguments", "manifest", "scored", "show_classifications", "show_evaluations"]
 
 
 def arguments(description: str | None, *, picture: str = "") -> argparse.Namespace:
@@ -41,6 +43,16 @@ def manifest(recipe: Path, given: argparse.Namespace, copy: str = "") -> Path:
 
     data = given.data / copy if given.data else None
     return corpora.prepare(recipe, data=data, source=given.source, cache=given.cache, on_progress=progress)
+
+
+def scored(system: speechgmm.System, corpus: speechgmm.Corpus) -> Scores:
+    """Return the scores of all tests of a corpus (split=test) against all whom it enrolls (split=enroll)."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        speechgmm.SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store,
+    ):
+        speechgmm.enroll(system, store, corpus.where(split="enroll"))
+        return speechgmm.score_corpus(system, store, corpus.where(split="test")).scores
 
 
 def show_evaluations(recipe: Path, results: Mapping[str, Evaluation]) -> None:

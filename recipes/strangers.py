@@ -37,12 +37,11 @@ def false_accepts(
         strangers = ~np.isin(speaker, people[inside])
         rows.append(speaker[strangers])
         best.append(llr[np.ix_(strangers, inside)].max(axis=1))
-    who, top = np.concatenate(rows), np.concatenate(best)
-    found = {}
-    for far in rates:
-        hit = top >= calibration.strangers.threshold(far, size).score
-        found[far] = bootstrap(lambda w, hit=hit: {"far": float(w @ hit / w.sum())}, who)["far"]
-    return found
+    who, of = np.unique(np.concatenate(rows), return_inverse=True)
+    top, searches = np.concatenate(best), np.bincount(of)
+    hits = {far: np.bincount(of, top >= calibration.strangers.threshold(far, size).score) for far in rates}
+    found = bootstrap(lambda w: {str(far): float(w @ hit / (w @ searches)) for far, hit in hits.items()}, who)
+    return {far: found[str(far)] for far in rates}
 
 
 def show_strangers(found: dict[float, Interval]) -> None:

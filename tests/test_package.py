@@ -13,27 +13,6 @@ import pytest
 import speechgmm
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("librosa", "numba", "scipy", "sklearn", "sqlalchemy", "soundfile", "matplotlib")
-
-
-def loaded_by(code: str) -> set[str]:
-    """Return which heavy modules a fresh interpreter holds after some code."""
-    report = f"{code}\nimport sys\nprint('HEAVY', *[m for m in {HEAVY!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, cwd=ROOT, check=True)
-    return set(done.stdout.splitlines()[-1].split()[1:])
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import speechgmm",
-        "import speechgmm.cli",
-        "import sys; sys.argv = ['speechgmm', '--help']\n"
-        "from speechgmm.cli import main\ntry:\n    main()\nexcept SystemExit as e:\n    assert not e.code",
-    ],
-)
-def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
-    assert loaded_by(code) == set()
 
 
 def test_every_public_name_is_there() -> None:
@@ -72,15 +51,13 @@ def test_the_wheel_holds_the_program_and_runs_away_from_the_checkout(tmp_path: P
     program, data = str(site / "bin" / "speechgmm"), ROOT / "data"
     manifest = str(data / "manifest.csv")
     assert speechgmm.__version__ in run(program, "--version")
-    run(program, "train", manifest, "--where", "split=ubm", "--components", "16", "-o", "m.sgmm")
-    common = ["--model", "m.sgmm", "--store", "s.db"]
-    run(program, "enroll", *common, "--manifest", manifest, "--where", "split=enroll")
-    found = json.loads(run(program, "identify", *common, str(data / "slt" / "s2_1.flac"), "--json"))
-    assert found["files"][0]["candidates"][0]["speaker"] == "slt"
+    run(program, "train", manifest, "--where", "speaker=awb", "--components", "2", "-o", "m.sgmm")
+    assert json.loads(run(program, "info", "m.sgmm", "--json"))["components"] == 2
     model = site / "speechgmm" / "models" / "read_speech_16k.sgmm"
     assert 1e6 < model.stat().st_size < 4e6
     assert json.loads(run(program, "info", str(model), "--json"))["calibrated"] is True
-    run(program, "enroll", "--store", "p.db", "--manifest", manifest, "--where", "split=enroll")
+    two = ("--where", "speaker=slt", "--where", "speaker=rms", "--where", "split=enroll")
+    run(program, "enroll", "--store", "p.db", "--manifest", manifest, *two)
     found = json.loads(run(program, "identify", "--store", "p.db", str(data / "slt" / "s2_1.flac"), "--json"))
     assert found["calibrated"] is True
     assert found["files"][0]["status"] in ("accepted", "unknown")

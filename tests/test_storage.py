@@ -194,7 +194,7 @@ sys.stdout.write(dumps(gmm).hex() + " " + fingerprint({"b": gmm, "a": 1.5, "c": 
 
 def test_other_processes_write_the_same_bytes():
     outputs = set()
-    for seed in ("0", "1", "12345"):
+    for seed in ("0", "12345"):
         environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(PACKAGE.parent)}
         run = subprocess.run(
             [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True

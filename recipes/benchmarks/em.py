@@ -6,6 +6,7 @@ speed drifts. Frames are made to look like normalized speech features, or read f
     python recipes/benchmarks/em.py [--manifest CSV] [--components 16 64 512 2048] [--json]   one iteration
     python recipes/benchmarks/em.py --selection [--iterations 60]      Gaussian selection and exact EM, whole runs
     python recipes/benchmarks/em.py --training                         whole training, initialization included
+    python recipes/benchmarks/em.py --starts                           binary splitting and k-means, and EM after each
     python recipes/benchmarks/em.py --memory                           memory of an iteration over 2 million frames
 """
 
@@ -22,7 +23,7 @@ from side_by_side import PAUSE, frames_of, installed, measure, options, report
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from speechgmm.mixture import GMM, ArrayBlocks, Floor, Selection, Stop, fit_gmm
+from speechgmm.mixture import GMM, ArrayBlocks, Floor, Selection, Stop, fit_gmm, initialize
 
 FLOOR = Floor(relative=0.01, occupancy=5.0)
 OURS = "ours, float32"
@@ -185,6 +186,25 @@ def training(x: np.ndarray, k: int) -> dict[str, Any]:
     }
 
 
+def starts(x: np.ndarray, k: int) -> dict[str, Any]:
+    """Return seconds of binary splitting and of k-means, and of EM after each, and where it ended."""
+    fit_gmm(x[:9000], 2, init="split", stop=Stop(0.0, 1))  # compiles
+    seconds, ends = {}, {}
+    for method in ("split", "kmeans"):
+        time.sleep(PAUSE)
+        began = time.perf_counter()
+        start = initialize(x, k, method=method, floor=FLOOR)
+        started = time.perf_counter()
+        model = fit_gmm(x, k, init=start, floor=FLOOR).model
+        seconds |= {method: started - began, f"EM after {method}": time.perf_counter() - started}
+        ends[method] = float(np.mean([model.log_density(b).mean() for b in ArrayBlocks(x, 10_000)]))
+    return {
+        "of": f"{k} components, {len(x)} frames",
+        "seconds": seconds,
+        "log-likelihood after split less that after kmeans, nats per frame": ends["split"] - ends["kmeans"],
+    }
+
+
 def memory(x: np.ndarray, k: int, n: int) -> dict[str, Any]:
     """Return seconds of one iteration over n memory-mapped frames, and by how much anonymous memory grew."""
     start = fit_gmm(x[:40_000], k, init="random", stop=Stop(0.0, 2), floor=FLOOR).model
@@ -231,6 +251,7 @@ def main() -> None:
     parser.add_argument("--selection", action="store_true")
     parser.add_argument("--iterations", type=int, default=60)
     parser.add_argument("--training", action="store_true")
+    parser.add_argument("--starts", action="store_true")
     parser.add_argument("--memory", action="store_true")
     given = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -239,11 +260,13 @@ def main() -> None:
         results = [selection(x, k, given.iterations) for k in given.components or [2048]]
     elif given.training:
         results = [training(x, k) for k in given.components or [512]]
+    elif given.starts:
+        results = [starts(x, k) for k in given.components or [512]]
     elif given.memory:
         results = [memory(x, k, 2_000_000) for k in given.components or [1024]]
     else:
         results = [one_iteration(x, k, given.rounds) for k in given.components or [16, 64, 512, 2048]]
-    report(results, OURS, given.json)
+    report(results, "split" if given.starts else OURS, given.json)
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ class Measured:
     accepted: Mapping[float, Interval]
 
 
-def measure(manifest: Path, *, seed: int = 0) -> Measured:
-    """Train, calibrate, enroll and test."""
+def measure(manifest: Path, *, seed: int = 0, replicates: int | None = None) -> Measured:
+    """Train, calibrate, enroll and test; `replicates` as in `speechgmm.evaluate`."""
     corpus = speechgmm.read_corpus(manifest)
     system = speechgmm.train_system(corpus.where(split="ubm"), seed=seed).system
     assert system.calibration is not None
@@ -58,7 +58,7 @@ def measure(manifest: Path, *, seed: int = 0) -> Measured:
     tables = {"utterances": utterances, "calls": calls}
     tables |= {"utterances (raw scores)": raw, "calls (raw scores)": raw_calls}
     tables |= {f"{name} (trusted)": _trusted(tables[name]) for name in ("utterances", "calls")}
-    results = {name: speechgmm.evaluate(scores) for name, scores in tables.items()}
+    results = {name: speechgmm.evaluate(scores, replicates=replicates) for name, scores in tables.items()}
     return Measured(results, strangers.false_accepts(system.calibration, utterances, RATES))
 
 

@@ -15,8 +15,8 @@ from speechgmm.checks import FAR, Array, floats, hold, number, refuse
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 
 TAIL = 5
-"""Above the highest few foreign values rates are modeled. Of 16, 64 and 400 foreign digits drawn at random this took in
-12, 12 and 10 % where 10 % is stated, a quantile of the values 14, 12 and 10 %, a tail of 25 values 6, 11 and 10 %."""
+"""Above the highest few foreign values rates are modeled: often some dozens are all there are, of which a quantile
+takes in too many, and a tail of more values is no tail."""
 
 
 @dataclass(frozen=True, eq=False)

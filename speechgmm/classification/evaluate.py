@@ -137,7 +137,7 @@ def cross_validate(
     folds: Sequence[str],
     *,
     groups: Sequence[str] | None = None,
-    frontend: FrontEnd | str = "speech",
+    frontend: FrontEnd | str | None = None,
     settings: MixtureSettings = SETTINGS,
     calibration_folds: int = 5,
     n_threads: int | None = None,

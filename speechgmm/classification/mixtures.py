@@ -20,7 +20,7 @@ from speechgmm.mixture.maximize import Floor, maximize
 from speechgmm.parallel import threads
 
 _GROWING = Stop(0.0, 3)
-"""EM iterations between two splits: 2, 3 and 4 found spoken digits of unknown voices alike, within noise."""
+"""EM iterations between two splits: few, for the next split moves all again, and more follow the last one."""
 _ROWS = 5.0
 """Frames that a component needs at least: from five a variance is known to 70 % (the square root of 2 / 4)."""
 

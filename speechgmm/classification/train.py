@@ -22,7 +22,7 @@ from speechgmm.parallel import Progress
 from speechgmm.storage import versions
 
 SETTINGS = MixtureSettings(n_components=64, relevance=RELEVANCE, max_iterations=2)
-"""64 to 128 components adapted in two steps from a background of all classes measured best on spoken words."""
+"""Adapted in two steps from a background of all classes, which lends a class what its few recordings lack."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def train_classifier(
     labels: Sequence[str],
     *,
     groups: Sequence[str] | None = None,
-    frontend: FrontEnd | str = "speech",
+    frontend: FrontEnd | str | None = None,
     settings: MixtureSettings = SETTINGS,
     folds: int = 5,
     n_threads: int | None = None,
@@ -114,9 +114,9 @@ def train_classifier(
     groups : sequence of str, optional
         Speakers, sessions or sources, one for each sound: no group is held out in part. Without them posteriors
         suppose that voices and places to come are those of the training.
-    frontend : FrontEnd or str
-        Or a preset at the lowest rate of the sounds, from 8 kHz up: slower ones are left out. Files of features
-        (`.npy`) go through `OwnFeatures` instead of a preset.
+    frontend : FrontEnd or str, optional
+        Or a preset at the lowest rate of the sounds, from 8 kHz up: slower ones are left out. Default: the preset
+        "speech", or `OwnFeatures` for files of features (`.npy`), which no preset takes.
     settings : MixtureSettings
     folds : int
         How many parts are held out in turn for calibration and rejection, two or more, each at the price of two more
@@ -144,14 +144,15 @@ def extract_labeled(
     *,
     groups: Sequence[str] | None = None,
     folds: Sequence[str] | None = None,
-    frontend: FrontEnd | str = "speech",
+    frontend: FrontEnd | str | None = None,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> Labeled:
     """Return the features of labeled sounds; arguments as for `train_classifier`, folds as for `cross_validate`."""
     every = listed(sounds)
     known = text_columns(len(every), labels=labels, groups=groups, folds=folds)
-    front = (own_frontend(every) or preset_for(every, frontend)) if isinstance(frontend, str) else frontend
+    front = frontend or own_frontend(every) or "speech"
+    front = preset_for(every, front) if isinstance(front, str) else front
     extracted = extract_all(front, every, stage="features", n_threads=n_threads, on_progress=on_progress)
     found = list(zip(extracted, *known, strict=True))
     usable = tuple(LabeledSound(e.name, label, e.usable(), g, f) for e, label, g, f in found if not e.error)

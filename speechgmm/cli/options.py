@@ -51,7 +51,8 @@ Files = Annotated[list[str], argument("FILE", FILES)]
 SomeFiles = Annotated[list[str] | None, argument("FILE", FILES)]
 Model = Annotated[str | None, option("--model", "MODEL", "Model file that train wrote; default: the packaged one.")]
 ModelFile = Annotated[str, output("MODEL", "Model file.")]
-Preset = Annotated[PresetName, typer.Option("--preset", help="Front end: for speech, words said alone, or any sound.")]
+PRESET = "Front end: for speech, words said alone, or any sound."
+Preset = Annotated[PresetName | None, typer.Option("--preset", help=PRESET, show_default="speech; none for .npy files")]
 Store = Annotated[str, option("--store", "STORE", "Enrolled speakers: SQLite file or database URL.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, metavar="N", help="Default: all cores. Results do not depend on it.")

@@ -36,7 +36,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     relevance : float, optional
         None trains each class alone. A number adapts each by MAP from a background model of all classes that counts
         for so many rows in each component (Reynolds, Quatieri and Dunn 2000): better where classes are many or small.
-        4 measured well on spoken words.
+        `train_classifier` takes 4.
     update : str
         What adapts: any of "w" (weights), "m" (means), "c" (covariances).
     priors : "equal" or array_like (C,), optional

@@ -8,15 +8,12 @@ import numpy as np
 
 from speechgmm.checks import Array, refuse
 from speechgmm.errors import Skipped, SpeechGMMError
-from speechgmm.features.audio import Digest, Stream, resampled
 from speechgmm.features.corpus import Recording
 from speechgmm.features.frontend import FrontEnd
-from speechgmm.features.own_features import OwnFeatures, refuse_features
-from speechgmm.features.sounds import Sound, recording_of, stream_sound
+from speechgmm.features.sounds import Sound, recording_of
 from speechgmm.features.spool import Spool, in_blocks
 from speechgmm.mixture import ArrayBlocks
 from speechgmm.parallel import Progress, counted, threads
-from speechgmm.storage import fingerprint
 
 R = TypeVar("R")
 
@@ -121,33 +118,13 @@ class FramesKept:
 
 def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extracted:
     """Read one sound and return its features, or its error; `name` is that of a signal, which lies in no file."""
-    if own := _own(frontend, sound, name):
-        return own
     recording, digest = recording_of(sound, name), ""
-    what = recording.path or name
     try:
-        with stream_sound(sound, recording, frontend.sample_rate) as stream:
-            heard = Digest()
-            tapped = Stream(stream.sample_rate, heard.of(stream.blocks))
-            samples = Spool(resampled(tapped, frontend.sample_rate, what=what))
-        digest = str(heard)
-        features = frontend.from_blocks(samples, what=what)
+        blocks, digest = frontend.hear(sound, recording)
+        features = frontend.from_blocks(blocks, what=recording.path or name)
     except SpeechGMMError as error:
         return Extracted(recording, None, digest, 0.0, error)
     return Extracted(recording, features, digest, frontend.seconds(features))
-
-
-def _own(frontend: FrontEnd, sound: Sound, name: str) -> Extracted | None:
-    """Return the features that are given in the place of sound, or what is wrong with them; None for sound."""
-    recording = recording_of(sound, name)
-    try:
-        if not isinstance(frontend, OwnFeatures):
-            refuse_features(frontend, recording)
-            return None
-        features = frontend.given(sound, recording)
-    except SpeechGMMError as error:
-        return Extracted(recording, None, "", 0.0, error)
-    return Extracted(recording, features, fingerprint(features), frontend.seconds(features))
 
 
 @overload

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 from speechgmm.checks import Array, matrix, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.features import audio
+from speechgmm.features.corpus import Recording
+from speechgmm.features.sounds import Sound, is_features, stream_sound
 from speechgmm.features.source import concatenated
 from speechgmm.features.spool import Spool
 from speechgmm.storage import fingerprint
@@ -65,6 +67,24 @@ class FrontEnd(ABC):
     def seconds(self, x: Array) -> float:
         """Return how much speech so many frames (N, D) are, in seconds."""
         return len(x) * self.hop_length
+
+    def hear(self, sound: Sound, recording: Recording) -> tuple[Iterable[Array], str]:
+        """Return the samples of a sound as `from_blocks` takes them, and their digest, which names the recording.
+
+        Raises
+        ------
+        SpeechGMMError
+            If it cannot be read, is no sound, or is a file of features.
+        """
+        what = recording.path or recording.name
+        if is_features(recording.path):
+            advice = "Train a model on features, or give the recording itself."
+            refuse(what, f"be sound, as {self} takes it", "a file of features", advice, error=IncompatibleModel)
+        heard = audio.Digest()
+        with stream_sound(sound, recording, self.sample_rate) as stream:
+            tapped = audio.Stream(stream.sample_rate, heard.of(stream.blocks))
+            samples = Spool(audio.resampled(tapped, self.sample_rate, what=what))
+        return samples, str(heard)
 
     def from_blocks(self, blocks: Iterable[Array], *, what: str = "the signal") -> Array:
         """Return the features (N, D) of a signal that comes in blocks of samples (n,), which can be iterated again.

@@ -65,7 +65,7 @@ class MFCC(FrontEnd):
     deltas : int
         0: none, 1: deltas, 2: double deltas too.
     delta_width : int
-        Frames to each side in their regression; 3 was better than 2 on telephone speech and alike at 16 kHz.
+        Frames to each side in their regression; a wider one is smoother.
     speech : str
         "gaussians" keeps the frames that the louder of two Gaussians over the recording's levels explains; "none"
         keeps all above `silence`.

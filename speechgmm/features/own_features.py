@@ -19,9 +19,8 @@ from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.features.audio import Signal
 from speechgmm.features.corpus import Recording
 from speechgmm.features.frontend import FrontEnd
-from speechgmm.features.sounds import Sound, recording_of
-
-ENDING = ".npy"
+from speechgmm.features.sounds import Sound, is_features, recording_of
+from speechgmm.storage import fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,19 +104,18 @@ class OwnFeatures(FrontEnd):
         """Return the features (N, D) that a `.npy` file holds."""
         return self._part(Recording(os.fspath(path), "", os.fspath(path), channel=channel))
 
-    def given(self, sound: Sound, recording: Recording) -> Array:
-        """Return the features that stand for a sound: an array's own, or those of the file of its recording.
+    def hear(self, sound: Sound, recording: Recording) -> tuple[list[Array], str]:
+        """Return the features that stand for a sound, in one block, and their digest.
 
         Raises
         ------
         InvalidInput
             If it is sound, or the features are not those that the model takes.
         """
-        if recording.path:
-            return self._part(recording)
         if isinstance(sound, Signal):
             _refuse_sound(recording.name)
-        return self(np.asarray(sound), what=recording.name)
+        x = self._part(recording) if recording.path else self(np.asarray(sound), what=recording.name)
+        return [x], fingerprint(x)
 
     def _part(self, recording: Recording) -> Array:
         """Return the frames of a file from its start to its end."""
@@ -133,11 +131,6 @@ class OwnFeatures(FrontEnd):
             found = f"{recording.start:g} to {last:g} s"
             refuse(f"the part of {recording.path}", f"lie within its {self.seconds(x):.2f} s", found)
         return x[first:end]
-
-
-def is_features(path: str) -> bool:
-    """Return whether a path is one of features."""
-    return path.lower().endswith(ENDING)
 
 
 def read_features(path: str | os.PathLike[str]) -> Array:
@@ -184,13 +177,6 @@ def own_frontend(sounds: Iterable[Sound]) -> OwnFeatures | None:
             first = first or error
     assert first is not None
     raise first
-
-
-def refuse_features(frontend: FrontEnd, recording: Recording) -> None:
-    """Refuse a file of features where a front end takes sound."""
-    if is_features(recording.path):
-        rule, advice = f"be sound, as {frontend} takes it", "Train a model on features, or give the recording itself."
-        refuse(recording.path, rule, "a file of features", advice, error=IncompatibleModel)
 
 
 def _refuse_sound(what: str) -> NoReturn:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
 
-from speechgmm.checks import choice, integer
+from speechgmm.checks import choice, integer, refuse
 from speechgmm.features.mfcc import MFCC
-from speechgmm.features.sounds import Sound, common_rate
+from speechgmm.features.sounds import Sound, common_rate, is_features, recording_of
 
 _LOWEST, _HIGHEST = 8000, 48000
 """The rates of presets, in Hz."""
@@ -76,6 +76,9 @@ def preset_for(sounds: Iterable[Sound], name: str) -> MFCC:
     Raises
     ------
     InvalidInput
-        If all rates are below 8 kHz, no sound has one, or there is no such preset.
+        If all rates are below 8 kHz, no sound has one, there is no such preset, or a file is one of features.
     """
-    return preset(name, min(common_rate(sounds, minimum=_LOWEST), _HIGHEST))
+    every = tuple(sounds)
+    if own := [path for path in (recording_of(sound, "").path for sound in every) if is_features(path)]:
+        refuse(f"the preset {name!r}", "be for sound", f"{own[0]}, a file of features", "Leave the preset out.")
+    return preset(name, min(common_rate(every, minimum=_LOWEST), _HIGHEST))

@@ -15,6 +15,9 @@ from speechgmm.features.corpus import Recording
 Sound = str | os.PathLike[str] | Signal | Recording | Array
 """A path, a signal, a recording of a corpus, or samples in [-1, 1] at the front end's own rate."""
 
+FEATURES = ".npy"
+"""How files end that hold features in the place of sound."""
+
 
 def listed(sounds: Iterable[Sound]) -> tuple[Sound, ...]:
     """Return sounds as a tuple; one path alone is refused, as it would be taken for a list of letters.
@@ -40,6 +43,11 @@ def recording_of(sound: Sound, name: str) -> Recording:
     if isinstance(sound, (str, os.PathLike)):
         return Recording(os.fspath(sound), "", os.fspath(sound))
     return Recording("", "", name)
+
+
+def is_features(path: str) -> bool:
+    """Return whether a path is one of features."""
+    return path.lower().endswith(FEATURES)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ _TINY = 1e-10
 """The least weight of a Gaussian."""
 _PROMINENT = 20.0
 """Frames at most this many dB below the 95th percentile are speech in any case: in a recording cut close to the words
-the quieter Gaussian is speech too. It changed nothing on telephone calls and halved the errors on single words."""
+the quieter Gaussian is speech too. Where there are pauses, the Gaussians decide."""
 
 
 def speech_frames(level: Array, method: str, *, silence: float) -> Array:
@@ -61,7 +61,7 @@ def speech_frames(level: Array, method: str, *, silence: float) -> Array:
 
 
 def _quantiles(x: Array, *shares: float) -> list[float]:
-    """Return quantiles of at least two numbers, linear between two of them; numpy's own take three iterations' time."""
+    """Return quantiles of at least two numbers, linear between two of them; numpy's own take far longer."""
     ordered, last = np.sort(x), len(x) - 1
     found = []
     for share in shares:
@@ -122,7 +122,7 @@ class _Sums:
 class _Pair:
     """Two Gaussians over levels, in plain numbers: for some hundred frames calls cost more than arithmetic.
 
-    The general mixture takes twenty times as long. `weight` is that of the second Gaussian.
+    The general mixture takes many times as long. `weight` is that of the second Gaussian.
     """
 
     weight: float

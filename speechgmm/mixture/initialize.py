@@ -24,10 +24,9 @@ from speechgmm.parallel import single_threaded
 
 METHODS = ("kmeans", "random", "split")
 MANY = 256
-"""Beyond so many components splitting is the default: k-means takes a second for 256, and then as their square."""
+"""Beyond so many components splitting is the default: the time of k-means grows as their square."""
 GROWING = Stop(0.0, 4)
-"""EM iterations after each split. With 1, 2, 4 and 8 the EM that followed (128 components, 20 000 frames of spoken
-digits) ended at -76.79, -76.79, -76.75 and -76.78 nats per frame, after 60, 60, 49 and 54 iterations."""
+"""EM iterations after each split: enough for halves to part, and few, for the EM that follows goes on from there."""
 
 
 def initialize(
@@ -53,13 +52,13 @@ def initialize(
         "kmeans": scikit-learn's k-means++ and Lloyd's algorithm, single-threaded. "random": the means are frames drawn
         without replacement, the covariance that of all frames. "split": from one component, the heaviest are split
         in two with four EM steps between, until there are exactly K. For 512 components on features of speech it takes
-        a fifth of the time of k-means, and EM ends as high or higher; of clusters far apart it misses many.
+        less time than k-means, and EM ends as high (`recipes/benchmarks/em.py`); of clusters far apart it misses many.
         Default: "kmeans" up to 256 components, "split" beyond. A mixture is a start already, and is returned as it is.
     covariance : str or Covariance class
         "diag", "spherical", "tied" or "full", or another kind of covariance itself.
     seed : int or numpy.random.Generator
     sample_size : int, optional
-        How many frames to work on; default 100 for each component, at least 20 000: more did not change error rates.
+        How many frames to work on; default 100 for each component, at least 20 000: it is a start, and EM sees all.
     floor : Floor
     n_threads : int, optional
         For splitting; default: the cores of this process. It changes the time and nothing else.

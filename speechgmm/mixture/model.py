@@ -22,8 +22,8 @@ WITHIN = 1e12
 COMPILED_FROM = {np.dtype(np.float32): 1 << 20, np.dtype(np.float64): 1 << 23}
 """N K D of one call from which the E-step is the compiled one, if there is one: a question of the data alone.
 
-NumPy by itself, in float64, takes no longer than scikit-learn; the compiler takes half a second to load. In float32,
-which is how speech comes, the compiled loops are much faster.
+NumPy by itself, in float64, takes no longer than scikit-learn, and a call of less no longer than the compiler takes to
+load. In float32, which is how speech comes, the compiled loops are much faster.
 """
 
 

@@ -31,10 +31,11 @@ class Selection:
     Parameters
     ----------
     threshold : float
-        A component is on a frame's list if it took more than this of it. On speech the default keeps 30 of 2048.
+        A component is on a frame's list if it took more than this of it. On speech the default keeps dozens of 2048.
     refresh : int
         Every so many iterations one is exact and makes the lists anew. An iteration over lists takes 0.13 of an exact
-        one (K = 2048, telephone speech), so that with 6 the exact ones are 0.6 of the time, and more gains little.
+        one (K = 2048, telephone speech; `recipes/benchmarks/em.py --selection`), so that with 6 the exact ones
+        are 0.6 of the time, and more gains little.
     settled : float
         All iterations are exact until one changes the objective by less than this, in nats per frame: while components
         still move far, lists are out of date at once.

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NoReturn
 
-from speechgmm.checks import refuse
+from speechgmm.checks import escaped, refuse
 from speechgmm.errors import DamagedSessionWarning
 
 
@@ -47,7 +47,7 @@ class DamagedSession:
     def __str__(self) -> str:
         """Return what to know and to do, in one line."""
         return (
-            f"session {_printed(self.name)} of {_printed(self.speaker)} is damaged and left out: {self.reason}. "
+            f"session {escaped(self.name)} of {escaped(self.speaker)} is damaged and left out: {self.reason}. "
             f"Remove it, and enroll it anew: {self.removal}"
         )
 
@@ -62,13 +62,8 @@ def refuse_damaged(what: str, damaged: Collection[DamagedSession]) -> NoReturn:
     """Refuse work that needs sessions which are damaged."""
     first = next(iter(damaged))
     more = f" ({len(damaged)} in all)" if len(damaged) > 1 else ""
-    found = f"session {_printed(first.name)} of {_printed(first.speaker)}{more}: {first.reason}"
+    found = f"session {escaped(first.name)} of {escaped(first.speaker)}{more}: {first.reason}"
     refuse(what, "be whole", found, f"Remove it, and enroll it anew: {first.removal}")
-
-
-def _printed(text: str) -> str:
-    """Return text as it is, or escaped where a part of it cannot be seen."""
-    return text if text.isprintable() else ascii(text)
 
 
 def _shell(text: str) -> str:

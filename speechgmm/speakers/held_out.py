@@ -24,7 +24,7 @@ from speechgmm.speakers.sessions import sums_by_key
 from speechgmm.speakers.system import System
 
 COHORT = 40
-"""Speakers in a cohort, which keeps the model small; the best 10, 20 or 40 of 64 normalized scores alike."""
+"""Speakers in a cohort: enough for a mean and a deviation of their scores, and few enough to keep the model small."""
 PARTS = 4
 """Into so many a speaker's speech is divided."""
 SIZES = (1, 2, 3, 5, 8, 12, 20, 30)

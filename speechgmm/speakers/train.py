@@ -15,9 +15,9 @@ from speechgmm.speakers.system import System
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
 
 FLOOR = Floor(relative=0.01, occupancy=5.0)
-"""A tenth of the deviation of speech, and five frames per component: error rates do not move from .01 to .2."""
+"""A tenth of the deviation of speech, and five frames per component: neither accidents nor lone frames count."""
 STOP = Stop(tolerance=2e-3, max_iterations=20)
-"""5, 12 and 30 iterations gave the same error rates within noise."""
+"""Where the likelihood has nearly settled; more iterations gave no better error rates."""
 
 FOLD_STOP = Stop(tolerance=2e-3, max_iterations=8)
 """The UBMs of the folds, which score held-out speakers, start anew and take fewer iterations."""
@@ -61,7 +61,8 @@ def train_system(
     corpus : iterable of Recording
         Background speakers: nobody who will be enrolled or tested.
     n_components : int
-        K; 128 to 512 measured alike, 256 best, from a quarter of an hour of speech on. It must not exceed the frames.
+        K; more identify better and take longer, and error rates are alike from 128 on (`recipes/studies/settings.py`).
+        256 want a quarter of an hour of speech. It must not exceed the frames.
     relevance : float
         See `System`.
     frontend : FrontEnd, optional

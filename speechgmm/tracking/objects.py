@@ -15,10 +15,10 @@ from speechgmm.mixture.model import GMM
 THINNEST = 0.1
 """The least deviation of an object, as a share of that of a new one: points that coincide still have a density.
 
-Half and twice of it change nothing in the videos of `recipes/track_objects.py`."""
+No change (see `track.py`)."""
 SIDE = 4
 """No side of the background's region counts as less than so many deviations of a new object, which is what a filled
-object covers: a region seen through one object's points is larger than that object. Half and twice: no change."""
+object covers: a region seen through one object's points is larger than that object. No change."""
 
 ROWS = ("means", "counts", "velocities", "ages", "missed", "identities")
 """The fields of `Objects` that have a row for each object."""
@@ -142,8 +142,7 @@ def learn(expected: Objects, y: Array, posteriors: Array, weights: Array, steps:
     weights : ndarray, shape (n,)
     steps : ndarray, shape (K,)
         Each object's step is reduced to the share of its points that are surely its own, the sum of squared
-        posteriors over the sum of posteriors: where two objects cross, both rather move on as before. Without
-        that 0.49 instead of 0.62 of the identities are kept (see `track.py`).
+        posteriors over the sum of posteriors: where two objects cross, both rather move on as before.
 
     Returns
     -------

@@ -13,11 +13,11 @@ from speechgmm.checks import Array, finite, hold, matrix, numeric, refuse
 REACH = 2.5
 """How far a group reaches from its middle, in standard deviations: a filled ellipse ends at 2, and with margin.
 
-Identities kept in ten videos: 0.61, with half the reach 0.02, with twice 0.58 (see `track.py`)."""
+0.02 to 0.58 (see `track.py`): half of an object is two objects."""
 NEAR = 1.0
-"""Where points lie densest is told by how many are within one deviation of each. Half and twice: no change."""
+"""Where points lie densest is told by how many are within one deviation of each. No change."""
 MOVES, CLOSE = 10, 1e-3
-"""Mean shift ends after so many moves, or with one shorter than this (in deviations). Half and twice: no change."""
+"""Mean shift ends after so many moves, or with one shorter than this (in deviations). No change."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,27 +33,30 @@ FAST = ("--components", 4, "--preset", "sound")
 
 
 @pytest.fixture(scope="module")
-def model(folder):
-    path = folder / "m.sgmm"
-    assert run("classify", "train", folder, "-o", path, *FAST).status == 0
-    return path
-
-
-def test_train_tells_what_it_made(folder, tmp_path):
-    told = run("classify", "train", folder, "-o", tmp_path / "m", *FAST, "--json")
+def trained(folder):
+    """What train says of the model that it writes."""
+    told = run("classify", "train", folder, "-o", folder / "m.sgmm", *FAST, "--json")
     assert told.status == 0
-    document = told.document
-    assert (document["type"], document["labels"], document["calibrated"]) == ("AudioClassifier", list(KINDS[1:]), True)
-    assert document["frontend"]["speech"] == "none"
-    assert document["info"]["data"]["sounds"] == dict.fromkeys(KINDS[1:], 8)
+    return told.document
+
+
+@pytest.fixture(scope="module")
+def model(folder, trained):
+    return folder / "m.sgmm"
+
+
+def test_train_tells_what_it_made(folder, model, trained):
+    assert (trained["type"], trained["labels"], trained["calibrated"]) == ("AudioClassifier", list(KINDS[1:]), True)
+    assert trained["frontend"]["speech"] == "none"
+    assert trained["info"]["data"]["sounds"] == dict.fromkeys(KINDS[1:], 8)
     corpus = read_corpus(folder)
     settings = type(SETTINGS)(n_components=4, relevance=4.0, max_iterations=2)
     labels = [r.speaker for r in corpus]
     called = train_classifier(corpus, labels, frontend=preset("sound", 8000), settings=settings).classifier
-    assert called.fingerprint == document["fingerprint"] == load_classifier(tmp_path / "m").fingerprint
-    shown = run("info", tmp_path / "m")
+    assert called.fingerprint == trained["fingerprint"] == load_classifier(model).fingerprint
+    shown = run("info", model)
     assert "click (8), noise (8), tone (8)" in shown.out
-    assert run("info", tmp_path / "m", "--json").document["type"] == "AudioClassifier"
+    assert run("info", model, "--json").document["type"] == "AudioClassifier"
     assert max(map(len, shown.out.splitlines())) <= 80
 
 

@@ -314,8 +314,13 @@ def test_score_recordings_against_recordings_without_a_store(made, tmp_path):
     assert read_scores(tmp_path / "s").score.tolist() == by_name.score.tolist()[1:]  # of slt, by that name
 
 
-def test_evaluate(made):
-    told = run("evaluate", made.scores, "--json")
+@pytest.fixture(scope="module")
+def told(made):
+    """What evaluate says of the scores, as JSON."""
+    return run("evaluate", made.scores, "--json")
+
+
+def test_evaluate(made, told):
     assert told.document == speechgmm.evaluate(read_scores(made.scores)).as_dict() | {"report": None}
     assert told.document["trials"] == 300
     assert told.document["eer"] < 0.1
@@ -340,9 +345,9 @@ def test_evaluate_writes_a_report(made, tmp_path):
     assert page.count("<svg") == 5  # the commands write the lengths that error by duration needs
 
 
-def test_evaluate_reads_arrays(made, tmp_path):
+def test_evaluate_reads_arrays(made, told, tmp_path):
     write_scores(read_scores(made.scores), tmp_path / "s.npz")
-    assert run("evaluate", tmp_path / "s.npz", "--json").document == run("evaluate", made.scores, "--json").document
+    assert run("evaluate", tmp_path / "s.npz", "--json").document == told.document
 
 
 def test_evaluate_names_what_it_left_out(tmp_path):

@@ -90,3 +90,6 @@ def test_classes_of_features(own, tmp_path):
     files = [own / f"{name}.npy" for name in (RMS, SLT)]
     told = run("classify", "predict", tmp_path / "c", *files, "--json").document["files"]
     assert [f["label"] for f in told] == ["m", "f"]
+    refused = ("the preset 'speech' must be for sound; got", ".npy, a file of features. Leave the preset out.")
+    for command in (train[:-1], ("features", files[0], "-o", tmp_path / "f.npz")):
+        run(*command, "--preset", "speech").refused(*refused)

@@ -30,7 +30,7 @@ def test_a_name_that_is_no_text_does_not_lose_the_others(using, batch):
     odd, plain = json.loads(done.out)["files"]
     assert odd["file"] == batch[0]
     assert odd["candidates"] == plain["candidates"]
-    assert "a\\udcff.flac" in run_apart("identify", *using, *batch).out
+    assert "a\\udcff.flac" in run("identify", *using, *batch).out
 
 
 def test_a_name_that_is_no_text_is_enrolled_shown_and_exported(own, batch, tmp_path):
@@ -44,7 +44,7 @@ def test_a_name_that_is_no_text_is_enrolled_shown_and_exported(own, batch, tmp_p
 def test_closed_streams_lose_nothing(closed, made, tmp_path):
     """Neither a traceback nor output into the next file that is opened, which takes the number of a closed stream."""
     store = shutil.copy(made.store, tmp_path / "own.db")
-    command = f"{sys.executable} -m speechgmm enroll --model {made.model} --store {store} ann {RMS}"
+    command = f"{sys.executable} -m speechgmm speakers rename rms ann --store {store}"
     closing = " ".join(f"{number}>&-" for number in closed.split())
     done = subprocess.run(["sh", "-c", f"{command} {closing}"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from speechgmm.errors import IncompatibleModel, InvalidInput
@@ -15,6 +15,8 @@ from tests import laws, oracle
 
 UPDATES = ["w", "m", "c", "wm", "wc", "mc", "wmc"]
 relevances = st.floats(0.05, 50)
+few = settings(max_examples=15)
+"""For laws that are tried with each of seven updates."""
 
 
 def iterated(ubm, blocks, iterations, *, n_threads=1, **settings):
@@ -68,6 +70,7 @@ def test_the_default_is_means_with_relevance_four(problem):
 
 
 @pytest.mark.parametrize("update", UPDATES)
+@few
 @given(ubm=laws.gmms(), relevance=st.sampled_from([0.0, 1e-3, 4.0, 1e6]))
 def test_no_data_gives_the_ubm(update, ubm, relevance):
     nothing = ubm.statistics(np.zeros((0, ubm.n_dimensions)))
@@ -75,6 +78,7 @@ def test_no_data_gives_the_ubm(update, ubm, relevance):
 
 
 @pytest.mark.parametrize("update", UPDATES)
+@few
 @given(problem=laws.problems())
 def test_relevance_to_infinity_gives_the_ubm(update, problem):
     ubm, x = problem
@@ -152,6 +156,7 @@ def test_means_move_along_the_line_to_the_data(problem, relevance):
 
 
 @pytest.mark.parametrize("update", UPDATES)
+@few
 @given(problem=laws.problems(), relevance=relevances)
 def test_one_iteration_is_plain_adaptation(update, problem, relevance):
     ubm, x = problem

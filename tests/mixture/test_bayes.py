@@ -85,16 +85,15 @@ def test_superfluous_components_vanish(kind, process):
 def test_one_gaussian_has_its_exact_evidence():
     """One component with a conjugate prior: the bound is the log evidence itself, here by numerical integration."""
     x = np.array([[0.3], [1.1], [-0.4], [0.8]])
+    m, t = np.meshgrid(np.linspace(-6, 7, 600), np.linspace(-12, 3.5, 600))
+    rate = np.exp(t)  # the precision, on a logarithmic grid
+    log = stats.gamma.logpdf(rate, 1.5, scale=2 / 1.7) + t + stats.norm.logpdf(m, 0.5, (0.6 * rate) ** -0.5)
+    log = log + sum(stats.norm.logpdf(value, m, rate**-0.5) for value in x[:, 0])
+    evidence = np.exp(log).sum() * (13 / 599) * (15.5 / 599)
     for covariance in (Full([[[1.7]]]), Diagonal([[1.7]]), Spherical([1.7]), Tied([[1.7]])):
         prior = Prior(np.array([0.5]), covariance, 1.0, 0.6, 3.0, process=False)
         start = GMM([1.0], [[0.0]], type(covariance).of(np.ones((1, 1))))
         end = fit(first(prior, start.statistics(x), start), [x], posterior, stop=Stop(0.0, 3))
-
-        m, t = np.meshgrid(np.linspace(-6, 7, 1500), np.linspace(-12, 3.5, 1500))
-        rate = np.exp(t)  # the precision, on a logarithmic grid
-        log = stats.gamma.logpdf(rate, 1.5, scale=2 / 1.7) + t + stats.norm.logpdf(m, 0.5, (0.6 * rate) ** -0.5)
-        log = log + sum(stats.norm.logpdf(value, m, rate**-0.5) for value in x[:, 0])
-        evidence = np.exp(log).sum() * (13 / 1499) * (15.5 / 1499)
         laws.close(len(x) * end.objective[-1], np.log(evidence), rtol=1e-4)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from speechgmm import read_corpus
@@ -30,7 +32,6 @@ def test_more_enrolled_speech_raises_the_scores_of_true_speakers(
 
 
 def test_scores_of_strangers_fall_with_distance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(RECIPES / "verify_telephone"))
     assert -0.5 < script(STUDIES / "pull.py", monkeypatch).slope(MANIFEST, n_components=64) < -0.1
 
 
@@ -40,6 +41,19 @@ def test_identities_are_counted_over_videos(
     found = script(STUDIES / "tracking.py", monkeypatch).run(1, frames=60)
     assert found["position and brightness"][0] > 0.95
     assert "position alone: " in capsys.readouterr().out
+
+
+def test_constants_of_tracking_are_halved_and_doubled_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script(STUDIES / "tracking.py", monkeypatch)
+    place = importlib.import_module("speechgmm.tracking.track")
+    as_it_is = place.LOOSE
+    monkeypatch.setattr(module, "CONSTANTS", {"track": "LOOSE"})
+    monkeypatch.setattr(module, "SETTINGS", {"patience": 15})
+    found = module.vary(1, frames=40)
+    assert list(found) == ["LOOSE", "patience"]
+    assert found["LOOSE"][1] == 0, "what nothing may be cannot be born"
+    assert found["patience"][0] > 0
+    assert as_it_is == place.LOOSE
 
 
 def test_settings_are_compared_on_the_same_tests(monkeypatch: pytest.MonkeyPatch) -> None:
