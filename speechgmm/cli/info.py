@@ -21,7 +21,7 @@ def info(location: Location, as_json: options.Json = False) -> None:
     damaged: Sequence[DamagedSession] | None = None
     if _is_store(location):
         with options.open_store(location) as store:
-            summary, damaged = store.summary(), store.damaged()
+            summary, damaged = store.summary() | {"packaged": _packaged(store.fingerprint)}, store.damaged()
         shown = {"type": "store of speakers"} | _store_facts(summary)
     else:
         summary = options.load_model_or_classifier(location).summary()
@@ -38,6 +38,14 @@ def emit_training(as_json: bool, training: Any, made: "System | AudioClassifier"
     summary, warnings = made.summary(), list(training.warnings)
     document, shown = {"model": output, **summary, "warnings": warnings}, {"model": output} | _facts_of(summary)
     emit(as_json, document, facts(shown), warnings=warnings, skipped=training.skipped)
+
+
+def _packaged(fingerprint: str) -> int | None:
+    """Return the rate of the packaged model of this fingerprint, None where there is none."""
+    from speechgmm.speakers import packaged_with
+
+    system = packaged_with(fingerprint)
+    return None if system is None else system.frontend.sample_rate
 
 
 def _is_store(location: str) -> bool:
@@ -148,8 +156,9 @@ def _frontend_facts(settings: Mapping[str, object]) -> dict[str, object]:
 
 
 def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:
+    packaged = "" if (rate := summary["packaged"]) is None else f", which comes with the package, for {rate} Hz"
     return {
-        "of the model": summary["fingerprint"],
+        "of the model": f"{summary['fingerprint']}{packaged}",
         "speakers": summary["speakers"],
         "sessions": summary["sessions"],
         "recordings": summary["recordings"],

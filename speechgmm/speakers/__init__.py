@@ -10,15 +10,17 @@ from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.enrollment import Enrollment, LittleSpeech, enroll, enroll_features, little_speech
 from speechgmm.speakers.identification import identify, verify
 from speechgmm.speakers.models import SpeakerModels, adapted_model, enrolled_models, speaker_models
+from speechgmm.speakers.packaged import PACKAGED, default_system, packaged_rate, packaged_with
 from speechgmm.speakers.score import ScoredTest, Scorer, log_likelihood_ratios
 from speechgmm.speakers.score_lists import ScoreList, score_corpus, score_trials
 from speechgmm.speakers.score_norm import s_norm, t_norm, z_norm, zt_norm
 from speechgmm.speakers.sessions import EnrolledRecording, Session, SessionSummary, SpeakerExport
 from speechgmm.speakers.store import SpeakerStore
-from speechgmm.speakers.system import System, default_system, load_system
+from speechgmm.speakers.system import System, load_system
 from speechgmm.speakers.train import Training, train_system
 
 __all__ = [
+    "PACKAGED",
     "DamagedSession",
     "Deviation",
     "EnrolledRecording",
@@ -47,6 +49,8 @@ __all__ = [
     "little_speech",
     "load_system",
     "log_likelihood_ratios",
+    "packaged_rate",
+    "packaged_with",
     "s_norm",
     "score_corpus",
     "score_trials",
