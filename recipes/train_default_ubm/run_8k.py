@@ -35,8 +35,8 @@ CALLS = 2
 PIECES = (1.0, 2.0, 4.0)
 """Seconds, in turn."""
 ABOUT = {
-    "purpose": "read speech by simulated telephones (bands, handsets, mu-law) at 8 kHz; calibrated within one recording "
-    "of each background speaker, from one telephone to another"
+    "purpose": "read speech by simulated telephones (bands, handsets, mu-law) at 8 kHz; calibrated within one "
+    "recording of each background speaker, from one telephone to another"
 }
 Row = dict[str, object]
 
@@ -55,17 +55,17 @@ def simulate(manifest: Path, folder: Path, *, seed: int = 0) -> Path:
     corpus, rng = speechgmm.read_corpus(manifest), np.random.default_rng(seed)
     place = {speaker: i for i, speaker in enumerate(corpus.speakers)}
     rows: list[Row] = []
-    for r in corpus:
+    for number, r in enumerate(corpus):
         sound, split = read(r.path), r.columns["split"]
         if split == "ubm":
-            numbers = rng.permutation(TELEPHONES)[:CALLS].tolist()
+            telephones = rng.permutation(TELEPHONES)[:CALLS].tolist()
         else:
-            numbers = [TELEPHONES + 2 * place[r.speaker] + (split == "test")]
-        for i, part in enumerate(np.array_split(sound.samples, len(numbers))):
-            heard = telephone(numbers[i])(part, sound.sample_rate)
-            name = f"{Path(r.name).stem}-{i}.wav"
+            telephones = [TELEPHONES + 2 * place[r.speaker] + (split == "test")]
+        for i, part in enumerate(np.array_split(sound.samples, len(telephones))):
+            heard = telephone(telephones[i])(part, sound.sample_rate)
+            name = f"{number}-{i}.wav"
             sf.write(folder / name, heard, RATE, subtype="PCM_16")
-            rows += _rows(r, name, numbers[i], len(heard) / RATE)
+            rows += _rows(r, name, telephones[i], len(heard) / RATE)
     with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
@@ -73,9 +73,9 @@ def simulate(manifest: Path, folder: Path, *, seed: int = 0) -> Path:
     return folder / "metadata.csv"
 
 
-def _rows(r: Recording, name: str, number: int, seconds: float) -> Iterator[Row]:
+def _rows(r: Recording, name: str, by: int, seconds: float) -> Iterator[Row]:
     """Yield the rows of one call: background speech in pieces, what is enrolled and tested as it is."""
-    session, split = f"{r.columns['split']} by telephone {number}", r.columns["split"]
+    session, split = f"{r.columns['split']} by telephone {by}", r.columns["split"]
     pieces = cut(seconds) if split == "ubm" else [(0.0, None)]
     for start, end in pieces:
         yield {

@@ -86,7 +86,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     rows: dict[str, object] = {name: _lines(text.split(), " ") for name, text in made.get("about", {}).items()}
     rows |= {
         "fingerprint": summary["fingerprint"],
-        **_calibration_facts(summary.get("calibration")),
+        **_calibration_facts(summary.get("calibration"), adapted="adapted" in made),
         "background": f"{summary['components']} components of {summary['dimensions']} features",
         "relevance": f"{summary['relevance']:g} frames",
         **_frontend_facts(summary["frontend"]),
@@ -96,6 +96,12 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
             f"{data['recordings']} recordings of {data['speakers']} speakers, {data['speech_seconds']:.1f} s of speech"
             f" ({data['skipped']} left out)"
         )
+    for a in made.get("adapted", ()):
+        told = (
+            f"{a['recordings']} recordings, {a['speech_seconds']:.1f} s of speech ({a['skipped']} left out), from the "
+            f"model {a['from']}"
+        )
+        rows["adapted to"] = _lines(told.split(), " ")
     if em := made.get("em"):
         trace = em["objective"]
         rows["EM"] = f"{len(trace)} iterations, {trace[0]:.3f} to {trace[-1]:.3f} nats per frame"
@@ -106,12 +112,12 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     return rows
 
 
-def _calibration_facts(measured: Mapping[str, Any] | None) -> dict[str, object]:
+def _calibration_facts(measured: Mapping[str, Any] | None, *, adapted: bool = False) -> dict[str, object]:
     """Return how far to trust decisions."""
     if measured is None:
         return {"calibrated": "no: scores rank, they do not decide"}
     if not measured:
-        return {"calibrated": "yes"}
+        return {"calibrated": f"yes{', before it was adapted: its rates were not measured since' if adapted else ''}"}
     on = (
         f"{measured['speakers']} background speakers in turn, unknown to the model that scored them; "
         f"{measured['tests']} tests of {measured['seconds'][0]:g} to {measured['seconds'][2]:g} s, enrolled and "

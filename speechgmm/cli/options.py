@@ -142,8 +142,8 @@ def load_model_or_classifier(path: str | None, sounds: "Iterable[Sound]" = ()) -
     return load_classifier(path)
 
 
-def load_corpus(source: str, where: list[str] | None, *, label: str = "speaker") -> "Recordings":
-    """Read a corpus and keep the rows asked for; a CSV must have the column `label`."""
+def load_corpus(source: str, where: list[str] | None, *, label: str | None = "speaker") -> "Recordings":
+    """Read a corpus and keep the rows asked for; a CSV must have the column `label`, if any."""
     from speechgmm.features import read_corpus
 
     conditions: dict[str, list[str]] = {}

@@ -1,9 +1,10 @@
 """Speakers: training a System, enrolling, identifying, verifying, and scoring test lists.
 
-`train_system` makes a `System`, `enroll` fills a `SpeakerStore`, `identify` and `verify` answer, `score_corpus` and
-`score_trials` give the scores that `speechgmm.evaluation` measures.
+`train_system` makes a `System`, `adapt_system` moves one to other microphones, `enroll` fills a `SpeakerStore`,
+`identify` and `verify` answer, `score_corpus` and `score_trials` give the scores that `speechgmm.evaluation` measures.
 """
 
+from speechgmm.speakers.adaptation import adapt_system
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
 from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.damage import DamagedSession
@@ -37,6 +38,7 @@ __all__ = [
     "System",
     "SystemCalibration",
     "Training",
+    "adapt_system",
     "adapted_model",
     "default_system",
     "deviation",
