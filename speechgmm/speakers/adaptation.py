@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from speechgmm.checks import refuse
+from speechgmm.checks import number, refuse
 from speechgmm.errors import Skipped
 from speechgmm.features import Extracted, Sound, extract_all
 from speechgmm.mixture import Statistics, adapt
@@ -52,14 +52,15 @@ def adapt_system(
     Returns
     -------
     Training
-        The adapted system, whose ``info["adapted"]`` says to what; what was left out; and what to doubt. The calibration
-        is the old one, without the error rates, which were measured on other recordings.
+        The adapted system, whose ``info["adapted"]`` says to what; what was left out; and what to doubt. The
+        calibration is the old one, without the error rates, which were measured on other recordings.
 
     Raises
     ------
     InvalidInput
         If no recording can be used; the first reason is given.
     """
+    number(relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames")
 
     def heard(e: Extracted) -> tuple[Extracted, Statistics | None]:
         return replace(e, features=None), None if e.error else total(map(system.ubm.statistics, e.blocks()))
