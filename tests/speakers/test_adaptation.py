@@ -99,5 +99,5 @@ def test_nothing_to_adapt_to_is_refused(system: System, tmp_path: Path) -> None:
         adapt_system(system, [tmp_path / "none.wav"])
     with pytest.raises(InvalidInput, match=rule + r"0\."):
         adapt_system(system, [])
-    with pytest.raises(InvalidInput, match="relevance must be at least 0 frames and .*; got -1 frames"):
+    with pytest.raises(InvalidInput, match=r"relevance must be at least 0 frames and .*; got -1 frames"):
         adapt_system(system, [tmp_path / "none.wav"], relevance=-1.0)
