@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from speechgmm.mixture.adapt import adapt as adapt
     from speechgmm.speakers import SpeakerStore as SpeakerStore
     from speechgmm.speakers import System as System
+    from speechgmm.speakers import adapt_system as adapt_system
     from speechgmm.speakers import default_system as default_system
     from speechgmm.speakers import enroll as enroll
     from speechgmm.speakers import identify as identify
@@ -60,7 +61,8 @@ _NAMES = {
     "evaluation": "Evaluation Rule evaluate",
     "features": "MFCC read_corpus",
     "mixture": "Diagonal GMM adapt fit_gmm",
-    "speakers": "SpeakerStore System default_system enroll identify load_system score_corpus train_system verify",
+    "speakers": "SpeakerStore System adapt_system default_system enroll identify load_system score_corpus train_system "
+    "verify",
 }
 _HOME = {name: package for package, names in _NAMES.items() for name in names.split()}
 

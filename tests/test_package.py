@@ -53,9 +53,10 @@ def test_the_wheel_holds_the_program_and_runs_away_from_the_checkout(tmp_path: P
     assert speechgmm.__version__ in run(program, "--version")
     run(program, "train", manifest, "--where", "speaker=awb", "--components", "2", "-o", "m.sgmm")
     assert json.loads(run(program, "info", "m.sgmm", "--json"))["components"] == 2
-    model = site / "speechgmm" / "models" / "read_speech_16k.sgmm"
-    assert 1e6 < model.stat().st_size < 4e6
-    assert json.loads(run(program, "info", str(model), "--json"))["calibrated"] is True
+    models = [site / "speechgmm" / "models" / f"read_speech_{rate}.sgmm" for rate in ("16k", "8k")]
+    assert 2e6 < sum(model.stat().st_size for model in models) < 16e6
+    for model in models:
+        assert json.loads(run(program, "info", str(model), "--json"))["calibrated"] is True
     two = ("--where", "speaker=slt", "--where", "speaker=rms", "--where", "split=enroll")
     run(program, "enroll", "--store", "p.db", "--manifest", manifest, *two)
     found = json.loads(run(program, "identify", "--store", "p.db", str(data / "slt" / "s2_1.flac"), "--json"))

@@ -90,6 +90,7 @@ def test_each_word_is_used():
 )
 def test_a_word_has_one_type_and_one_default(word, annotation, default):
     alone = ("GMMClassifier", "MixtureSettings")  # where no relevance means that each class is trained alone
+    alone += ("adapt_system",)  # where it is how far everybody moves, not a speaker
     for name, found in EVERY:
         if word in found and not any(part in name for part in alone if word == "relevance"):
             p = found[word]
@@ -166,6 +167,8 @@ def test_defaults_of_options_are_those_of_python():
         defaults = {p.name: p.default for p in command.params}
         assert (defaults["components"], defaults["relevance"]) == (n_components, relevance)
         assert relevance == RELEVANCE
+    adapt = {p.name: p.default for p in commands["adapt"].params}
+    assert adapt["relevance"] == inspect.signature(speechgmm.speakers.adapt_system).parameters["relevance"].default
 
 
 def test_options_are_those_of_the_table():

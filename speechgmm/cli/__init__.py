@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from speechgmm import __version__
-from speechgmm.cli import classify, enroll, evaluate, features, identify, info, score, speakers, train, verify
+from speechgmm.cli import adapt, classify, enroll, evaluate, features, identify, info, score, speakers, train, verify
 from speechgmm.cli.output import Command, Commands, one_line
 from speechgmm.errors import SpeechGMMWarning
 
@@ -24,6 +24,7 @@ _PLAIN = warnings.formatwarning
 
 app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command(cls=Command)(train.train)
+app.command(cls=Command)(adapt.adapt)
 app.command(cls=Command)(enroll.enroll)
 app.command(cls=Command)(identify.identify)
 app.command(cls=Command)(verify.verify)

@@ -43,7 +43,7 @@ def enroll(
         options.usage("give SPEAKER and at least one FILE, or --manifest")
     else:
         corpus = Corpus.from_files(files, speaker=speaker, session=session)
-    system = options.load_model(model)
+    system = options.model_for(model, store, corpus, create=True)
     with options.open_store(store, system, create=True) as opened, progress() as report:
         done = speakers.enroll(system, opened, corpus, replace=replace, n_threads=threads, on_progress=report)
     sessions = [{"speaker": s.speaker, "session": s.name, "speech_seconds": s.speech_seconds} for s in done.sessions]

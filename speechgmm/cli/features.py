@@ -27,7 +27,7 @@ def features(
         options.usage("give --model or --preset, not both")
     check_writable(output, FEATURES)
     corpus = Corpus.from_files(files)
-    frontend = preset_for(corpus, preset) if preset else options.load_model_or_classifier(model).frontend
+    frontend = preset_for(corpus, preset) if preset else options.load_model_or_classifier(model, corpus).frontend
     with progress() as report:
         written = write_features(frontend, corpus, output, n_threads=threads, on_progress=report)
     told = [{"file": w.name, "frames": w.frames, "speech_seconds": w.speech_seconds, "error": w.error} for w in written]

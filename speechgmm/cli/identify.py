@@ -28,7 +28,7 @@ def identify(
     from speechgmm import speakers
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa)
-    system = options.load_model(model)
+    system = options.model_for(model, store)
     calibrated = system.calibration is not None
     with options.open_store(store, system) as opened, progress() as report:
         answers = speakers.identify(system, opened, files, rule=rule, top=top, n_threads=threads, on_progress=report)

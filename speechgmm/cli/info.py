@@ -21,7 +21,7 @@ def info(location: Location, as_json: options.Json = False) -> None:
     damaged: Sequence[DamagedSession] | None = None
     if _is_store(location):
         with options.open_store(location) as store:
-            summary, damaged = store.summary(), store.damaged()
+            summary, damaged = store.summary() | {"packaged": _packaged(store.fingerprint)}, store.damaged()
         shown = {"type": "store of speakers"} | _store_facts(summary)
     else:
         summary = options.load_model_or_classifier(location).summary()
@@ -38,6 +38,14 @@ def emit_training(as_json: bool, training: Any, made: "System | AudioClassifier"
     summary, warnings = made.summary(), list(training.warnings)
     document, shown = {"model": output, **summary, "warnings": warnings}, {"model": output} | _facts_of(summary)
     emit(as_json, document, facts(shown), warnings=warnings, skipped=training.skipped)
+
+
+def _packaged(fingerprint: str) -> int | None:
+    """Return the rate of the packaged model of this fingerprint, None where there is none."""
+    from speechgmm.speakers import packaged_with
+
+    system = packaged_with(fingerprint)
+    return None if system is None else system.frontend.sample_rate
 
 
 def _is_store(location: str) -> bool:
@@ -78,7 +86,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     rows: dict[str, object] = {name: _lines(text.split(), " ") for name, text in made.get("about", {}).items()}
     rows |= {
         "fingerprint": summary["fingerprint"],
-        **_calibration_facts(summary.get("calibration")),
+        **_calibration_facts(summary.get("calibration"), adapted="adapted" in made),
         "background": f"{summary['components']} components of {summary['dimensions']} features",
         "relevance": f"{summary['relevance']:g} frames",
         **_frontend_facts(summary["frontend"]),
@@ -88,6 +96,12 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
             f"{data['recordings']} recordings of {data['speakers']} speakers, {data['speech_seconds']:.1f} s of speech"
             f" ({data['skipped']} left out)"
         )
+    for a in made.get("adapted", ()):
+        told = (
+            f"{a['recordings']} recordings, {a['speech_seconds']:.1f} s of speech ({a['skipped']} left out), from the "
+            f"model {a['from']}"
+        )
+        rows["adapted to"] = _lines(told.split(), " ")
     if em := made.get("em"):
         trace = em["objective"]
         rows["EM"] = f"{len(trace)} iterations, {trace[0]:.3f} to {trace[-1]:.3f} nats per frame"
@@ -98,12 +112,12 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     return rows
 
 
-def _calibration_facts(measured: Mapping[str, Any] | None) -> dict[str, object]:
+def _calibration_facts(measured: Mapping[str, Any] | None, *, adapted: bool = False) -> dict[str, object]:
     """Return how far to trust decisions."""
     if measured is None:
         return {"calibrated": "no: scores rank, they do not decide"}
     if not measured:
-        return {"calibrated": "yes"}
+        return {"calibrated": f"yes{', before it was adapted: its rates were not measured since' if adapted else ''}"}
     on = (
         f"{measured['speakers']} background speakers in turn, unknown to the model that scored them; "
         f"{measured['tests']} tests of {measured['seconds'][0]:g} to {measured['seconds'][2]:g} s, enrolled and "
@@ -148,8 +162,9 @@ def _frontend_facts(settings: Mapping[str, object]) -> dict[str, object]:
 
 
 def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:
+    packaged = "" if (rate := summary["packaged"]) is None else f", which comes with the package, for {rate} Hz"
     return {
-        "of the model": summary["fingerprint"],
+        "of the model": f"{summary['fingerprint']}{packaged}",
         "speakers": summary["speakers"],
         "sessions": summary["sessions"],
         "recordings": summary["recordings"],

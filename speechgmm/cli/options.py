@@ -1,18 +1,20 @@
 """Options that several commands share, and what is read from them."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
+from speechgmm.checks import refuse
 from speechgmm.cli.output import say_waiting
-from speechgmm.errors import DamagedSessionWarning, InvalidInput
+from speechgmm.errors import DamagedSessionWarning, IncompatibleModel, InvalidInput
 
 if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
     from speechgmm.evaluation import Rule
     from speechgmm.features import Corpus as Recordings
+    from speechgmm.features import Sound
     from speechgmm.speakers import SpeakerStore, System
 
 T = TypeVar("T")
@@ -49,7 +51,7 @@ Where = Annotated[
 FILES = "Recordings; or features in .npy files, for a model that was trained on such."
 Files = Annotated[list[str], argument("FILE", FILES)]
 SomeFiles = Annotated[list[str] | None, argument("FILE", FILES)]
-Model = Annotated[str | None, option("--model", "MODEL", "Model file that train wrote; default: the packaged one.")]
+Model = Annotated[str | None, option("--model", "MODEL", "Model file; default: the packaged one of the store.")]
 ModelFile = Annotated[str, output("MODEL", "Model file.")]
 PRESET = "Front end: for speech, words said alone, or any sound."
 Preset = Annotated[PresetName | None, typer.Option("--preset", help=PRESET, show_default="speech; none for .npy files")]
@@ -91,25 +93,58 @@ def open_store(location: str, system: "System | None" = None, *, create: bool = 
     return SpeakerStore(location, system, create=create, on_wait=say_waiting)
 
 
-def load_model(path: str | None) -> "System":
-    """Read the model, or the one that comes with the package."""
-    from speechgmm.speakers import default_system, load_system
+def model_for(
+    path: str | None, store: str | None = None, sounds: "Iterable[Sound]" = (), *, create: bool = False
+) -> "System":
+    """Read the model at a path; without one, the packaged model of the store or, where there is none, of the sounds.
 
-    return default_system() if path is None else load_system(path)
+    Parameters
+    ----------
+    path : str or None
+    store : str, optional
+        Whose fingerprint says of which packaged model it is.
+    sounds : iterable of paths, signals or recordings
+        Whose lowest rate decides for a store that is still to be made, and where there is none.
+    create : bool
+        Whether the store may be still to be made. One that is there and cannot be opened is refused when it is used.
+    """
+    from speechgmm.speakers import default_system, load_system, packaged_rate, packaged_with
+
+    if path is not None:
+        return load_system(path)
+    opened = None if store is None else _open_if_there(store, create)
+    if opened is None:
+        return default_system(packaged_rate(sounds))
+    opened.close()
+    if (system := packaged_with(opened.fingerprint)) is None:
+        rule, found = "be of a packaged model where no --model is given", f"one of {opened.fingerprint}"
+        advice = "Give --model with the file that it was made with; if that came with another version, enroll again."
+        refuse(f"the store {opened.location}", rule, found, advice, error=IncompatibleModel)
+    return system
 
 
-def load_model_or_classifier(path: str | None) -> "System | AudioClassifier":
-    """Read a model of speakers or of classes, whichever it is, or the model that comes with the package."""
+def _open_if_there(store: str, create: bool) -> "SpeakerStore | None":
+    """Open a store, or return None where it may be still to be made and cannot be opened."""
+    try:
+        return open_store(store)
+    except InvalidInput:
+        if create:
+            return None
+        raise
+
+
+def load_model_or_classifier(path: str | None, sounds: "Iterable[Sound]" = ()) -> "System | AudioClassifier":
+    """Read a model of speakers or of classes, whichever it is; without a path, the packaged model for the sounds."""
     from speechgmm.classification import load_classifier
     from speechgmm.storage import read_header
 
     if path is None or read_header(path)["$type"] != "AudioClassifier":
-        return load_model(path)
+        return model_for(path, sounds=sounds)
     return load_classifier(path)
 
 
-def load_corpus(source: str, where: list[str] | None, *, label: str = "speaker") -> "Recordings":
-    """Read a corpus and keep the rows asked for; a CSV must have the column `label`."""
+def load_corpus(source: str, where: list[str] | None, *, label: str | None = "speaker") -> "Recordings":
+    """Read a corpus and keep the rows asked for; a CSV must have the column `label`, if any."""
     from speechgmm.features import read_corpus
 
     conditions: dict[str, list[str]] = {}

@@ -1,6 +1,7 @@
 """The command score: tests against enrolled speakers, into a table of scores."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,7 +12,7 @@ from speechgmm.cli.output import emit, facts, progress
 from speechgmm.files import check_writable
 
 if TYPE_CHECKING:
-    from speechgmm.evaluation import Scores
+    from speechgmm import evaluation
 
 ScoresFile = Annotated[str, options.output("SCORES", "Text, or arrays if it ends in .npz.")]
 Store = Annotated[
@@ -56,7 +57,7 @@ def score(
     check_writable(output, SCORES)
     pairs = None if trials is None else read_trials(trials)
     corpus = None if manifest is None else options.load_corpus(manifest, where)
-    system = options.load_model(model)
+    system = options.model_for(model, store, corpus or _named(pairs, trials))
     with contextlib.ExitStack() as stack, progress() as report:
         opened = stack.enter_context(options.open_store(store, system)) if store else None
         if pairs and trials:
@@ -70,7 +71,14 @@ def score(
     emit(as_json, document, facts(document), damaged=damaged, skipped=done.skipped)
 
 
-def _counts(scores: "Scores") -> dict[str, object]:
+def _named(pairs: "evaluation.Trials | None", path: str | None) -> Iterator[Path]:
+    """Yield the recordings that a trial list names by paths relative to itself, on both sides."""
+    if pairs is not None and path is not None:
+        for index in (pairs.speakers, pairs.tests):
+            yield from (Path(path).parent / name for name in index.names.tolist())
+
+
+def _counts(scores: "evaluation.Scores") -> dict[str, object]:
     """Return how many trials, targets, tests and speakers a table has."""
     return {
         "trials": len(scores),

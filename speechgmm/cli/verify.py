@@ -44,7 +44,7 @@ def verify(
     from speechgmm import speakers
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa, threshold)
-    system = options.load_model(model)
+    system = options.model_for(model, store)
     calibrated = system.calibration is not None
     with options.open_store(store, system) as opened, progress() as report:
         answer = speakers.verify(system, opened, speaker, files, rule=rule, n_threads=threads, on_progress=report)

@@ -156,9 +156,10 @@ def resampled(sound: Stream, rate: int, *, what: str) -> Iterator[Array]:
         return sound.blocks
     if sound.sample_rate < rate:
         low = sound.sample_rate
+        packaged = "for speakers the packaged one, which a new store takes by itself, or " if low >= 8000 else ""
         advice = (
-            f"Train a model with sample_rate={low}, or record at {rate} Hz or more; on the command line: "
-            f"speechgmm train --sample-rate {low}."
+            f"Record at {rate} Hz or more, or use a model of at most {low} Hz: {packaged}one trained with "
+            f"sample_rate={low}; on the command line: speechgmm train --sample-rate {low}."
         )
         unusable(what, f"have at least the model's rate of {rate} Hz", f"{low} Hz", advice)
     return _converted(sound, rate)

@@ -31,6 +31,7 @@ _NAMED = 5
 _CORPORA = (
     "Give a CSV with the columns path and speaker, a folder with one subfolder for each speaker, or a Kaldi directory."
 )
+_UNLABELED = "Give a CSV with the column path, a folder with sound files, or a Kaldi directory."
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ class Corpus:
         return name if any(name in r.columns for r in self.recordings) else known.get(name.casefold(), name)
 
 
-def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corpus:
+def read_corpus(path: str | os.PathLike[str], *, label: str | None = "speaker") -> Corpus:
     """Read a corpus.
 
     Parameters
@@ -179,8 +180,10 @@ def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corp
         by commas, semicolons or tabs and named in whatever case (`speechgmm.tables`), its paths relative to itself;
         or a folder with one subfolder for each speaker (folders inside are sessions); or
         a Kaldi data directory (``wav.scp``, ``utt2spk`` and, if wanted, ``segments``).
-    label : str
+    label : str or None
         The column of a CSV that must name what each recording is, instead of the speaker. Folders are "label", too.
+        None: nobody needs to know; a CSV needs the column ``path`` alone, a folder no subfolders, and a Kaldi
+        directory no ``utt2spk``.
 
     Raises
     ------
@@ -192,19 +195,19 @@ def read_corpus(path: str | os.PathLike[str], *, label: str = "speaker") -> Corp
     SpeechGMMWarning
         If sound files lie in a folder itself, where nobody can say whose they are.
     """
-    p = Path(path)
+    p, advice = Path(path), _UNLABELED if label is None else _CORPORA
     if not p.exists():
-        refuse("a corpus", "exist", f"{p}, which does not", _CORPORA)
+        refuse("a corpus", "exist", f"{p}, which does not", advice)
     check_readable(p, "a corpus")
     if p.is_file():
         recordings = _read_csv(p, label)
     elif (p / "wav.scp").exists():
-        recordings = _read_kaldi(p)
+        recordings = _read_kaldi(p, label)
     else:
-        recordings = _read_folder(p)
+        recordings = _read_folder(p, label)
     recordings = _named_apart(recordings)
     if not recordings:
-        refuse(f"the corpus {p}", "list at least one recording", "none", _CORPORA)
+        refuse(f"the corpus {p}", "list at least one recording", "none", advice)
     seen: set[tuple[str, float, float | None, str]] = set()
     for r in recordings:
         part = (r.path, r.start, r.end, str(r.channel))
@@ -225,13 +228,14 @@ def _part(r: Recording) -> str:
     return span + ("" if r.channel == "mix" else f"#{r.channel}")
 
 
-def _read_csv(path: Path, label: str) -> list[Recording]:
+def _read_csv(path: Path, label: str | None) -> list[Recording]:
+    required = ("path",) if label is None else ("path", label)
     with reading(path) as file:
         number, line = next(((n, line) for n, line in enumerate(file, 1) if line.strip()), (0, ""))
-        header = parse_header(line, ("path", label), _COLUMNS)
-        if missing := [c for c in ("path", label) if c not in header.names]:
+        header = parse_header(line, required, _COLUMNS)
+        if missing := [c for c in required if c not in header.names]:
             rule = f"have the column{'s' if len(missing) > 1 else ''} {' and '.join(missing)}"
-            advice = f"Its first line names them, divided by commas, semicolons or tabs, as in: path,{label}"
+            advice = f"Its first line names them, divided by commas, semicolons or tabs, as in: {','.join(required)}"
             found = ", ".join(filter(None, header.names))[:200] or "an empty file"
             refuse(f"the manifest {path}", rule, found, advice)
         if header.repeated:
@@ -242,18 +246,18 @@ def _read_csv(path: Path, label: str) -> list[Recording]:
             every = [(number + rows.line_num, row) for row in rows if any(row)]
         except csv.Error as error:
             refuse(f"the manifest {path}", "be a CSV", str(error))
-    return [_from_row(header, row, path, line, label) for line, row in every]
+    return [_from_row(header, row, path, line, required) for line, row in every]
 
 
-def _from_row(header: Header, row: Sequence[str], manifest: Path, line: int, label: str) -> Recording:
+def _from_row(header: Header, row: Sequence[str], manifest: Path, line: int, required: Sequence[str]) -> Recording:
     where = f"line {line} of {manifest}"
     if len(row) != len(header.names):
         rule = f"hold {len(header.names)} fields divided by {DELIMITERS[header.delimiter]}, as the header does"
         refuse(where, rule, f"{len(row)} in {header.delimiter.join(row)[:200]!r}")
     columns = {name: field.strip() for name, field in zip(header.names, row, strict=True)}
-    if not columns["path"] or not columns[label]:
-        found = f"path {columns['path']!r}, {label} {columns[label]!r}"
-        refuse(where, f"name a path and {with_article(label)}", found)
+    if not all(columns[name] for name in required):
+        found = ", ".join(f"{name} {columns[name]!r}" for name in required)
+        refuse(where, f"name {' and '.join(map(with_article, required))}", found)
     channel = columns.get("channel", "")
     start, end = (
         _seconds(header.with_point(columns.get(name, "")), f"the {name} in {where}") for name in ("start", "end")
@@ -279,18 +283,18 @@ def _seconds(value: str | None, where: str) -> float | None:
         refuse(where, "be a number of seconds", repr(value))
 
 
-def _read_folder(folder: Path) -> list[Recording]:
+def _read_folder(folder: Path, label: str | None) -> list[Recording]:
     recordings, nobodys = [], []
     for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
         if file.suffix.lower() not in AUDIO_ENDINGS or any(p.startswith(".") for p in parts):
             continue
-        if len(parts) < 2:
+        if len(parts) < 2 and label is not None:
             nobodys.append(file.name)
             continue
-        session = "/".join(parts[1:-1]) or None
-        columns = {"path": "/".join(parts), "speaker": parts[0], "label": parts[0], "session": session or ""}
-        recordings.append(Recording(str(file), parts[0], "/".join(parts), session, columns=columns))
+        who, session = parts[0] if len(parts) > 1 else "", "/".join(parts[1:-1]) or None
+        columns = {"path": "/".join(parts), "speaker": who, "label": who, "session": session or ""}
+        recordings.append(Recording(str(file), who, "/".join(parts), session, columns=columns))
     if recordings and nobodys:
         which = ", ".join(nobodys[:_NAMED]) + (", ..." if len(nobodys) > _NAMED else "")
         rule = f"{number_of(len(nobodys), 'sound file')} in {folder} left out, for being in no subfolder: {which}"
@@ -298,7 +302,7 @@ def _read_folder(folder: Path) -> list[Recording]:
     return recordings
 
 
-def _read_kaldi(folder: Path) -> list[Recording]:
+def _read_kaldi(folder: Path, label: str | None) -> list[Recording]:
     wav = _table(folder / "wav.scp")
     if commands := [f"{name}: {location}" for name, location in wav.items() if location.endswith("|")]:
         advice = "Run the commands once and list the files that they make."
@@ -309,7 +313,8 @@ def _read_kaldi(folder: Path) -> list[Recording]:
         if bad := [u for u, s in segments.items() if len(s) != 3 or s[0] not in wav]:
             rule = "read 'utterance recording start end' with a recording of wav.scp"
             refuse(f"{folder / 'segments'}", rule, f"{bad[0]} {' '.join(segments[bad[0]])}")
-    speakers = _table(folder / "utt2spk")
+    named = label is not None or (folder / "utt2spk").exists()
+    speakers = _table(folder / "utt2spk") if named else dict.fromkeys(segments, "")
     if lost := [u for u in segments if u not in speakers]:
         found = f"none for {lost[0]} ({len(lost)} in all)"
         refuse(f"{folder / 'utt2spk'}", "name the speaker of every utterance", found)

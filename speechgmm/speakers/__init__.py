@@ -1,9 +1,10 @@
 """Speakers: training a System, enrolling, identifying, verifying, and scoring test lists.
 
-`train_system` makes a `System`, `enroll` fills a `SpeakerStore`, `identify` and `verify` answer, `score_corpus` and
-`score_trials` give the scores that `speechgmm.evaluation` measures.
+`train_system` makes a `System`, `adapt_system` moves one to other microphones, `enroll` fills a `SpeakerStore`,
+`identify` and `verify` answer, `score_corpus` and `score_trials` give the scores that `speechgmm.evaluation` measures.
 """
 
+from speechgmm.speakers.adaptation import adapt_system
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
 from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.damage import DamagedSession
@@ -11,15 +12,17 @@ from speechgmm.speakers.enrolled import enrolled_models
 from speechgmm.speakers.enrollment import Enrollment, LittleSpeech, enroll, enroll_features, little_speech
 from speechgmm.speakers.identification import identify, verify
 from speechgmm.speakers.models import SpeakerModels, adapted_model, speaker_models
+from speechgmm.speakers.packaged import PACKAGED, default_system, packaged_rate, packaged_with
 from speechgmm.speakers.score import ScoredTest, Scorer, log_likelihood_ratios
 from speechgmm.speakers.score_lists import ScoreList, score_corpus, score_trials
 from speechgmm.speakers.score_norm import s_norm, t_norm, z_norm, zt_norm
 from speechgmm.speakers.sessions import EnrolledRecording, Sample, Session, SessionSummary, SpeakerExport
 from speechgmm.speakers.store import SpeakerStore
-from speechgmm.speakers.system import System, default_system, load_system
+from speechgmm.speakers.system import System, load_system
 from speechgmm.speakers.train import Training, train_system
 
 __all__ = [
+    "PACKAGED",
     "DamagedSession",
     "Deviation",
     "EnrolledRecording",
@@ -37,6 +40,7 @@ __all__ = [
     "System",
     "SystemCalibration",
     "Training",
+    "adapt_system",
     "adapted_model",
     "default_system",
     "deviation",
@@ -49,6 +53,8 @@ __all__ = [
     "little_speech",
     "load_system",
     "log_likelihood_ratios",
+    "packaged_rate",
+    "packaged_with",
     "s_norm",
     "score_corpus",
     "score_trials",

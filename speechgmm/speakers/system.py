@@ -4,7 +4,6 @@ import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -19,8 +18,6 @@ from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.model import WITHIN
 from speechgmm.speakers.calibration import TYPES, SystemCalibration
 
-DEFAULT = Path(__file__).parent.parent / "models" / "read_speech_16k.sgmm"
-"""The model that comes with the package."""
 _APART = 1e-4
 """Means of models that are nearer to each other than this give one and the same score to everything."""
 
@@ -130,8 +127,3 @@ def load_system(path: str | os.PathLike[str], *types: type) -> System:
     """
     known = (System, MFCC, OwnFeatures, GMM, *COVARIANCES.values(), *TYPES)
     return cast(System, storage.load(path, *known, *types))
-
-
-def default_system() -> System:
-    """Return the system that comes with the package, for read speech at 16 kHz; its `info` says what it is made of."""
-    return load_system(DEFAULT)

@@ -236,7 +236,10 @@ def test_the_models_own_rate_is_left_alone() -> None:
 def test_a_lower_rate_is_refused_with_both_ways_out(tmp_path: Path) -> None:
     path = write(tmp_path / "low.wav", voice(1.0, 8000), 8000)
     rule = r"low\.wav must have at least the model's rate of 16000 Hz; got 8000 Hz\. "
-    advice = "Train a model with sample_rate=8000, or record at 16000 Hz or more; on the command line: speechgmm train "
+    advice = (
+        "Record at 16000 Hz or more, or use a model of at most 8000 Hz: for speakers the packaged one, which a new "
+    )
+    advice += "store takes by itself, or one trained with sample_rate=8000; on the command line: speechgmm train "
     with pytest.raises(AudioError, match=rule + advice + r"--sample-rate 8000\."):
         MFCC(sample_rate=16000).from_file(path)
 

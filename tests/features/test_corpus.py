@@ -278,6 +278,25 @@ def test_sounds_in_no_subfolder_are_named(folder: Make) -> None:
         assert [r.name for r in read_corpus(root)] == ["ann/1.wav"]
 
 
+def test_nobody_needs_to_be_named_where_no_label_is_asked_for(folder: Make, manifest: Make, kaldi: Make) -> None:
+    root = folder("1.wav", "ann/2.wav", "ann/monday/3.wav", ".hidden.wav", "notes.txt")
+    found = [(r.name, r.speaker, r.session) for r in read_corpus(root, label=None)]
+    assert found == [("1.wav", "", None), ("ann/2.wav", "ann", None), ("ann/monday/3.wav", "ann", "monday")]
+    listed = read_corpus(manifest("path,room\na.wav,hall\nb.wav,\n"), label=None)
+    assert [(r.name, r.speaker, r.columns["room"]) for r in listed] == [("a.wav", "", "hall"), ("b.wav", "", "")]
+    assert [r.speaker for r in read_corpus(manifest(PLAIN), label=None)] == [
+        r.speaker for r in read_corpus(manifest(PLAIN))
+    ]
+    with pytest.raises(InvalidInput, match=r"have the column path; got file\. .* as in: path$"):
+        read_corpus(manifest("file\na.wav\n"), label=None)
+    with pytest.raises(InvalidInput, match=r"line 3 of .* must name a path; got path ''"):
+        read_corpus(manifest("path,room\na.wav,hall\n,hall\n"), label=None)
+    spoken = kaldi(wav_scp="r1 /far/a.wav\n", segments="u1 r1 0 2\nu2 r1 2 4\n")
+    assert [(r.name, r.speaker, r.end) for r in read_corpus(spoken, label=None)] == [("u1", "", 2.0), ("u2", "", 4.0)]
+    with pytest.raises(InvalidInput, match="a folder with sound files"):
+        read_corpus(root / "ann" / "none", label=None)
+
+
 def found_names(rows: list[tuple[str, str, str | None, str]], session: str) -> list[str]:
     return [name for name, _, s, _ in rows if s == session]
 

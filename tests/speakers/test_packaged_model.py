@@ -9,9 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from speechgmm.errors import InvalidInput
 from speechgmm.evaluation import Rule
-from speechgmm.features import Corpus
-from speechgmm.speakers import SpeakerStore, System, default_system, enroll, identify, score_corpus, verify
+from speechgmm.features import Corpus, Signal
+from speechgmm.speakers import (
+    SpeakerStore,
+    System,
+    default_system,
+    enroll,
+    identify,
+    packaged_rate,
+    packaged_with,
+    score_corpus,
+    verify,
+)
 from tests.sounds import voice, write
 
 
@@ -41,6 +52,43 @@ def test_it_says_what_it_is_and_how_good(packaged: System) -> None:
     assert (measured["by"], measured["speakers"]) == ("pieces", 118)
     for rate in measured["per_search"][1:]:  # cross-fitted: asked 5 and 10 %
         assert rate["asked"] / 2 < rate["measured"] < 2 * rate["asked"]
+
+
+def test_the_one_for_telephones_says_so_too(packaged: System) -> None:
+    by_telephone = default_system(8000)
+    about, calibration = by_telephone.info["about"], by_telephone.calibration
+    assert calibration is not None
+    assert {k: v for k, v in about.items() if k != "purpose"} == {
+        k: v for k, v in packaged.info["about"].items() if k != "purpose"
+    }
+    assert "simulated telephones" in about["purpose"]
+    assert "from one telephone to another" in about["purpose"]
+    assert calibration.cohort.shape == (40, *by_telephone.ubm.means.shape) == (40, 256, 60)
+    measured = calibration.measured
+    assert (measured["by"], measured["speakers"]) == ("sessions", 124)
+    for rate in measured["per_search"][1:]:  # cross-fitted: asked 5 and 10 %
+        assert rate["asked"] / 2 < rate["measured"] < 2 * rate["asked"]
+
+
+def test_which_packaged_model_fits(packaged: System, tmp_path: Path) -> None:
+    for name, rate in (("a.wav", 8000), ("b.wav", 11025), ("c.wav", 16000), ("d.wav", 44100), ("e.wav", 4000)):
+        write(tmp_path / name, voice(0.5, rate), rate)
+    (tmp_path / "bad.wav").write_text("no sound")
+
+    def of(*names: str) -> int:
+        return packaged_rate([tmp_path / f"{name}.wav" for name in names])
+
+    assert [of(name) for name in "abcde"] == [8000, 8000, 16000, 16000, 8000]
+    assert (of("c", "d"), of("d", "b", "c"), of("bad", "none"), of("bad", "a")) == (16000, 8000, 16000, 8000)
+    assert packaged_rate([]) == packaged_rate([np.zeros(9)]) == 16000
+    assert packaged_rate([Signal(np.zeros(9, dtype=np.float32), 8000)]) == 8000
+    for system in (packaged, default_system(8000)):
+        found = packaged_with(system.fingerprint)
+        assert found is not None
+        assert found.frontend == system.frontend
+    assert packaged_with("0" * 16) is None
+    with pytest.raises(InvalidInput, match=r"packaged model must be 16000 or 8000; got 11025\. Train a model"):
+        default_system(11025)
 
 
 def test_decisions_follow_from_the_threshold_and_are_mostly_right(
