@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
+import halves
 from rich.console import Console
 from rich.table import Table
 
-from speechgmm.evaluation import Interval, Scores, bootstrap
-from speechgmm.speakers import SystemCalibration
+from speechgmm.evaluation import Interval
+from speechgmm.features import Recording, extract_all
+from speechgmm.speakers import System
 
 __all__ = ["false_accepts", "show_strangers"]
 
-HALVES = 50
+HALVES = 10
 
 
 def false_accepts(
-    calibration: SystemCalibration, scores: Scores, rates: Sequence[float], *, seed: int = 0
+    system: System, enroll: Sequence[Recording], test: Sequence[Recording], *, drawn: int = HALVES, seed: int = 0
 ) -> dict[float, Interval]:
     """Return the share of strangers' tests accepted for each rate that is asked, with its interval over speakers.
 
-    `scores` has each test against each enrolled speaker. Fifty times, half of them count as enrolled, and the tests of
-    the others are searches of strangers.
+    Again and again another half of the speakers is enrolled, and the tests of the others are searches of strangers.
     """
-    people, enrolled = np.unique(scores.speaker, return_inverse=True)
-    names, test = np.unique(scores.test, return_inverse=True)
-    llr = np.full((len(names), len(people)), -np.inf)
-    llr[test, enrolled] = scores.score
-    speaker = np.empty(len(names), dtype=people.dtype)
-    speaker[test] = scores.test_speaker
-    rng, rows, best = np.random.default_rng(seed), [], []
-    size = len(people) // 2
-    for _ in range(HALVES):
-        inside = np.isin(np.arange(len(people)), rng.permutation(len(people))[:size])
-        strangers = ~np.isin(speaker, people[inside])
-        rows.append(speaker[strangers])
-        best.append(llr[np.ix_(strangers, inside)].max(axis=1))
-    who, of = np.unique(np.concatenate(rows), return_inverse=True)
-    top, searches = np.concatenate(best), np.bincount(of)
-    hits = {far: np.bincount(of, top >= calibration.strangers.threshold(far, size).score) for far in rates}
-    found = bootstrap(lambda w: {str(far): float(w @ hit / (w @ searches)) for far, hit in hits.items()}, who)
-    return {far: found[str(far)] for far in rates}
+    kept = halves.enrolled_once(system, enroll)
+    heard = [e for e in extract_all(system.frontend, test) if not e.error and e.recording.speaker in kept.sessions]
+    material = halves.Material(system, kept, tuple(halves.Test.of([e]) for e in heard))
+    (searched,) = halves.halves_of(material, [len(material.speakers) // 2], halves=drawn, seed=seed).values()
+    limits = {rate: [float(h.limits[i]) for h in searched] for i, rate in enumerate(halves.RATES)}
+    return {rate: halves.accepted(searched, own) for rate, own in limits.items()}
 
 
-def show_strangers(found: dict[float, Interval]) -> None:
+def show_strangers(found: Mapping[float, Interval]) -> None:
     """Print what was asked and what was measured."""
     table = Table(title="Strangers accepted per search", title_justify="left")
     for column in ("asked", "measured", "95 % interval"):

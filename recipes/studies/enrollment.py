@@ -9,7 +9,6 @@ the first seconds of speech of their four sentences, and tested on six others, a
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,12 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import halves
 import running
 
 import speechgmm
-from speechgmm.speakers import enroll_features
+from speechgmm.features import extract_all
+from speechgmm.speakers import Scorer, enroll_features
 
 SECONDS = (1.0, 2.0, 5.0, 10.0, 17.0)
 
@@ -29,27 +30,31 @@ SECONDS = (1.0, 2.0, 5.0, 10.0, 17.0)
 def run(manifest: Path, seconds: tuple[float, ...] = SECONDS) -> dict[float, dict[str, float]]:
     """Print and return, for each amount, the median LLRs and the share that is accepted at 1 % of strangers."""
     corpus, system = speechgmm.read_corpus(manifest), speechgmm.default_system()
-    assert system.calibration is not None
+    calibration, front = system.calibration, system.frontend
+    assert calibration is not None
     enroll, test = corpus.where(split="enroll"), corpus.where(split="test")
-    front = system.frontend
     frames = {s: np.concatenate([front.from_file(r.path) for r in enroll.where(speaker=s)]) for s in enroll.speakers}
+    heard = [e for e in extract_all(front, test) if not e.error]
     least = min(map(front.seconds, frames.values()))
-    threshold = system.calibration.strangers.threshold(0.01, len(frames)).score
     found = {}
     for amount in seconds:
         if amount > least:
             print(f"{amount:g} s is left out: a reader has {least:.1f} s of speech.")
             continue
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            speechgmm.SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store,
-        ):
+        with halves.a_store(system) as store:
             for speaker, x in frames.items():
                 enroll_features(system, store, speaker, x[: round(amount / front.hop_length)])
-            scores = speechgmm.score_corpus(system, store, test).scores
-        true, others = (scores.score[scores.target == label] for label in (1, 0))
-        accepted = {"accepted": float((true >= threshold).mean()), "others": float((others >= threshold).mean())}
-        found[amount] = {"true": float(np.median(true)), "impostors": float(np.median(others)), **accepted}
+            scorer = Scorer.of(system, store)
+            tests = [scorer.score_test([e]) for e in heard]
+        limit = float(halves.limits(scorer, (0.01,))[0])
+        llr, normalized = (np.stack([getattr(t, of) for t in tests]) for of in ("scores", "normalized"))
+        own = np.array([e.recording.speaker for e in heard])[:, None] == np.array(scorer.models.names)
+        found[amount] = {
+            "true": float(np.median(llr[own])),
+            "impostors": float(np.median(llr[~own])),
+            "accepted": float((normalized[own] >= limit).mean()),
+            "others": float((normalized[~own] >= limit).mean()),
+        }
     table = Table("enrolled", "true speaker", "impostor", "true accepted", "impostors accepted")
     for amount, f in found.items():
         llrs = (f"{f[name]:.1f} nats" for name in ("true", "impostors"))
