@@ -155,7 +155,7 @@ def enrolled_once(system: System, recordings: Iterable[Recording], n_threads: in
 
 def limits(scorer: Scorer, rates: Sequence[float] = RATES) -> Array:
     """Return the normalized scores from which `identify` accepts at these rates; NaN where it decides nothing."""
-    calibration, norm = scorer.system.calibration, scorer.norm
+    calibration, norm = scorer.calibration, scorer.norm
     if calibration is None or norm is None:
         return np.full(len(rates), np.nan)
     return np.array([calibration.threshold(rate, norm, len(scorer.models.names)).score for rate in rates])

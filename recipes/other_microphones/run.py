@@ -53,8 +53,8 @@ def model_alone(system: speechgmm.System, store: speechgmm.SpeakerStore) -> Scor
     sums = {s: functools.reduce(operator.add, store.sessions(s)) for s in store.speakers}
     statistics, seconds = ({s: getattr(x, of) for s, x in sums.items()} for of in ("statistics", "speech_seconds"))
     assert system.calibration is not None
-    norm = system.calibration.levels.norm(1)
-    return Scorer(system, speaker_models(system, statistics, seconds), norm, {})
+    norm = system.calibration.levels.norm(len(sums))
+    return Scorer(system, speaker_models(system, statistics, seconds), system.calibration, norm, {})
 
 
 WAYS = {"before": model_alone, "after": Scorer.of}

@@ -29,10 +29,10 @@ def identify(
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa)
     system = options.model_for(model, store)
-    calibrated = system.calibration is not None
     with options.open_store(store, system) as opened, progress() as report:
         answers = speakers.identify(system, opened, files, rule=rule, top=top, n_threads=threads, on_progress=report)
-        damaged = speakers.enrolled_models(system, opened).damaged
+        known = speakers.enrolled(system, opened)
+    damaged, calibrated = known.models.damaged, known.domain.calibration is not None
     limits = [a.threshold for a in answers if a.threshold is not None]
     extrapolated = any(a.extrapolated for a in answers)
     stated = asdict(rule) | {"far": rule.asked_far, "prior": rule.stated_prior}

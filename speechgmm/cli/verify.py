@@ -45,10 +45,10 @@ def verify(
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa, threshold)
     system = options.model_for(model, store)
-    calibrated = system.calibration is not None
     with options.open_store(store, system) as opened, progress() as report:
         answer = speakers.verify(system, opened, speaker, files, rule=rule, n_threads=threads, on_progress=report)
-        damaged = speakers.enrolled_models(system, opened, speaker).damaged
+        known = speakers.enrolled(system, opened, speaker)
+    damaged, calibrated = known.models.damaged, known.domain.calibration is not None
     errors = [(s.name, s.reason) for s in answer.skipped]
     if answer.candidates and answer.error:  # too little speech in all files together
         errors.append((answer.name, answer.error))

@@ -178,7 +178,7 @@ def threshold_for(strangers: Limits | None, rule: Rule | None, searched: int) ->
     if strangers is None:
         asked = {"far": rule.far, "prior": rule.prior}
         if named := [n for n, v in asked.items() if v is not None]:
-            advice = "Train a model on more background speakers, or give verify a threshold."
+            advice = "Train on more background speakers, enroll five people or more, or give verify a threshold."
             refuse("a model", f"be calibrated for decisions by {' and '.join(named)}", "one of raw scores", advice)
         return None
     if rule.prior is not None:

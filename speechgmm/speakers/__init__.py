@@ -8,7 +8,7 @@ from speechgmm.speakers.adaptation import adapt_system
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
 from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.damage import DamagedSession
-from speechgmm.speakers.enrolled import enrolled_models
+from speechgmm.speakers.enrolled import Domain, Enrolled, enrolled, enrolled_models
 from speechgmm.speakers.enrollment import Enrollment, LittleSpeech, enroll, enroll_features, little_speech
 from speechgmm.speakers.identification import identify, verify
 from speechgmm.speakers.models import SpeakerModels, adapted_model, speaker_models
@@ -25,6 +25,8 @@ __all__ = [
     "PACKAGED",
     "DamagedSession",
     "Deviation",
+    "Domain",
+    "Enrolled",
     "EnrolledRecording",
     "Enrollment",
     "LittleSpeech",
@@ -46,6 +48,7 @@ __all__ = [
     "deviation",
     "enroll",
     "enroll_features",
+    "enrolled",
     "enrolled_models",
     "identify",
     "linear_ratios",

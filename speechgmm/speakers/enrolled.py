@@ -4,6 +4,7 @@ Nothing of it is kept: it follows from who is enrolled, whatever the order in wh
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,15 +14,18 @@ from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import GMM, Statistics
 from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import WITHIN
-from speechgmm.speakers.calibration import StoreNorm
+from speechgmm.speakers.calibration import ASSURED, AmountNorm, StoreNorm, SystemCalibration, impostor_level
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.domain import MOST, People, content
 from speechgmm.speakers.impostors import MOST_EACH, Heard, drawn_frames, impostor_trials
 from speechgmm.speakers.models import SpeakerModels, speaker_models
+from speechgmm.speakers.packaged import default_system
 from speechgmm.speakers.sessions import Sample, Session, sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
+SMALLEST = 1e-9
+"""A spread of raw scores is at least that, in nats per frame."""
 MOST_TESTED = 40
 """So many people are tested against each other at most, and so many recordings of all of them together, which takes
 some tenths of a second."""
@@ -35,6 +39,8 @@ class Domain:
     ----------
     ubm : GMM
         The system's UBM, moved to where they were recorded.
+    calibration : SystemCalibration or None
+        The system's own; or, where it has none and people enough are enrolled, a borrowed one (see `borrowed`).
     norm : StoreNorm or None
         How high their impostors come; None without a calibration.
     damaged : tuple of DamagedSession
@@ -42,6 +48,7 @@ class Domain:
     """
 
     ubm: GMM
+    calibration: SystemCalibration | None
     norm: StoreNorm | None
     damaged: tuple[DamagedSession, ...]
 
@@ -117,18 +124,37 @@ def _domain(
     """Return the domain of the people in the pool."""
     statistics = tuple(sums[n].statistics for n in pool)
     people = People(tuple(pool), statistics, np.array([sums[n].speech_seconds for n in pool]))
-    ubm, size = people.domain(system.ubm), len(digests)
-    if system.calibration is None:
-        return Domain(ubm, None, ())
+    ubm, size, calibration = people.domain(system.ubm), len(digests), system.calibration
+    if calibration is None and size < ASSURED:
+        return Domain(ubm, None, None, ())
     tested = people.first(MOST_TESTED)
     each = int(np.clip(MOST_TESTED // max(len(tested.names), 1), 1, MOST_EACH))
     chosen = {n: sorted(sums[n].recordings)[:each] for n in tested.names}
     samples, damaged = store.samples(d for own in chosen.values() for d in own)
     by_digest = {s.digest: s for s in samples}
     speech = {n: [heard(system.ubm, by_digest[d]) for d in own if d in by_digest] for n, own in chosen.items()}
-    trials = impostor_trials(system, tested, speech, system.calibration.cohort)
-    levels = system.calibration.levels
-    return Domain(ubm, levels.norm(size, [t.alike(levels.amounts) for t in trials]), damaged)
+    trials = impostor_trials(system, tested, speech, None if calibration is None else calibration.cohort)
+    if calibration is not None:
+        levels = calibration.levels
+        return Domain(ubm, calibration, levels.norm(size, [t.alike(levels.amounts) for t in trials]), damaged)
+    if len(trials) < ASSURED:
+        return Domain(ubm, None, None, damaged)
+    location, scale = impostor_level([t.scores for t in trials])
+    return Domain(ubm, borrowed(), StoreNorm(size, location, max(scale, SMALLEST)), damaged)
+
+
+@functools.cache
+def borrowed() -> SystemCalibration:
+    """Return what a system without a calibration of its own decides by, where its store holds people enough.
+
+    How high strangers come is told by the store's own impostor trials; how scores are spread about that, and what they
+    say as log-likelihood ratios, is that of the packaged model. Amounts of speech are not corrected for.
+    """
+    calibration = default_system().calibration
+    assert calibration is not None
+    levels = calibration.levels
+    plain = AmountNorm(np.zeros(3), np.zeros(3), levels.amounts.low, levels.amounts.high)
+    return dataclasses.replace(calibration, levels=dataclasses.replace(levels, amounts=plain), usual_seconds=0.0)
 
 
 def sample_of(ubm: GMM, digest: str, statistics: Statistics, features: np.ndarray, speech_seconds: float) -> Sample:

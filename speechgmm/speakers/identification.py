@@ -118,7 +118,7 @@ def _answer(
     scorer: Scorer, rule: Rule, name: str, speech_seconds: float, test: ScoredTest, top: int | None = None
 ) -> Answer:
     """Decide on a test, or say why there is nothing to decide on."""
-    names, calibration = scorer.models.names, scorer.system.calibration
+    names, calibration = scorer.models.names, scorer.calibration
     best = None if test.scores is None else int(np.argmax(test.scores))
     limits = scorer.limits(test.speech_seconds, best)
     if test.scores is None:

@@ -61,14 +61,17 @@ class Scorer:
     system : System
     models : SpeakerModels
         Of S enrolled speakers.
+    calibration : SystemCalibration or None
+        The system's own, or a borrowed one (see `enrolled.borrowed`); without, scores stay raw.
     norm : StoreNorm or None
-        How high the impostors of their store come; None without a calibration, and scores stay raw.
+        How high the impostors of their store come; None without a calibration.
     enrolled : mapping
         The recordings of all who are enrolled, by digest: none of them may be a test.
     """
 
     system: System
     models: SpeakerModels
+    calibration: SystemCalibration | None
     norm: StoreNorm | None
     enrolled: Mapping[str, EnrolledRecording]
 
@@ -76,7 +79,8 @@ class Scorer:
     def of(cls, system: System, store: SpeakerStore, *speakers: str) -> "Scorer":
         """Return what scores tests against these speakers of a store, or against all; errors as `enrolled_models`."""
         found = enrolled(system, store, *speakers)
-        return cls(system, found.models, found.domain.norm, store.cached("recordings", store.recordings))
+        domain = found.domain
+        return cls(system, found.models, domain.calibration, domain.norm, store.cached("recordings", store.recordings))
 
     @functools.cached_property
     def cohort(self) -> SpeakerModels | None:
@@ -102,7 +106,7 @@ class Scorer:
         best : int, optional
             The place of the candidate; default: one with a usual amount of speech enrolled.
         """
-        c = self.system.calibration
+        c = self.calibration
         if c is None or self.norm is None:
             return None
         seconds = c.usual_seconds if best is None else float(self.models.speech_seconds[best])
@@ -150,10 +154,11 @@ class Scorer:
 
     def _calibrated(self, scores: Array, seconds: float) -> tuple[Array, Array]:
         """Return scores (S,) and normalized ones from raw ones of the enrolled and the cohort, (S + C,)."""
-        c, held = self.system.calibration, self.models.speech_seconds
+        c, held = self.calibration, self.models.speech_seconds
         if c is None or self.norm is None:
             return scores, scores
-        relative = self.norm(c.levels.amounts(normalized(scores[:, None], len(held))[:, 0], held, seconds))
+        alike = c.levels.amounts(normalized(scores[:, None], len(held))[:, 0], held, seconds)
+        relative = self.norm(alike)
         return c.llr(relative, amount(held, seconds)), relative
 
 
