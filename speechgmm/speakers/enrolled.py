@@ -26,7 +26,8 @@ from speechgmm.speakers.system import System
 
 SMALLEST = 1e-9
 """A spread of raw scores is at least that, in nats per frame."""
-MOST_TESTED = 40
+MOST_TESTED = 20
+_RECORDINGS = 40
 """So many people are tested against each other at most, and so many recordings of all of them together, which takes
 some tenths of a second."""
 
@@ -128,7 +129,7 @@ def _domain(
     if calibration is None and size < ASSURED:
         return Domain(ubm, None, None, ())
     tested = people.first(MOST_TESTED)
-    each = int(np.clip(MOST_TESTED // max(len(tested.names), 1), 1, MOST_EACH))
+    each = int(np.clip(_RECORDINGS // max(len(tested.names), 1), 1, MOST_EACH))
     chosen = {n: sorted(sums[n].recordings)[:each] for n in tested.names}
     samples, damaged = store.samples(d for own in chosen.values() for d in own)
     by_digest = {s.digest: s for s in samples}
