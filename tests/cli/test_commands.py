@@ -94,6 +94,7 @@ def test_info_of_a_store(made):
         "sessions": 10,
         "recordings": 20,
         "damaged": [],
+        "packaged": None,
     }
     assert "store of speakers" in run("info", made.store).out
     assert run("info", f"sqlite:///{made.store}", "--json").document["speakers"] == 10
