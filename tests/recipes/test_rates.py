@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from recipes.halves import Half, Material, Spoken, a_store, accepted, halves_of, limits, missed, oracle
 from speechgmm import adapt, evaluation
 from speechgmm.evaluation import Interval
-from speechgmm.features import Extracted, Recording
+from speechgmm.features import Extracted, Recording, read, read_corpus
 from speechgmm.speakers import Scorer, System, enroll_features
 from tests.recipes.test_recipes import RECIPES, ROOT, manifest_of, script
 from tests.speakers.made import background, calibration_of, speaker_frames, uncalibrated
@@ -170,6 +170,18 @@ def test_tests_of_a_speaker_are_spread(rates: ModuleType) -> None:
     spread = module("rates_material")._spread
     assert spread(list(range(9)), 3) == [0, 4, 8]
     assert spread(list(range(2)), 3) == spread([0, 1], None) == [0, 1]
+
+
+def test_a_telephone_limits_the_band_and_keeps_who_speaks(rates: ModuleType, tmp_path: Path) -> None:
+    recording = next(iter(read_corpus(ROOT / "data" / "manifest.csv")))
+    called = module("rates_material")._called(recording, tmp_path)
+    assert (called.speaker, called.session, called.name) == (recording.speaker, recording.session, recording.name)
+    heard, sound = read(called.path), read(recording.path)
+    assert heard.sample_rate == 8000
+    assert heard.seconds == pytest.approx(sound.seconds, abs=0.01)
+    written = Path(called.path).stat().st_mtime_ns
+    assert module("rates_material")._called(recording, tmp_path) == called
+    assert Path(called.path).stat().st_mtime_ns == written, "what is there is taken"
 
 
 @pytest.fixture(scope="module")
