@@ -26,7 +26,7 @@ __all__ = [
     "RATES",
     "Half",
     "Material",
-    "Test",
+    "Spoken",
     "a_store",
     "accepted",
     "enrolled_once",
@@ -43,7 +43,7 @@ RATES = (0.01, 0.05, 0.1)
 
 
 @dataclass(frozen=True, eq=False)
-class Test:
+class Spoken:
     """One test: who speaks, what it is called, and the recordings that are scored together."""
 
     speaker: str
@@ -51,7 +51,7 @@ class Test:
     sounds: tuple[Extracted, ...]
 
     @classmethod
-    def of(cls, sounds: Sequence[Extracted]) -> Test:
+    def of(cls, sounds: Sequence[Extracted]) -> Spoken:
         """Return these recordings of one speaker as a test; it is called like the first."""
         first = sounds[0].recording
         return cls(first.speaker, first.name, tuple(sounds))
@@ -82,7 +82,7 @@ class Material:
 
     system: System
     kept: Kept
-    tests: tuple[Test, ...]
+    tests: tuple[Spoken, ...]
 
     @property
     def sessions(self) -> Mapping[str, tuple[Session, ...]]:
@@ -167,7 +167,7 @@ def halves_of(
     *,
     halves: int,
     seed: int = 0,
-    n_threads: int = 1,
+    n_threads: int | None = None,
     scorer_of: Callable[[System, SpeakerStore], Scorer] = Scorer.of,
 ) -> dict[int, list[Half]]:
     """Return the searches of random halves by the number of enrolled, at most half of the speakers.
@@ -208,7 +208,7 @@ def oracle(halves: Sequence[Half], rate: float) -> float:
     return float(np.quantile(np.concatenate([h.best[~h.owners] for h in halves]), 1.0 - rate, method="hazen"))
 
 
-def _scores(scorer: Scorer, tests: Sequence[Test], n_threads: int) -> Array:
+def _scores(scorer: Scorer, tests: Sequence[Spoken], n_threads: int | None) -> Array:
     """Return the scores of tests, (T, N); a test that cannot be scored raises its error."""
     scored = list(threads(n_threads)(lambda test: scorer.score_test(test.sounds), tests))
     for s in scored:

@@ -26,7 +26,7 @@ def false_accepts(
     """
     kept = halves.enrolled_once(system, enroll)
     heard = [e for e in extract_all(system.frontend, test) if not e.error and e.recording.speaker in kept.sessions]
-    material = halves.Material(system, kept, tuple(halves.Test.of([e]) for e in heard))
+    material = halves.Material(system, kept, tuple(halves.Spoken.of([e]) for e in heard))
     (searched,) = halves.halves_of(material, [len(material.speakers) // 2], halves=drawn, seed=seed).values()
     limits = {rate: [float(h.limits[i]) for h in searched] for i, rate in enumerate(halves.RATES)}
     return {rate: halves.accepted(searched, own) for rate, own in limits.items()}

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import corpora
 import numpy as np
 import soundfile as sf
-from halves import Kept, Material, Test, a_store, enrolled_once
+from halves import Kept, Material, Spoken, a_store, enrolled_once
 
 import speechgmm
 from speechgmm.features import Corpus, Extracted, Recording, extract_all, read
@@ -104,7 +104,7 @@ def raw_scores(material: Material, n_threads: int) -> np.ndarray:
     sums = {s: functools.reduce(operator.add, [x.statistics for x in held]) for s, held in material.sessions.items()}
     models = speaker_models(material.system, sums)
 
-    def score(test: Test) -> np.ndarray:
+    def score(test: Spoken) -> np.ndarray:
         rows = [log_likelihood_ratios(material.system, models, e.usable(), n_threads=1) for e in test.sounds]
         return np.average(rows, axis=0, weights=[e.speech_seconds for e in test.sounds])
 
@@ -137,14 +137,14 @@ class Materials:
         good = [e for e in tested if not e.error]
         if row.enroll_seconds is None or row.test_seconds is None:
             kept = self._once(self._enrolled, *where)
-            tests = _sittings(good) if row.by == "session" else [Test.of([e]) for e in good]
+            tests = _sittings(good) if row.by == "session" else [Spoken.of([e]) for e in good]
         else:
             hop = system.frontend.hop_length
             enrolled = [e for e in self._once(self._extracted, *where, "enroll") if not e.error]
             cuts = {s: _cut(rows, round(row.enroll_seconds / hop), 1) for s, rows in _by(enrolled, _speaker).items()}
             kept = self._enrolled_cuts(system, {s: c[0] for s, c in cuts.items() if c})
             groups = _by(good, _sitting).values()
-            tests = [Test.of(c) for rows in groups for c in _cut(rows, round(row.test_seconds / hop))]
+            tests = [Spoken.of(c) for rows in groups for c in _cut(rows, round(row.test_seconds / hop))]
         people = sorted(set(kept.sessions) & {t.speaker for t in tests})
         if len(people) < 10:
             raise Skip(f"{len(people)} speakers have so much speech, and 10 is the least")
@@ -229,15 +229,15 @@ def _by(extracted: Iterable[Extracted], key: Callable[[Extracted], K]) -> dict[K
     return found
 
 
-def _spread(tests: Sequence[Test], most: int | None) -> list[Test]:
+def _spread(tests: Sequence[Spoken], most: int | None) -> list[Spoken]:
     """Return at most so many tests, spread over all."""
     places = np.linspace(0, len(tests) - 1, min(len(tests), most or len(tests))).round().astype(int)
     return [tests[i] for i in places]
 
 
-def _sittings(extracted: Iterable[Extracted]) -> list[Test]:
+def _sittings(extracted: Iterable[Extracted]) -> list[Spoken]:
     """Return a test for each session."""
-    return [Test.of(rows) for rows in _by(extracted, _sitting).values()]
+    return [Spoken.of(rows) for rows in _by(extracted, _sitting).values()]
 
 
 def _cut(extracted: Iterable[Extracted], frames: int, most: int | None = None) -> list[list[Extracted]]:

@@ -23,7 +23,7 @@ sys.path[:0] = [str(RECIPE.parent), str(RECIPE)]
 import hundred_strangers  # noqa: E402
 import pictures  # noqa: E402
 import running  # noqa: E402
-from halves import RATES, Material, Test, accepted, enrolled_once, halves_of, missed, oracle  # noqa: E402
+from halves import RATES, Material, Spoken, accepted, enrolled_once, halves_of, missed, oracle  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
@@ -69,7 +69,7 @@ def measure(
     enroll, test = ([r for s in c.speakers for r in c.where(speaker=s).recordings[:most]] for c in (enroll, test))
     kept = enrolled_once(system, enroll)
     heard = [e for e in extract_all(system.frontend, test) if not e.error and e.recording.speaker in kept.sessions]
-    material = Material(system, kept, tuple(Test.of([e]) for e in heard))
+    material = Material(system, kept, tuple(Spoken.of([e]) for e in heard))
     drawn = {w: halves_of(material, sizes, halves=halves, seed=seed, scorer_of=f) for w, f in WAYS.items()}
     found: dict[tuple[int, float], dict[str, Outcome]] = {}
     for size in drawn["after"]:
