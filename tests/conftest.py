@@ -37,7 +37,7 @@ NUMERIC = tuple(
         "speakers/test_system.py",
     )
 )
-"""Tests that compare numbers to small tolerances or bits: .ci/kernels.py repeats them, in about a minute each time."""
+"""Tests that compare numbers to small tolerances or bits: .ci/kernels.py repeats them."""
 assert all(place.exists() for place in NUMERIC), [p for p in NUMERIC if not p.exists()]
 
 

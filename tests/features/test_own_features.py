@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,19 @@ def test_a_part_is_counted_by_the_step(tmp_path: Path, x: Any) -> None:
             found.usable()
     with pytest.raises(InvalidInput, match=r"the channel of .*a\.npy must be left out, as features have none; got 1"):
         extract(FRONTEND, Recording(path, "ann", "a.npy", channel=1)).usable()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts(OwnFeatures):
+    """A front end of one's own, which takes what is no sound."""
+
+    def hear(self, sound: Any, recording: Recording) -> Any:
+        return [np.full((4, 1), len(recording.path), np.float32)], "a text"
+
+
+def test_a_front_end_says_itself_what_it_hears() -> None:
+    found = extract(Texts(dimensions=1), "who.txt")
+    assert (found.error, found.digest, found.usable().tolist()) == (None, "a text", [[7.0]] * 4)
 
 
 def test_what_the_model_does_not_take_is_refused(tmp_path: Path, x: Any) -> None:
