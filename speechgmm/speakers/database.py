@@ -283,6 +283,8 @@ class Database:
                     self._refuse("a database without its tables")
                 if names and self._engine.dialect.name == "sqlite":
                     self._refuse_other(names)
+            else:
+                self._check_format(tables.meta())
             if new is not None:
                 tables.make_tables()
             meta = tables.meta()
@@ -292,11 +294,15 @@ class Database:
             if lost and new is not None:
                 meta = {"format": _FORMAT, **new}
                 tables.set_meta(meta)
-            if (found := meta.get("format", _FORMAT)) != _FORMAT:
-                former = found.isdecimal() and int(found) < int(_FORMAT)
-                advice = "It keeps too little for decisions: enroll again." if former else "Update speechgmm."
-                refuse(f"the store {self.location}", f"be of format {_FORMAT}", f"format {found}", advice)
             return meta
+
+    def _check_format(self, meta: Mapping[str, str]) -> None:
+        """Refuse a store that another version of this package has made."""
+        if (found := meta.get("format", _FORMAT)) == _FORMAT:
+            return
+        former = found.isdecimal() and int(found) < int(_FORMAT)
+        advice = "It keeps too little for decisions: enroll again." if former else "Update speechgmm."
+        refuse(f"the store {self.location}", f"be of format {_FORMAT}", f"format {found}", advice)
 
     def _check_file(self, path: Path) -> None:
         """Refuse a file that is no store and not empty, before anything could be written to it.
