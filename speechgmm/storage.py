@@ -174,15 +174,26 @@ def _decode(body: Any, types: Mapping[str, type], tensors: _Tensors, source: str
         refuse(source, f"hold only {', '.join(types)}", with_article(str(body["$type"])), error=IncompatibleModel)
     former = getattr(cls, "FORMER_FIELDS", {})
     fields = {former.get(k, k): _decode(v, types, tensors, source) for k, v in body["fields"].items()}
-    allowed = {f.name for f in dataclasses.fields(cls) if f.init}
-    if unknown := sorted(set(fields) - allowed):
-        rule, found = f"hold only the settings of {cls.__name__}", f"also {', '.join(unknown)}"
-        advice = "It was written by a later version: update speechgmm."
-        refuse(source, rule, found, advice, error=IncompatibleModel)
+    _check_fields(cls, fields, source)
     try:
         return cls(**fields)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{source} must hold a valid {cls.__name__}; {error}") from error
+
+
+def _check_fields(cls: Any, found: Iterable[str], source: str) -> None:
+    """Refuse fields that a later version has added to a type, or a lack of those that an earlier one did not know."""
+    known = {f.name: f for f in dataclasses.fields(cls) if f.init}
+    if unknown := sorted(set(found) - set(known)):
+        rule, also = f"hold only the settings of {cls.__name__}", f"also {', '.join(unknown)}"
+        advice = "It was written by a later version: update speechgmm."
+        refuse(source, rule, also, advice, error=IncompatibleModel)
+    missing = dataclasses.MISSING
+    needed = [n for n, f in known.items() if f.default is missing and f.default_factory is missing]
+    if lost := [n for n in needed if n not in set(found)]:
+        rule, without = f"hold {with_article(cls.__name__)} as this version writes it", f"one without {', '.join(lost)}"
+        advice = "It was written by an earlier version: train it again."
+        refuse(source, rule, without, advice, error=IncompatibleModel)
 
 
 def _header(data: bytes, source: str) -> dict[str, Any]:

@@ -22,12 +22,15 @@ from speechgmm.features import MFCC, Recording
 from speechgmm.features.extraction import Extracted
 from speechgmm.mixture import GMM, Prior, Statistics, StepwiseState, adapt, stepwise
 from speechgmm.mixture.covariance import COVARIANCES, Diagonal
-from speechgmm.speakers import Session, SpeakerExport, System
-from speechgmm.speakers.calibration import SystemCalibration
-from speechgmm.speakers.models import cohort_models, speaker_models
+from speechgmm.speakers import Sample, Session, SpeakerExport, System
+from speechgmm.speakers.calibration import TYPES, AmountNorm, ImpostorLevels, OwnerScores, SystemCalibration
+from speechgmm.speakers.enrolled import heard
+from speechgmm.speakers.models import speaker_models
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.sessions import sums_by_key
 from tests import forging, laws
+from tests.speakers.conftest import tiny_system
+from tests.speakers.made import calibration_by_hand, with_calibration
 
 HERE = Path(__file__).parent
 CASES = int(os.environ.get("SPEECHGMM_FORGED_FILES", "120"))
@@ -49,15 +52,27 @@ def use_system(system: System) -> None:
     statistics = {name: system.statistics(x[part]) for name, part in (("ann", slice(10)), ("bob", slice(10, 20)))}
     models = speaker_models(system, statistics, {"ann": 2.0, "bob": 3.0})
     test = Extracted(Recording("t.wav", "", "t.wav"), x, "digest", 4.0)
-    scored = Scorer(system, models, cohort_models(system), {}).score_test([test])
-    if scored.error:
-        raise scored.error
-    assert scored.scores is not None
-    good(scored.scores)
-    for rule in (Rule(), Rule(0.2), Rule(prior=0.1)) if system.strangers else (Rule(),):
-        answer = decide("t", models.names, scored.scores, rule, system.strangers, speech_seconds=4.0)
-        good(answer.threshold or 0.0, [c.score for c in answer.candidates])
+    c = system.calibration
+    norms = [None] if c is None else [c.levels.norm(2), c.levels.norm(4, [np.arange(3.0) + i for i in range(4)])]
+    for norm in norms:
+        scorer = Scorer(system, models, norm, {})
+        scored = scorer.score_test([test])
+        if scored.error:
+            raise scored.error
+        assert scored.scores is not None
+        good(scored.scores, scored.normalized)
+        limits = scorer.limits(4.0, int(np.argmax(scored.scores)))
+        for rule in (Rule(), Rule(0.2), Rule(prior=0.1)) if limits else (Rule(),):
+            answer = decide("t", models.names, scored.scores, rule, limits, speech_seconds=4.0)
+            good(answer.threshold or 0.0, [c.score for c in answer.candidates])
+        if limits:
+            assert 0 <= limits.missed(float(scored.scores[0])) <= 1
+            assert (limits.wanted_seconds(0.05, 2) or 1.0) > 0
     system.summary()
+
+
+def use_sample(sample: Sample) -> None:
+    good(heard(ONE, sample).features, sample.counts, sample.first)
 
 
 def use_classifier(classifier: AudioClassifier) -> None:
@@ -111,9 +126,11 @@ def written(value: Any) -> Callable[[], bytes]:
 
 MIXTURES = {name: laws.family_gmm(name, 3, 2) for name in COVARIANCES}
 ONE = MIXTURES["diag"]
-SYSTEM_TYPES = (System, MFCC, GMM, *COVARIANCES.values(), SystemCalibration, Calibration, Strangers)
+SYSTEM_TYPES = (System, MFCC, GMM, *COVARIANCES.values(), *TYPES)
+SYSTEM = with_calibration(tiny_system())
 KINDS = {
-    "system": Kind((HERE / "speakers/data/system.sgmm").read_bytes, SYSTEM_TYPES, use_system),
+    "system": Kind(written(SYSTEM), SYSTEM_TYPES, use_system),
+    "sample": Kind(written(Sample("d", 2.0, np.ones(3), np.ones((3, 2)), np.ones((4, 2)), 1.0)), (Sample,), use_sample),
     "classifier": Kind(
         (HERE / "classification/data/kinds.sgmm").read_bytes,
         (AudioClassifier, MFCC, GMM, Diagonal, ClassCalibration, Rejection),
@@ -184,13 +201,32 @@ def session(**changed: Any) -> Session:
     return Session(**{**fields, **changed})
 
 
-SYSTEM = storage.loads(KINDS["system"].data(), *SYSTEM_TYPES)
 CLASSIFIER = storage.loads(KINDS["classifier"].data(), *KINDS["classifier"].types)
 
 
 def cohort(change: Callable[[Any], Any]) -> System:
-    new = dataclasses.replace(SYSTEM.calibration, cohort=change(SYSTEM.calibration.cohort))
-    return dataclasses.replace(SYSTEM, calibration=new)
+    return dataclasses.replace(SYSTEM, calibration=calibrated(cohort=change(calibration_by_hand(SYSTEM).cohort)))
+
+
+def calibrated(**changed: Any) -> SystemCalibration:
+    return dataclasses.replace(calibration_by_hand(SYSTEM), **changed)
+
+
+def amounts(**changed: Any) -> AmountNorm:
+    return dataclasses.replace(calibrated().levels.amounts, **changed)
+
+
+def levels(**changed: Any) -> ImpostorLevels:
+    return dataclasses.replace(calibrated().levels, **changed)
+
+
+def owners(**changed: Any) -> OwnerScores:
+    return dataclasses.replace(calibrated().owners, **changed)
+
+
+def sample(**changed: Any) -> Sample:
+    fields = {"digest": "d", "speech_seconds": 1.0, "counts": [1.0], "first": [[0.0]], "frames": [[0.0]]}
+    return Sample(**{**fields, "frame_seconds": 0.5, **changed})
 
 
 REFUSED: dict[str, Callable[[], Any]] = {
@@ -226,6 +262,47 @@ REFUSED: dict[str, Callable[[], Any]] = {
     r"means must have magnitudes of at most 1e\+151": lambda: GMM([1.0], [[1e160]], Diagonal([[1.0]])),
     r"the cohort must be of different people": lambda: cohort(np.zeros_like),
     r"within 1e\+12 deviations of the UBM; got": lambda: cohort(lambda c: 1e30 * c),
+    r"the cohort must be at least two models of shape": lambda: calibrated(cohort=np.zeros((1, 4, 3))),
+    r"the cohort must be finite": lambda: calibrated(cohort=np.full((2, 4, 3), np.nan)),
+    r"levels of a calibration must be an ImpostorLevels; got a int": lambda: calibrated(levels=1),
+    r"llr of a calibration must be a Calibration; got a NoneType": lambda: calibrated(llr=None),
+    r"owners of a calibration must be an OwnerScores": lambda: calibrated(owners="x"),
+    r"measured of a calibration must be a Mapping": lambda: calibrated(measured=[]),
+    r"the map to LLRs must know the amount of speech, and nothing else; got 0 kinds": lambda: calibrated(
+        llr=Calibration([1.0], [0.0], [], [])
+    ),
+    r"what is known of strangers must be a tuple, each of a Strangers": lambda: calibrated(strangers=strangers()),
+    r"what is known of strangers must be of 3 sizes of stores; got 1": lambda: calibrated(strangers=(strangers(),)),
+    r"least_seconds must be at least 0 s and at most 3600 s; got -1": lambda: calibrated(least_seconds=-1),
+    r"usual_seconds must be at least 0 s and at most .*; got nan": lambda: calibrated(usual_seconds=np.nan),
+    r"location by amount must have shape \(3,\)": lambda: amounts(location=[0.0]),
+    r"scale by amount must be finite": lambda: amounts(scale=[np.nan, 0.0, 0.0]),
+    r"low by amount must have shape \(2,\)": lambda: amounts(low=[1.0]),
+    r"amounts of speech must run from low above 0 to high; got \[0\. 1\.\]": lambda: amounts(low=[0.0, 1.0]),
+    r"amounts of speech must run from low above 0 to high; got .* to \[0\.01": lambda: amounts(high=[0.01, 1.0]),
+    r"the scale of strangers' scores must lie between 1e-100 and 1e\+100": lambda: amounts(scale=[300.0, 0.0, 0.0]),
+    r"scale of strangers' scores must lie between 1e-100 and .*; got": lambda: amounts(
+        scale=[0.0, -230.0, 230.0], low=[1.0, 1.0], high=[2.6, 2.6]
+    ),
+    r"the norm by amounts must be an AmountNorm": lambda: levels(amounts=1),
+    r"the sizes of stores must be whole numbers that ascend from 1; got \[2": lambda: levels(sizes=[2.0, 3.0, 8.0]),
+    r"the sizes of stores must be whole numbers that ascend from 1; got \[1\.  1": lambda: levels(
+        sizes=[1.0, 1.5, 8.0]
+    ),
+    r"the location of impostors must have shape \(3,\)": lambda: levels(location=[0.0]),
+    r"the scale of impostors must be above 0 for each size": lambda: levels(scale=[1.0, 0.0, 1.0]),
+    r"the mean of owners' scores must have shape \(2,\)": lambda: owners(mean=[0.0]),
+    r"the deviation of owners' scores must be at least 1e-06": lambda: owners(deviation=0.0),
+    r"the least amount must be at least 1e-06 s": lambda: owners(low=0.0),
+    r"the most must be at least 0\.1 s": lambda: owners(high=0.05),
+    r"the digest of a recording must be a str": lambda: sample(digest=1),
+    r"a sample of a recording must be of shapes \(K,\), \(K, D\) and \(n, D\); got \(2,\)": lambda: sample(
+        counts=[1.0, 1.0]
+    ),
+    r"a sample of a recording must be of shapes .*; got .* and \(0, 1\)": lambda: sample(frames=np.zeros((0, 1))),
+    r"counts must be at least 0; got -1$|counts must be at least 0; got -1\.": lambda: sample(counts=[-1.0]),
+    r"frames must have magnitudes of at most 65504": lambda: sample(frames=[[1e5]]),
+    r"frame_seconds must be at least 0 s; got -1": lambda: sample(frame_seconds=-1.0),
     r"the front end must be a FrontEnd; got a str": lambda: dataclasses.replace(SYSTEM, frontend="mfcc"),
     r"info must be a Mapping; got a list": lambda: dataclasses.replace(CLASSIFIER, info=[]),
     r"n_mels must be at least 2 and at most 1000": lambda: MFCC(n_mels=10**9),

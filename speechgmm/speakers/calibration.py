@@ -58,7 +58,7 @@ class AmountNorm:
         if (self.low <= 0).any() or (self.high < self.low).any():
             refuse("amounts of speech", "run from low above 0 to high", f"{self.low} to {self.high}")
         with np.errstate(over="ignore", under="ignore"):
-            ends = np.exp([self.design(e, t) @ self.scale for e, t in ((0.0, 0.0), (np.inf, 0.0), (np.inf, np.inf))])
+            ends = np.exp([self.design(e, t) @ self.scale for e in (0.0, np.inf) for t in (0.0, np.inf)])
         if not ((ends > 1 / FAR) & (ends < FAR)).all():
             refuse("the scale of strangers' scores", f"lie between {1 / FAR:g} and {FAR:g}", ends)
 

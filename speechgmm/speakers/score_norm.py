@@ -3,18 +3,11 @@
 Scores are matrices with a row for each model and a column for each test. A cohort of C other people gives each model
 impostor tests and each test impostor models. Symbols: S models, T tests, C cohort.
 
-A calibrated system carries the models of a cohort, and its scores are T-normalized by `cohort_norm`, with one
-correction: the farther a model lies from the UBM, the lower are its scores for strangers, so that people with more
-speech enrolled than the cohort would score too low. To every score is added a quarter of the model's distance,
-q = sum_k w_k sum_d (mean_kd - ubm_kd)^2 / variance_kd, a relative of D-norm [4]_ (K components k, D dimensions d).
-
 .. [1] R. Auckenthaler, M. Carey and H. Lloyd-Thomas, "Score normalization for text-independent speaker verification
    systems", Digital Signal Processing 10 (2000): Z- and T-norm, ZT-norm.
 .. [2] P. Kenny, "Bayesian speaker verification with heavy-tailed priors", Odyssey 2010: S-norm.
 .. [3] D. Sturim and D. Reynolds, "Speaker adaptive cohort selection for T-norm", ICASSP 2005; P. Matějka et al.,
    "Analysis of score normalization in multilingual speaker recognition", Interspeech 2017: the adaptive ones.
-.. [4] M. Ben, R. Blouet and F. Bimbot, "A Monte-Carlo method for score normalization in automatic speaker
-   verification using Kullback-Leibler distances", ICASSP 2002.
 """
 
 import numpy as np
@@ -22,9 +15,6 @@ from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, choice, finite, integer, numeric, refuse
 
-PULL = 0.25
-"""With each unit of distance the scores of strangers fall by 0.27 nats per frame on telephone calls and by 0.28 on read
-speech: regressions over models with 25, 50 and 80 % of a speaker's speech (`recipes/studies/pull.py`)."""
 TRIM = 0.1
 """The trimmed variant leaves out this share of the cohort at each end."""
 _NORMAL_MAD = 1.482602218505602
@@ -134,26 +124,6 @@ def s_norm(
     """
     z, t = z_norm(scores, impostors, center=center, top=top), t_norm(scores, cohort, center=center, top=top)
     return np.asarray((z + t) / 2)
-
-
-def cohort_norm(scores: Array, distances: Array, cohort_distances: Array) -> Array:
-    """Return T-normalized scores (S, T), corrected for the distances of the models.
-
-    Parameters
-    ----------
-    scores : ndarray, shape (S + C, T)
-        Raw, the cohort's last.
-    distances, cohort_distances : ndarray, shape (S,) and (C,)
-        Of the models and those of the cohort from the UBM.
-
-    Raises
-    ------
-    InvalidInput
-        If the cohort gives a test the same score throughout.
-    """
-    fair = scores + PULL * np.concatenate([distances, cohort_distances])[:, None]
-    own, cohort = np.split(fair, [len(distances)])
-    return _relative(own.T, cohort.T, "mean").T
 
 
 def _relative(scores: Array, cohort: Array, center: str) -> Array:

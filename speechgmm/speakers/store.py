@@ -205,14 +205,20 @@ class SpeakerStore:
         return whole
 
     def damaged(self, *speakers: str) -> tuple[DamagedSession, ...]:
-        """Return what is damaged of these speakers, or of all; every session is read.
+        """Return what is damaged of these speakers, or of all; everything that is kept of them is read.
 
         Raises
         ------
         UnknownSpeaker
             If one of them is not enrolled.
         """
-        return self.cached(("damaged", speakers), lambda: self.read(*speakers)[1])
+
+        def find() -> tuple[DamagedSession, ...]:
+            whole, damaged = self.read(*speakers)
+            _, more = self.samples(digest for s in whole for digest in s.recordings)
+            return damaged + tuple({(d.speaker, d.name): d for d in more}.values())
+
+        return self.cached(("damaged", speakers), find)
 
     def read(self, *speakers: str) -> tuple[tuple[Session, ...], tuple[DamagedSession, ...]]:
         """Return `sessions` and `damaged` at once, without a warning."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speechgmm.features import MFCC, Corpus, Recording, read_corpus
+from speechgmm.features import MFCC, Corpus, Recording, TrainingFrames, read_corpus
 from speechgmm.mixture import GMM, Diagonal
 from speechgmm.speakers import SpeakerStore, System, Training, enroll, train_system
 from tests.sounds import DATA
+from tests.speakers import made
 
 ENROLLED = ("es_f1", "rms", "slt")
 """The voices in the store, each with the two files of its session s1."""
@@ -72,3 +74,16 @@ def new(tiny: System, tmp_path: Path) -> Iterator[SpeakerStore]:
     """An empty store of the tiny system."""
     with SpeakerStore(tmp_path / "new.db", tiny, create=True) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def made_frames() -> TrainingFrames:
+    """Frames of made background speakers."""
+    return made.background(64)
+
+
+@pytest.fixture(scope="session")
+def calibrated(made_frames: TrainingFrames) -> System:
+    """A system that was trained on them and calibrated, with stores of up to 12 people."""
+    plain = made.uncalibrated(made_frames)
+    return dataclasses.replace(plain, calibration=made.calibration_of(plain, made_frames))

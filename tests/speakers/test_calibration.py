@@ -3,48 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-import operator
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from speechgmm import storage
-from speechgmm.errors import IncompatibleModel, InvalidInput
-from speechgmm.evaluation import Calibration, cllr, fit_strangers, min_cllr
+from speechgmm.errors import IncompatibleModel
 from speechgmm.features.normalize import normalize
-from speechgmm.speakers import System, SystemCalibration, load_system, speaker_models
-from speechgmm.speakers.calibration import amount
-from speechgmm.speakers.held_out import PARTS, adapt_cohort, divide, score_held_out
-from speechgmm.speakers.models import SpeakerModels, cohort_models
-from speechgmm.speakers.score_norm import PULL, cohort_norm
-from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
-from tests.speakers.made import FRONTEND, background, calibration_of, speaker_frames, uncalibrated
-
-HOP = FRONTEND.hop_length
-
-
-@pytest.fixture(scope="module")
-def frames() -> Any:
-    return background(60)
-
-
-@pytest.fixture(scope="module")
-def calibrated(frames: Any) -> System:
-    plain = uncalibrated(frames)
-    return dataclasses.replace(plain, calibration=calibration_of(plain, frames))
-
-
-def total(system: System, recordings: list[Any]) -> Any:
-    return functools.reduce(operator.add, map(system.statistics, recordings))
-
-
-def cohort_of(system: System) -> SpeakerModels:
-    found = cohort_models(system)
-    assert found is not None
-    return found
+from speechgmm.mixture import fit_gmm
+from speechgmm.speakers import System, held_out, load_system
+from speechgmm.speakers.calibration import FADE, LEAST_PEOPLE, amount, impostor_level
+from speechgmm.speakers.held_out import Material, SimulatedStore, divide, simulate_stores, store_sizes
+from speechgmm.speakers.impostors import Trials
+from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, _fit_amounts, calibrate
+from tests.speakers.conftest import tiny_system
+from tests.speakers.made import (
+    FRONTEND,
+    background,
+    calibration_by_hand,
+    calibration_of,
+    uncalibrated,
+)
 
 
 def calibration(system: System) -> Any:
@@ -52,57 +35,23 @@ def calibration(system: System) -> Any:
     return system.calibration
 
 
-@pytest.fixture(scope="module")
-def met(calibrated: System) -> tuple[Any, Any]:
-    """LLRs (T, S) of tests of 12 enrolled speakers, five each, then of strangers, and who speaks (-1 for these)."""
-    rng = np.random.default_rng(99)
-    own = [speaker_frames(rng, 9, 120) for _ in range(12)]
-    statistics = {
-        f"{i:02}": functools.reduce(operator.add, map(calibrated.statistics, r[:4])) for i, r in enumerate(own)
-    }
-    models = speaker_models(calibrated, statistics, dict.fromkeys(statistics, 480 * HOP))
-    tests = [(i, x) for i, r in enumerate(own) for x in r[4:]]
-    tests += [(-1, speaker_frames(rng, 1, 120)[0]) for _ in range(800)]
-    cohort = cohort_of(calibrated)
-    raw = np.stack([np.concatenate([models.ratios(x), cohort.ratios(x)]) for _, x in tests], axis=1)
-    z = cohort_norm(raw, models.distances, cohort.distances)
-    llr = calibration(calibrated).llr(z, amount(models.speech_seconds[:, None], 1.2))
-    return llr.T, np.array([i for i, _ in tests])
-
-
-@pytest.mark.parametrize("far", [0.05, 0.1])
-def test_strangers_are_accepted_at_the_stated_rate(calibrated: System, met: tuple[Any, Any], far: float) -> None:
-    llr, who = met
-    threshold = calibration(calibrated).strangers.threshold(far, llr.shape[1])
-    assert not threshold.extrapolated
-    assert far / 2 < np.mean(llr[who < 0].max(axis=1) >= threshold.score) < 2 * far
-    mine = llr[who >= 0]
-    assert np.mean(mine[np.arange(len(mine)), who[who >= 0]] >= threshold.score) > 0.6
-
-
-def test_a_likelihood_ratio_means_what_it_says(met: tuple[Any, Any]) -> None:
-    llr, who = met
-    target = who[:, None] == np.arange(llr.shape[1])
-    assert cllr(llr[target], llr[~target]) < min_cllr(llr[target], llr[~target]) + 0.06  # of 60 targets
-
-
 def test_what_was_measured_is_said(calibrated: System) -> None:
     measured = calibration(calibrated).measured
-    assert (measured["by"], measured["speakers"], measured["enrolled"], measured["tests"]) == (
-        "recordings",
-        60,
-        15,
-        360,
-    )
-    assert measured["seconds"] == [1.2, 1.2, 1.2]
-    assert measured["enroll_seconds"] == [2.4, 4.8, 6.0]  # two of six recordings, to five
-    assert calibration(calibrated).usual_seconds == pytest.approx(4.8)
+    assert (measured["by"], measured["speakers"], measured["enrolled"]) == ("recordings", 64, 12)
+    least, usual, most = measured["seconds"]
+    assert 0.5 <= least < usual <= most == 1.2
+    assert measured["enroll_seconds"][0] == 1.2  # one of six recordings, to five
+    assert measured["enroll_seconds"][2] == 6.0
+    assert calibration(calibrated).usual_seconds == pytest.approx(measured["enroll_seconds"][1], abs=0.01)
+    assert calibration(calibrated).least_seconds == pytest.approx(least, abs=0.01)
+    np.testing.assert_array_equal(calibration(calibrated).levels.sizes, [1, 2, 3, 5, 8, 12])
     for name in ("eer", "cllr", "min_cllr"):
         value, low, high = measured[name]
         assert low <= value <= high
+    assert measured["cllr"][0] < 1.25 * measured["min_cllr"][0] + 0.05
     assert [r["asked"] for r in measured["per_search"]] == [0.01, 0.05, 0.1]
     for r in measured["per_search"]:
-        assert r["low"] <= r["asked"] <= r["high"]
+        assert 0 <= r["low"] <= r["measured"] <= r["high"]
         assert 0 <= r["missed"] < 1
     json.dumps(calibrated.summary(), allow_nan=False)
 
@@ -114,17 +63,14 @@ def test_saved_and_loaded_it_is_the_same(calibrated: System, tmp_path: Any) -> N
     assert loaded.fingerprint == calibrated.fingerprint
 
 
-def test_the_same_seed_gives_the_same_bytes_with_any_number_of_threads(frames: Any, calibrated: System) -> None:
-    from speechgmm.mixture import fit_gmm
-
-    plain = dataclasses.replace(calibrated, calibration=None)
-    again = calibrate(plain, frames, lambda blocks, stage: fit_gmm(blocks, 4, n_threads=3).model, n_threads=3)
-    assert storage.dumps(again) == storage.dumps(calibration(calibrated))
+def test_the_same_seed_gives_the_same_bytes_with_any_number_of_threads() -> None:
+    frames = background(LEAST_SPEAKERS)
+    one, three = (calibration_of(uncalibrated(frames), frames, searches=8, n_threads=n) for n in (1, 3))
+    assert storage.dumps(one) == storage.dumps(three)
 
 
-def test_who_calibrates_has_not_trained_the_model_that_scores(frames: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from speechgmm.mixture import fit_gmm
-
+def test_who_calibrates_has_not_trained_the_model_that_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = background(LEAST_SPEAKERS)
     knew: list[Any] = []
     scored: list[tuple[Any, set[str]]] = []
 
@@ -133,11 +79,12 @@ def test_who_calibrates_has_not_trained_the_model_that_scores(frames: Any, monke
         knew.append((ubm, np.concatenate(list(blocks))))
         return ubm
 
-    def watch(system: Any, material: Any, cohort: Any, **how: Any) -> Any:
-        scored.append((system.ubm, {m.speaker for m in material}))
-        return score_held_out(system, material, cohort, **how)
+    def watch(system: Any, speakers: Any, cohort: Any, **how: Any) -> Any:
+        scored.append((system.ubm, set(speakers)))
+        return simulate_stores(system, speakers, cohort, **how)
 
-    monkeypatch.setattr("speechgmm.speakers.train_calibration.score_held_out", watch)
+    monkeypatch.setattr("speechgmm.speakers.held_out.SEARCHES", 8)
+    monkeypatch.setattr("speechgmm.speakers.train_calibration.simulate_stores", watch)
     assert calibrate(uncalibrated(frames), frames, train, n_threads=1) is not None
     assert sorted(s for _, fold in scored for s in fold) == list(frames.speakers)
     for (ubm, rows), (scorer, fold) in zip(knew, scored, strict=True):
@@ -149,7 +96,7 @@ def test_too_few_speakers_are_not_calibrated() -> None:
     few = background(LEAST_SPEAKERS - 1)
     assert calibration_of(uncalibrated(few), few) is None
     enough = background(LEAST_SPEAKERS)
-    assert calibration_of(uncalibrated(enough), enough) is not None
+    assert calibration_of(uncalibrated(enough), enough, searches=8) is not None
 
 
 @pytest.mark.parametrize(
@@ -189,81 +136,139 @@ def test_pieces_are_normalized_each_by_itself() -> None:
     np.testing.assert_array_equal(found[1].features, normalize(whole[100:], "mean_variance"))
 
 
-def test_no_test_is_scored_against_a_model_that_holds_it(frames: Any) -> None:
-    system = uncalibrated(frames)
-    held = divide(frames, FRONTEND, least=20).speakers
-    material = [m for s in sorted(held)[:5] for m in held[s]]
-    cohort = adapt_cohort(system, frames, leave_out=frozenset(sorted(held)[:5]), n_threads=1)
-    assert len(cohort.names) == 40
-    assert not set(cohort.names) & set(sorted(held)[:5])
-    t = score_held_out(system, material, cohort, n_threads=1)
-    assert t.scores.shape == (5 * (PARTS + 2), 30)
-    same = t.enrolled[:, None] == t.tested[None]
-    np.testing.assert_array_equal(t.impostor, ~same)
-    assert not (t.target & ~same).any()
-    # with what a model holds, its score is higher than any score of a target
-    assert t.scores[same & ~t.target].mean() > t.scores[t.target].mean()
-    # each test is left out by one of its speaker's four models, and by one of the two halves
-    assert (t.target.sum(axis=0) == 2).all()
-    assert (t.search.sum(axis=0) == 5).all()
-    assert ((t.search & t.target).sum(axis=0) == 1).all()
+@pytest.mark.parametrize(
+    ("speakers", "sizes"), [(1, [1]), (5, [1, 2, 3]), (16, [1, 2, 3, 5, 8, 12]), (30, [1, 2, 3, 5, 8, 12, 20])]
+)
+def test_stores_leave_a_quarter_of_the_speakers_as_strangers(speakers: int, sizes: list[int]) -> None:
+    assert store_sizes(speakers) == sizes
 
 
-def test_the_pull_makes_scores_of_strangers_alike_whatever_is_enrolled(frames: Any) -> None:
-    system = uncalibrated(frames)
-    rng = np.random.default_rng(3)
-    people = [speaker_frames(rng, 16, 120) for _ in range(30)]
-    strangers = [speaker_frames(rng, 1, 120)[0] for _ in range(60)]
-    means = []
-    for held in (1, 4, 16):
-        sums = {
-            f"{i:02}": functools.reduce(operator.add, map(system.statistics, p[:held])) for i, p in enumerate(people)
-        }
-        models = speaker_models(system, sums)
-        raw = np.stack([models.ratios(x) for x in strangers], axis=1)
-        q = models.distances
-        means.append((raw.mean(), (raw + PULL * q[:, None]).mean(), raw.std()))
-    plain, fair = np.ptp([m[0] for m in means]), np.ptp([m[1] for m in means])
-    assert fair < plain
+def test_nobody_is_tested_with_what_is_enrolled(monkeypatch: pytest.MonkeyPatch) -> None:
+    system, rng = tiny_system(), np.random.default_rng(0)
+    speakers = {}  # each with stretches of 8, 16, 32 and 64 frames, whose sums say which they are
+    for name in "abcdefgh":
+        x = [rng.normal(0, 2, (8 << j, 3)).astype(np.float32) for j in range(4)]
+        speakers[name] = [Material(name, j, part, 0.01 * len(part)) for j, part in enumerate(x)]
+    cohort = rng.normal(0, 0.5, (5, *system.ubm.means.shape))
+    monkeypatch.setattr(held_out, "SEARCHES", 20)
+    monkeypatch.setattr(held_out, "_WHOLE", 1.0)
+    stores = held_out.simulate_stores(system, speakers, cohort, n_threads=1)
+    assert sorted({len(s.names) for s in stores}) == [1, 2, 3, 5]
+    for s in stores:
+        assert s.tests.scores.shape == (len(s.names), len(s.tested))
+        held, heard = (np.round(100 * x).astype(int) for x in (s.tests.enrolled, s.tests.tested))
+        for i, name in enumerate(s.names):
+            own = s.tested == name
+            assert own.any()
+            assert not (held[i] & heard[own]).any()
+            assert (held[i] | heard[own] == 120).all(), "one part is left out"
+        assert s.stranger.sum() == 2 * (8 - len(s.names))
+        np.testing.assert_array_equal(s.target.sum(axis=0), (~s.stranger).astype(int))
+        shapes = [(len(s.names) - 1, 3)] * len(s.names) if len(s.names) > 1 else []
+        assert [t.scores.shape for t in s.own] == shapes
 
 
-def test_distances_are_weighted_squares(calibrated: System) -> None:
-    models = cohort_of(calibrated)
-    ubm = calibrated.ubm
-    expected = [
-        sum(
-            w * ((m - u) ** 2 / v).sum()
-            for w, m, u, v in zip(ubm.weights, mean, ubm.offsets, ubm.covariance.deviations() ** 2, strict=True)
-        )
-        for mean in models.offsets
-    ]
-    np.testing.assert_allclose(models.distances, expected, rtol=1e-10)
+@given(st.lists(st.floats(0.2, 50), min_size=2, max_size=2), st.floats(0.2, 50), st.integers(0, 99))
+def test_no_rank_changes_among_speakers_with_one_amount(enrolled: list[float], tested: float, seed: int) -> None:
+    system = tiny_system()
+    c = calibration_by_hand(system, seed=seed)
+    scores = np.sort(np.random.default_rng(seed).normal(0, 3, 7))
+    norm = c.levels.norm(5)
+    found = norm(c.levels.amounts(scores, enrolled[0], tested))
+    assert (np.diff(found) > 0).all()
+    assert (np.diff(c.llr(found, amount(enrolled[0], tested))) > 0).all()
+    other = norm(c.levels.amounts(scores, enrolled[1], tested))
+    assert (np.diff(other) > 0).all()
 
 
-def test_a_cohort_of_another_shape_is_refused(calibrated: System) -> None:
-    c = dataclasses.replace(calibration(calibrated), cohort=np.zeros((3, 4, 5)))
-    with pytest.raises(IncompatibleModel, match=r"the cohort must have means of shape \(4, 4\)"):
-        dataclasses.replace(calibrated, calibration=c)
+def test_amounts_are_taken_out_of_strangers_scores() -> None:
+    """Made scores whose place and spread move with both amounts come out with one place and one spread."""
+    rng, stores = np.random.default_rng(0), []
+    for _ in range(60):
+        enrolled, tested = np.exp(rng.uniform(0, 3, 4)), np.exp(rng.uniform(-1, 2, 30))
+        e, t = np.log(enrolled)[:, None], np.log(tested)
+        scores = -1 + 0.8 * e - 0.3 * t + np.exp(0.2 - 0.3 * e + 0.25 * t) * rng.normal(size=(4, 30))
+        stores.append(SimulatedStore(tuple("abcd"), Trials(scores, enrolled, tested), np.array(["z"] * 30), ()))
+    norm = _fit_amounts(stores)
+    np.testing.assert_allclose(norm.location, [-1, 0.8, -0.3], atol=0.06)
+    np.testing.assert_allclose(norm.scale, [0.2, -0.3, 0.25], atol=0.06)
+    for few, much in ((1.0, 20.0), (0.4, 7.0)):
+        for e, t in ((few, 1.0), (much, 1.0), (few, 5.0), (much, 5.0)):
+            noise = rng.normal(size=4000)
+            x = -1 + 0.8 * np.log(e) - 0.3 * np.log(t) + np.exp(0.2 - 0.3 * np.log(e) + 0.25 * np.log(t)) * noise
+            inside = (norm.low[0] <= e <= norm.high[0]) and (norm.low[1] <= t <= norm.high[1])
+            if inside:
+                found = norm(x, e, t)
+                assert abs(found.mean()) < 0.15
+                assert 0.8 < found.std() < 1.25
+
+
+def test_an_amount_that_is_not_known_is_a_usual_one_and_far_ones_are_the_nearest() -> None:
+    norm = calibration_by_hand(tiny_system()).levels.amounts
+    middle = np.sqrt(norm.low * norm.high)
+    np.testing.assert_allclose(norm([1.0], np.nan, np.nan), norm([1.0], *middle))
+    np.testing.assert_array_equal(norm([1.0], 0.0, 1e9), norm([1.0], norm.low[0], norm.high[1]))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 100])
+def test_what_training_knows_gives_way_to_the_stores_own_trials(size: int) -> None:
+    levels = calibration_by_hand(tiny_system()).levels
+    own = [np.random.default_rng(i).normal(2.0, 0.5, 50) for i in range(size)]
+    known, found = levels.norm(size), levels.norm(size, own)
+    assert known.size == found.size == size
+    assert found.assured == (size >= 5)
+    if size < LEAST_PEOPLE:
+        assert found == known
+        return
+    level, spread = impostor_level(own)
+    share = (size - 1) / (size - 1 + FADE)
+    assert found.location == pytest.approx(share * level + (1 - share) * known.location)
+    assert np.log(found.scale) == pytest.approx(share * np.log(spread) + (1 - share) * np.log(known.scale))
+    same = levels.norm(size, [np.zeros(9)] * size)  # trials that are all alike divide by no 0
+    assert 0 < same.scale < known.scale
+    assert np.isfinite(same([0.0, 1e3])).all()
+
+
+def test_one_who_is_enrolled_under_two_names_does_not_move_the_level() -> None:
+    rng = np.random.default_rng(0)
+    trials = [rng.normal(size=(11, 3)) for _ in range(12)]
+    doubled = [t.copy() for t in trials]
+    doubled[0][0] += 30.0
+    doubled[1][0] += 30.0
+    (a, b), (c, d) = impostor_level(trials), impostor_level(doubled)
+    assert abs(a - c) < 0.05
+    assert abs(b - d) < 0.1
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.floats(0.005, 0.5))
+def test_thresholds_move_evenly_with_size_and_rate(size: int, searched: int, far: float) -> None:
+    c = calibration_by_hand(tiny_system())
+    t = c.threshold(far, c.levels.norm(size), searched)
+    rarer = c.threshold(far / 2, c.levels.norm(size), searched)
+    assert rarer.score >= t.score
+    assert c.threshold(far, c.levels.norm(size), searched + 5).score >= t.score - 1e-9
+    known = c.levels.sizes.astype(int).tolist()
+    ends = [c.threshold(far, c.levels.norm(s), searched).score for s in known]
+    assert min(ends) - 1e-9 <= t.score <= max(ends) + 1e-9
+    if size in known:
+        assert t.score == c.strangers[known.index(size)].threshold(far, searched).score
+
+
+@given(st.floats(-5, 5), st.floats(0.01, 1e3), st.floats(0.01, 1e3))
+def test_fewer_owners_are_missed_with_more_speech_and_lower_thresholds(score: float, a: float, b: float) -> None:
+    owners = calibration_by_hand(tiny_system()).owners
+    less, more = sorted((a, b))
+    assert 0 <= owners.missed(score, more) <= owners.missed(score, less) <= 1
+    assert owners.missed(score - 1, a) <= owners.missed(score, a)
+
+
+def test_a_cohort_of_another_shape_is_refused() -> None:
+    system = tiny_system()
+    c = dataclasses.replace(calibration_by_hand(system), cohort=np.arange(60.0).reshape(3, 4, 5))
+    with pytest.raises(IncompatibleModel, match=r"the cohort must have means of shape \(4, 3\)"):
+        dataclasses.replace(system, calibration=c)
 
 
 def test_the_shorter_side_decides_how_much_speech_there_is() -> None:
     np.testing.assert_allclose(amount([1.0, 10.0, 1e9], [1.0, 1e9, 3.0]), [0.5, 10.0, 3.0], rtol=1e-6)
     assert np.isnan(amount(np.nan, 3.0))
-
-
-def test_a_bad_calibration_is_refused() -> None:
-    strangers = fit_strangers(np.zeros((3, 2)))
-    llr = Calibration([1.0, 0.0], [0.0, 0.0], [1.0], [9.0])
-    with pytest.raises(
-        InvalidInput, match="the map to LLRs must know the amount of speech, and nothing else; got 0 kind"
-    ):
-        SystemCalibration(np.zeros((2, 1, 1)), Calibration([1.0], [0.0], [], []), strangers, 0.5)
-    with pytest.raises(InvalidInput, match="the cohort must be at least two models"):
-        SystemCalibration(np.zeros((1, 1, 1)), llr, strangers, 0.5)
-    with pytest.raises(InvalidInput, match="the cohort must be finite"):
-        SystemCalibration(np.full((2, 1, 1), np.nan), llr, strangers, 0.5)
-    with pytest.raises(InvalidInput, match="least_seconds must be at least 0"):
-        SystemCalibration(np.zeros((2, 1, 1)), llr, strangers, -1)
-    for usual in (-1.0, np.inf, np.nan):
-        with pytest.raises(InvalidInput, match="usual_seconds must be at least 0 s and at most"):
-            SystemCalibration(np.zeros((2, 1, 1)), llr, strangers, 0.5, usual_seconds=usual)

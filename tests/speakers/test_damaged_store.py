@@ -25,9 +25,16 @@ from speechgmm.speakers import (
     enrolled_models,
     log_likelihood_ratios,
 )
-from tests.speakers.test_store import content, frames, session
+from speechgmm.speakers.score import Scorer
+from tests.speakers.made import with_calibration
+from tests.speakers.test_store import content, frames, put, session
 
-TABLES = {"meta": "key value", "sessions": "speaker session seconds value", "recordings": "digest name speaker session"}
+TABLES = {
+    "meta": "key value",
+    "sessions": "speaker session seconds value",
+    "recordings": "digest name speaker session",
+    "samples": "digest value",
+}
 CASES = int(os.environ.get("SPEECHGMM_DAMAGED_STORES", "6"))
 """Damaged stores for each column; many more by hand."""
 CELLS = [(table, column) for table, columns in TABLES.items() for column in columns.split()]
@@ -36,7 +43,7 @@ CELLS = [(table, column) for table, columns in TABLES.items() for column in colu
 @pytest.fixture
 def made(new: SpeakerStore, tiny: System) -> Path:
     """A store with ann (sessions a and b), bob and cid."""
-    new.add([session(tiny, *key) for key in [("ann", "a", 1, 2), ("ann", "b", 3), ("bob", "a", 4), ("cid", "a", 5)]])
+    put(new, *(session(tiny, *key) for key in [("ann", "a", 1, 2), ("ann", "b", 3), ("bob", "a", 4), ("cid", "a", 5)]))
     new.close()
     return Path(new.location)
 
@@ -47,13 +54,13 @@ def change(path: Path, statement: str, *values: object) -> None:
         db.commit()
 
 
-def flip(path: Path, where: str, *, at: int = -9) -> None:
-    """Flip one bit of the value of a session."""
+def flip(path: Path, where: str, *, table: str = "sessions", at: int = -9) -> None:
+    """Flip one bit of the value of a session, or of what is kept of a recording."""
     with closing(sqlite3.connect(path)) as db:
-        ((value,),) = db.execute(f"select value from speechgmm_sessions where {where}").fetchall()
+        ((value,),) = db.execute(f"select value from speechgmm_{table} where {where}").fetchall()
         damaged = bytearray(value)
         damaged[at] ^= 1
-        db.execute(f"update speechgmm_sessions set value = ? where {where}", [bytes(damaged)])
+        db.execute(f"update speechgmm_{table} set value = ? where {where}", [bytes(damaged)])
         db.commit()
 
 
@@ -67,7 +74,7 @@ def test_one_damaged_session_stops_nobody_else(made: Path, tiny: System) -> None
         whole = ratios(tiny, store)
         store.remove("ann", "b")
         without = ratios(tiny, store)
-        store.add([session(tiny, "ann", "b", 3)])
+        put(store, session(tiny, "ann", "b", 3))
         flip(made, "session = 'b'")
     with SpeakerStore(made, tiny) as store:
         words = r"session b of ann is damaged and left out: its value must be unchanged since it was saved; got another"
@@ -75,7 +82,8 @@ def test_one_damaged_session_stops_nobody_else(made: Path, tiny: System) -> None
             assert ratios(tiny, store) == without != whole
         with pytest.warns(DamagedSessionWarning, match=words):
             assert ratios(tiny, store, "ann") == {"ann": without["ann"]}
-        assert ratios(tiny, store, "bob", "cid") == {name: whole[name] for name in ("bob", "cid")}
+        others = {name: without[name] for name in ("bob", "cid")}
+        assert ratios(tiny, store, "bob", "cid") == others != {name: whole[name] for name in others}, "of one domain"
         (damaged,) = store.damaged()
         assert (damaged.speaker, damaged.name) == ("ann", "b")
         assert damaged.removal == f"speechgmm speakers remove ann --session b --store {made}"
@@ -107,8 +115,8 @@ def test_adding_to_a_damaged_session_and_renaming_are_refused_and_replacing_mend
             store.add([session(tiny, "ann", "b", 9)])
         with pytest.raises(InvalidInput, match="a session of somebody who is renamed must be whole; got session b of"):
             store.rename("ann", "zoe")
-        store.add([session(tiny, "ann", "a", 9)])
-        store.add([session(tiny, "ann", "b", 3)], forget=[("ann", "b")])
+        put(store, session(tiny, "ann", "a", 9))
+        put(store, session(tiny, "ann", "b", 3), forget=[("ann", "b")])
         assert store.damaged() == ()
 
 
@@ -153,6 +161,7 @@ READS: dict[str, Callable[[SpeakerStore, System], object]] = {
     "export": lambda store, system: len(store.export().sessions),
     "ratios": lambda store, system: ratios(system, store),
     "recordings": lambda store, system: store.recordings(),
+    "norm": lambda store, system: Scorer.of(with_calibration(system), store).norm,
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from speechgmm.features import MFCC
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import (
     EnrolledRecording,
+    Sample,
     Session,
     SpeakerExport,
     SpeakerStore,
@@ -49,6 +51,20 @@ def session(system: System, speaker: str, name: str, *seeds: int) -> Session:
     return Session(speaker, name, total, 0.2 * len(seeds), {f"digest {s}": f"{s}.wav" for s in seeds})
 
 
+def samples(*sessions: Session) -> list[Sample]:
+    """What is kept of each of their recordings."""
+    seeds = [(s, digest) for s in sessions for digest in s.recordings]
+    return [
+        Sample(digest, s.speech_seconds, s.statistics.counts, s.statistics.first, frames(int(digest.split()[1])), 0.2)
+        for s, digest in seeds
+    ]
+
+
+def put(store: SpeakerStore, *sessions: Session, **how: Any) -> None:
+    """Add sessions with what is kept of their recordings."""
+    store.add(sessions, samples=samples(*sessions), **how)
+
+
 def content(store: SpeakerStore) -> dict[tuple[str, str], bytes]:
     """All that is kept, to the bit."""
     return {(s.speaker, s.name): storage.dumps(s) for s in store.sessions()}
@@ -59,7 +75,7 @@ def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
     with closing(sqlite3.connect(path)) as db:
         return {
             table: sorted(db.execute(f"select * from speechgmm_{table}").fetchall())
-            for table in ("sessions", "recordings")
+            for table in ("sessions", "recordings", "samples")
         }
 
 
@@ -75,7 +91,7 @@ def unchanged(store: SpeakerStore) -> Iterator[None]:
 @pytest.fixture
 def two(new: SpeakerStore, tiny: System) -> SpeakerStore:
     """A store with ann (sessions a of two recordings, and b) and bob."""
-    new.add([session(tiny, "ann", "a", 1, 2), session(tiny, "ann", "b", 3), session(tiny, "bob", "a", 4)])
+    put(new, session(tiny, "ann", "a", 1, 2), session(tiny, "ann", "b", 3), session(tiny, "bob", "a", 4))
     return new
 
 
@@ -120,7 +136,7 @@ def test_a_speaker_goes_with_their_last_session(two: SpeakerStore) -> None:
     assert two.speakers == ("bob",)
     two.remove("bob")
     assert two.speakers == ()
-    assert rows(Path(two.location)) == {"sessions": [], "recordings": []}
+    assert rows(Path(two.location)) == {"sessions": [], "recordings": [], "samples": []}
 
 
 def test_rename_moves_everything(two: SpeakerStore, tiny: System) -> None:
@@ -442,10 +458,10 @@ def test_a_new_store_needs_a_system(tmp_path: Path) -> None:
 
 def test_a_store_of_a_later_format_is_refused(two: SpeakerStore, tiny: System) -> None:
     with closing(sqlite3.connect(two.location)) as db:
-        db.execute("update speechgmm_meta set value = '2' where key = 'format'")
+        db.execute("update speechgmm_meta set value = '3' where key = 'format'")
         db.commit()
     for create in (False, True):
-        with pytest.raises(InvalidInput, match=r"must be of format 1; got format 2\. Update speechgmm\."):
+        with pytest.raises(InvalidInput, match=r"must be of format 2; got format 3\. Update speechgmm\."):
             SpeakerStore(two.location, tiny, create=create)
 
 
@@ -566,8 +582,9 @@ def test_closing_gives_the_file_back(two: SpeakerStore, tiny: System, tmp_path: 
 
 def test_nothing_in_the_file_is_pickled(two: SpeakerStore) -> None:
     with closing(sqlite3.connect(two.location)) as db:
-        values = [v for (v,) in db.execute("select value from speechgmm_sessions")]
-    assert len(values) == 3
+        kept = ("sessions", "samples")
+        values = [v for table in kept for (v,) in db.execute(f"select value from speechgmm_{table}")]
+    assert len(values) == 3 + 4
     assert all(b"__metadata__" in v for v in values)
 
 
@@ -578,7 +595,7 @@ def test_postgresql_does_the_same(tiny: System, tmp_path: Path) -> None:
     def clean() -> None:
         engine = sa.create_engine(POSTGRES)
         with engine.begin() as connection:
-            for table in ("meta", "sessions", "recordings"):
+            for table in ("meta", "sessions", "recordings", "samples"):
                 connection.execute(sa.text(f"drop table if exists speechgmm_{table}"))
         engine.dispose()
 

@@ -11,7 +11,7 @@ import pytest
 from speechgmm import __version__, storage
 from speechgmm.errors import AudioError, InvalidInput
 from speechgmm.features import MFCC, Corpus, Recording, common_rate
-from speechgmm.speakers import System, Training, load_system, train, train_system
+from speechgmm.speakers import System, Training, held_out, load_system, train, train_system
 from speechgmm.speakers.train import UNCALIBRATED
 from tests.laws import same_bits
 from tests.sounds import ROOT, steps, voice, write
@@ -163,6 +163,7 @@ def test_speakers_enough_make_a_calibration(corpus: Corpus, tmp_path: Path, monk
     found = corpus.where(split="ubm").recordings
     named = [Recording(r.path, f"{i // 2}", r.name) for i, r in enumerate(found)]
     stages: list[str] = []
+    monkeypatch.setattr(held_out, "SEARCHES", 10)
     made = train_system(named, n_components=4, on_progress=lambda stage, done, total: stages.append(stage))
     calibration = made.system.calibration
     assert calibration is not None
