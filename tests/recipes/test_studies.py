@@ -31,13 +31,6 @@ def test_more_enrolled_speech_raises_the_scores_of_true_speakers(
     assert "10000 s is left out" in capsys.readouterr().out
 
 
-<<<<<<< HEAD
-def test_scores_of_strangers_fall_with_distance(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert -0.5 < script(STUDIES / "pull.py", monkeypatch).slope(MANIFEST, n_components=64) < -0.1
-
-
-=======
->>>>>>> laws
 def test_identities_are_counted_over_videos(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
