@@ -55,7 +55,7 @@ def use_system(system: System) -> None:
     c = system.calibration
     norms = [None] if c is None else [c.levels.norm(2), c.levels.norm(4, [np.arange(3.0) + i for i in range(4)])]
     for norm in norms:
-        scorer = Scorer(system, models, norm, {})
+        scorer = Scorer(system, models, c, norm, {})
         scored = scorer.score_test([test])
         if scored.error:
             raise scored.error
