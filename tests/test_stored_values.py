@@ -55,7 +55,7 @@ def use_system(system: System) -> None:
     c = system.calibration
     norms = [None] if c is None else [c.levels.norm(2), c.levels.norm(4, [np.arange(3.0) + i for i in range(4)])]
     for norm in norms:
-        scorer = Scorer(system, models, norm, {})
+        scorer = Scorer(system, models, c, norm, {})
         scored = scorer.score_test([test])
         if scored.error:
             raise scored.error
@@ -264,9 +264,9 @@ REFUSED: dict[str, Callable[[], Any]] = {
     r"within 1e\+12 deviations of the UBM; got": lambda: cohort(lambda c: 1e30 * c),
     r"the cohort must be at least two models of shape": lambda: calibrated(cohort=np.zeros((1, 4, 3))),
     r"the cohort must be finite": lambda: calibrated(cohort=np.full((2, 4, 3), np.nan)),
-    r"levels of a calibration must be an ImpostorLevels; got a int": lambda: calibrated(levels=1),
+    r"levels of a calibration must be a ImpostorLevels; got a int": lambda: calibrated(levels=1),
     r"llr of a calibration must be a Calibration; got a NoneType": lambda: calibrated(llr=None),
-    r"owners of a calibration must be an OwnerScores": lambda: calibrated(owners="x"),
+    r"owners of a calibration must be a OwnerScores": lambda: calibrated(owners="x"),
     r"measured of a calibration must be a Mapping": lambda: calibrated(measured=[]),
     r"the map to LLRs must know the amount of speech, and nothing else; got 0 kinds": lambda: calibrated(
         llr=Calibration([1.0], [0.0], [], [])
@@ -282,9 +282,9 @@ REFUSED: dict[str, Callable[[], Any]] = {
     r"amounts of speech must run from low above 0 to high; got .* to \[0\.01": lambda: amounts(high=[0.01, 1.0]),
     r"the scale of strangers' scores must lie between 1e-100 and 1e\+100": lambda: amounts(scale=[300.0, 0.0, 0.0]),
     r"scale of strangers' scores must lie between 1e-100 and .*; got": lambda: amounts(
-        scale=[0.0, -230.0, 230.0], low=[1.0, 1.0], high=[2.6, 2.6]
+        scale=[110.0, -230.0, 230.0], low=[1.0, 1.0], high=[2.6, 2.6]
     ),
-    r"the norm by amounts must be an AmountNorm": lambda: levels(amounts=1),
+    r"the norm by amounts must be a AmountNorm": lambda: levels(amounts=1),
     r"the sizes of stores must be whole numbers that ascend from 1; got \[2": lambda: levels(sizes=[2.0, 3.0, 8.0]),
     r"the sizes of stores must be whole numbers that ascend from 1; got \[1\.  1": lambda: levels(
         sizes=[1.0, 1.5, 8.0]
@@ -299,6 +299,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     r"a sample of a recording must be of shapes \(K,\), \(K, D\) and \(n, D\); got \(2,\)": lambda: sample(
         counts=[1.0, 1.0]
     ),
+    r"a sample of a recording must be of shapes .*; got .* and \(\)\.": lambda: sample(frames=1.0),
     r"a sample of a recording must be of shapes .*; got .* and \(0, 1\)": lambda: sample(frames=np.zeros((0, 1))),
     r"counts must be at least 0; got -1$|counts must be at least 0; got -1\.": lambda: sample(counts=[-1.0]),
     r"frames must have magnitudes of at most 65504": lambda: sample(frames=[[1e5]]),

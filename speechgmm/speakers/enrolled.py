@@ -78,6 +78,7 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str) -> Enrolled:
         If the store is of another system.
     """
     store.check_system(system)
+    made_by = (system.fingerprint, system.relevance, system.calibration)
 
     def build() -> Enrolled:
         digests = store.digests()
@@ -87,7 +88,7 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str) -> Enrolled:
         if lost := [d for d in damaged if d.speaker not in sums and (d.speaker in speakers if speakers else not sums)]:
             refuse_damaged("the sessions to score against", lost)
         domain = store.cached(
-            (system.fingerprint, system.relevance, "domain"),
+            (*made_by, "domain"),
             lambda: _domain(system, store, [n for n in pool if n in sums], sums, digests),
         )
         wanted = {n: sums[n] for n in (store.known(*speakers) if speakers else sums)}
@@ -97,7 +98,7 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str) -> Enrolled:
         told = tuple(dict.fromkeys([*asked, *domain.damaged]))
         return Enrolled(dataclasses.replace(models, damaged=told), domain)
 
-    found = store.cached((system.fingerprint, system.relevance, speakers), build)
+    found = store.cached((*made_by, speakers), build)
     warn_of(found.models.damaged)
     return found
 

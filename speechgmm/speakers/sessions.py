@@ -90,7 +90,7 @@ class Sample:
         instance(self.digest, "the digest of a recording", str)
         counts, first = floats(self.counts, "counts"), floats(self.first, "the first moments")
         frames = floats(self.frames, "frames", largest=_LARGEST)
-        if counts.ndim != 1 or first.shape != (counts.size, frames.shape[-1]) or frames.ndim != 2 or not len(frames):
+        if counts.ndim != 1 or frames.ndim != 2 or not len(frames) or first.shape != (counts.size, frames.shape[1]):
             found = f"{counts.shape}, {first.shape} and {frames.shape}"
             refuse("a sample of a recording", "be of shapes (K,), (K, D) and (n, D)", found)
         if counts.min() < 0:

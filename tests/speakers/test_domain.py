@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,8 +18,6 @@ from hypothesis import strategies as st
 from speechgmm.mixture import adapt
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.speakers import SpeakerStore, enrolled_models
-from speechgmm.speakers import domain as domain_module
-from speechgmm.speakers import enrolled as enrolled_module
 from speechgmm.speakers.domain import MOST, RELEVANCE, People, content
 from speechgmm.speakers.impostors import drawn_frames, impostor_trials, models_among, trials
 from speechgmm.speakers.score import Scorer
@@ -147,8 +146,8 @@ def test_one_speaker_alone_is_scored_as_among_all(tmp_path: Path) -> None:
 def test_of_many_people_those_with_the_smallest_digests_are_the_domain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (enrolled_module, domain_module):
-        monkeypatch.setattr(module, "MOST", 9)
+    for module in ("enrolled", "domain"):
+        monkeypatch.setattr(importlib.import_module(f"speechgmm.speakers.{module}"), "MOST", 9)
     people = {f"p{i:02}": [speech(20 * i), speech(20 * i + 1)] for i in range(13)}
     order = sorted(people, key=lambda name: content(name, [extracted(TINY, x).digest for x in people[name]]))
     chosen, last = {n: people[n] for n in order[:9]}, order[9:]
@@ -182,8 +181,8 @@ def test_the_domain_is_map_adaptation_to_all_of_them() -> None:
     found = People(tuple("abcd"), tuple(parts), np.ones(4)).domain(TINY.ubm)
     expected = adapt(TINY.ubm, parts[0] + parts[1] + parts[2] + parts[3], relevance=RELEVANCE, update="m")
     close(found.means, expected.means)
-    assert found.weights is TINY.ubm.weights
-    assert found.covariance is TINY.ubm.covariance
+    np.testing.assert_array_equal(found.weights, TINY.ubm.weights)
+    np.testing.assert_array_equal(found.covariance.deviations(), TINY.ubm.covariance.deviations())
 
 
 def test_of_nobody_or_nothing_it_is_the_background_model() -> None:
@@ -208,13 +207,43 @@ def test_offsets_at_once_are_those_of_adapt(problem: Any, relevance: float) -> N
 
 def test_an_uncalibrated_system_ranks_in_the_domain(tmp_path: Path) -> None:
     raw = dataclasses.replace(TINY, calibration=None)
-    with opened(tmp_path / "s", PEOPLE) as store:
-        scorer, other = Scorer.of(raw, store), Scorer.of(TINY, store)
-        assert (scorer.norm, scorer.cohort, scorer.limits(1.0)) == (None, None, None)
-        assert scorer.models.ubm.means.tobytes() == other.models.ubm.means.tobytes()
+    few = {name: PEOPLE[name] for name in "abcd"}
+    with opened(tmp_path / "s", few) as store:
+        scorer = Scorer.of(raw, store)
+        assert (scorer.calibration, scorer.norm, scorer.cohort, scorer.limits(1.0)) == (None, None, None, None)
         found = scorer.score_test([TEST])
         assert found.scores is found.normalized is not None
         np.testing.assert_array_equal(found.scores, enrolled_models(raw, store).ratios(TEST.usable()))
+        assert scorer.models.ubm.means.tobytes() == bits(store)["ubm"]
+
+
+def test_with_five_people_a_system_without_a_calibration_decides_by_their_trials(tmp_path: Path) -> None:
+    raw = dataclasses.replace(TINY, calibration=None)
+    with opened(tmp_path / "s", PEOPLE) as store:
+        scorer = Scorer.of(raw, store)
+        found, limits = scorer.score_test([TEST]), scorer.limits(TEST.speech_seconds, 0)
+        assert scorer.norm is not None
+        assert limits is not None
+        assert found.normalized is not None
+        ratios = enrolled_models(raw, store).ratios(TEST.usable())
+        close(found.normalized, (ratios - scorer.norm.location) / scorer.norm.scale)
+        assert np.isfinite(limits.threshold(0.05, 6).score)
+        store.remove("a")
+        store.remove("b")
+        assert Scorer.of(raw, store).norm is None
+
+
+def test_one_store_serves_systems_of_other_calibrations(tmp_path: Path, plain: dict[str, Any]) -> None:
+    """They have one fingerprint; what is kept of one is not handed to the other."""
+    other = with_calibration(tiny_system(), seed=5)
+    raw = dataclasses.replace(TINY, calibration=None)
+    with opened(tmp_path / "s", PEOPLE) as store:
+        for system in (raw, other, TINY):
+            alone = Scorer.of(system, SpeakerStore(store.location, system))
+            shared = Scorer.of(system, store)
+            assert shared.norm == alone.norm
+            assert shared.calibration is (alone.calibration if system is raw else system.calibration)
+        assert bits(store) == plain
 
 
 def test_who_is_tested_takes_no_part_in_the_domain_of_the_others() -> None:

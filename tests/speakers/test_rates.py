@@ -1,0 +1,136 @@
+"""Decisions keep their rate: strangers from another domain, any amounts of speech, and one threshold for all ways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speechgmm.speakers import SpeakerStore, System
+from speechgmm.speakers.calibration import amount
+from speechgmm.speakers.score import Limits, Scorer
+from tests.sounds import Array
+from tests.speakers.conftest import tiny_system
+from tests.speakers.made import calibration_by_hand, enroll_frames, extracted, speaker_frames
+
+SHIFT, SCALE = 1.5, 1.25
+"""What another channel does to all features, in deviations of a frame."""
+STORES, STRANGERS, OWN = 8, 40, 2
+"""Stores of each size, tests of strangers in each, and of each person enrolled."""
+
+
+def channel(x: Array) -> Array:
+    """The frames (N, 4) as they are heard elsewhere."""
+    return (SCALE * x + SHIFT).astype(np.float32)
+
+
+class Met:
+    """The tests of some stores of n people: how high strangers and owners come, with what decides on them."""
+
+    def __init__(self, system: System, size: int, folder: Path, held: tuple[int, int], length: tuple[int, int]) -> None:
+        self.system, self.size = system, size
+        self.strangers: list[tuple[Scorer, Any, float]] = []
+        self.owners: list[tuple[Scorer, Any, float, int]] = []
+        rng = np.random.default_rng([size, *held, *length])
+        for i in range(STORES):
+            people, tests = {}, []
+            for s in range(size):
+                own = speaker_frames(rng, int(rng.integers(*held, endpoint=True)) + OWN, 120)
+                people[f"{s:02}"] = [channel(x) for x in own[OWN:]]
+                tests += [(s, x) for x in own[:OWN]]
+            tests += [(-1, x) for _ in range(STRANGERS) for x in speaker_frames(rng, 1, 240)]
+            with SpeakerStore(folder / f"{size} {i}", system, create=True) as store:
+                enroll_frames(system, store, people)
+                scorer = Scorer.of(system, store)
+            for who, x in tests:
+                n = min(len(x), int(rng.integers(*length, endpoint=True)))
+                scored = scorer.score_test([extracted(system, channel(x[:n]))])
+                if who < 0:
+                    self.strangers.append((scorer, scored, 0.01 * n))
+                else:
+                    self.owners.append((scorer, scored, 0.01 * n, who))
+
+    def accepted(self, far: float) -> float:
+        """The share of strangers' searches that are accepted."""
+        found = []
+        for scorer, scored, seconds in self.strangers:
+            best = int(np.argmax(scored.scores))
+            limits = scorer.limits(seconds, best)
+            assert limits is not None
+            found.append(scored.scores[best] >= limits.threshold(far, self.size).score)
+        return float(np.mean(found))
+
+    def missed(self, far: float) -> float:
+        """The share of owners' tests that are not accepted as theirs."""
+        found = []
+        for scorer, scored, seconds, who in self.owners:
+            limits = scorer.limits(seconds, who)
+            assert limits is not None
+            found.append(scored.scores[who] >= limits.threshold(far, self.size).score)
+        return 1 - float(np.mean(found))
+
+
+AMOUNTS = {"usual": ((3, 5), (60, 120)), "little": ((1, 2), (30, 60)), "much": ((12, 16), (120, 240))}
+"""Recordings of 1.2 s that are enrolled, and frames of a test."""
+
+
+@pytest.mark.parametrize("size", [5, 12])
+@pytest.mark.parametrize("amounts", AMOUNTS)
+def test_strangers_of_another_domain_are_accepted_at_the_stated_rate(
+    calibrated: System, tmp_path: Path, size: int, amounts: str
+) -> None:
+    met = Met(calibrated, size, tmp_path, *AMOUNTS[amounts])
+    for far in (0.05, 0.1):
+        assert far / 3 < met.accepted(far) < 2 * far
+    assert met.missed(0.1) < {"usual": 0.4, "little": 0.75, "much": 0.2}[amounts], "and not because all are refused"
+
+
+AMOUNT = st.floats(0.05, 200.0)
+
+
+@given(st.integers(1, 30), st.floats(0.005, 0.5), AMOUNT, AMOUNT, st.floats(-4, 6))
+def test_the_threshold_of_llrs_is_that_of_normalized_scores(
+    size: int, far: float, enrolled: float, tested: float, z: float
+) -> None:
+    system = tiny_system()
+    c = calibration_by_hand(system)
+    norm = c.levels.norm(size)
+    limits, plain = Limits(c, norm, enrolled, tested), c.threshold(far, norm, size)
+    found = limits.threshold(far, size)
+    assert found.extrapolated == plain.extrapolated
+    if abs(z - plain.score) > 1e-9:
+        llr = float(c.llr([z], amount(enrolled, tested))[0])
+        assert (llr >= found.score) == (z >= plain.score)
+    missed = float(limits.missed(found.score))
+    assert missed == pytest.approx(float(c.owners.missed(plain.score, amount(enrolled, tested))), abs=1e-9)
+    wanted = limits.wanted_seconds(far, size)
+    if wanted is not None:
+        assert c.owners.missed(plain.score, amount(enrolled, wanted)) <= 0.1
+    assert limits.wanted_seconds(far, size, missed=0.0) is None
+    assert limits.wanted_seconds(far, size, missed=1.0) == 1.0
+
+
+def test_an_amount_that_is_not_known_is_a_usual_one() -> None:
+    c = calibration_by_hand(tiny_system())
+    norm = c.levels.norm(5)
+    found = Limits(c, norm, float("nan"), float("nan")).threshold(0.05, 5).score
+    assert found == pytest.approx(float(c.llr([c.threshold(0.05, norm, 5).score], np.nan)[0]))
+
+
+def test_among_speakers_with_one_amount_llrs_rank_as_raw_scores(calibrated: System, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    people = {f"{i}": [channel(x) for x in speaker_frames(rng, 4, 120)] for i in range(6)}
+    with SpeakerStore(tmp_path / "s", calibrated, create=True) as store:
+        enroll_frames(calibrated, store, people)
+        scorer = Scorer.of(calibrated, store)
+    for _ in range(20):
+        test = extracted(calibrated, channel(speaker_frames(rng, 1, 80)[0]))
+        scored = scorer.score_test([test])
+        assert scored.normalized is not None
+        raw = scorer.models.ratios(test.usable())
+        np.testing.assert_array_equal(np.argsort(scored.scores), np.argsort(raw))
+        np.testing.assert_array_equal(np.argsort(scored.normalized), np.argsort(raw))
