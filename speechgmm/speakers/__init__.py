@@ -5,7 +5,8 @@
 """
 
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
-from speechgmm.speakers.calibration import SystemCalibration
+from speechgmm.speakers.calibration import ASSURED, SystemCalibration
+from speechgmm.speakers.costs import Cost, errors_by_speech
 from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.enrolled import enrolled_models
 from speechgmm.speakers.enrollment import Enrollment, LittleSpeech, enroll, enroll_features, little_speech
@@ -20,6 +21,8 @@ from speechgmm.speakers.system import System, default_system, load_system
 from speechgmm.speakers.train import Training, train_system
 
 __all__ = [
+    "ASSURED",
+    "Cost",
     "DamagedSession",
     "Deviation",
     "EnrolledRecording",
@@ -43,6 +46,7 @@ __all__ = [
     "enroll",
     "enroll_features",
     "enrolled_models",
+    "errors_by_speech",
     "identify",
     "linear_ratios",
     "linear_ratios_of",
