@@ -196,6 +196,6 @@ def _matrix(found: "Classification") -> Listing:
     """Return the confusion matrix, or of more than 20 classes the most frequent mistakes."""
     confusion = found.confusion
     if len(confusion.labels) > 20:
-        return table("truth", "taken for", ">times", rows=confusion.confusions(20), spare=False)
+        return table("truth", "taken for", ">times", rows=confusion.confusions(20), spare=())
     rows = ((n, *counts) for n, counts in zip(confusion.labels, confusion.counts.tolist(), strict=True))
-    return table("truth \\ taken for", *(f">{n}" for n in confusion.labels), rows=rows, spare=False)
+    return table("truth \\ taken for", *(f">{n}" for n in confusion.labels), rows=rows, spare=())

@@ -46,8 +46,14 @@ def enroll(
     system = options.model_for(model, store, corpus, create=True)
     with options.open_store(store, system, create=True) as opened, progress() as report:
         done = speakers.enroll(system, opened, corpus, replace=replace, n_threads=threads, on_progress=report)
+        enrolled = len(opened.speakers)
     sessions = [{"speaker": s.speaker, "session": s.name, "speech_seconds": s.speech_seconds} for s in done.sessions]
     shown = table("enrolled", "session", ">speech, s", rows=(s.values() for s in sessions))
+    assured = None if system.calibration is None else enrolled >= speakers.ASSURED
     document = {"sessions": sessions, "little_speech": [asdict(s) for s in done.little]}
-    told = shown if sessions else "nobody enrolled"
-    emit(as_json, document, told, warnings=map(str, done.little), skipped=done.skipped)
+    document |= {"enrolled": enrolled, "assured": assured}
+    told = [shown if sessions else "nobody enrolled"]
+    if assured is False:
+        people = f"{enrolled} {'person is' if enrolled == 1 else 'people are'} enrolled"
+        told.append(f"\n{people}: from {speakers.ASSURED} on it can be told how strangers sound, and rates are assured")
+    emit(as_json, document, *told, warnings=map(str, done.little), skipped=done.skipped)

@@ -39,44 +39,54 @@ def identify(
     stated |= {"threshold": max(limits, default=None), "extrapolated": extrapolated}
     files_told = [_document(a) for a in answers]
     document = {"calibrated": calibrated, "rule": stated if calibrated else None, "files": files_told}
-    columns = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">posterior", ">from", ">missed")
-    shown = table(*columns, rows=_rows(answers)), rule_note(calibrated, rule, answers)
+    columns = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">threshold", ">missed", ">posterior")
+    spare = ("rank", "speech, s", "posterior", "missed", "threshold", "LLR")
+    shown = table(*columns, rows=_rows(answers), spare=spare), rule_note(calibrated, rule, answers)
     emit(as_json, document, *shown, damaged=damaged, errors=((a.name, a.error) for a in answers))
+
+
+MANY = 0.1
+"""More misses than that are worth a word on what would help."""
+NOT_ASSURED = (
+    "not assured: with fewer than five people enrolled it cannot be told how strangers sound on such recordings; "
+    "enroll more people"
+)
+EXTRAPOLATED = "extrapolated: the model was calibrated on too few speakers to be sure of this rate"
 
 
 def rule_note(calibrated: bool, rule: "Rule", answers: "Sequence[Answer]") -> str:
     """Return in words by which rule was decided, from which score on, and what that costs."""
     if not calibrated:
         return "\nuncalibrated: the LLR (nats per frame) ranks speakers; it is no decision"
-    limits = sorted({f"{a.threshold:+.2f}" for a in answers if a.threshold is not None}, key=float)
-    at = f", from an LLR of {' to '.join(dict.fromkeys((limits[0], limits[-1])))} nats on" if limits else ""
+    limits = sorted(a.threshold for a in answers if a.threshold is not None)
+    at = " to ".join(dict.fromkeys(f"{limit:+.2f}" for limit in (limits[:1] + limits[-1:])))
     if rule.asked_far is None:
-        return f"\naccepted at least expected cost, with a prior of {rule.prior:g}{at}"
-    lines = [f"\naccepted so that {100 * rule.asked_far:g} % of strangers are{at}"]
+        from_on = f", from an LLR of {at} nats on" if limits else ""
+        return f"\naccepted at least expected cost, with a prior of {rule.prior:g}{from_on}"
+    if not limits:
+        return f"\naccepted so that {100 * rule.asked_far:g} % of strangers would be"
+    by = ", by the amount of speech" if " to " in at else ""
+    lines = [f"\nthreshold: an LLR of {at} nats{by}; {100 * rule.asked_far:g} % of strangers reach it"]
     if any(a.extrapolated for a in answers):
-        lines[0] += "; extrapolated: the model was calibrated on too few speakers to be sure of this"
+        lines.append(EXTRAPOLATED)
     if any(a.assured is False for a in answers):
         lines.append(NOT_ASSURED)
-    lines += dict.fromkeys(cost for a in answers if (cost := cost_of(a)))
-    return "\n".join(lines)
+    return "\n".join([*lines, *_missed(answers)])
 
 
-NOT_ASSURED = (
-    "this rate is not assured: fewer than five people are enrolled, who could tell how strangers sound where they were "
-    "recorded; enroll more people, or adapt the model to recordings of your microphones (speechgmm adapt)"
-)
-
-
-def cost_of(answer: "Answer") -> str:
-    """Return in words how many owners a decision misses, and how much speech would help."""
-    if answer.missed is None or math.isnan(answer.missed):
-        return ""
-    told = f"{answer.missed:.0%} of owners with {answer.speech_seconds:.1f} s of speech are missed"
-    if answer.missed <= 0.1:
-        return told
-    if answer.wanted_seconds is None:
-        return f"{told}; more speech in the test does not bring that to 10 %: enroll more, or allow a higher --far"
-    return f"{told}; {answer.wanted_seconds:g} s would bring that to 10 %"
+def _missed(answers: "Iterable[Answer]") -> list[str]:
+    """Return in words how many tests of enrolled speakers such decisions miss, and how much speech would help."""
+    known = [(a, a.missed) for a in answers if a.missed is not None and math.isfinite(a.missed)]
+    if not known:
+        return []
+    shares = sorted(missed for _, missed in known)
+    low, high = (f"{100 * share:.0f}" for share in (shares[0], shares[-1]))
+    told = f"missed: {low if low == high else f'{low} to {high}'} % of enrolled speakers' tests with so much speech"
+    wanted = [a.wanted_seconds for a, missed in known if missed > MANY]
+    if None in wanted:
+        return [f"{told}; longer tests do not bring that to 10 %: enroll more of each, or allow a higher --far"]
+    longest = max((w for w in wanted if w is not None), default=None)
+    return [told if longest is None else f"{told}; {longest:g} s of it would bring that to 10 %"]
 
 
 def _document(answer: "Answer") -> dict[str, object]:
@@ -104,10 +114,10 @@ def _rows(answers: "Iterable[Answer]") -> Iterable[tuple[object, ...]]:
     for answer in answers:
         first = (answer.name, answer.speech_seconds, answer.status.replace("_", " "))
         if not answer.candidates:
-            yield (*first, "", "", "", "", "", "")
+            yield (*first, *[""] * 6)
         for rank, c in enumerate(answer.candidates, 1):
             posterior = "" if c.posterior is None else f"{c.posterior:.3f}"
             limit = "" if answer.threshold is None else f"{answer.threshold:+.3f}"
-            missed = "" if answer.missed is None or math.isnan(answer.missed) else f"{answer.missed:.0%}"
-            costs = (limit, missed) if rank == 1 else ("", "")
-            yield (*(first if rank == 1 else ("", "", "")), rank, c.name, f"{c.score:+.3f}", posterior, *costs)
+            missed = "" if answer.missed is None or math.isnan(answer.missed) else f"{100 * answer.missed:.0f} %"
+            of_test, costs = (first, (limit, missed)) if rank == 1 else (("", "", ""), ("", ""))
+            yield (*of_test, rank, c.name, f"{c.score:+.3f}", *costs, posterior)

@@ -1,35 +1,98 @@
 """The command info: what a model, a classifier or a store is, and how it was made."""
 
+import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from speechgmm.checks import refuse
 from speechgmm.cli import options
 from speechgmm.cli.output import Listing, emit, facts, table
+from speechgmm.errors import InvalidInput
 
 if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
-    from speechgmm.speakers import DamagedSession, System
+    from speechgmm.speakers import Cost, SpeakerStore, System
 
 Location = Annotated[str, options.argument("MODEL|STORE", "File or database URL.")]
+StoreModel = Annotated[
+    str | None,
+    options.option("--model", "MODEL", "Of the STORE, to tell what rates cost; default: the packaged one."),
+]
+NO_MODEL = "what a rate of false accepts costs here takes the model that the store is of: give --model"
+KEPT = (
+    "{:.0f} kB of statistics a session; beside these {:.0f} kB of statistics and frames a recording. "
+    "They are personal data, deleted with the session"
+)
 
 
-def info(location: Location, as_json: options.Json = False) -> None:
+def info(location: Location, model: StoreModel = None, as_json: options.Json = False) -> None:
     """Show what a model or a store of speakers is, and how it was made."""
-    damaged: Sequence[DamagedSession] | None = None
     if _is_store(location):
-        with options.open_store(location) as store:
-            summary, damaged = store.summary() | {"packaged": _packaged(store.fingerprint)}, store.damaged()
-        shown = {"type": "store of speakers"} | _store_facts(summary)
-    else:
-        summary = options.load_model_or_classifier(location).summary()
-        kind = "classifier" if summary["type"] == "AudioClassifier" else "model"
-        shown = {"type": kind} | _facts_of(summary)
+        _store_info(location, model, as_json)
+        return
+    if model is not None:
+        options.usage("--model says of which model a STORE is; give the model alone")
+    made = options.load_model_or_classifier(location)
+    summary, parts = made.summary(), list[Listing | str]()
+    document = summary
+    if summary["type"] != "AudioClassifier":
+        costs = _costs(made)
+        document = {**summary, "errors_by_speech": [asdict(c) for c in costs]}
+        parts += _cost_table(costs)
+    kind = "classifier" if summary["type"] == "AudioClassifier" else "model"
     em = None if _strange(summary) else summary.get("info", {}).get("em")
-    trace: list[Listing | str] = ["", _trace(em)] if em else []
-    emit(as_json, summary, facts(shown), *trace, damaged=damaged)
+    parts += ["", _trace(em)] if em else []
+    emit(as_json, document, facts({"type": kind} | _facts_of(summary)), *parts)
+
+
+def _store_info(location: str, model: str | None, as_json: bool) -> None:
+    """Show how much a store holds, and, with the model that it is of, what a rate of false accepts costs there."""
+    from speechgmm.speakers import packaged_with
+
+    system = None if model is None else options.model_for(model)
+    with options.open_store(location, system) as store:
+        packaged = packaged_with(store.fingerprint)
+        system = system or packaged
+        summary, damaged, kept = store.summary(), store.damaged(), store.sizes()
+        costs = () if system is None else _costs(system, store)
+    counts = summary["sessions"], summary["recordings"]
+    each = [bytes_ // max(count, 1) for bytes_, count in zip(kept, counts, strict=True)]
+    document = {
+        **summary,
+        "packaged": None if packaged is None else packaged.frontend.sample_rate,
+        **dict(zip(("bytes_per_session", "bytes_per_recording"), each, strict=True)),
+        "errors_by_speech": [asdict(c) for c in costs] if system else None,
+    }
+    told = _cost_table(costs) if system else ["", NO_MODEL]
+    emit(as_json, document, facts({"type": "store of speakers"} | _store_facts(document)), *told, damaged=damaged)
+
+
+def _costs(system: Any, store: "SpeakerStore | None" = None) -> "tuple[Cost, ...]":
+    """Return what rates cost; nothing where nothing is known, or nobody is enrolled whose sessions are whole."""
+    from speechgmm.speakers import errors_by_speech
+
+    try:
+        return errors_by_speech(system, store)
+    except InvalidInput:
+        return ()
+
+
+def _cost_table(costs: "Sequence[Cost]") -> list[Listing | str]:
+    """Return misses by rate and seconds of speech, a row for each rate and number of speakers; nothing of nothing."""
+    rows: dict[tuple[int, float], list[Cost]] = {}
+    for c in costs:
+        rows.setdefault((c.speakers, c.far), []).append(c)
+    if not rows:
+        return []
+    first = next(iter(rows.values()))
+    enrolled = f" ({first[0].enroll_seconds:.0f} s enrolled of each)" if math.isfinite(first[0].enroll_seconds) else ""
+    cells = ((n, f"{100 * far:g} %", *(f"{100 * c.missed:.0f} %" for c in row)) for (n, far), row in rows.items())
+    columns = (">enrolled", ">strangers accepted", *(f">{c.test_seconds:g} s" for c in first))
+    told = f"enrolled speakers' tests that are missed, by how much speech they hold{enrolled}:"
+    return ["", told, table(*columns, rows=cells, spare=())]
 
 
 def emit_training(as_json: bool, training: Any, made: "System | AudioClassifier", output: str) -> None:
@@ -38,14 +101,6 @@ def emit_training(as_json: bool, training: Any, made: "System | AudioClassifier"
     summary, warnings = made.summary(), list(training.warnings)
     document, shown = {"model": output, **summary, "warnings": warnings}, {"model": output} | _facts_of(summary)
     emit(as_json, document, facts(shown), warnings=warnings, skipped=training.skipped)
-
-
-def _packaged(fingerprint: str) -> int | None:
-    """Return the rate of the packaged model of this fingerprint, None where there is none."""
-    from speechgmm.speakers import packaged_with
-
-    system = packaged_with(fingerprint)
-    return None if system is None else system.frontend.sample_rate
 
 
 def _is_store(location: str) -> bool:
@@ -169,6 +224,7 @@ def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:
         "sessions": summary["sessions"],
         "recordings": summary["recordings"],
         "speech": f"{summary['speech_seconds']:.1f} s",
+        "kept": _lines(KEPT.format(*(summary[f"bytes_per_{n}"] / 1000 for n in ("session", "recording"))).split(), " "),
     }
 
 
@@ -186,4 +242,4 @@ def _trace(em: Mapping[str, Any]) -> Listing:
     gains = [""] + [f"{b - a:+.4f}" for a, b in zip(em["objective"], em["objective"][1:], strict=False)]
     notes = [", ".join(f"{count} {what}" for what, count in n.items()) for n in em["notes"]]
     rows = zip(range(1, len(gains) + 1), (f"{o:.4f}" for o in em["objective"]), gains, notes, strict=True)
-    return table(">iteration", ">nats per frame", ">gain", "notes", rows=rows, spare=False)
+    return table(">iteration", ">nats per frame", ">gain", "notes", rows=rows, spare=())

@@ -189,15 +189,16 @@ class Listing:
         return made
 
 
-def table(*columns: str, rows: Iterable[Iterable[object]], spare: bool = True) -> Listing:
+def table(*columns: str, rows: Iterable[Iterable[object]], spare: Sequence[str] | None = None) -> Listing:
     """Return rows to print; names that begin with ">" are of numbers, and floats have two decimals.
 
-    With `spare`, numbers may be left out for want of room, the first ones first.
+    For want of room the columns named `spare` are left out, the first ones first; by default all numbers may be.
     """
     numbers = [i for i, name in enumerate(columns) if name.startswith(">")]
     texts = (tuple(f"{cell:.2f}" if isinstance(cell, float) else _seen(cell) for cell in row) for row in rows)
     names = tuple(name.removeprefix(">") for name in columns)
-    return Listing(names, tuple(texts), frozenset(numbers), tuple(numbers) if spare else ())
+    given_up = numbers if spare is None else map(names.index, spare)
+    return Listing(names, tuple(texts), frozenset(numbers), tuple(given_up))
 
 
 def _pairs() -> "Table":

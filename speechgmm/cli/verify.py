@@ -86,9 +86,10 @@ def _with_errors(files: list[str], errors: list[tuple[str, str]]) -> list[dict[s
 def _verdict(answer: "Answer", llr: float | None, files: list[str], calibrated: bool) -> dict[str, object]:
     """Return what people want to know of a verification."""
     used, unit = len(set(files) - {s.name for s in answer.skipped}), "nats" if calibrated else "nats per frame"
+    digits = "+.3f" if answer.rule is None or answer.rule.threshold is None else "+g"  # one of the user's as it is
     return {
         "status": answer.status.replace("_", " "),
         "LLR": "-" if llr is None else f"{llr:+.3f} {unit}",
-        "threshold": "none" if answer.threshold is None else f"{answer.threshold:+g} {unit}",
+        "threshold": "none" if answer.threshold is None else f"{answer.threshold:{digits}} {unit}",
         "speech": f"{answer.speech_seconds:.2f} s in {used} of {len(files)} files",
     }

@@ -6,7 +6,8 @@
 
 from speechgmm.speakers.adaptation import adapt_system
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
-from speechgmm.speakers.calibration import SystemCalibration
+from speechgmm.speakers.calibration import ASSURED, SystemCalibration
+from speechgmm.speakers.costs import Cost, errors_by_speech
 from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.enrolled import Domain, Enrolled, enrolled, enrolled_models
 from speechgmm.speakers.enrollment import Enrollment, LittleSpeech, enroll, enroll_features, little_speech
@@ -22,6 +23,8 @@ from speechgmm.speakers.system import System, load_system
 from speechgmm.speakers.train import Training, train_system
 
 __all__ = [
+    "ASSURED",
+    "Cost",
     "PACKAGED",
     "DamagedSession",
     "Deviation",
@@ -50,6 +53,7 @@ __all__ = [
     "enroll_features",
     "enrolled",
     "enrolled_models",
+    "errors_by_speech",
     "identify",
     "linear_ratios",
     "linear_ratios_of",

@@ -184,6 +184,13 @@ class StoreTables:
             return str(error).rstrip(".")
         return sample if sample.digest == digest else "it is of another recording"
 
+    def sizes(self) -> tuple[int, int]:
+        """Return how many bytes are kept of all sessions, and beside that of their recordings."""
+        func = self._sa.func
+        sums = (self._sa.select(func.sum(func.length(t.c.value))) for t in (self._sessions, self._samples))
+        found = [self._connection.execute(query).scalar() for query in sums]
+        return int(found[0] or 0), int(found[1] or 0)
+
     def prune(self) -> None:
         """Forget what was kept of recordings that are in no session any more."""
         known = self._sa.select(self._recordings.c.digest)

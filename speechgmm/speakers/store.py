@@ -240,6 +240,11 @@ class SpeakerStore:
             "damaged": [d.told for d in damaged],
         }
 
+    def sizes(self) -> tuple[int, int]:
+        """Return how many bytes are kept of all sessions, and beside that of their recordings."""
+        with self._database.transaction() as tables:
+            return tables.sizes()
+
     def overview(self, *speakers: str) -> tuple[SessionSummary, ...]:
         """Return what is kept of these speakers, or of all, without reading the statistics: damaged sessions too.
 

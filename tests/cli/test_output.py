@@ -208,7 +208,7 @@ def test_no_letter_of_a_name_is_lost_at_any_width(rows, width):
 
 
 def test_what_is_made_of_numbers_loses_none(monkeypatch, capsys):
-    confusion = output.table("truth", *(f">label {i}" for i in range(6)), rows=[("a", *range(6))], spare=False)
+    confusion = output.table("truth", *(f">label {i}" for i in range(6)), rows=[("a", *range(6))], spare=())
     lines = shown_at(monkeypatch, capsys, 40, confusion)
     assert lines == ["truth     a", *(f"label {i}   {i}" for i in range(6))]
 
