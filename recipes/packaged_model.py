@@ -10,9 +10,9 @@ from pathlib import Path
 import strangers
 
 import speechgmm
-from speechgmm.evaluation import Interval
+from speechgmm.evaluation import Interval, Scores
 
-__all__ = ["DATA", "check", "train", "write"]
+__all__ = ["DATA", "RATES", "check", "scores_of", "train", "write"]
 
 DATA = Path(__file__).resolve().parent / "identify_readers"
 """The recipe of the corpus: 124 background readers, and ten others."""
@@ -33,17 +33,21 @@ def train(manifest: Path, about: Mapping[str, str]) -> speechgmm.System:
     return dataclasses.replace(system, info={"about": {**CREDIT, **about}, **system.info})
 
 
-def check(system: speechgmm.System, manifest: Path) -> dict[float, Interval]:
-    """Return how often a model accepts those of a manifest's test speakers who are not enrolled."""
+def scores_of(system: speechgmm.System, manifest: Path) -> Scores:
+    """Return the scores of a manifest's test speakers, each against all who are enrolled."""
     corpus = speechgmm.read_corpus(manifest)
     with (
         tempfile.TemporaryDirectory() as folder,
         speechgmm.SpeakerStore(Path(folder) / "speakers.db", system, create=True) as store,
     ):
         speechgmm.enroll(system, store, corpus.where(split="enroll"))
-        scores = speechgmm.score_corpus(system, store, corpus.where(split="test")).scores
+        return speechgmm.score_corpus(system, store, corpus.where(split="test")).scores
+
+
+def check(system: speechgmm.System, manifest: Path) -> dict[float, Interval]:
+    """Return how often a model accepts those of a manifest's test speakers who are not enrolled."""
     assert system.calibration is not None
-    return strangers.false_accepts(system.calibration, scores, RATES)
+    return strangers.false_accepts(system.calibration, scores_of(system, manifest), RATES)
 
 
 def write(system: speechgmm.System, name: str) -> None:

@@ -29,6 +29,17 @@ def test_more_enrolled_speech_raises_the_scores_of_true_speakers(
     assert "10000 s is left out" in capsys.readouterr().out
 
 
+def test_adaptation_keeps_more_strangers_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = script(STUDIES / "adaptation.py", monkeypatch).run(MANIFEST, (8.0,))
+    assert list(found) == ["as it is", "relevance 8"]
+    before, after = found.values()
+    assert after["strangers at 5%"] < before["strangers at 5%"]
+    assert after["identified"] > 0.8
+    assert "relevance" in capsys.readouterr().out
+
+
 def test_scores_of_strangers_fall_with_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(RECIPES / "verify_telephone"))
     assert -0.5 < script(STUDIES / "pull.py", monkeypatch).slope(MANIFEST, n_components=64) < -0.1
