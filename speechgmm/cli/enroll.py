@@ -50,7 +50,7 @@ def enroll(
     sessions = [{"speaker": s.speaker, "session": s.name, "speech_seconds": s.speech_seconds} for s in done.sessions]
     shown = table("enrolled", "session", ">speech, s", rows=(s.values() for s in sessions))
     assured = None if system.calibration is None else enrolled >= speakers.ASSURED
-    document = {"sessions": sessions, "little_speech": [asdict(s) for s in done.little]}
+    document: dict[str, object] = {"sessions": sessions, "little_speech": [asdict(s) for s in done.little]}
     document |= {"enrolled": enrolled, "assured": assured}
     told = [shown if sessions else "nobody enrolled"]
     if assured is False:

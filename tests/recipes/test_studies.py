@@ -31,6 +31,17 @@ def test_more_enrolled_speech_raises_the_scores_of_true_speakers(
     assert "10000 s is left out" in capsys.readouterr().out
 
 
+def test_adaptation_keeps_more_strangers_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = script(STUDIES / "adaptation.py", monkeypatch).run(MANIFEST, (8.0,))
+    assert list(found) == ["as it is", "relevance 8"]
+    before, after = found.values()
+    assert after["strangers at 5%"] < before["strangers at 5%"]
+    assert after["identified"] > 0.8
+    assert "relevance" in capsys.readouterr().out
+
+
 def test_identities_are_counted_over_videos(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
