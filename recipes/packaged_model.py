@@ -9,9 +9,9 @@ from pathlib import Path
 import strangers
 
 import speechgmm
-from speechgmm.evaluation import Interval, Scores
+from speechgmm.evaluation import Interval
 
-__all__ = ["DATA", "RATES", "check", "scores_of", "train", "write"]
+__all__ = ["DATA", "check", "train", "write"]
 
 DATA = Path(__file__).resolve().parent / "identify_readers"
 """The recipe of the corpus: 124 background readers, and ten others."""
@@ -31,8 +31,8 @@ def train(manifest: Path, about: Mapping[str, str]) -> speechgmm.System:
     return dataclasses.replace(system, info={"about": {**CREDIT, **about}, **system.info})
 
 
-def scores_of(system: speechgmm.System, manifest: Path) -> Scores:
-    """Return the scores of a manifest's test speakers, each against all who are enrolled."""
+def check(system: speechgmm.System, manifest: Path) -> dict[float, Interval]:
+    """Return how often a model accepts those of a manifest's test speakers who are not enrolled."""
     corpus = speechgmm.read_corpus(manifest)
     return strangers.false_accepts(system, *(corpus.where(split=split).recordings for split in ("enroll", "test")))
 

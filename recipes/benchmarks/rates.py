@@ -129,6 +129,20 @@ def compared(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict[st
     return found
 
 
+def broken(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what is not as promised: the row, how many are enrolled, and what is wrong."""
+    found = []
+    for row in rows:
+        for c in row.get("cells", ()):
+            wrong = [f"{float(rate):.0%} {told['verdict']}" for rate, told in c["rates"].items()]
+            wrong = (
+                [w for w in wrong if not w.endswith((" ok", " -"))] if c["enrolled"] >= counts.LEAST_ENROLLED else []
+            )
+            wrong += [f"{name} worse than raw" for name in c["worse_than_raw"]]
+            found += [f"{row['row']}, {c['enrolled']} enrolled: {'; '.join(wrong)}"] if wrong else []
+    return found
+
+
 def show(row: Mapping[str, Any], console: Console) -> None:
     """Print a row of the campaign as a table, or why there is none."""
     if "skipped" in row:
@@ -239,7 +253,9 @@ def main() -> None:
                 if "compared" in measured:
                     show_compared(measured, console)
     if given.json:
-        print(json.dumps({"halves": given.halves, "rates": RATES, "rows": found}))
+        print(json.dumps({"halves": given.halves, "rates": RATES, "broken": broken(found), "rows": found}))
+        return
+    print("\n".join(["Not as promised:", *broken(found)]) if broken(found) else "All is as promised.")
 
 
 if __name__ == "__main__":

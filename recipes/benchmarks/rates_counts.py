@@ -36,7 +36,8 @@ REPLICATES = 300
 def stored(half: Half) -> dict[str, Any]:
     """Return a half in types that JSON holds, without the speakers of the tests."""
     raw = base64.b64encode(half.scores.astype("<f4").tobytes()).decode()
-    return {"enrolled": list(half.enrolled), "scores": raw, "limits": [float(x) for x in half.limits]}
+    limits = [None if np.isnan(x) else float(x) for x in half.limits]
+    return {"enrolled": list(half.enrolled), "scores": raw, "limits": limits}
 
 
 def loaded(told: Mapping[str, Any], speaker: Sequence[str], places: Sequence[int]) -> Half:

@@ -270,7 +270,9 @@ def _called(recording: Recording, folder: Path) -> Recording:
             samples = Telephone()(sound.samples, sound.sample_rate)
         except ModuleNotFoundError:
             samples = _coded(resample(sound, LINE).samples)
-        sf.write(path, samples, LINE, subtype="PCM_16")
+        part = folder / f"{place}.part"
+        sf.write(part, samples, LINE, format="WAV", subtype="PCM_16")
+        part.replace(path)
     return dataclasses.replace(recording, path=str(path))
 
 

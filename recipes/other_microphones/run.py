@@ -61,12 +61,12 @@ WAYS = {"before": model_alone, "after": Scorer.of}
 
 
 def measure(
-    manifest: Path, *, sizes: Sequence[int] = SIZES, halves: int = HALVES, most: int | None = None, seed: int = 0
+    manifest: Path, *, sizes: Sequence[int] = SIZES, halves: int = HALVES, speakers: int | None = None, seed: int = 0
 ) -> Outcomes:
-    """Return the outcomes by number of enrolled and rate asked; `most`: recordings of a speaker, of each kind."""
+    """Return the outcomes by number of enrolled and rate asked, among all speakers or the first `speakers` of them."""
     corpus, system = speechgmm.read_corpus(manifest), speechgmm.default_system()
-    enroll, test = (corpus.where(split=split) for split in ("enroll", "test"))
-    enroll, test = ([r for s in c.speakers for r in c.where(speaker=s).recordings[:most]] for c in (enroll, test))
+    people = corpus.where(split="enroll").speakers[:speakers]
+    enroll, test = (corpus.where(split=split, speaker=people) for split in ("enroll", "test"))
     kept = enrolled_once(system, enroll)
     heard = [e for e in extract_all(system.frontend, test) if not e.error and e.recording.speaker in kept.sessions]
     material = Material(system, kept, tuple(Spoken.of([e]) for e in heard))
