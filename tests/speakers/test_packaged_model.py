@@ -47,8 +47,9 @@ def test_it_says_what_it_is_and_how_good(packaged: System) -> None:
     assert "within one recording of each background speaker" in about["purpose"]
     assert calibration.cohort.shape == (40, *packaged.ubm.means.shape)
     measured = calibration.measured
-    assert measured["enroll_seconds"] == (1.0, 7.0, 13.58)
-    assert calibration.usual_seconds == 7.0
+    least, usual, most = measured["enroll_seconds"]
+    assert 0.5 <= least < usual < most < 20
+    assert calibration.usual_seconds == pytest.approx(usual, abs=0.01)
     assert (measured["by"], measured["speakers"]) == ("pieces", 118)
     for rate in measured["per_search"][1:]:  # cross-fitted: asked 5 and 10 %
         assert rate["asked"] / 2 < rate["measured"] < 2 * rate["asked"]
@@ -101,7 +102,8 @@ def test_decisions_follow_from_the_threshold_and_are_mostly_right(
     right = [r.speaker == a.decision for r, a in zip(own, answers, strict=True) if a.status == "accepted"]
     assert np.mean(right) > 0.9
     for a in answers:
-        assert a.threshold == answers[0].threshold
+        assert a.assured, "ten are enrolled"
+        assert 0 < (a.missed or 0.0) < 1
         assert (a.status == "accepted") == (a.candidates[0].score >= (a.threshold or 0.0))
         assert a.decision == (a.candidates[0].name if a.status == "accepted" else None)
         assert 0 < sum(c.posterior or 0.0 for c in a.candidates) < 1 + 1e-9
@@ -117,7 +119,9 @@ def test_verification_is_calibrated_too(packaged: System, people: SpeakerStore, 
     files = [r.path for r in corpus.where(split="test", speaker="rms")]
     mine, other = (verify(packaged, people, s, files, rule=Rule(far=0.05)) for s in ("rms", "slt"))
     assert (mine.status, other.status) == ("accepted", "rejected")
-    assert mine.threshold == other.threshold
+    rarer = verify(packaged, people, "rms", files, rule=Rule(far=0.001))
+    assert (rarer.threshold or 0.0) > (mine.threshold or 0.0)
+    assert (rarer.missed or 0.0) > (mine.missed or 0.0) > 0
     bayes = verify(packaged, people, "rms", files, rule=Rule(prior=0.01, cost_miss=10, cost_fa=1))
     assert bayes.threshold == pytest.approx(np.log(99 / 10))
     assert bayes.candidates[0].score == mine.candidates[0].score
@@ -135,7 +139,7 @@ def test_identify_verify_and_score_agree(packaged: System, people: SpeakerStore,
 
 
 def test_too_little_speech_to_decide_is_an_answer(packaged: System, people: SpeakerStore, tmp_path: Path) -> None:
-    short = write(tmp_path / "short.wav", voice(1.0))
+    short = write(tmp_path / "short.wav", voice(0.4))
     (answer,) = identify(packaged, people, [short])
     assert (answer.status, answer.decision) == ("too_little_speech", None)
     assert "of speech for a decision" in (answer.error or "")
@@ -143,26 +147,28 @@ def test_too_little_speech_to_decide_is_an_answer(packaged: System, people: Spea
     assert len(answer.candidates) == 5
     found = verify(packaged, people, "rms", [short])
     assert (found.name, found.status, found.decision) == (str(short), "too_little_speech", None)
-    assert re.match(r".*short\.wav must hold at least 1\.00 s of speech for a decision", found.error or "")
+    assert re.match(r".*short\.wav must hold at least 0\.50 s of speech for a decision", found.error or "")
     several = verify(packaged, people, "rms", [short, tmp_path / "none.wav"])
     assert (several.error or "").startswith("all files together must hold at least")
     assert [s.name for s in several.skipped] == [str(tmp_path / "none.wav")]
 
 
 def test_little_enrolled_speech_is_said_until_there_is_enough(packaged: System, tmp_path: Path) -> None:
-    sounds = [write(tmp_path / f"{i}.wav", voice(seconds, seed=i)) for i, seconds in enumerate((2.0, 3.0, 9.0))]
+    sounds = [write(tmp_path / f"{i}.wav", voice(seconds, seed=i)) for i, seconds in enumerate((1.5, 2.0, 9.0))]
+    assert packaged.calibration is not None
+    wanted = packaged.calibration.usual_seconds
     with SpeakerStore(tmp_path / "s.db", packaged, create=True) as store:
         one, two, enough = (enroll(packaged, store, Corpus.from_files([s], speaker="ann")) for s in sounds)
         held = [s.speech_seconds for s in store.overview("ann")]
         assert [x.speaker for x in (*one.little, *two.little)] == ["ann", "ann"]
         assert one.little[0].speech_seconds == held[0]
         assert two.little[0].speech_seconds == pytest.approx(held[0] + held[1])
-        assert two.little[0].wanted_seconds == 7.0 < sum(held)
+        assert two.little[0].wanted_seconds == wanted < sum(held)
         assert enough.little == ()
-        more = 7.0 - held[0]
+        more = wanted - held[0]
         assert str(one.little[0]) == (
             f"ann has {held[0]:.2f} s of speech enrolled, where half of the models that this system was calibrated on "
-            f"had 7.00 s or more: many answers about ann will be 'unknown'. Enroll {more:.2f} s more."
+            f"had {wanted:.2f} s or more: many answers about ann will be 'unknown'. Enroll {more:.2f} s more."
         )
         again = enroll(packaged, store, Corpus.from_files([tmp_path / "none.wav"], speaker="bob"))
         assert (again.sessions, again.little) == ((), ())

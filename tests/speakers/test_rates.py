@@ -74,7 +74,7 @@ class Met:
         return 1 - float(np.mean(found))
 
 
-AMOUNTS = {"usual": ((3, 5), (60, 120)), "little": ((1, 2), (30, 60)), "much": ((12, 16), (120, 240))}
+AMOUNTS = {"usual": ((3, 5), (60, 120)), "little": ((1, 2), (50, 80)), "much": ((12, 16), (120, 240))}
 """Recordings of 1.2 s that are enrolled, and frames of a test."""
 
 
