@@ -24,8 +24,8 @@ from speechgmm.speakers.train import Training, train_system
 
 __all__ = [
     "ASSURED",
-    "Cost",
     "PACKAGED",
+    "Cost",
     "DamagedSession",
     "Deviation",
     "Domain",
