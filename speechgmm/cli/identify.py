@@ -66,12 +66,19 @@ def rule_note(calibrated: bool, rule: "Rule", answers: "Sequence[Answer]") -> st
     if not limits:
         return f"\naccepted so that {100 * rule.asked_far:g} % of strangers would be"
     by = ", by the amount of speech" if " to " in at else ""
-    lines = [f"\nthreshold: an LLR of {at} nats{by}; {100 * rule.asked_far:g} % of strangers reach it"]
-    if any(a.extrapolated for a in answers):
-        lines.append(EXTRAPOLATED)
-    if any(a.assured is False for a in answers):
-        lines.append(NOT_ASSURED)
-    return "\n".join([*lines, *_missed(answers)])
+    first = f"\nthreshold: an LLR of {at} nats{by}; {reached(rule.asked_far)}"
+    return "\n".join([first, *cautions(answers)])
+
+
+def reached(far: float) -> str:
+    """Return in words what a threshold for a rate is."""
+    return f"{100 * far:g} % of strangers reach it"
+
+
+def cautions(answers: "Sequence[Answer]") -> list[str]:
+    """Return in words, a line each, how far to trust decisions by a rate, and what they cost."""
+    doubts = {EXTRAPOLATED: any(a.extrapolated for a in answers), NOT_ASSURED: any(a.assured is False for a in answers)}
+    return [*(doubt for doubt, holds in doubts.items() if holds), *_missed(answers)]
 
 
 def _missed(answers: "Iterable[Answer]") -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from speechgmm.cli import options
-from speechgmm.cli.identify import costs, rule_note
+from speechgmm.cli.identify import cautions, costs, reached, rule_note
 from speechgmm.cli.output import emit, facts, progress
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def verify(
     document = {"calibrated": calibrated, "speaker": speaker} | _document(answer, llr)
     document["files"] = _with_errors(files, errors)
     note = [] if threshold is not None else [rule_note(calibrated, rule, [answer])]
+    if calibrated and rule.asked_far is not None:  # which is told beside the threshold
+        note = ["\n".join(["", *told])] if (told := cautions([answer])) else []
     shown = facts({"speaker": speaker} | _verdict(answer, llr, files, calibrated))
     status = _STATUS.get(answer.status, NOT_ACCEPTED)
     emit(as_json, document, shown, *note, damaged=damaged, errors=errors, status=status)
@@ -86,10 +88,12 @@ def _with_errors(files: list[str], errors: list[tuple[str, str]]) -> list[dict[s
 def _verdict(answer: "Answer", llr: float | None, files: list[str], calibrated: bool) -> dict[str, object]:
     """Return what people want to know of a verification."""
     used, unit = len(set(files) - {s.name for s in answer.skipped}), "nats" if calibrated else "nats per frame"
-    digits = "+.3f" if answer.rule is None or answer.rule.threshold is None else "+g"  # one of the user's as it is
+    far, given = (None, None) if answer.rule is None else (answer.rule.asked_far, answer.rule.threshold)
+    digits = "+.3f" if given is None else "+g"  # one of the user's as it is
+    by_rate = "" if far is None else f"; {reached(far)}"
     return {
         "status": answer.status.replace("_", " "),
         "LLR": "-" if llr is None else f"{llr:+.3f} {unit}",
-        "threshold": "none" if answer.threshold is None else f"{answer.threshold:{digits}} {unit}",
+        "threshold": "none" if answer.threshold is None else f"{answer.threshold:{digits}} {unit}{by_rate}",
         "speech": f"{answer.speech_seconds:.2f} s in {used} of {len(files)} files",
     }

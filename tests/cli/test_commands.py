@@ -1,20 +1,25 @@
 """What each command does when all goes well: its table, its JSON, its files."""
 
+import contextlib
 import csv
 import dataclasses
 import json
 import re
 import shutil
+import sqlite3
 
 import numpy as np
 import pytest
 
 import speechgmm
 from speechgmm import storage
-from speechgmm.evaluation import Scores, join, read_scores, read_trials, write_scores
+from speechgmm.cli.identify import EXTRAPOLATED, NOT_ASSURED, rule_note
+from speechgmm.cli.info import NO_MODEL
+from speechgmm.evaluation import Answer, Rule, Scores, join, read_scores, read_trials, write_scores
 from speechgmm.features import MFCC, read_corpus
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import Session, SpeakerExport
+from speechgmm.speakers.system import DEFAULT
 from speechgmm.speakers.train import UNCALIBRATED
 from tests.cli.running import DATA, KNOWN, MANIFEST, run
 
@@ -76,7 +81,7 @@ def test_threads_change_nothing_and_the_seed_does(tmp_path):
 def test_info_of_a_model(made):
     told = run("info", made.model, "--json")
     summary = {k: v for k, v in made.trained.document.items() if k not in ("model", "skipped", "warnings")}
-    assert told.document == summary
+    assert told.document == summary | {"errors_by_speech": []}
     shown = run("info", made.model).out
     for text in (summary["fingerprint"], "no: scores rank", "16 components of 60 features", "4 frames", "n_mfcc=20"):
         assert text in shown
@@ -85,6 +90,8 @@ def test_info_of_a_model(made):
 
 
 def test_info_of_a_store(made):
+    with contextlib.closing(sqlite3.connect(made.store)) as db:
+        held = {t: db.execute(f"select value from speechgmm_{t}").fetchall() for t in ("sessions", "samples")}
     told = run("info", made.store, "--json").document
     assert told.pop("speech_seconds") == pytest.approx(78.5, rel=0.2)
     assert told == {
@@ -93,10 +100,18 @@ def test_info_of_a_store(made):
         "speakers": 10,
         "sessions": 10,
         "recordings": 20,
+        "bytes_per_session": sum(len(v) for (v,) in held["sessions"]) // 10,
+        "bytes_per_recording": sum(len(v) for (v,) in held["samples"]) // 20,
+        "errors_by_speech": None,
         "damaged": [],
         "packaged": None,
     }
-    assert "store of speakers" in run("info", made.store).out
+    shown = run("info", made.store).out
+    assert "store of speakers" in shown
+    assert "personal data" in shown
+    assert NO_MODEL in shown
+    assert run("info", made.store, "--model", made.model, "--json").document["errors_by_speech"] == []
+    assert NO_MODEL not in run("info", made.store, "--model", made.model).out
     assert run("info", f"sqlite:///{made.store}", "--json").document["speakers"] == 10
 
 
@@ -133,6 +148,19 @@ def test_enroll_again_needs_replace(own, store):
 
 # identify, verify
 
+FIELDS = {
+    "file",
+    "status",
+    "error",
+    "speech_seconds",
+    "threshold",
+    "missed",
+    "wanted_seconds",
+    "assured",
+    "decision",
+    "candidates",
+}
+
 
 def test_identify_in_json(using):
     told = run("identify", *using, RMS, SLT, "--top", 3, "--json")
@@ -142,7 +170,8 @@ def test_identify_in_json(using):
     assert document["rule"] is None
     assert document["calibrated"] is False
     for file, path, speaker in zip(document["files"], (RMS, SLT), ("rms", "slt"), strict=True):
-        assert set(file) == {"file", "status", "error", "speech_seconds", "decision", "candidates"}
+        assert set(file) == FIELDS
+        assert all(file[name] is None for name in ("threshold", "missed", "wanted_seconds", "assured"))
         assert (file["file"], file["status"], file["error"], file["decision"]) == (str(path), "ranked", None, None)
         assert 1 < file["speech_seconds"] < 5
         assert len(file["candidates"]) == 3
@@ -175,6 +204,9 @@ def test_verify_in_json(using):
         "accepted",
         "speech_seconds",
         "extrapolated",
+        "missed",
+        "wanted_seconds",
+        "assured",
         "files",
         "damaged",
     ]
@@ -205,40 +237,154 @@ def test_verify_in_a_table_says_that_it_decides_nothing(using):
     assert "in 1 of 1 files" in done.out
 
 
-def test_decisions_of_the_packaged_model(tmp_path):
-    store = ("--store", tmp_path / "p.db")
-    for speaker in ("rms", "slt", "es_f1"):
+PEOPLE = ("rms", "slt", "es_f1", "es_m3", "es_david")
+
+
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory):
+    """A store of the packaged model with three people, and what enroll said of each."""
+    store = tmp_path_factory.mktemp("packaged") / "p.db"
+    said = {}
+    for speaker in PEOPLE[:3]:
         files = [DATA / speaker / f"s1_{i}.flac" for i in (1, 2)]
-        done = run("enroll", *store, speaker, *files, "--json")
+        said[speaker] = run("enroll", "--store", store, speaker, *files, "--json")
+    return store, said
+
+
+@pytest.fixture(scope="module")
+def five(packaged, tmp_path_factory):
+    """The same store with five people."""
+    store = shutil.copy(packaged[0], tmp_path_factory.mktemp("five") / "p.db")
+    for speaker in PEOPLE[3:]:
+        done = run("enroll", "--store", store, speaker, *(DATA / speaker / f"s1_{i}.flac" for i in (1, 2)))
+    assert "rates are assured" not in done.out
+    return store
+
+
+def test_enroll_says_who_has_little_speech_and_whether_enough_are_enrolled(packaged, tmp_path):
+    usual = speechgmm.default_system().calibration.usual_seconds
+    for enrolled, (speaker, done) in enumerate(packaged[1].items(), 1):
         seconds = sum(s["speech_seconds"] for s in done.document["sessions"])
-        little = {"speaker": speaker, "speech_seconds": pytest.approx(seconds, abs=0.01), "wanted_seconds": 7.0}
-        assert done.document["little_speech"] == ([little] if seconds < 7 else [])
-        said = f"speechgmm: {speaker} has {seconds:.2f} s of speech enrolled" if seconds < 7 else ""
+        wanted = pytest.approx(usual, abs=1e-3)
+        little = {"speaker": speaker, "speech_seconds": pytest.approx(seconds, abs=0.01), "wanted_seconds": wanted}
+        assert done.document["little_speech"] == ([little] if seconds < usual else [])
+        said = f"speechgmm: {speaker} has {seconds:.2f} s of speech enrolled" if seconds < usual else ""
         assert (done.status, done.err[: len(said) or None]) == (0, said)
+        assert (done.document["enrolled"], done.document["assured"]) == (enrolled, False)
+    shown = run("enroll", "--store", tmp_path / "s.db", "rms", DATA / "rms" / "s1_1.flac").out
+    assert "1 person is enrolled: from 5 on" in shown
+
+
+@pytest.mark.parametrize("enrolled", [3, 5])
+def test_decisions_of_the_packaged_model(packaged, five, enrolled):
+    store = ("--store", packaged[0] if enrolled == 3 else five)
     told = run("identify", *store, RMS, NEW, "--far", 0.05, "--json").document
     assert told["calibrated"] is True
     rule = told["rule"]
     assert set(rule) == {"far", "prior", "cost_miss", "cost_fa", "threshold", "extrapolated"}
     assert (rule["far"], rule["prior"], rule["extrapolated"]) == (0.05, 0.5, False)
+    assert rule["threshold"] == max(file["threshold"] for file in told["files"])
     for file in told["files"]:
-        assert set(file) == {"file", "status", "error", "speech_seconds", "decision", "candidates"}
+        assert set(file) == FIELDS
         best = file["candidates"][0]
-        accepted = best["llr"] >= rule["threshold"]
+        accepted = best["llr"] >= file["threshold"]
         assert (file["status"], file["decision"]) == (("accepted", best["speaker"]) if accepted else ("unknown", None))
         assert 0 < sum(c["posterior"] for c in file["candidates"]) < 1 + 1e-9
+        assert 0 <= file["missed"] <= 1
+        assert file["missed"] <= 0.1 or file["wanted_seconds"] is None or file["wanted_seconds"] > 0
+        assert file["assured"] is (enrolled >= 5)
     assert told["files"][0]["candidates"][0]["speaker"] == "rms"
-    shown = run("identify", *store, RMS, "--far", 0.0001).out
-    assert "accepted so that 0.01 % of strangers are, from an LLR of" in shown
-    assert "extrapolated" in shown
-    shown = run("identify", *store, RMS, "--prior", 0.5, "--cost-fa", 10).out
-    assert "accepted at least expected cost, with a prior of 0.5" in shown
+    shown = run("identify", *store, RMS, NEW).out
+    assert "; 5 % of strangers reach it" in shown
+    assert (NOT_ASSURED in shown) is (enrolled < 5)
+    assert shown.count("missed: ") == 1
     done = run("verify", *store, "rms", RMS, "--json")
     told = done.document
     assert (told["calibrated"], told["accepted"]) == (True, told["llr"] >= told["threshold"])
     assert (told["status"], done.status) == (("accepted", 0) if told["accepted"] else ("rejected", 3))
+    assert 0 <= told["missed"] <= 1
+    assert told["assured"] is (enrolled >= 5)
     shown = run("verify", *store, "rms", RMS).out
     assert "nats per frame" not in shown
-    assert "accepted so that 1 % of strangers are" in shown
+    assert "5 % of strangers reach it" in shown
+    assert (NOT_ASSURED in shown) is (enrolled < 5)
+
+
+def test_other_rules_of_the_packaged_model(packaged):
+    store = ("--store", packaged[0])
+    assert EXTRAPOLATED in run("identify", *store, RMS, "--far", 0.0001).out
+    shown = run("identify", *store, RMS, "--prior", 0.5, "--cost-fa", 10).out
+    assert "accepted at least expected cost, with a prior of 0.5" in shown
+    assert NOT_ASSURED not in shown
+    assert "threshold  -5 nats\n" in run("verify", *store, "rms", RMS, "--threshold", -5).out
+
+
+def answer(missed, wanted_seconds=None, threshold=2.0, **more):
+    return Answer("a.wav", "unknown", 1.0, threshold=threshold, missed=missed, wanted_seconds=wanted_seconds, **more)
+
+
+@pytest.mark.parametrize(
+    ("answers", "lines"),
+    [
+        ([answer(0.04, 2.0)], ["+2.00 nats; 5 %", "missed: 4 % of enrolled speakers' tests with so much speech"]),
+        (
+            [answer(0.46, 5.0), answer(0.12, 10.0, threshold=3.0), answer(None)],
+            ["+2.00 to +3.00 nats, by", "missed: 12 to 46 % of .* speech; 10 s of it would bring that to 10 %"],
+        ),
+        ([answer(0.46, 5.0), answer(0.2)], ["+2.00 nats; 5 %", "missed: 20 to 46 % of .* longer tests do not"]),
+        ([answer(0.05), answer(0.2, 3.0)], ["+2.00 nats; 5 %", "missed: 5 to 20 % of .* speech; 3 s"]),
+        (
+            [answer(float("nan"), assured=False, extrapolated=True)],
+            ["+2.00 nats; 5 %", f"{EXTRAPOLATED}$", f"{NOT_ASSURED}$"],
+        ),
+        ([answer(None, threshold=None)], ["accepted so that 5 % of strangers would be$"]),
+    ],
+)
+def test_the_costs_of_several_answers_are_one_line(answers, lines):
+    told = rule_note(True, Rule(), answers).strip().splitlines()
+    assert len(told) == len(lines)
+    for line, wanted in zip(told, lines, strict=True):
+        assert re.search(wanted.replace("+", "[+]"), line), line
+
+
+def test_narrow_tables_keep_file_answer_and_speaker(packaged, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("speechgmm.cli.output._WIDE", 60)
+    shown = run("identify", "--store", packaged[0], RMS, "--top", 1).out
+    head = shown.splitlines()[0].split()
+    assert head[0] == "file"
+    assert {"answer", "speaker", "LLR"} <= set(head)
+    assert "no room for: speech, s; rank" in shown
+
+
+def test_info_tells_what_rates_cost(packaged, five):
+    model = run("info", DEFAULT, "--json").document["errors_by_speech"]
+    store = run("info", five, "--json").document["errors_by_speech"]
+    sizes = speechgmm.default_system().calibration.levels.sizes
+    assert sorted({c["speakers"] for c in model}) == [1, int(sizes[-1])]
+    assert {c["speakers"] for c in store} == {5}
+    for costs in (model, store):
+        assert [(c["speakers"], c["far"], c["test_seconds"]) for c in costs] == sorted(
+            (n, far, s) for n in {c["speakers"] for c in costs} for far in (0.01, 0.05, 0.1) for s in (2, 5, 10, 30)
+        )
+        for by in ("far", "test_seconds"):  # who lets in more strangers, or hears more, misses fewer
+            rest = [n for n in ("speakers", "far", "test_seconds") if n != by]
+            for key in {tuple(c[n] for n in rest) for c in costs}:
+                missed = [c["missed"] for c in costs if tuple(c[n] for n in rest) == key]
+                assert missed == sorted(missed, reverse=True)
+                assert 0 <= missed[-1] <= missed[0] <= 1
+    shown = run("info", five)
+    assert [row[:3] for row in shown.rows] == [["5", rate, "%"] for rate in ("1", "5", "10")]
+    listed = [c["missed"] for c in store]
+    assert [float(cell) for row in shown.rows for cell in row[3::2]] == [round(100 * m) for m in listed]
+    assert "s enrolled of each" in shown.out
+
+
+def test_info_of_a_store_takes_its_own_model_or_none(made, other, packaged):
+    run("info", made.store, "--model", other).refused("be of this model's UBM")
+    run("info", made.model, "--model", made.model).misused("--model says of which model a STORE is")
+    assert NO_MODEL not in run("info", packaged[0]).out
 
 
 # score, evaluate
