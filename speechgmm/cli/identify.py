@@ -82,18 +82,22 @@ def cautions(answers: "Sequence[Answer]") -> list[str]:
 
 
 def _missed(answers: "Iterable[Answer]") -> list[str]:
-    """Return in words how many tests of enrolled speakers such decisions miss, and how much speech would help."""
+    """Return in words how many tests of enrolled speakers such decisions miss, and how much speech would help.
+
+    Both are those of background speakers, who may have been tested on one day by one microphone: lower bounds.
+    """
     known = [(a, a.missed) for a in answers if a.missed is not None and math.isfinite(a.missed)]
     if not known:
         return []
     shares = sorted(missed for _, missed in known)
     low, high = (f"{100 * share:.0f}" for share in (shares[0], shares[-1]))
-    told = f"missed: {low if low == high else f'{low} to {high}'} % of enrolled speakers' tests with so much speech"
+    share = f"{low if low == high else f'{low} to {high}'} %"
+    told = f"missed: {share} of enrolled speakers' tests with so much speech, or more"
     wanted = [a.wanted_seconds for a, missed in known if missed > MANY]
     if None in wanted:
         return [f"{told}; longer tests do not bring that to 10 %: enroll more of each, or allow a higher --far"]
     longest = max((w for w in wanted if w is not None), default=None)
-    return [told if longest is None else f"{told}; {longest:g} s of it would bring that to 10 %"]
+    return [told if longest is None else f"{told}; to bring that to 10 % takes {longest:g} s or more"]
 
 
 def _document(answer: "Answer") -> dict[str, object]:

@@ -91,7 +91,7 @@ def _cost_table(costs: "Sequence[Cost]") -> list[Listing | str]:
     enrolled = f" ({first[0].enroll_seconds:.0f} s enrolled of each)" if math.isfinite(first[0].enroll_seconds) else ""
     cells = ((n, f"{100 * far:g} %", *(f"{100 * c.missed:.0f} %" for c in row)) for (n, far), row in rows.items())
     columns = (">enrolled", ">strangers accepted", *(f">{c.test_seconds:g} s" for c in first))
-    told = f"enrolled speakers' tests that are missed, by how much speech they hold{enrolled}:"
+    told = f"of enrolled speakers' tests are missed, at least, by how much speech they hold{enrolled}:"
     return ["", told, table(*columns, rows=cells, spare=())]
 
 
