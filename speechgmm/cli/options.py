@@ -62,7 +62,10 @@ Threads = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Top = Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many candidates to show.")]
 Far = Annotated[
-    float | None, option("--far", "RATE", "Share of strangers accepted, above 0 and below 1; default 0.05.")
+    float | None,
+    option(
+        "--far", "RATE", "Share of strangers accepted, above 0 and below 1; default 0.05. Assured from 5 enrolled on."
+    ),
 ]
 Prior = Annotated[
     float | None,
