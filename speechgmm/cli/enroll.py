@@ -49,11 +49,11 @@ def enroll(
         enrolled = len(opened.speakers)
     sessions = [{"speaker": s.speaker, "session": s.name, "speech_seconds": s.speech_seconds} for s in done.sessions]
     shown = table("enrolled", "session", ">speech, s", rows=(s.values() for s in sessions))
-    assured = None if system.calibration is None else enrolled >= speakers.ASSURED
+    assured = enrolled >= speakers.ASSURED
     document: dict[str, object] = {"sessions": sessions, "little_speech": [asdict(s) for s in done.little]}
     document |= {"enrolled": enrolled, "assured": assured}
     told = [shown if sessions else "nobody enrolled"]
-    if assured is False:
+    if not assured:
         people = f"{enrolled} {'person is' if enrolled == 1 else 'people are'} enrolled"
         told.append(f"\n{people}: from {speakers.ASSURED} on it can be told how strangers sound, and rates are assured")
     emit(as_json, document, *told, warnings=map(str, done.little), skipped=done.skipped)

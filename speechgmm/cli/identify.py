@@ -49,7 +49,10 @@ MANY = 0.1
 """More misses than that are worth a word on what would help."""
 NOT_ASSURED = (
     "not assured: with fewer than five people enrolled it cannot be told how strangers sound on such recordings; "
-    "enroll more people"
+    "enroll more people, or adapt the model to your microphones (speechgmm adapt)"
+)
+UNCALIBRATED = (
+    "uncalibrated: the LLR (nats per frame) ranks speakers; it decides nothing before five people are enrolled"
 )
 EXTRAPOLATED = "extrapolated: the model was calibrated on too few speakers to be sure of this rate"
 
@@ -57,7 +60,7 @@ EXTRAPOLATED = "extrapolated: the model was calibrated on too few speakers to be
 def rule_note(calibrated: bool, rule: "Rule", answers: "Sequence[Answer]") -> str:
     """Return in words by which rule was decided, from which score on, and what that costs."""
     if not calibrated:
-        return "\nuncalibrated: the LLR (nats per frame) ranks speakers; it is no decision"
+        return f"\n{UNCALIBRATED}"
     limits = sorted(a.threshold for a in answers if a.threshold is not None)
     at = " to ".join(dict.fromkeys(f"{limit:+.2f}" for limit in (limits[:1] + limits[-1:])))
     if rule.asked_far is None:

@@ -170,7 +170,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
 def _calibration_facts(measured: Mapping[str, Any] | None, *, adapted: bool = False) -> dict[str, object]:
     """Return how far to trust decisions."""
     if measured is None:
-        return {"calibrated": "no: scores rank, they do not decide"}
+        return {"calibrated": "no: scores rank, they do not decide before five people are enrolled"}
     if not measured:
         return {"calibrated": f"yes{', before it was adapted: its rates were not measured since' if adapted else ''}"}
     on = (

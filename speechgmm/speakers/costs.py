@@ -70,7 +70,7 @@ def errors_by_speech(system: System, store: SpeakerStore | None = None) -> tuple
     Parameters
     ----------
     system : System
-        Without a calibration nothing is known, and nothing is returned.
+        Without a calibration, and with fewer people than would make up for it, nothing is known or returned.
     store : SpeakerStore, optional
         Half of its speakers have the amount enrolled that is told, or more. Default: of one person, and of as many as
         the calibration has simulated.
@@ -82,13 +82,13 @@ def errors_by_speech(system: System, store: SpeakerStore | None = None) -> tuple
     IncompatibleModel
         If the store is of another system.
     """
+    if store is not None:
+        found = enrolled(system, store)
+        c, norm = found.domain.calibration, found.domain.norm
+        held, speakers = float(np.median(found.models.speech_seconds)), len(found.models.names)
+        return () if c is None or norm is None else error_table(c, norm, held, speakers)
     c = system.calibration
     if c is None:
         return ()
-    if store is not None:
-        found = enrolled(system, store)
-        assert found.domain.norm is not None
-        held = float(np.median(found.models.speech_seconds))
-        return error_table(c, found.domain.norm, held, len(found.models.names))
     sizes = sorted({int(c.levels.sizes[0]), int(c.levels.sizes[-1])})
     return tuple(cost for n in sizes for cost in error_table(c, c.levels.norm(n), c.usual_seconds or np.nan, n))

@@ -23,7 +23,7 @@ FOLD_STOP = Stop(tolerance=2e-3, max_iterations=8)
 """The UBMs of the folds, which score held-out speakers, start anew and take fewer iterations."""
 UNCALIBRATED = (
     f"not calibrated: of the background speakers fewer than {LEAST_SPEAKERS} have speech enough to enroll and to test, "
-    "so that scores rank speakers and decide nothing; use more speakers"
+    "so that scores rank speakers and decide nothing before five people are enrolled; use more speakers"
 )
 
 FEW_FRAMES = 50

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from speechgmm.speakers import SpeakerStore
 from tests.cli.running import MANIFEST, Run, run
 
 
@@ -37,6 +38,16 @@ def made(tmp_path_factory):
 def using(made):
     """Options of the commands that read."""
     return ("--model", made.model, "--store", made.store)
+
+
+@pytest.fixture(scope="session")
+def ranking(made):
+    """Options of the commands that read, with a store of too few people for decisions: the model is uncalibrated."""
+    few = shutil.copy(made.store, made.folder / "few.db")
+    with SpeakerStore(few) as store:
+        for speaker in set(store.speakers) - {"rms", "slt", "es_f1", "es_m3"}:
+            store.remove(speaker)
+    return ("--model", made.model, "--store", few)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ from speechgmm.evaluation import Answer, Rule, Scores, join, read_scores, read_t
 from speechgmm.features import MFCC, read_corpus
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import Session, SpeakerExport
-from speechgmm.speakers.system import DEFAULT
 from speechgmm.speakers.train import UNCALIBRATED
 from tests.cli.running import DATA, KNOWN, MANIFEST, run
 
@@ -110,8 +110,6 @@ def test_info_of_a_store(made):
     assert "store of speakers" in shown
     assert "personal data" in shown
     assert NO_MODEL in shown
-    assert run("info", made.store, "--model", made.model, "--json").document["errors_by_speech"] == []
-    assert NO_MODEL not in run("info", made.store, "--model", made.model).out
     assert run("info", f"sqlite:///{made.store}", "--json").document["speakers"] == 10
 
 
@@ -162,8 +160,8 @@ FIELDS = {
 }
 
 
-def test_identify_in_json(using):
-    told = run("identify", *using, RMS, SLT, "--top", 3, "--json")
+def test_identify_in_json(ranking):
+    told = run("identify", *ranking, RMS, SLT, "--top", 3, "--json")
     assert (told.status, told.err) == (0, "")
     document = told.document
     assert set(document) == {"calibrated", "rule", "files", "damaged"}
@@ -181,8 +179,8 @@ def test_identify_in_json(using):
         assert all(set(c) == {"speaker", "llr", "posterior"} and c["posterior"] is None for c in file["candidates"])
 
 
-def test_identify_in_a_table(using):
-    shown = run("identify", *using, RMS, "--top", 2)
+def test_identify_in_a_table(ranking):
+    shown = run("identify", *ranking, RMS, "--top", 2)
     assert (shown.status, shown.err) == (0, "")
     first, second = shown.rows[:2]
     assert first[0] == str(RMS)
@@ -190,11 +188,11 @@ def test_identify_in_a_table(using):
     assert second[0] == "2"
     assert float(first[5]) > float(second[2])
     assert "uncalibrated" in shown.out
-    assert len(run("identify", *using, RMS, "--json").document["files"][0]["candidates"]) == 5
+    assert len(run("identify", *ranking, RMS, "--json").document["files"][0]["candidates"]) == 4
 
 
-def test_verify_in_json(using):
-    told = run("verify", *using, "rms", RMS, "--json").document
+def test_verify_in_json(ranking):
+    told = run("verify", *ranking, "rms", RMS, "--json").document
     assert list(told) == [
         "calibrated",
         "speaker",
@@ -213,23 +211,23 @@ def test_verify_in_json(using):
     assert (told["calibrated"], told["speaker"], told["status"]) == (False, "rms", "ranked")
     assert (told["threshold"], told["accepted"]) == (None, None)
     assert told["files"] == [{"file": str(RMS), "error": None}]
-    ranked = run("identify", *using, RMS, "--top", 1, "--json").document["files"][0]["candidates"][0]
+    ranked = run("identify", *ranking, RMS, "--top", 1, "--json").document["files"][0]["candidates"][0]
     assert told["llr"] == pytest.approx(ranked["llr"], rel=1e-5)
 
 
 @pytest.mark.parametrize(("threshold", "status"), [(-5, "accepted"), (50, "rejected")])
-def test_verify_against_a_threshold(using, threshold, status):
-    done = run("verify", *using, "rms", RMS, "--threshold", threshold, "--json")
+def test_verify_against_a_threshold(ranking, threshold, status):
+    done = run("verify", *ranking, "rms", RMS, "--threshold", threshold, "--json")
     assert done.status == (0 if status == "accepted" else 3)
     told = done.document
     assert (told["status"], told["threshold"], told["accepted"]) == (status, threshold, status == "accepted")
-    shown = run("verify", *using, "rms", RMS, "--threshold", threshold).out
+    shown = run("verify", *ranking, "rms", RMS, "--threshold", threshold).out
     assert status in shown
     assert "uncalibrated" not in shown
 
 
-def test_verify_in_a_table_says_that_it_decides_nothing(using):
-    done = run("verify", *using, "rms", RMS)
+def test_verify_in_a_table_says_that_it_decides_nothing(ranking):
+    done = run("verify", *ranking, "rms", RMS)
     assert done.status == 3  # nobody was accepted
     assert done.err == ""
     assert "ranked" in done.out
@@ -310,6 +308,16 @@ def test_decisions_of_the_packaged_model(packaged, five, enrolled):
     assert (NOT_ASSURED in shown) is (enrolled < 5)
 
 
+def test_people_enough_are_decided_without_a_calibration_of_the_model(using, ranking):
+    few, ten = (run("identify", *options, RMS, "--json").document for options in (ranking, using))
+    assert (few["calibrated"], few["files"][0]["status"], few["rule"]) == (False, "ranked", None)
+    file = ten["files"][0]
+    assert (ten["calibrated"], ten["rule"]["threshold"], file["assured"]) == (True, file["threshold"], True)
+    assert file["status"] == ("accepted" if file["candidates"][0]["llr"] >= file["threshold"] else "unknown")
+    assert "before five people are enrolled" in run("identify", *ranking, RMS).out
+    assert "5 % of strangers reach it" in run("identify", *using, RMS).out
+
+
 def test_other_rules_of_the_packaged_model(packaged):
     store = ("--store", packaged[0])
     assert EXTRAPOLATED in run("identify", *store, RMS, "--far", 0.0001).out
@@ -365,7 +373,9 @@ def test_narrow_tables_keep_file_answer_and_speaker(packaged, monkeypatch):
 
 
 def test_info_tells_what_rates_cost(packaged, five):
-    model = run("info", DEFAULT, "--json").document["errors_by_speech"]
+    model = run("info", Path(speechgmm.__file__).parent / "models" / "read_speech_16k.sgmm", "--json").document[
+        "errors_by_speech"
+    ]
     store = run("info", five, "--json").document["errors_by_speech"]
     sizes = speechgmm.default_system().calibration.levels.sizes
     assert sorted({c["speakers"] for c in model}) == [1, int(sizes[-1])]
@@ -387,8 +397,12 @@ def test_info_tells_what_rates_cost(packaged, five):
     assert "s enrolled of each" in shown.out
 
 
-def test_info_of_a_store_takes_its_own_model_or_none(made, other, packaged):
+def test_info_of_a_store_takes_its_own_model_or_none(made, other, ranking, packaged):
     run("info", made.store, "--model", other).refused("be of this model's UBM")
+    of_ten = run("info", made.store, "--model", made.model)
+    assert NO_MODEL not in of_ten.out
+    assert {row[0] for row in of_ten.rows} == {"10"}
+    assert run("info", ranking[3], *ranking[:2], "--json").document["errors_by_speech"] == []
     run("info", made.model, "--model", made.model).misused("--model says of which model a STORE is")
     assert NO_MODEL not in run("info", packaged[0]).out
 

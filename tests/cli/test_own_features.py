@@ -65,11 +65,11 @@ def test_answers_and_scores_are_those_of_the_sound(own, made, using, tmp_path):
         enroll_features(system, store, "again", np.load(again).astype(np.float64))
 
 
-def test_sound_and_features_do_not_mix(own, made, using, tmp_path):
+def test_sound_and_features_do_not_mix(own, made, ranking, tmp_path):
     both = tmp_path / "both.csv"
     both.write_text(f"path,speaker\n{own / RMS}.npy,rms\n{DATA / SLT},slt\n")
     run("train", both, "-o", tmp_path / "m").refused("not of both", f"{own / RMS}.npy and {DATA / SLT}")
-    done = run("identify", *using, DATA / RMS, own / f"{RMS}.npy", "--json")
+    done = run("identify", *ranking, DATA / RMS, own / f"{RMS}.npy", "--json")
     assert (done.status, [f["status"] for f in done.document["files"]]) == (1, ["ranked", "error"])
     assert "must be sound, as MFCC(" in done.err
     mine = ("--model", own / "model", "--store", tmp_path / "s.db")

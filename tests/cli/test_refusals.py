@@ -167,12 +167,12 @@ def test_too_many_components(tmp_path):
     done.refused("5000")
 
 
-def test_decisions_need_a_calibrated_model(using):
+def test_decisions_need_a_calibrated_model(ranking):
     for options in (("--far", 0.01), ("--prior", 0.1), ("--prior", 0.1, "--cost-miss", 10, "--cost-fa", 1)):
-        run("identify", *using, RMS, *options, "--json").refused("be calibrated", options[0].strip("-"))
-        run("verify", *using, "rms", RMS, *options).refused("be calibrated", "threshold")
-    run("identify", *using, RMS, "--cost-fa", 3).misused("need --prior")
-    run("identify", *using, RMS, "--far", 0.1, "--prior", 0.1).misused("--far, or --prior")
+        run("identify", *ranking, RMS, *options, "--json").refused("be calibrated", options[0].strip("-"))
+        run("verify", *ranking, "rms", RMS, *options).refused("be calibrated", "threshold")
+    run("identify", *ranking, RMS, "--cost-fa", 3).misused("need --prior")
+    run("identify", *ranking, RMS, "--far", 0.1, "--prior", 0.1).misused("--far, or --prior")
 
 
 @pytest.mark.parametrize("rate", [0, 1, 2, -1, "nan", "inf"])
@@ -267,10 +267,10 @@ def test_train_leaves_out_recordings_of_a_lower_rate(tmp_path):
     assert "8000 Hz" in done.err
 
 
-def test_identify_reports_a_bad_file_in_its_place(using, bad):
+def test_identify_reports_a_bad_file_in_its_place(ranking, bad):
     enrolled = DATA / "rms" / "s1_1.flac"
     files = (RMS, *bad, enrolled, NEW)
-    done = run("identify", *using, *files, "--top", 1, "--json")
+    done = run("identify", *ranking, *files, "--top", 1, "--json")
     assert done.status == 1
     told = done.document["files"]
     assert [f["file"] for f in told] == [str(f) for f in files]
@@ -279,7 +279,7 @@ def test_identify_reports_a_bad_file_in_its_place(using, bad):
         assert file["candidates"] == []
         assert file["file"] in file["error"]
     assert "enrolled as 'rms'" in told[4]["error"]
-    shown = run("identify", *using, *files, "--top", 1)
+    shown = run("identify", *ranking, *files, "--top", 1)
     assert shown.status == 1
     assert [row[0] for row in shown.rows[:6]] == [str(f) for f in files]
     assert shown.rows[1][1:] == ["0.00", "too", "little", "speech"]
@@ -287,20 +287,20 @@ def test_identify_reports_a_bad_file_in_its_place(using, bad):
     assert shown.err == done.err
 
 
-def test_verify_uses_the_files_that_are_good(using, bad):
-    done = run("verify", *using, "rms", bad[0], RMS, "--json")
+def test_verify_uses_the_files_that_are_good(ranking, bad):
+    done = run("verify", *ranking, "rms", bad[0], RMS, "--json")
     assert done.status == 3
     told = done.document
     assert told["status"] == "ranked"
-    assert told["llr"] == run("verify", *using, "rms", RMS, "--json").document["llr"]
+    assert told["llr"] == run("verify", *ranking, "rms", RMS, "--json").document["llr"]
     assert [f["file"] for f in told["files"] if f["error"]] == [str(bad[0])]
-    none = run("verify", *using, "rms", bad[0], "--json", "--threshold", 0)
+    none = run("verify", *ranking, "rms", bad[0], "--json", "--threshold", 0)
     assert none.status == 3
     assert [none.document[k] for k in ("status", "llr", "accepted")] == ["too_little_speech", None, None]
-    assert "too little speech" in run("verify", *using, "rms", bad[0]).out
-    missing = run("verify", *using, "rms", bad[2], "--json", "--threshold", 0)
+    assert "too little speech" in run("verify", *ranking, "rms", bad[0]).out
+    missing = run("verify", *ranking, "rms", bad[2], "--json", "--threshold", 0)
     assert (missing.status, missing.document["status"]) == (1, "error")
-    accepted = ("verify", *using, "rms", RMS, "--threshold", -50)
+    accepted = ("verify", *ranking, "rms", RMS, "--threshold", -50)
     assert run(*accepted).status == 0
     assert (run(*accepted, bad[2]).status, run(*accepted, bad[2], "--json").document["accepted"]) == (1, True)
 
