@@ -193,8 +193,8 @@ class StoreTables:
 
     def prune(self) -> None:
         """Forget what was kept of recordings that are in no session any more."""
-        known = self._sa.select(self._recordings.c.digest)
-        self._connection.execute(self._samples.delete().where(self._samples.c.digest.not_in(known)))
+        known = self._sa.exists().where(self._recordings.c.digest == self._samples.c.digest)
+        self._connection.execute(self._samples.delete().where(~known))
 
     def delete(self, speaker: str, session: str | None = None) -> None:
         """Forget a speaker, or one session, in whatever spelling."""

@@ -81,21 +81,21 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str) -> Enrolled:
     made_by = (system.fingerprint, system.relevance, system.calibration)
 
     def build() -> Enrolled:
+        asked = store.known(*speakers) if speakers else ()
         digests = store.digests()
         order = sorted(digests, key=lambda name: (content(name, digests[name]), name))
         pool = order[:MOST]
-        sums, damaged = _sums(system, store, *(dict.fromkeys([*pool, *speakers]) if speakers else ()))
-        if lost := [d for d in damaged if d.speaker not in sums and (d.speaker in speakers if speakers else not sums)]:
+        sums, damaged = _sums(system, store, *(dict.fromkeys([*pool, *asked]) if asked else ()))
+        if lost := [d for d in damaged if d.speaker not in sums and (d.speaker in asked if asked else not sums)]:
             refuse_damaged("the sessions to score against", lost)
         domain = store.cached(
             (*made_by, "domain"),
             lambda: _domain(system, store, [n for n in pool if n in sums], sums, digests),
         )
-        wanted = {n: sums[n] for n in (store.known(*speakers) if speakers else sums)}
+        wanted = {n: sums[n] for n in asked or sums}
         seconds = {name: s.speech_seconds for name, s in wanted.items()}
         models = speaker_models(system, {n: s.statistics for n, s in wanted.items()}, seconds, ubm=domain.ubm)
-        asked = [d for d in damaged if not speakers or d.speaker in wanted]
-        told = tuple(dict.fromkeys([*asked, *domain.damaged]))
+        told = tuple(dict.fromkeys([*(d for d in damaged if d.speaker in wanted or not asked), *domain.damaged]))
         return Enrolled(dataclasses.replace(models, damaged=told), domain)
 
     found = store.cached((*made_by, speakers), build)
