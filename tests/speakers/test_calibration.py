@@ -30,6 +30,9 @@ from tests.speakers.made import (
 )
 
 
+BY_HAND = calibration_by_hand(tiny_system())
+
+
 def calibration(system: System) -> Any:
     assert system.calibration is not None
     return system.calibration
@@ -170,8 +173,7 @@ def test_nobody_is_tested_with_what_is_enrolled(monkeypatch: pytest.MonkeyPatch)
 
 @given(st.lists(st.floats(0.2, 50), min_size=2, max_size=2), st.floats(0.2, 50), st.integers(0, 99))
 def test_no_rank_changes_among_speakers_with_one_amount(enrolled: list[float], tested: float, seed: int) -> None:
-    system = tiny_system()
-    c = calibration_by_hand(system, seed=seed)
+    c = BY_HAND
     scores = np.sort(np.random.default_rng(seed).normal(0, 3, 7))
     norm = c.levels.norm(5)
     found = norm(c.levels.amounts(scores, enrolled[0], tested))
@@ -201,7 +203,7 @@ def test_amounts_are_taken_out_of_strangers_scores() -> None:
 
 
 def test_an_amount_that_is_not_known_is_a_usual_one_and_far_ones_are_the_nearest() -> None:
-    norm = calibration_by_hand(tiny_system()).levels.amounts
+    norm = BY_HAND.levels.amounts
     middle = np.sqrt(norm.low * norm.high)
     np.testing.assert_allclose(norm([1.0], np.nan, np.nan), norm([1.0], *middle))
     np.testing.assert_array_equal(norm([1.0], 0.0, 1e9), norm([1.0], norm.low[0], norm.high[1]))
@@ -209,7 +211,7 @@ def test_an_amount_that_is_not_known_is_a_usual_one_and_far_ones_are_the_nearest
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 100])
 def test_what_training_knows_gives_way_to_the_stores_own_trials(size: int) -> None:
-    levels = calibration_by_hand(tiny_system()).levels
+    levels = BY_HAND.levels
     own = [np.random.default_rng(i).normal(2.0, 0.5, 50) for i in range(size)]
     known, found = levels.norm(size), levels.norm(size, own)
     assert known.size == found.size == size
@@ -239,7 +241,7 @@ def test_one_who_is_enrolled_under_two_names_does_not_move_the_level() -> None:
 
 @given(st.integers(1, 20), st.integers(1, 20), st.floats(0.005, 0.5))
 def test_thresholds_move_evenly_with_size_and_rate(size: int, searched: int, far: float) -> None:
-    c = calibration_by_hand(tiny_system())
+    c = BY_HAND
     t = c.threshold(far, c.levels.norm(size), searched)
     rarer = c.threshold(far / 2, c.levels.norm(size), searched)
     assert rarer.score >= t.score
@@ -252,7 +254,7 @@ def test_thresholds_move_evenly_with_size_and_rate(size: int, searched: int, far
 
 @given(st.floats(-5, 5), st.floats(0.01, 1e3), st.floats(0.01, 1e3))
 def test_fewer_owners_are_missed_with_more_speech_and_lower_thresholds(score: float, a: float, b: float) -> None:
-    owners = calibration_by_hand(tiny_system()).owners
+    owners = BY_HAND.owners
     less, more = sorted((a, b))
     assert 0 <= owners.missed(score, more) <= owners.missed(score, less) <= 1
     assert owners.missed(score - 1, a) <= owners.missed(score, a)
