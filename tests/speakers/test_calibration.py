@@ -29,7 +29,6 @@ from tests.speakers.made import (
     uncalibrated,
 )
 
-
 BY_HAND = calibration_by_hand(tiny_system())
 
 
