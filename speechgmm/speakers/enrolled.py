@@ -20,7 +20,7 @@ from speechgmm.speakers.domain import MOST, People, content
 from speechgmm.speakers.impostors import MOST_EACH, Heard, drawn_frames, impostor_trials
 from speechgmm.speakers.models import SpeakerModels, speaker_models
 from speechgmm.speakers.packaged import default_system
-from speechgmm.speakers.sessions import Sample, Session, sums_by_key
+from speechgmm.speakers.sessions import RecordingSample, Session, sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -159,16 +159,18 @@ def borrowed() -> SystemCalibration:
     return dataclasses.replace(calibration, levels=dataclasses.replace(levels, amounts=plain), usual_seconds=0.0)
 
 
-def sample_of(ubm: GMM, digest: str, statistics: Statistics, features: np.ndarray, speech_seconds: float) -> Sample:
+def sample_of(
+    ubm: GMM, digest: str, statistics: Statistics, features: np.ndarray, speech_seconds: float
+) -> RecordingSample:
     """Return what is kept of a recording: its own statistics, and some of its frames, drawn by its digest."""
     seed = int.from_bytes(digest.encode()[:16], "big")
     drawn = drawn_frames(features, speech_seconds, np.random.default_rng(seed))
     largest = float(np.finfo(np.float16).max)
     frames = np.clip((drawn.features - ubm.origin) / _unit(ubm), -largest, largest)
-    return Sample(digest, speech_seconds, statistics.counts, statistics.first, frames, drawn.speech_seconds)
+    return RecordingSample(digest, speech_seconds, statistics.counts, statistics.first, frames, drawn.speech_seconds)
 
 
-def heard(ubm: GMM, sample: Sample) -> Heard:
+def heard(ubm: GMM, sample: RecordingSample) -> Heard:
     """Return the frames of a sample as features (n, D) again."""
     features = ubm.origin + _unit(ubm) * sample.frames.astype(np.float64)
     return Heard(features.astype(np.float32), sample.frame_seconds)

@@ -18,7 +18,7 @@ from speechgmm.mixture import fit_gmm
 from speechgmm.speakers import System, held_out, load_system
 from speechgmm.speakers.calibration import FADE, LEAST_PEOPLE, amount, impostor_level
 from speechgmm.speakers.held_out import Material, SimulatedStore, divide, simulate_stores, store_sizes
-from speechgmm.speakers.impostors import Trials
+from speechgmm.speakers.impostors import ScoredTrials
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, _fit_amounts, calibrate
 from tests.speakers.conftest import tiny_system
 from tests.speakers.made import (
@@ -189,7 +189,7 @@ def test_amounts_are_taken_out_of_strangers_scores() -> None:
         enrolled, tested = np.exp(rng.uniform(0, 3, 4)), np.exp(rng.uniform(-1, 2, 30))
         e, t = np.log(enrolled)[:, None], np.log(tested)
         scores = -1 + 0.8 * e - 0.3 * t + np.exp(0.2 - 0.3 * e + 0.25 * t) * rng.normal(size=(4, 30))
-        stores.append(SimulatedStore(tuple("abcd"), Trials(scores, enrolled, tested), np.array(["z"] * 30), ()))
+        stores.append(SimulatedStore(tuple("abcd"), ScoredTrials(scores, enrolled, tested), np.array(["z"] * 30), ()))
     norm = _fit_amounts(stores)
     np.testing.assert_allclose(norm.location, [-1, 0.8, -0.3], atol=0.06)
     np.testing.assert_allclose(norm.scale, [0.2, -0.3, 0.25], atol=0.06)

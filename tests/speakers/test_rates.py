@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from speechgmm.speakers import SpeakerStore, System
 from speechgmm.speakers.calibration import amount
-from speechgmm.speakers.score import Limits, Scorer
+from speechgmm.speakers.score import CandidateLimits, Scorer
 from tests.sounds import Array
 from tests.speakers.conftest import tiny_system
 from tests.speakers.made import calibration_by_hand, enroll_frames, extracted, speaker_frames
@@ -84,7 +84,7 @@ def test_the_threshold_of_llrs_is_that_of_normalized_scores(
     size: int, far: float, enrolled: float, tested: float, z: float
 ) -> None:
     c, norm = BY_HAND, BY_HAND.levels.norm(size)
-    limits, plain = Limits(c, norm, enrolled, tested), c.threshold(far, norm, size)
+    limits, plain = CandidateLimits(c, norm, enrolled, tested), c.threshold(far, norm, size)
     found = limits.threshold(far, size)
     assert found.extrapolated == plain.extrapolated
     if abs(z - plain.score) > 1e-9:
@@ -101,7 +101,7 @@ def test_the_threshold_of_llrs_is_that_of_normalized_scores(
 
 def test_an_amount_that_is_not_known_is_a_usual_one() -> None:
     c, norm = BY_HAND, BY_HAND.levels.norm(5)
-    found = Limits(c, norm, float("nan"), float("nan")).threshold(0.05, 5).score
+    found = CandidateLimits(c, norm, float("nan"), float("nan")).threshold(0.05, 5).score
     assert found == pytest.approx(float(c.llr([c.threshold(0.05, norm, 5).score], np.nan)[0]))
 
 
