@@ -20,7 +20,7 @@ import speechgmm
 from speechgmm.evaluation import Interval, bootstrap
 from speechgmm.features import Extracted, Recording
 from speechgmm.parallel import threads
-from speechgmm.speakers import Sample, Scorer, Session, SpeakerStore, System
+from speechgmm.speakers import RecordingSample, Scorer, Session, SpeakerStore, System
 
 __all__ = [
     "RATES",
@@ -67,7 +67,7 @@ class Kept:
     """What a store keeps of everybody: the sessions of each speaker, and the samples of their recordings."""
 
     sessions: Mapping[str, tuple[Session, ...]]
-    samples: tuple[Sample, ...]
+    samples: tuple[RecordingSample, ...]
 
     @classmethod
     def of(cls, store: SpeakerStore) -> Kept:

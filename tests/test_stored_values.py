@@ -22,7 +22,7 @@ from speechgmm.features import MFCC, Recording
 from speechgmm.features.extraction import Extracted
 from speechgmm.mixture import GMM, Prior, Statistics, StepwiseState, adapt, stepwise
 from speechgmm.mixture.covariance import COVARIANCES, Diagonal
-from speechgmm.speakers import Sample, Session, SpeakerExport, System
+from speechgmm.speakers import RecordingSample, Session, SpeakerExport, System
 from speechgmm.speakers.calibration import TYPES, AmountNorm, ImpostorLevels, OwnerScores, SystemCalibration
 from speechgmm.speakers.enrolled import heard
 from speechgmm.speakers.models import speaker_models
@@ -71,7 +71,7 @@ def use_system(system: System) -> None:
     system.summary()
 
 
-def use_sample(sample: Sample) -> None:
+def use_sample(sample: RecordingSample) -> None:
     good(heard(ONE, sample).features, sample.counts, sample.first)
 
 
@@ -130,7 +130,11 @@ SYSTEM_TYPES = (System, MFCC, GMM, *COVARIANCES.values(), *TYPES)
 SYSTEM = with_calibration(tiny_system())
 KINDS = {
     "system": Kind(written(SYSTEM), SYSTEM_TYPES, use_system),
-    "sample": Kind(written(Sample("d", 2.0, np.ones(3), np.ones((3, 2)), np.ones((4, 2)), 1.0)), (Sample,), use_sample),
+    "sample": Kind(
+        written(RecordingSample("d", 2.0, np.ones(3), np.ones((3, 2)), np.ones((4, 2)), 1.0)),
+        (RecordingSample,),
+        use_sample,
+    ),
     "classifier": Kind(
         (HERE / "classification/data/kinds.sgmm").read_bytes,
         (AudioClassifier, MFCC, GMM, Diagonal, ClassCalibration, Rejection),
@@ -224,9 +228,9 @@ def owners(**changed: Any) -> OwnerScores:
     return dataclasses.replace(calibrated().owners, **changed)
 
 
-def sample(**changed: Any) -> Sample:
+def sample(**changed: Any) -> RecordingSample:
     fields = {"digest": "d", "speech_seconds": 1.0, "counts": [1.0], "first": [[0.0]], "frames": [[0.0]]}
-    return Sample(**{**fields, "frame_seconds": 0.5, **changed})
+    return RecordingSample(**{**fields, "frame_seconds": 0.5, **changed})
 
 
 REFUSED: dict[str, Callable[[], Any]] = {

@@ -17,7 +17,7 @@ from speechgmm.speakers.packaged import PACKAGED, default_system, packaged_rate,
 from speechgmm.speakers.score import ScoredTest, Scorer, log_likelihood_ratios
 from speechgmm.speakers.score_lists import ScoreList, score_corpus, score_trials
 from speechgmm.speakers.score_norm import s_norm, t_norm, z_norm, zt_norm
-from speechgmm.speakers.sessions import EnrolledRecording, Sample, Session, SessionSummary, SpeakerExport
+from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session, SessionSummary, SpeakerExport
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System, load_system
 from speechgmm.speakers.train import Training, train_system
@@ -33,7 +33,7 @@ __all__ = [
     "EnrolledRecording",
     "Enrollment",
     "LittleSpeech",
-    "Sample",
+    "RecordingSample",
     "ScoreList",
     "ScoredTest",
     "Scorer",

@@ -12,7 +12,7 @@ from speechgmm.errors import InvalidInput, MissingExtra
 from speechgmm.files import check_readable
 from speechgmm.mixture import Statistics
 from speechgmm.speakers.damage import DamagedSession
-from speechgmm.speakers.sessions import EnrolledRecording, Sample, Session
+from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session
 from speechgmm.speakers.waiting import OnWait, refuse_held, tell_of_waiting
 
 Key = tuple[str, str]
@@ -159,17 +159,17 @@ class StoreTables:
             self._connection.execute(self._recordings.insert().values(**where, digest=digest, name=name))
         self.places()[place] = [place]
 
-    def put_sample(self, sample: Sample) -> None:
+    def put_sample(self, sample: RecordingSample) -> None:
         """Write what is kept of one recording."""
         self._connection.execute(self._samples.insert().values(digest=sample.digest, value=storage.dumps(sample)))
 
-    def samples(self, digests: Iterable[str]) -> Iterator[tuple[str, Sample | str]]:
+    def samples(self, digests: Iterable[str]) -> Iterator[tuple[str, RecordingSample | str]]:
         """Yield what is kept of these recordings by their digests, or what is wrong with it."""
         for digest in digests:
             query = self._sa.select(self._samples.c.value).where(self._samples.c.digest == digest)
             yield digest, self._sample(digest, query)
 
-    def _sample(self, digest: str, query: Any) -> Sample | str:
+    def _sample(self, digest: str, query: Any) -> RecordingSample | str:
         try:
             value = self._connection.execute(query).scalar_one_or_none()
         except self._sa.exc.DatabaseError as error:
@@ -179,7 +179,7 @@ class StoreTables:
         if not isinstance(value, (bytes, memoryview)):
             return "nothing is kept of it" if value is None else f"no bytes but {type(value).__name__}"
         try:
-            sample: Sample = storage.loads(bytes(value), Sample, source="its sample")
+            sample: RecordingSample = storage.loads(bytes(value), RecordingSample, source="its sample")
         except InvalidInput as error:
             return str(error).rstrip(".")
         return sample if sample.digest == digest else "it is of another recording"
@@ -193,8 +193,8 @@ class StoreTables:
 
     def prune(self) -> None:
         """Forget what was kept of recordings that are in no session any more."""
-        known = self._sa.select(self._recordings.c.digest)
-        self._connection.execute(self._samples.delete().where(self._samples.c.digest.not_in(known)))
+        known = self._sa.exists().where(self._recordings.c.digest == self._samples.c.digest)
+        self._connection.execute(self._samples.delete().where(~known))
 
     def delete(self, speaker: str, session: str | None = None) -> None:
         """Forget a speaker, or one session, in whatever spelling."""

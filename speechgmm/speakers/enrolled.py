@@ -20,7 +20,7 @@ from speechgmm.speakers.domain import MOST, People, content
 from speechgmm.speakers.impostors import MOST_EACH, Heard, drawn_frames, impostor_trials
 from speechgmm.speakers.models import SpeakerModels, speaker_models
 from speechgmm.speakers.packaged import default_system
-from speechgmm.speakers.sessions import Sample, Session, sums_by_key
+from speechgmm.speakers.sessions import RecordingSample, Session, sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -81,21 +81,21 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str) -> Enrolled:
     made_by = (system.fingerprint, system.relevance, system.calibration)
 
     def build() -> Enrolled:
+        asked = store.known(*speakers) if speakers else ()
         digests = store.digests()
         order = sorted(digests, key=lambda name: (content(name, digests[name]), name))
         pool = order[:MOST]
-        sums, damaged = _sums(system, store, *(dict.fromkeys([*pool, *speakers]) if speakers else ()))
-        if lost := [d for d in damaged if d.speaker not in sums and (d.speaker in speakers if speakers else not sums)]:
+        sums, damaged = _sums(system, store, *(dict.fromkeys([*pool, *asked]) if asked else ()))
+        if lost := [d for d in damaged if d.speaker not in sums and (d.speaker in asked if asked else not sums)]:
             refuse_damaged("the sessions to score against", lost)
         domain = store.cached(
             (*made_by, "domain"),
             lambda: _domain(system, store, [n for n in pool if n in sums], sums, digests),
         )
-        wanted = {n: sums[n] for n in (store.known(*speakers) if speakers else sums)}
+        wanted = {n: sums[n] for n in asked or sums}
         seconds = {name: s.speech_seconds for name, s in wanted.items()}
         models = speaker_models(system, {n: s.statistics for n, s in wanted.items()}, seconds, ubm=domain.ubm)
-        asked = [d for d in damaged if not speakers or d.speaker in wanted]
-        told = tuple(dict.fromkeys([*asked, *domain.damaged]))
+        told = tuple(dict.fromkeys([*(d for d in damaged if d.speaker in wanted or not asked), *domain.damaged]))
         return Enrolled(dataclasses.replace(models, damaged=told), domain)
 
     found = store.cached((*made_by, speakers), build)
@@ -159,16 +159,18 @@ def borrowed() -> SystemCalibration:
     return dataclasses.replace(calibration, levels=dataclasses.replace(levels, amounts=plain), usual_seconds=0.0)
 
 
-def sample_of(ubm: GMM, digest: str, statistics: Statistics, features: np.ndarray, speech_seconds: float) -> Sample:
+def sample_of(
+    ubm: GMM, digest: str, statistics: Statistics, features: np.ndarray, speech_seconds: float
+) -> RecordingSample:
     """Return what is kept of a recording: its own statistics, and some of its frames, drawn by its digest."""
     seed = int.from_bytes(digest.encode()[:16], "big")
     drawn = drawn_frames(features, speech_seconds, np.random.default_rng(seed))
     largest = float(np.finfo(np.float16).max)
     frames = np.clip((drawn.features - ubm.origin) / _unit(ubm), -largest, largest)
-    return Sample(digest, speech_seconds, statistics.counts, statistics.first, frames, drawn.speech_seconds)
+    return RecordingSample(digest, speech_seconds, statistics.counts, statistics.first, frames, drawn.speech_seconds)
 
 
-def heard(ubm: GMM, sample: Sample) -> Heard:
+def heard(ubm: GMM, sample: RecordingSample) -> Heard:
     """Return the frames of a sample as features (n, D) again."""
     features = ubm.origin + _unit(ubm) * sample.frames.astype(np.float64)
     return Heard(features.astype(np.float32), sample.frame_seconds)

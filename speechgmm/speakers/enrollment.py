@@ -12,7 +12,14 @@ from speechgmm.mixture import Statistics
 from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
 from speechgmm.speakers.enrolled import sample_of
-from speechgmm.speakers.sessions import Sample, Session, SessionSummary, summable, summable_seconds, sums_by_key
+from speechgmm.speakers.sessions import (
+    RecordingSample,
+    Session,
+    SessionSummary,
+    summable,
+    summable_seconds,
+    sums_by_key,
+)
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 from speechgmm.storage import fingerprint
@@ -88,7 +95,7 @@ def enroll(
     store.check_system(system)
     skipped: list[Skipped] = []
     sessions: list[Session] = []
-    samples: list[Sample] = []
+    samples: list[RecordingSample] = []
     for e in extract_all(system.frontend, recordings, n_threads=n_threads, on_progress=on_progress):
         if e.error:
             skipped.append(Skipped(e.name, str(e.error)))

@@ -18,7 +18,15 @@ from speechgmm.features import FrontEnd, Recording, TrainingFrames
 from speechgmm.mixture import Statistics
 from speechgmm.parallel import threads
 from speechgmm.speakers.domain import People
-from speechgmm.speakers.impostors import MOST_EACH, Heard, Trials, drawn_frames, impostor_trials, models_among, trials
+from speechgmm.speakers.impostors import (
+    MOST_EACH,
+    Heard,
+    ScoredTrials,
+    drawn_frames,
+    impostor_trials,
+    models_among,
+    trials,
+)
 from speechgmm.speakers.models import speaker_models
 from speechgmm.speakers.sessions import sums_by_key
 from speechgmm.speakers.system import System
@@ -68,18 +76,18 @@ class SimulatedStore:
     ----------
     names : tuple of str
         S people in it.
-    tests : Trials
+    tests : ScoredTrials
         T tests against all of them.
     tested : ndarray of str, shape (T,)
         Who speaks in them.
-    own : tuple of Trials
+    own : tuple of ScoredTrials
         Each of its people against the others.
     """
 
     names: tuple[str, ...]
-    tests: Trials
+    tests: ScoredTrials
     tested: Array
-    own: tuple[Trials, ...]
+    own: tuple[ScoredTrials, ...]
 
     @property
     def target(self) -> Array:

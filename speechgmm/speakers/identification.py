@@ -16,7 +16,7 @@ from speechgmm.evaluation.calibration import posteriors
 from speechgmm.evaluation.decision import Answer, Rule, decide, threshold_for
 from speechgmm.features import Corpus, extract_all
 from speechgmm.parallel import Progress
-from speechgmm.speakers.score import Limits, ScoredTest, Scorer
+from speechgmm.speakers.score import CandidateLimits, ScoredTest, Scorer
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -139,7 +139,7 @@ def _answer(
     return answer if limits is None else _with_costs(answer, limits, rule, len(names))
 
 
-def _with_costs(answer: Answer, limits: Limits, rule: Rule, searched: int) -> Answer:
+def _with_costs(answer: Answer, limits: CandidateLimits, rule: Rule, searched: int) -> Answer:
     """Say what a decision costs: how many owners it misses, and whether the rate for strangers can be relied on."""
     missed = None if answer.threshold is None else limits.missed(answer.threshold)
     if rule.asked_far is None:

@@ -40,7 +40,7 @@ def drawn_frames(features: Array, speech_seconds: float, rng: Any) -> Heard:
 
 
 @dataclass(frozen=True, eq=False)
-class Trials:
+class ScoredTrials:
     """Normalized `scores` (S, T), and the seconds of speech of the models (S,) and of the tests (T,)."""
 
     scores: Array
@@ -75,7 +75,7 @@ def models_among(system: System, people: People, names: Sequence[int] | None = N
 
 def trials(
     models: SpeakerModels, cohort: Array | None, tests: Sequence[Heard], *, n_threads: int | None = None
-) -> Trials:
+) -> ScoredTrials:
     """Score tests against models in their domain.
 
     Parameters
@@ -95,7 +95,7 @@ def trials(
 
     raw = np.stack(list(threads(n_threads)(score, tests)), axis=1)
     seconds = np.array([t.speech_seconds for t in tests])
-    return Trials(normalized(raw, len(models.names)), models.speech_seconds, seconds)
+    return ScoredTrials(normalized(raw, len(models.names)), models.speech_seconds, seconds)
 
 
 def impostor_trials(
@@ -105,7 +105,7 @@ def impostor_trials(
     cohort: Array | None,
     *,
     n_threads: int | None = None,
-) -> tuple[Trials, ...]:
+) -> tuple[ScoredTrials, ...]:
     """Return the trials of each of the people with `speech`, by name, against all the others."""
     found = []
     for i, name in enumerate(people.names):

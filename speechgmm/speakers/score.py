@@ -97,7 +97,7 @@ class Scorer:
         vars(chosen)["cohort"] = self.cohort  # the same domain, laid out once
         return chosen
 
-    def limits(self, speech_seconds: float, best: int | None = None) -> "Limits | None":
+    def limits(self, speech_seconds: float, best: int | None = None) -> "CandidateLimits | None":
         """Return from which LLR on a test with so much speech is accepted, None without a calibration.
 
         Parameters
@@ -110,7 +110,7 @@ class Scorer:
         if c is None or self.norm is None:
             return None
         seconds = c.usual_seconds if best is None else float(self.models.speech_seconds[best])
-        return Limits(c, self.norm, seconds or np.nan, speech_seconds or np.nan)
+        return CandidateLimits(c, self.norm, seconds or np.nan, speech_seconds or np.nan)
 
     def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
         """Return the scores of recordings as one test: of each the raw ones, weighted by its seconds, calibrated.
@@ -163,7 +163,7 @@ class Scorer:
 
 
 @dataclass(frozen=True)
-class Limits:
+class CandidateLimits:
     """From which log-likelihood ratio on a test is accepted, and what that costs.
 
     Parameters

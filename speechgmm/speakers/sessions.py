@@ -61,7 +61,7 @@ class Session:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class RecordingSample:
     """What is kept of one recording beside its session's statistics, and forgotten with it: personal data, like these.
 
     Parameters

@@ -15,7 +15,14 @@ from speechgmm.checks import composed, refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.database import Database, Key, StoreTables
-from speechgmm.speakers.sessions import EnrolledRecording, Sample, Session, SessionSummary, SpeakerExport, sums_by_key
+from speechgmm.speakers.sessions import (
+    EnrolledRecording,
+    RecordingSample,
+    Session,
+    SessionSummary,
+    SpeakerExport,
+    sums_by_key,
+)
 from speechgmm.speakers.system import System
 from speechgmm.speakers.waiting import OnWait
 
@@ -111,7 +118,7 @@ class SpeakerStore:
         self,
         sessions: Iterable[Session],
         *,
-        samples: Iterable[Sample] = (),
+        samples: Iterable[RecordingSample] = (),
         forget: Iterable[tuple[str, str | None]] = (),
         strict: bool = True,
     ) -> tuple[tuple[Session, SameRecording], ...]:
@@ -122,7 +129,7 @@ class SpeakerStore:
         Parameters
         ----------
         sessions : iterable of Session
-        samples : iterable of Sample
+        samples : iterable of RecordingSample
             What is kept of their recordings; of those that are not enrolled nothing is.
         forget : iterable of (speaker, session or None)
             What is forgotten first; None stands for all sessions of the speaker.
@@ -285,7 +292,7 @@ class SpeakerStore:
         with self._database.transaction() as tables:
             return tuple(dict.fromkeys(speaker for speaker, _ in _keys_of(tables.places(), *speakers)))
 
-    def samples(self, digests: Iterable[str]) -> tuple[tuple[Sample, ...], tuple[DamagedSession, ...]]:
+    def samples(self, digests: Iterable[str]) -> tuple[tuple[RecordingSample, ...], tuple[DamagedSession, ...]]:
         """Return what is kept of these recordings, and the sessions of those of which it is damaged."""
         wanted, damaged = dict.fromkeys(digests), []
         with self._database.transaction() as tables:
@@ -295,7 +302,7 @@ class SpeakerStore:
             if isinstance(reason, str):
                 r = held[digest]
                 damaged.append(DamagedSession.of(r.speaker, r.session, f"{r.name}: {reason}", self.location))
-        return tuple(s for s in found.values() if isinstance(s, Sample)), tuple(damaged)
+        return tuple(s for s in found.values() if isinstance(s, RecordingSample)), tuple(damaged)
 
     def export(self, *speakers: str) -> SpeakerExport:
         """Return `sessions` as one value for `speechgmm.storage.save`."""

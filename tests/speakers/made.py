@@ -56,8 +56,8 @@ def uncalibrated(frames: TrainingFrames) -> System:
 
 
 def calibration_of(system: System, frames: TrainingFrames, *, searches: int = 40, n_threads: int = 1) -> Any:
-    """What `calibrate` makes of them, from fewer simulated stores than of real speech: in a second or two."""
-    with mock.patch.object(held_out, "SEARCHES", searches):
+    """What `calibrate` makes of them, from fewer simulated stores and a smaller cohort than of real speech."""
+    with mock.patch.object(held_out, "SEARCHES", searches), mock.patch.object(held_out, "COHORT", 16):
         return calibrate(
             system,
             frames,

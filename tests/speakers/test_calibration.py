@@ -18,7 +18,7 @@ from speechgmm.mixture import fit_gmm
 from speechgmm.speakers import System, held_out, load_system
 from speechgmm.speakers.calibration import FADE, LEAST_PEOPLE, amount, impostor_level
 from speechgmm.speakers.held_out import Material, SimulatedStore, divide, simulate_stores, store_sizes
-from speechgmm.speakers.impostors import Trials
+from speechgmm.speakers.impostors import ScoredTrials
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, _fit_amounts, calibrate
 from tests.speakers.conftest import tiny_system
 from tests.speakers.made import (
@@ -28,6 +28,8 @@ from tests.speakers.made import (
     calibration_of,
     uncalibrated,
 )
+
+BY_HAND = calibration_by_hand(tiny_system())
 
 
 def calibration(system: System) -> Any:
@@ -170,8 +172,7 @@ def test_nobody_is_tested_with_what_is_enrolled(monkeypatch: pytest.MonkeyPatch)
 
 @given(st.lists(st.floats(0.2, 50), min_size=2, max_size=2), st.floats(0.2, 50), st.integers(0, 99))
 def test_no_rank_changes_among_speakers_with_one_amount(enrolled: list[float], tested: float, seed: int) -> None:
-    system = tiny_system()
-    c = calibration_by_hand(system, seed=seed)
+    c = BY_HAND
     scores = np.sort(np.random.default_rng(seed).normal(0, 3, 7))
     norm = c.levels.norm(5)
     found = norm(c.levels.amounts(scores, enrolled[0], tested))
@@ -188,7 +189,7 @@ def test_amounts_are_taken_out_of_strangers_scores() -> None:
         enrolled, tested = np.exp(rng.uniform(0, 3, 4)), np.exp(rng.uniform(-1, 2, 30))
         e, t = np.log(enrolled)[:, None], np.log(tested)
         scores = -1 + 0.8 * e - 0.3 * t + np.exp(0.2 - 0.3 * e + 0.25 * t) * rng.normal(size=(4, 30))
-        stores.append(SimulatedStore(tuple("abcd"), Trials(scores, enrolled, tested), np.array(["z"] * 30), ()))
+        stores.append(SimulatedStore(tuple("abcd"), ScoredTrials(scores, enrolled, tested), np.array(["z"] * 30), ()))
     norm = _fit_amounts(stores)
     np.testing.assert_allclose(norm.location, [-1, 0.8, -0.3], atol=0.06)
     np.testing.assert_allclose(norm.scale, [0.2, -0.3, 0.25], atol=0.06)
@@ -201,7 +202,7 @@ def test_amounts_are_taken_out_of_strangers_scores() -> None:
 
 
 def test_an_amount_that_is_not_known_is_a_usual_one_and_far_ones_are_the_nearest() -> None:
-    norm = calibration_by_hand(tiny_system()).levels.amounts
+    norm = BY_HAND.levels.amounts
     middle = np.sqrt(norm.low * norm.high)
     np.testing.assert_allclose(norm([1.0], np.nan, np.nan), norm([1.0], *middle))
     np.testing.assert_array_equal(norm([1.0], 0.0, 1e9), norm([1.0], norm.low[0], norm.high[1]))
@@ -209,7 +210,7 @@ def test_an_amount_that_is_not_known_is_a_usual_one_and_far_ones_are_the_nearest
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 100])
 def test_what_training_knows_gives_way_to_the_stores_own_trials(size: int) -> None:
-    levels = calibration_by_hand(tiny_system()).levels
+    levels = BY_HAND.levels
     own = [np.random.default_rng(i).normal(2.0, 0.5, 50) for i in range(size)]
     known, found = levels.norm(size), levels.norm(size, own)
     assert known.size == found.size == size
@@ -239,7 +240,7 @@ def test_one_who_is_enrolled_under_two_names_does_not_move_the_level() -> None:
 
 @given(st.integers(1, 20), st.integers(1, 20), st.floats(0.005, 0.5))
 def test_thresholds_move_evenly_with_size_and_rate(size: int, searched: int, far: float) -> None:
-    c = calibration_by_hand(tiny_system())
+    c = BY_HAND
     t = c.threshold(far, c.levels.norm(size), searched)
     rarer = c.threshold(far / 2, c.levels.norm(size), searched)
     assert rarer.score >= t.score
@@ -252,7 +253,7 @@ def test_thresholds_move_evenly_with_size_and_rate(size: int, searched: int, far
 
 @given(st.floats(-5, 5), st.floats(0.01, 1e3), st.floats(0.01, 1e3))
 def test_fewer_owners_are_missed_with_more_speech_and_lower_thresholds(score: float, a: float, b: float) -> None:
-    owners = calibration_by_hand(tiny_system()).owners
+    owners = BY_HAND.owners
     less, more = sorted((a, b))
     assert 0 <= owners.missed(score, more) <= owners.missed(score, less) <= 1
     assert owners.missed(score - 1, a) <= owners.missed(score, a)

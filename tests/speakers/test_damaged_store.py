@@ -102,7 +102,12 @@ def test_a_speaker_of_whom_nothing_is_whole_is_left_out_or_refused(made: Path, t
         words = r"the sessions to score against must be whole; got session a of bob: its value .*speakers remove bob --"
         with pytest.raises(InvalidInput, match=words):
             ratios(tiny, store, "bob")
-        for speaker in ("ann", "cid"):
+        store.rename("cid", "Ren\u00e9")
+        flip(made, "speaker = 'Ren\u00e9'")
+        for spelled in ("Ren\u00e9", "Rene\u0301"):
+            with pytest.raises(InvalidInput, match="the sessions to score against must be whole; got session a of Ren"):
+                ratios(tiny, store, spelled)
+        for speaker in ("ann", "Ren\u00e9"):
             store.remove(speaker)
         with pytest.raises(InvalidInput, match="the sessions to score against must be whole; got session a of bob"):
             ratios(tiny, store)

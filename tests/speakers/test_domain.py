@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speechgmm.errors import InvalidInput
 from speechgmm.mixture import adapt
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.speakers import SpeakerStore, enrolled_models
@@ -284,3 +285,8 @@ def test_a_recording_that_nothing_is_known_of_is_ordered_by_name() -> None:
     for order in itertools.permutations(["d1", "d2", "d3"]):
         assert content("ann", order) == content("bob", ["d1", "d2", "d3"])
     assert MOST == 200
+
+
+def test_nobody_enrolled_is_refused_by_calibrated_systems_too(tmp_path: Path) -> None:
+    with opened(tmp_path / "s") as store, pytest.raises(InvalidInput, match="speakers to score against must be at lea"):
+        Scorer.of(TINY, store)

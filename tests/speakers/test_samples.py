@@ -63,6 +63,16 @@ def test_samples_are_forgotten_with_their_recordings(two: SpeakerStore, tiny: Sy
     assert kept(two) == set()
 
 
+def test_samples_are_forgotten_although_the_list_of_recordings_is_damaged(two: SpeakerStore) -> None:
+    with closing(sqlite3.connect(two.location)) as db:  # no rule against NULL where a disk fails
+        db.execute("pragma writable_schema = on")
+        db.execute("update sqlite_master set sql = replace(sql, ' NOT NULL', '')")
+        db.commit()
+    change(Path(two.location), "update speechgmm_recordings set digest = null where digest = 'digest 4'")
+    two.remove("ann")
+    assert kept(two) == set()
+
+
 def test_a_recording_that_is_refused_leaves_nothing(two: SpeakerStore, tiny: System) -> None:
     bad, good = session(tiny, "cid", "a", 7, 3), session(tiny, "dan", "a", 8)
     put(two, bad, good, strict=False)

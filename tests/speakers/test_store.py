@@ -21,7 +21,7 @@ from speechgmm.features import MFCC
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import (
     EnrolledRecording,
-    Sample,
+    RecordingSample,
     Session,
     SpeakerExport,
     SpeakerStore,
@@ -51,11 +51,13 @@ def session(system: System, speaker: str, name: str, *seeds: int) -> Session:
     return Session(speaker, name, total, 0.2 * len(seeds), {f"digest {s}": f"{s}.wav" for s in seeds})
 
 
-def samples(*sessions: Session) -> list[Sample]:
+def samples(*sessions: Session) -> list[RecordingSample]:
     """What is kept of each of their recordings."""
     seeds = [(s, digest) for s in sessions for digest in s.recordings]
     return [
-        Sample(digest, s.speech_seconds, s.statistics.counts, s.statistics.first, frames(int(digest.split()[1])), 0.2)
+        RecordingSample(
+            digest, s.speech_seconds, s.statistics.counts, s.statistics.first, frames(int(digest.split()[1])), 0.2
+        )
         for s, digest in seeds
     ]
 
