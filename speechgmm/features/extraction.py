@@ -8,6 +8,7 @@ import numpy as np
 
 from speechgmm.checks import Array, refuse
 from speechgmm.errors import Skipped, SpeechGMMError
+from speechgmm.features.acoustics import Acoustics
 from speechgmm.features.audio import Digest, Stream, resampled
 from speechgmm.features.corpus import Recording
 from speechgmm.features.frontend import FrontEnd
@@ -34,6 +35,8 @@ class Extracted:
         Names the recording by its samples; empty where they could not be read.
     speech_seconds : float
     error : SpeechGMMError or None
+    acoustics : Acoustics or None
+        How it sounds before normalization, where the front end says so.
     """
 
     recording: Recording
@@ -41,6 +44,7 @@ class Extracted:
     digest: str
     speech_seconds: float
     error: SpeechGMMError | None = None
+    acoustics: Acoustics | None = None
 
     @property
     def name(self) -> str:
@@ -60,11 +64,12 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Part:
-    """Which of many frames are those of a recording: from `start` on, and before `stop`."""
+    """Which of many frames are those of a recording: from `start` on, and before `stop`; and how it sounds."""
 
     recording: Recording
     start: int
     stop: int
+    acoustics: Acoustics | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +136,10 @@ def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extrac
             tapped = Stream(stream.sample_rate, heard.of(stream.blocks))
             samples = Spool(resampled(tapped, frontend.sample_rate, what=what))
         digest = str(heard)
-        features = frontend.from_blocks(samples, what=what)
+        features, acoustics = frontend.listened(samples, what=what)
     except SpeechGMMError as error:
         return Extracted(recording, None, digest, 0.0, error)
-    return Extracted(recording, features, digest, frontend.seconds(features))
+    return Extracted(recording, features, digest, frontend.seconds(features), acoustics=acoustics)
 
 
 def _own(frontend: FrontEnd, sound: Sound, name: str) -> Extracted | None:
@@ -224,7 +229,7 @@ def training_frames(
         if e.error:
             skipped.append(Skipped(e.name, str(e.error)))
             continue
-        parts.append(Part(e.recording, len(spool), len(spool) + len(e.usable())))
+        parts.append(Part(e.recording, len(spool), len(spool) + len(e.usable()), e.acoustics))
         for block in e.blocks():
             spool.add(block)
     if not parts:
