@@ -7,6 +7,7 @@ signal of float64 in [-1, 1].
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
@@ -112,7 +113,9 @@ def tones(speech: Array, others: Sequence[Array], rate: int, rng: np.random.Gene
         return 0.2 * on * (np.sin(2 * np.pi * low[key] * t) + np.sin(2 * np.pi * high[key] * t))
     if kind == 2:
         return 0.3 * signal.chirp(t, rng.uniform(100, 400), t[-1], rng.uniform(1500, 3500))
-    return 0.3 * np.sin(2 * np.pi * rng.uniform(200, 1500) * t) * (0.5 - 0.5 * np.cos(2 * np.pi * rng.uniform(1, 6) * t))
+    return (
+        0.3 * np.sin(2 * np.pi * rng.uniform(200, 1500) * t) * (0.5 - 0.5 * np.cos(2 * np.pi * rng.uniform(1, 6) * t))
+    )
 
 
 def upsampled(speech: Array, others: Sequence[Array], rate: int, rng: np.random.Generator) -> Array:
@@ -129,13 +132,9 @@ def _bands(speech: Array, channels: int, rate: int) -> tuple[list[Array], Array,
     """Return second-order sections and center frequencies of bands, and the envelope of speech in each."""
     top = 0.45 * rate
     edges = 80 * (top / 80) ** (np.arange(channels + 1) / channels)
-    sections = [
-        signal.butter(3, (a, b), "bandpass", fs=rate, output="sos") for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    sections = [signal.butter(3, (a, b), "bandpass", fs=rate, output="sos") for a, b in itertools.pairwise(edges)]
     smooth = signal.butter(2, 50, fs=rate, output="sos")
-    envelopes = [
-        np.clip(signal.sosfiltfilt(smooth, np.abs(signal.sosfiltfilt(s, speech))), 0, None) for s in sections
-    ]
+    envelopes = [np.clip(signal.sosfiltfilt(smooth, np.abs(signal.sosfiltfilt(s, speech))), 0, None) for s in sections]
     return sections, np.sqrt(edges[1:] * edges[:-1]), envelopes
 
 
@@ -175,9 +174,7 @@ def espeak(speech: Array, others: Sequence[Array], rate: int, rng: np.random.Gen
 
 def flite(speech: Array, others: Sequence[Array], rate: int, rng: np.random.Generator) -> Array:
     """Return a sentence by the diphones and trajectories of flite."""
-    return _spoken(
-        ["flite", "-voice", str(rng.choice(FLITE)), "-t", str(rng.choice(TEXTS)), "-o", "/dev/stdout"], rate
-    )
+    return _spoken(["flite", "-voice", str(rng.choice(FLITE)), "-t", str(rng.choice(TEXTS)), "-o", "/dev/stdout"], rate)
 
 
 MAKERS = MappingProxyType[str, Maker](

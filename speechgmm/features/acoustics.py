@@ -173,4 +173,3 @@ def _deviations(covariance: Array, to: Array) -> Array:
 def _log(x: Array) -> Array:
     """Return logarithms, of nothing that of very little."""
     return np.log(np.maximum(x, 1e-4))
-

@@ -20,6 +20,7 @@ from speechgmm.mixture import GMM, RELEVANCE, Statistics
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.model import WITHIN
 from speechgmm.speakers.calibration import SystemCalibration
+from speechgmm.speakers.familiarity import Familiarity
 
 DEFAULT = Path(__file__).parent.parent / "models" / "read_speech_16k.sgmm"
 """The model that comes with the package."""
@@ -44,6 +45,8 @@ class System:
         they rank speakers.
     info : mapping
         How it was made: versions, seed, data summary, objective trace.
+    familiarity : Familiarity, optional
+        What recordings are like those that it was trained on.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class System:
     relevance: float = RELEVANCE
     calibration: SystemCalibration | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    familiarity: Familiarity | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
@@ -69,6 +73,8 @@ class System:
         if found != wanted:
             refuse("the UBM", f"have {wanted} features, as the front end gives", found, error=IncompatibleModel)
         self.ubm.check_reach("the UBM")
+        if self.familiarity is not None:
+            instance(self.familiarity, "what is familiar", Familiarity)
         if self.calibration is None:
             return
         instance(self.calibration, "the calibration", SystemCalibration)
@@ -135,7 +141,17 @@ def load_system(path: str | os.PathLike[str], *types: type) -> System:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    known = (System, MFCC, OwnFeatures, GMM, *COVARIANCES.values(), SystemCalibration, Calibration, Strangers)
+    known = (
+        System,
+        MFCC,
+        OwnFeatures,
+        GMM,
+        *COVARIANCES.values(),
+        SystemCalibration,
+        Calibration,
+        Strangers,
+        Familiarity,
+    )
     return cast(System, storage.load(path, *known, *types))
 
 
