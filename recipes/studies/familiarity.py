@@ -27,7 +27,7 @@ from speechgmm.features.audio import resample
 from speechgmm.speakers.familiarity import Familiarity, measures_of
 
 CORPORA = ("librispeech_mini", "wuw2")
-MOST = 60
+MOST = 50
 """Sounds of each kind."""
 DOMAINS, ENROLLED = 40, 5
 """Draws of so many enrolled people."""
@@ -58,7 +58,7 @@ def share(familiarity: Familiarity, measures: Iterable[Array]) -> float:
 def strange(system: speechgmm.System, data: Path, corpus: str) -> Iterator[tuple[str, list[Signal]]]:
     """Yield the strange sounds of each kind."""
     rate = system.frontend.sample_rate
-    tests = [r for r in speechgmm.read_corpus(data / corpus / "metadata.csv") if r.attributes["split"] != "ubm"]
+    tests = tuple(speechgmm.read_corpus(data / corpus / "metadata.csv").where(split=("enroll", "test")))
     chosen = [tests[i] for i in np.linspace(0, len(tests) - 1, min(2 * MOST, len(tests))).round().astype(int)]
     signals = [speechgmm.read(r.path).samples.astype(float) for r in chosen]
     for kind, make in MAKERS.items():
@@ -108,7 +108,7 @@ def main() -> None:
         system = model(given.data, corpus, given.models)
         familiarity = system.familiarity
         assert familiarity is not None
-        own = [r for r in speechgmm.read_corpus(given.data / corpus / "metadata.csv") if r.attributes["split"] != "ubm"]
+        own = speechgmm.read_corpus(given.data / corpus / "metadata.csv").where(split=("enroll", "test"))
         kinds = [("own", own), *strange(system, given.data, corpus)]
         kinds.append(("esc10", environment(given.data, system.frontend.sample_rate)))
         for kind, sounds in kinds:

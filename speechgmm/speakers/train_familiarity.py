@@ -22,10 +22,10 @@ FOLDS = 4
 LEAST_SPEAKERS = 4
 """With fewer there is nothing to learn a spread from."""
 SHARE = 0.01
-"""The share of background recordings that may lie beyond the limit, were it drawn where they end."""
-_MARGIN, _LEAST = 1.1, 4.1
-"""Other people's recordings of the same kind lie further out than those that a model was trained on: by a tenth, and no
-distance below the least limit is unfamiliar (`recipes/studies/familiarity.py` prints what this gives)."""
+"""So many of the background's own held-out recordings lie beyond the limit, or fewer."""
+_LEAST = 4.1
+"""No limit is lower: other people's recordings of the same kind lie further out than those of the background, and a
+hundred recordings hardly show where they end (`recipes/studies/familiarity.py` prints what this gives)."""
 _PRIOR = 5.0
 """So many recordings the usual spreads count for on each side of the median."""
 
@@ -93,7 +93,7 @@ def fit_familiarity(folds: list[Array]) -> Familiarity:
     """Return what is familiar, from the measures (R, M) of recordings in at least two folds."""
     every = _usual(np.concatenate(folds), 1.0)
     apart = [joint(_usual(np.concatenate([x for x in folds if x is not fold]), 1.0).distances(fold)) for fold in folds]
-    limit = max(_LEAST, _MARGIN * float(np.quantile(np.concatenate(apart), 1 - SHARE)))
+    limit = max(_LEAST, float(np.quantile(np.concatenate(apart), 1 - SHARE)))
     return Familiarity(every.center, every.below, every.above, limit, every.recordings)
 
 
