@@ -5,6 +5,7 @@
 `read` reads sound, `read_corpus` lists recordings, `extract_all` and `training_frames` turn many into features.
 """
 
+from speechgmm.features.acoustics import Acoustics
 from speechgmm.features.audio import Signal, read, sample_rate
 from speechgmm.features.corpus import Corpus, Recording, read_corpus
 from speechgmm.features.extraction import Extracted, Part, TrainingFrames, extract, extract_all, training_frames
@@ -19,6 +20,7 @@ __all__ = [
     "FEATURES",
     "MFCC",
     "PRESETS",
+    "Acoustics",
     "Corpus",
     "Extracted",
     "FrontEnd",

@@ -8,6 +8,7 @@ import numpy as np
 
 from speechgmm.checks import Array, refuse
 from speechgmm.errors import Skipped, SpeechGMMError
+from speechgmm.features.acoustics import Acoustics
 from speechgmm.features.corpus import Recording
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.sounds import Sound, recording_of
@@ -31,6 +32,8 @@ class Extracted:
         Names the recording by its samples; empty where they could not be read.
     speech_seconds : float
     error : SpeechGMMError or None
+    acoustics : Acoustics or None
+        How it sounds before normalization, where the front end says so.
     """
 
     recording: Recording
@@ -38,6 +41,7 @@ class Extracted:
     digest: str
     speech_seconds: float
     error: SpeechGMMError | None = None
+    acoustics: Acoustics | None = None
 
     @property
     def name(self) -> str:
@@ -57,11 +61,12 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Part:
-    """Which of many frames are those of a recording: from `start` on, and before `stop`."""
+    """Which of many frames are those of a recording: from `start` on, and before `stop`; and how it sounds."""
 
     recording: Recording
     start: int
     stop: int
+    acoustics: Acoustics | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +126,10 @@ def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extrac
     recording, digest = recording_of(sound, name), ""
     try:
         blocks, digest = frontend.hear(sound, recording)
-        features = frontend.from_blocks(blocks, what=recording.path or name)
+        features, acoustics = frontend.listened(blocks, what=recording.path or name)
     except SpeechGMMError as error:
         return Extracted(recording, None, digest, 0.0, error)
-    return Extracted(recording, features, digest, frontend.seconds(features))
+    return Extracted(recording, features, digest, frontend.seconds(features), acoustics=acoustics)
 
 
 @overload
@@ -201,7 +206,7 @@ def training_frames(
         if e.error:
             skipped.append(Skipped(e.name, str(e.error)))
             continue
-        parts.append(Part(e.recording, len(spool), len(spool) + len(e.usable())))
+        parts.append(Part(e.recording, len(spool), len(spool) + len(e.usable()), e.acoustics))
         for block in e.blocks():
             spool.add(block)
     if not parts:

@@ -18,6 +18,7 @@ from speechgmm.errors import IncompatibleModel
 from speechgmm.features import audio
 from speechgmm.features.corpus import Recording
 from speechgmm.features.sounds import Sound, is_features, stream_sound
+from speechgmm.features.acoustics import Acoustics
 from speechgmm.features.source import concatenated
 from speechgmm.features.spool import Spool
 from speechgmm.storage import fingerprint
@@ -92,6 +93,13 @@ class FrontEnd(ABC):
         A front end that can take them one after the other overrides this; here they are joined for a call.
         """
         return self(concatenated(list(blocks)), what=what)
+
+    def listened(self, blocks: Iterable[Array], *, what: str = "the signal") -> tuple[Array, Acoustics | None]:
+        """Return the features of a signal in blocks, as `from_blocks` does, and how it sounds, if this front end says.
+
+        One that can tell from the same pass overrides this.
+        """
+        return self.from_blocks(blocks, what=what), None
 
     def from_stream(self, stream: audio.Stream, *, what: str = "the signal") -> Array:
         """Return the features (N, D) of a stream of this rate or a higher one."""

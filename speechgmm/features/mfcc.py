@@ -20,6 +20,7 @@ from speechgmm.checks import Array, refuse
 from speechgmm.compiler import prepare_cache
 from speechgmm.errors import TooLittleSpeech
 from speechgmm.features import audio, normalize, speech_detection
+from speechgmm.features.acoustics import Acoustics, Listener
 from speechgmm.features.dynamics import deltas_in_blocks
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.levels import FLOOR, Levels
@@ -168,18 +169,24 @@ class MFCC(FrontEnd):
         """
         return self.from_blocks([audio.check_signal(np.asarray(signal), what)], what=what)
 
-    @one_thread
     def from_blocks(self, blocks: Iterable[Array], *, what: str = "the signal") -> Array:
         """Return the features of a signal that comes in blocks, in constant memory: see `FrontEnd.from_blocks`.
 
         Cepstra and levels wait for the detector, features for their normalization. Many lie in a temporary file, into
         which the array that comes back is mapped. Which blocks the signal comes in does not matter.
         """
+        return self.listened(blocks, what=what)[0]
+
+    @one_thread
+    def listened(self, blocks: Iterable[Array], *, what: str = "the signal") -> tuple[Array, Acoustics | None]:
+        """Return the features of a signal in blocks, see `from_blocks`, and how it sounds before normalization."""
         samples = sum(map(len, blocks))
         self._enough(samples / self.sample_rate, max(self.win_length, self.min_speech), what, "of sound")
         static, levels = Spool(), Levels(*self._sizes[:2])
+        listener = Listener(*self._sizes[:2], self.sample_rate)
         for y, before, new in self._windows(blocks):
             levels.add(y[before:], new)
+            listener.add(y, before, new)
             if len(y) - before >= self._sizes[0]:
                 static.add(self._static(y, before))
         level = levels.decibels()
@@ -187,11 +194,22 @@ class MFCC(FrontEnd):
         found = f"of speech in {samples / self.sample_rate:.2f} s of sound, its loudest frame at"
         least = max(self.hop_length, self.min_speech)  # one frame, whatever is asked for
         self._enough(speech.sum() * self.hop_length, least, what, f"{found} {level.max():.0f} dB")
-        features, start = Spool(), 0
+        features, start, d = Spool(), 0, self.n_dimensions // (self.deltas + 1)
         for x in deltas_in_blocks(static, self.deltas, self.delta_width, _ROWS):
-            features.add(x[speech[start : start + len(x)]])
+            kept = x[speech[start : start + len(x)]]
+            features.add(kept)
+            listener.add_speech(*np.split(kept, [d, 2 * d], axis=1)[:2])
             start += len(x)
-        return Spool(map(normalize.Normalization.of(features, self.normalization), features)).array()
+        acoustics = listener.heard(level, speech, *self._bases)
+        return Spool(map(normalize.Normalization.of(features, self.normalization), features)).array(), acoustics
+
+    @property
+    def _bases(self) -> tuple[Array, Array]:
+        """What makes cepstra (., C) and bands (., B) of the static features."""
+        cosines = _cosines(int(self.n_mels or 0))
+        if self.kind == "mel":
+            return cosines[:, : self.n_mfcc], np.eye(len(cosines))
+        return np.eye(self.n_mfcc), cosines[:, : self.n_mfcc].T
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
@@ -263,3 +281,12 @@ def _mel_bands(rate: int, size: int, n_mels: int, fmin: float, fmax: float) -> A
         advice = "Use fewer bands (n_mels), a wider range (fmin, fmax) or longer windows (win_length)."
         refuse("mel bands", f"each hold a frequency of a {size}-point transform", f"{empty} of {n_mels} empty", advice)
     return bands
+
+
+@functools.lru_cache(maxsize=16)
+def _cosines(n_mels: int) -> Array:
+    """Return the orthonormal cosine transform (n_mels, n_mels) from bands to cepstra."""
+    bands, order = np.arange(n_mels)[:, None] + 0.5, np.arange(n_mels)
+    cosines = np.sqrt(2 / n_mels) * np.cos(np.pi / n_mels * bands * order)
+    cosines[:, 0] /= np.sqrt(2)
+    return cosines

@@ -17,6 +17,7 @@ from speechgmm.mixture import GMM, RELEVANCE, Statistics
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.model import WITHIN
 from speechgmm.speakers.calibration import TYPES, SystemCalibration
+from speechgmm.speakers.familiarity import Familiarity
 
 _APART = 1e-4
 """Means of models that are nearer to each other than this give one and the same score to everything."""
@@ -39,6 +40,8 @@ class System:
         they rank speakers.
     info : mapping
         How it was made: versions, seed, data summary, objective trace.
+    familiarity : Familiarity, optional
+        What recordings are like those that it was trained on.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class System:
     relevance: float = RELEVANCE
     calibration: SystemCalibration | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    familiarity: Familiarity | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
@@ -64,6 +68,8 @@ class System:
         if found != wanted:
             refuse("the UBM", f"have {wanted} features, as the front end gives", found, error=IncompatibleModel)
         self.ubm.check_reach("the UBM")
+        if self.familiarity is not None:
+            instance(self.familiarity, "what is familiar", Familiarity)
         if self.calibration is None:
             return
         instance(self.calibration, "the calibration", SystemCalibration)
@@ -125,5 +131,5 @@ def load_system(path: str | os.PathLike[str], *types: type) -> System:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    known = (System, MFCC, OwnFeatures, GMM, *COVARIANCES.values(), *TYPES)
+    known = (System, MFCC, OwnFeatures, GMM, *COVARIANCES.values(), *TYPES, Familiarity)
     return cast(System, storage.load(path, *known, *types))

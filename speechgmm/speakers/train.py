@@ -13,6 +13,7 @@ from speechgmm.mixture import GMM, RELEVANCE, Fit, Floor, Stop, fit_gmm, initial
 from speechgmm.parallel import Progress
 from speechgmm.speakers.system import System
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
+from speechgmm.speakers.train_familiarity import HeldOutMeasures
 
 FLOOR = Floor(relative=0.01, occupancy=5.0)
 """A tenth of the deviation of speech, and five frames per component: neither accidents nor lone frames count."""
@@ -68,7 +69,8 @@ def train_system(
     frontend : FrontEnd, optional
         Default: ``MFCC(sample_rate=R)`` with R the lowest rate in the corpus, or `OwnFeatures` for `.npy` files.
     calibrated : bool
-        Whether to calibrate where there are speakers enough; it takes several times as long as the UBM does.
+        Whether to calibrate where there are speakers enough, and to learn what is familiar from at least four; it takes
+        several times as long as the UBM does.
     seed : int
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
@@ -92,12 +94,18 @@ def train_system(
     system = System(frontend, result.model, relevance, info=_info(frames, result, seed))
     warnings = _warnings(frames, n_components)
     if calibrated:
+        held_out = HeldOutMeasures(frames, n_threads=n_threads)
+
+        def train_fold(blocks: Any, fold: str) -> GMM:
+            return train(blocks, fold).model
+
         try:
-            found = calibrate(system, frames, lambda x, at: train(x, at).model, n_threads=n_threads, seed=seed)
+            found = calibrate(system, frames, held_out.watching(train_fold), n_threads=n_threads, seed=seed)
             system = replace(system, calibration=found)
             warnings += () if found else (UNCALIBRATED,)
         except InvalidInput as error:
             warnings += (f"not calibrated: {error}",)
+        system = replace(system, familiarity=held_out.learn(train_fold))
     return Training(system, frames.skipped, warnings)
 
 
