@@ -51,9 +51,10 @@ def enroll(
     shown = table("enrolled", "session", ">speech, s", rows=(s.values() for s in sessions))
     assured = enrolled >= speakers.ASSURED
     document: dict[str, object] = {"sessions": sessions, "little_speech": [asdict(s) for s in done.little]}
-    document |= {"enrolled": enrolled, "assured": assured}
+    strange = [{"file": u.name, **asdict(u.why)} for u in done.unfamiliar]
+    document |= {"enrolled": enrolled, "assured": assured, "unfamiliar": strange}
     told = [shown if sessions else "nobody enrolled"]
     if not assured:
         people = f"{enrolled} {'person is' if enrolled == 1 else 'people are'} enrolled"
         told.append(f"\n{people}: from {speakers.ASSURED} on it can be told how strangers sound, and rates are assured")
-    emit(as_json, document, *told, warnings=map(str, done.little), skipped=done.skipped)
+    emit(as_json, document, *told, warnings=[*map(str, done.little), *map(str, done.unfamiliar)], skipped=done.skipped)

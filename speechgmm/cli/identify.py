@@ -80,8 +80,12 @@ def reached(far: float) -> str:
 
 def cautions(answers: "Sequence[Answer]") -> list[str]:
     """Return in words, a line each, how far to trust decisions by a rate, and what they cost."""
-    doubts = {EXTRAPOLATED: any(a.extrapolated for a in answers), NOT_ASSURED: any(a.assured is False for a in answers)}
-    return [*(doubt for doubt, holds in doubts.items() if holds), *_missed(answers)]
+    few = any(a.assured is False and a.unfamiliar is None for a in answers)
+    doubts = {EXTRAPOLATED: any(a.extrapolated for a in answers), NOT_ASSURED: few}
+    strange = [
+        f"{a.name} is unfamiliar, so that no rate is assured: {a.unfamiliar.reason}" for a in answers if a.unfamiliar
+    ]
+    return [*(doubt for doubt, holds in doubts.items() if holds), *strange, *_missed(answers)]
 
 
 def _missed(answers: "Iterable[Answer]") -> list[str]:
@@ -120,7 +124,8 @@ def _document(answer: "Answer") -> dict[str, object]:
 def costs(answer: "Answer") -> dict[str, object]:
     """Return what JSON says of the costs of a decision."""
     missed = None if answer.missed is None or math.isnan(answer.missed) else answer.missed
-    return {"missed": missed, "wanted_seconds": answer.wanted_seconds, "assured": answer.assured}
+    told = {"missed": missed, "wanted_seconds": answer.wanted_seconds, "assured": answer.assured}
+    return {**told, "unfamiliar": answer.unfamiliar and asdict(answer.unfamiliar)}
 
 
 def _rows(answers: "Iterable[Answer]") -> Iterable[tuple[object, ...]]:

@@ -50,7 +50,7 @@ def info(location: Location, model: StoreModel = None, as_json: options.Json = F
 
 def _store_info(location: str, model: str | None, as_json: bool) -> None:
     """Show how much a store holds, and, with the model that it is of, what a rate of false accepts costs there."""
-    from speechgmm.speakers import packaged_with
+    from speechgmm.speakers import packaged_with, unfamiliar_recordings
 
     system = None if model is None else options.model_for(model)
     with options.open_store(location, system) as store:
@@ -58,6 +58,7 @@ def _store_info(location: str, model: str | None, as_json: bool) -> None:
         system = system or packaged
         summary, damaged, kept = store.summary(), store.damaged(), store.sizes()
         costs = () if system is None else _costs(system, store)
+        strange = () if system is None or not costs else unfamiliar_recordings(system, store)
     counts = summary["sessions"], summary["recordings"]
     each = [bytes_ // max(count, 1) for bytes_, count in zip(kept, counts, strict=True)]
     document = {
@@ -65,8 +66,10 @@ def _store_info(location: str, model: str | None, as_json: bool) -> None:
         "packaged": None if packaged is None else packaged.frontend.sample_rate,
         **dict(zip(("bytes_per_session", "bytes_per_recording"), each, strict=True)),
         "errors_by_speech": [asdict(c) for c in costs] if system else None,
+        "unfamiliar": [{"file": u.name, **asdict(u.why)} for u in strange] if system else None,
     }
     told = _cost_table(costs) if system else ["", NO_MODEL]
+    told += ["", *map(str, strange)] if strange else []
     emit(as_json, document, facts({"type": "store of speakers"} | _store_facts(document)), *told, damaged=damaged)
 
 

@@ -75,6 +75,18 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Unfamiliar:
+    """Why a recording is unlike those that a model knows: in words, and how far (`value`) beyond which `limit`.
+
+    The distance is in spreads of what is usual, so that 1 is nothing special.
+    """
+
+    reason: str
+    value: float
+    limit: float
+
+
+@dataclass(frozen=True)
 class Candidate:
     """Somebody enrolled, or a class: the `name`, the `score`, and the `posterior`, None without a calibration.
 
@@ -118,6 +130,8 @@ class Answer:
         How much speech in the test would bring that to one in ten; None where no amount would.
     assured : bool or None
         Whether enough is known of where people were recorded for the rate to hold; None where no rate decides.
+    unfamiliar : Unfamiliar or None
+        Why the test is unlike the recordings that are known, so that no rate holds for it.
     """
 
     name: str
@@ -133,6 +147,7 @@ class Answer:
     missed: float | None = None
     wanted_seconds: float | None = None
     assured: bool | None = None
+    unfamiliar: Unfamiliar | None = None
 
     @classmethod
     def failed(

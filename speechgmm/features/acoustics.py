@@ -89,7 +89,8 @@ class Listener:
         self._frames = 0
         self._periodicity: list[Array] = []
         self._counts = np.zeros(_STEPS, dtype=np.int64)
-        self._n, self._sums, self._products, self._changes = 0, 0.0, 0.0, 0.0
+        self._n = 0
+        self._sums, self._products, self._changes = np.zeros(1), np.zeros((1, 1)), np.zeros(1)  # they broadcast
 
     def add(self, y: Array, before: int, new: int) -> None:
         """Add a piece: `before` samples stand before its first frame, its last `new` ones have not come before."""
@@ -115,9 +116,9 @@ class Listener:
         """Add frames of speech, before normalization: cepstra or bands (n, .), and their deltas (n, .) or (n, 0)."""
         x = static.astype(np.float64)
         self._n += len(x)
-        self._sums += x.sum(axis=0)
-        self._products += x.T @ x
-        self._changes += (deltas.astype(np.float64) ** 2).sum(axis=0)
+        self._sums = self._sums + x.sum(axis=0)
+        self._products = self._products + x.T @ x
+        self._changes = self._changes + (deltas.astype(np.float64) ** 2).sum(axis=0)
 
     def heard(self, level: Array, speech: Array, to_cepstra: Array, to_bands: Array) -> Acoustics | None:
         """Return how the recording sounds, None of a front end with hardly any cepstra.
@@ -143,7 +144,7 @@ class Listener:
             periodicity=self._voiced(speech),
             detail=float(_log(deviations[middle]).mean()),
             fine=float(_log(deviations[high]).mean()),
-            unevenness=float(_log(np.linalg.norm((mean @ to_cepstra)[c // 2 :]))),
+            unevenness=float(_log(np.asarray(np.linalg.norm((mean @ to_cepstra)[c // 2 :])))),
             upper=float(reached[-quarter:].mean() - reached[-2 * quarter : -quarter].mean()),
             at_peak=math.log10(max(self._at_peak(), 1) / (self._n * self._hop)),
             speed=float((_log(changes) - _log(deviations))[middle].mean()),

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike
 from speechgmm.checks import Array, matrix, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.features import audio
+from speechgmm.features.acoustics import Acoustics
 from speechgmm.features.corpus import Recording
 from speechgmm.features.sounds import Sound, is_features, stream_sound
-from speechgmm.features.acoustics import Acoustics
 from speechgmm.features.source import concatenated
 from speechgmm.features.spool import Spool
 from speechgmm.storage import fingerprint

@@ -10,7 +10,16 @@ from speechgmm.speakers.calibration import ASSURED, SystemCalibration
 from speechgmm.speakers.costs import Cost, errors_by_speech
 from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.enrolled import Domain, Enrolled, enrolled, enrolled_models
-from speechgmm.speakers.enrollment import Enrollment, LittleSpeech, enroll, enroll_features, little_speech
+from speechgmm.speakers.enrollment import (
+    Enrollment,
+    LittleSpeech,
+    UnfamiliarRecording,
+    enroll,
+    enroll_features,
+    little_speech,
+    unfamiliar_recordings,
+)
+from speechgmm.speakers.familiarity import Familiarity
 from speechgmm.speakers.identification import identify, verify
 from speechgmm.speakers.models import SpeakerModels, adapted_model, speaker_models
 from speechgmm.speakers.packaged import PACKAGED, default_system, packaged_rate, packaged_with
@@ -32,6 +41,7 @@ __all__ = [
     "Enrolled",
     "EnrolledRecording",
     "Enrollment",
+    "Familiarity",
     "LittleSpeech",
     "RecordingSample",
     "ScoreList",
@@ -45,6 +55,7 @@ __all__ = [
     "System",
     "SystemCalibration",
     "Training",
+    "UnfamiliarRecording",
     "adapt_system",
     "adapted_model",
     "default_system",
@@ -69,6 +80,7 @@ __all__ = [
     "t_norm",
     "top_ratios",
     "train_system",
+    "unfamiliar_recordings",
     "verify",
     "z_norm",
     "zt_norm",

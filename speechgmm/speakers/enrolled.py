@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from speechgmm.checks import Array
 from speechgmm.errors import IncompatibleModel
+from speechgmm.features import Acoustics
 from speechgmm.mixture import GMM, Statistics
 from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import WITHIN
 from speechgmm.speakers.calibration import ASSURED, AmountNorm, StoreNorm, SystemCalibration, impostor_level
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.domain import MOST, People, content
+from speechgmm.speakers.familiarity import Familiarity, measures
 from speechgmm.speakers.impostors import MOST_EACH, Heard, drawn_frames, impostor_trials
 from speechgmm.speakers.models import SpeakerModels, speaker_models
 from speechgmm.speakers.packaged import default_system
@@ -44,6 +47,8 @@ class Domain:
         The system's own; or, where it has none and people enough are enrolled, a borrowed one (see `borrowed`).
     norm : StoreNorm or None
         How high their impostors come; None without a calibration.
+    familiarity : Familiarity or None
+        What recordings are like those of the people enrolled, and of the background.
     damaged : tuple of DamagedSession
         What of the store it had to do without.
     """
@@ -51,6 +56,7 @@ class Domain:
     ubm: GMM
     calibration: SystemCalibration | None
     norm: StoreNorm | None
+    familiarity: Familiarity | None
     damaged: tuple[DamagedSession, ...]
 
 
@@ -127,22 +133,26 @@ def _domain(
     statistics = tuple(sums[n].statistics for n in pool)
     people = People(tuple(pool), statistics, np.array([sums[n].speech_seconds for n in pool]))
     ubm, size, calibration = people.domain(system.ubm), len(digests), system.calibration
-    if calibration is None and size < ASSURED:
-        return Domain(ubm, None, None, ())
     tested = people.first(MOST_TESTED)
     each = int(np.clip(_RECORDINGS // max(len(tested.names), 1), 1, MOST_EACH))
     chosen = {n: sorted(sums[n].recordings)[:each] for n in tested.names}
     samples, damaged = store.samples(d for own in chosen.values() for d in own)
     by_digest = {s.digest: s for s in samples}
-    speech = {n: [heard(system.ubm, by_digest[d]) for d in own if d in by_digest] for n, own in chosen.items()}
+    kept = {n: [by_digest[d] for d in own if d in by_digest] for n, own in chosen.items()}
+    means = [np.mean([s.measures for s in own], axis=0) for own in kept.values() if own and own[0].measures.size]
+    familiarity = None if system.familiarity is None else system.familiarity.among(means)
+    if calibration is None and size < ASSURED:
+        return Domain(ubm, None, None, familiarity, damaged)
+    speech = {n: [heard(system.ubm, s) for s in own] for n, own in kept.items()}
     trials = impostor_trials(system, tested, speech, None if calibration is None else calibration.cohort)
     if calibration is not None:
         levels = calibration.levels
-        return Domain(ubm, calibration, levels.norm(size, [t.alike(levels.amounts) for t in trials]), damaged)
+        norm = levels.norm(size, [t.alike(levels.amounts) for t in trials])
+        return Domain(ubm, calibration, norm, familiarity, damaged)
     if len(trials) < ASSURED:
-        return Domain(ubm, None, None, damaged)
+        return Domain(ubm, None, None, familiarity, damaged)
     location, scale = impostor_level([t.scores for t in trials])
-    return Domain(ubm, borrowed(), StoreNorm(size, location, max(scale, SMALLEST)), damaged)
+    return Domain(ubm, borrowed(), StoreNorm(size, location, max(scale, SMALLEST)), familiarity, damaged)
 
 
 @functools.cache
@@ -160,14 +170,40 @@ def borrowed() -> SystemCalibration:
 
 
 def sample_of(
-    ubm: GMM, digest: str, statistics: Statistics, features: np.ndarray, speech_seconds: float
+    ubm: GMM,
+    digest: str,
+    statistics: Statistics,
+    features: Array,
+    speech_seconds: float,
+    acoustics: Acoustics | None = None,
 ) -> RecordingSample:
-    """Return what is kept of a recording: its own statistics, and some of its frames, drawn by its digest."""
+    """Return what is kept of a recording: its own statistics and measures, and some of its frames, drawn by its digest.
+
+    Parameters
+    ----------
+    ubm : GMM
+        Of the system.
+    digest : str
+        Of the recording.
+    statistics : Statistics
+    features : ndarray, shape (N, D)
+    speech_seconds : float
+    acoustics : Acoustics, optional
+        How it sounds, where the front end says so.
+    """
     seed = int.from_bytes(digest.encode()[:16], "big")
     drawn = drawn_frames(features, speech_seconds, np.random.default_rng(seed))
     largest = float(np.finfo(np.float16).max)
     frames = np.clip((drawn.features - ubm.origin) / _unit(ubm), -largest, largest)
-    return RecordingSample(digest, speech_seconds, statistics.counts, statistics.first, frames, drawn.speech_seconds)
+    return RecordingSample(
+        digest,
+        speech_seconds,
+        statistics.counts,
+        statistics.first,
+        frames,
+        drawn.speech_seconds,
+        measures(statistics.mean_log_likelihood, acoustics),
+    )
 
 
 def heard(ubm: GMM, sample: RecordingSample) -> Heard:
@@ -176,7 +212,7 @@ def heard(ubm: GMM, sample: RecordingSample) -> Heard:
     return Heard(features.astype(np.float32), sample.frame_seconds)
 
 
-def _unit(ubm: GMM) -> np.ndarray:
+def _unit(ubm: GMM) -> Array:
     """Return the deviation (D,) of the components in each feature."""
     deviations = np.broadcast_to(ubm.covariance.deviations(), ubm.means.shape)
     return np.asarray(deviations.mean(axis=0))

@@ -1,17 +1,19 @@
 """From recordings to enrolled speakers: sound -> front end -> statistics against the UBM -> store."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.errors import Skipped
+from speechgmm.evaluation.decision import Unfamiliar
 from speechgmm.features import Recording, extract_all
 from speechgmm.mixture import Statistics
 from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
-from speechgmm.speakers.enrolled import sample_of
+from speechgmm.speakers.enrolled import enrolled, sample_of
+from speechgmm.speakers.familiarity import Familiarity
 from speechgmm.speakers.sessions import (
     RecordingSample,
     Session,
@@ -52,12 +54,25 @@ class LittleSpeech:
 
 
 @dataclass(frozen=True)
+class UnfamiliarRecording:
+    """An enrolled recording that is unlike those that the model and the store know: its name and why."""
+
+    name: str
+    why: Unfamiliar
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"{self.name} is unfamiliar: {self.why.reason}"
+
+
+@dataclass(frozen=True)
 class Enrollment:
-    """What has been added to each session, the recordings that were left out, and who has `little` speech now."""
+    """What has been added to each session, what was left out, who has `little` speech now, and what is `unfamiliar`."""
 
     sessions: tuple[SessionSummary, ...]
     skipped: tuple[Skipped, ...]
     little: tuple[LittleSpeech, ...] = ()
+    unfamiliar: tuple[UnfamiliarRecording, ...] = ()
 
 
 def enroll(
@@ -96,12 +111,15 @@ def enroll(
     skipped: list[Skipped] = []
     sessions: list[Session] = []
     samples: list[RecordingSample] = []
+    heard: dict[str, str] = {}
     for e in extract_all(system.frontend, recordings, n_threads=n_threads, on_progress=on_progress):
         if e.error:
             skipped.append(Skipped(e.name, str(e.error)))
             continue
         statistics = total(map(system.ubm.statistics, e.blocks()))
-        samples.append(sample_of(system.ubm, e.digest, statistics, e.usable(), e.speech_seconds))
+        sample = sample_of(system.ubm, e.digest, statistics, e.usable(), e.speech_seconds, e.acoustics)
+        samples.append(sample)
+        heard[e.digest] = e.name
         sessions.append(_session(system, e.recording, e.digest, statistics, e.speech_seconds))
     forget = {(s.speaker, s.name) for s in sessions} if replace else ()
     refused = store.add(sessions, samples=samples, forget=forget, strict=replace)
@@ -109,7 +127,28 @@ def enroll(
     lost = {s for s, _ in refused}
     added = sums_by_key(((s.speaker, s.name), s) for s in sessions if s not in lost)
     little = little_speech(system, store, {speaker for speaker, _ in added})
-    return Enrollment(tuple(s.summary for s in added.values()), tuple(skipped), little)
+    usual = enrolled(system, store).domain.familiarity if system.familiarity and added else None
+    told = unfamiliar_among(usual, samples, heard)
+    return Enrollment(tuple(s.summary for s in added.values()), tuple(skipped), little, told)
+
+
+def unfamiliar_recordings(system: System, store: SpeakerStore) -> tuple[UnfamiliarRecording, ...]:
+    """Return which enrolled recordings are unlike the others and the model's background; none without a familiarity."""
+    if system.familiarity is None:
+        return ()
+    names = {digest: r.name for digest, r in store.recordings().items()}
+    samples, _ = store.samples(names)
+    return unfamiliar_among(enrolled(system, store).domain.familiarity, samples, names)
+
+
+def unfamiliar_among(
+    familiarity: Familiarity | None, samples: Iterable[RecordingSample], names: Mapping[str, str]
+) -> tuple[UnfamiliarRecording, ...]:
+    """Return which of these recordings are unfamiliar."""
+    if familiarity is None:
+        return ()
+    found = [(names[s.digest], familiarity.assess(s.measures)) for s in samples if s.measures.size]
+    return tuple(UnfamiliarRecording(name, why) for name, why in found if why is not None)
 
 
 def little_speech(system: System, store: SpeakerStore, speakers: Collection[str]) -> tuple[LittleSpeech, ...]:

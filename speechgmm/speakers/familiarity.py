@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, floats, hold, integer, number, refuse
+from speechgmm.evaluation.decision import Unfamiliar
 from speechgmm.features import Acoustics, Extracted
 from speechgmm.mixture import GMM
 
@@ -70,18 +71,6 @@ MEASURES = (
     Measure("pauses", 0.35, "hardly any pauses: {} of it is speech", ""),
 )
 """Density comes first, for features that were not made from sound have nothing else."""
-
-
-@dataclass(frozen=True)
-class Unfamiliar:
-    """Why a recording is unlike those that a model knows: in words, and how far (`value`) beyond which `limit`.
-
-    The distance is in spreads of what is usual, so that 1 is nothing special.
-    """
-
-    reason: str
-    value: float
-    limit: float
 
 
 @dataclass(frozen=True, eq=False)

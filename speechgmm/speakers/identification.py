@@ -136,6 +136,7 @@ def _answer(
         least_seconds=0.0 if calibration is None else calibration.least_seconds,
         top=top,
     )
+    answer = replace(answer, unfamiliar=test.unfamiliar)
     return answer if limits is None else _with_costs(answer, limits, rule, len(names))
 
 
@@ -145,4 +146,4 @@ def _with_costs(answer: Answer, limits: CandidateLimits, rule: Rule, searched: i
     if rule.asked_far is None:
         return replace(answer, missed=missed)
     wanted = limits.wanted_seconds(rule.asked_far, searched)
-    return replace(answer, missed=missed, wanted_seconds=wanted, assured=limits.norm.assured)
+    return replace(answer, missed=missed, wanted_seconds=wanted, assured=limits.norm.assured and not answer.unfamiliar)

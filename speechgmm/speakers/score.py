@@ -13,10 +13,12 @@ from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, finite, refuse
 from speechgmm.errors import IncompatibleModel, SameRecording, Skipped, SpeechGMMError
+from speechgmm.evaluation.decision import Unfamiliar
 from speechgmm.evaluation.thresholds import Threshold
 from speechgmm.features import Extracted
 from speechgmm.speakers.calibration import StoreNorm, SystemCalibration, amount
 from speechgmm.speakers.enrolled import enrolled
+from speechgmm.speakers.familiarity import Familiarity, measures_of
 from speechgmm.speakers.impostors import normalized
 from speechgmm.speakers.models import SpeakerModels, cohort_models
 from speechgmm.speakers.sessions import EnrolledRecording
@@ -43,6 +45,8 @@ class ScoredTest:
         The recordings that were left out.
     error : SpeechGMMError or None
         The last reason for that.
+    unfamiliar : Unfamiliar or None
+        Why a recording of the test is unlike those that are known: the one that lies furthest out.
     """
 
     scores: Array | None
@@ -50,6 +54,7 @@ class ScoredTest:
     speech_seconds: float
     skipped: tuple[Skipped, ...]
     error: SpeechGMMError | None
+    unfamiliar: Unfamiliar | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +72,8 @@ class Scorer:
         How high the impostors of their store come; None without a calibration.
     enrolled : mapping
         The recordings of all who are enrolled, by digest: none of them may be a test.
+    familiarity : Familiarity or None
+        What recordings are like those of the store and of the system's background.
     """
 
     system: System
@@ -74,13 +81,14 @@ class Scorer:
     calibration: SystemCalibration | None
     norm: StoreNorm | None
     enrolled: Mapping[str, EnrolledRecording]
+    familiarity: Familiarity | None = None
 
     @classmethod
     def of(cls, system: System, store: SpeakerStore, *speakers: str) -> "Scorer":
         """Return what scores tests against these speakers of a store, or against all; errors as `enrolled_models`."""
         found = enrolled(system, store, *speakers)
-        domain = found.domain
-        return cls(system, found.models, domain.calibration, domain.norm, store.cached("recordings", store.recordings))
+        domain, recordings = found.domain, store.cached("recordings", store.recordings)
+        return cls(system, found.models, domain.calibration, domain.norm, recordings, domain.familiarity)
 
     @functools.cached_property
     def cohort(self) -> SpeakerModels | None:
@@ -119,6 +127,7 @@ class Scorer:
         """
         raw, seconds, skipped = [], [], []
         heard: set[str] = set()
+        strange: list[Unfamiliar] = []
         last: SpeechGMMError | None = None
         for e in test:
             try:
@@ -129,11 +138,14 @@ class Scorer:
                 last = error
                 continue
             seconds.append(e.speech_seconds)
+            if self.familiarity and (why := self.familiarity.assess(measures_of(self.system.ubm, e))):
+                strange.append(why)
         total = sum(seconds, 0.0)
         if not raw:
             return ScoredTest(None, None, total, tuple(skipped), last)
         scores, relative = self._calibrated(_mean(raw, seconds), total)
-        return ScoredTest(scores, relative, total, tuple(skipped), last)
+        unfamiliar = max(strange, key=lambda why: why.value, default=None)
+        return ScoredTest(scores, relative, total, tuple(skipped), last, unfamiliar)
 
     def _ratios(self, e: Extracted) -> Array:
         """Return the mean log-likelihood ratios (S + C,) of a recording against the enrolled and the cohort."""

@@ -1,7 +1,7 @@
 """What a speaker store keeps and tells: sessions, as values that can be added."""
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -76,6 +76,8 @@ class RecordingSample:
         Some of its frames in random order, as float16, in deviations of the UBM: what the store is tested with.
     frame_seconds : float
         Seconds of speech that these stand for.
+    measures : ndarray, shape (M,)
+        How the recording measures on the scales of `familiarity`; empty where that is not known.
     """
 
     digest: str
@@ -84,6 +86,7 @@ class RecordingSample:
     first: Array
     frames: Array
     frame_seconds: float
+    measures: Array = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         """Check everything, and hold arrays as read-only."""
@@ -98,7 +101,10 @@ class RecordingSample:
         seconds = number(self.speech_seconds, "speech_seconds", minimum=0.0, finite=True, unit=" s")
         drawn = number(self.frame_seconds, "frame_seconds", minimum=0.0, finite=True, unit=" s")
         hold(self, counts=counts.astype(np.float32), first=first.astype(np.float32), frames=frames.astype(np.float16))
-        hold(self, speech_seconds=seconds, frame_seconds=drawn)
+        measures = floats(self.measures, "the measures of a recording", largest=1e12)
+        if measures.ndim != 1:
+            refuse("the measures of a recording", "be a vector", f"shape {measures.shape}")
+        hold(self, speech_seconds=seconds, frame_seconds=drawn, measures=measures)
 
 
 def summable(statistics: Statistics, deviations: Array) -> Statistics:
