@@ -32,6 +32,7 @@ NUMERIC = tuple(
         "features/test_mfcc.py",
         "features/test_speech_detection.py",
         "speakers/test_approximate.py",
+        "speakers/test_domain.py",
         "speakers/test_score.py",
         "speakers/test_score_norm.py",
         "speakers/test_system.py",

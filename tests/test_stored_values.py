@@ -25,6 +25,7 @@ from speechgmm.mixture.covariance import COVARIANCES, Diagonal
 from speechgmm.speakers import RecordingSample, Session, SpeakerExport, System
 from speechgmm.speakers.calibration import TYPES, AmountNorm, ImpostorLevels, OwnerScores, SystemCalibration
 from speechgmm.speakers.enrolled import heard
+from speechgmm.speakers.familiarity import Familiarity
 from speechgmm.speakers.models import speaker_models
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.sessions import sums_by_key
@@ -73,6 +74,15 @@ def use_system(system: System) -> None:
 
 def use_sample(sample: RecordingSample) -> None:
     good(heard(ONE, sample).features, sample.counts, sample.first)
+
+
+def use_familiarity(familiarity: Familiarity) -> None:
+    for row in (np.zeros(10), np.arange(10.0), np.full(10, 50.0), np.full(10, -50.0), [1.0]):
+        good(familiarity.distances(row))
+        for usual in (familiarity, familiarity.among([row, np.zeros(3)])):
+            if found := usual.assess(row):
+                assert found.reason
+                good(found.value, found.limit)
 
 
 def use_classifier(classifier: AudioClassifier) -> None:
@@ -126,10 +136,12 @@ def written(value: Any) -> Callable[[], bytes]:
 
 MIXTURES = {name: laws.family_gmm(name, 3, 2) for name in COVARIANCES}
 ONE = MIXTURES["diag"]
-SYSTEM_TYPES = (System, MFCC, GMM, *COVARIANCES.values(), *TYPES)
-SYSTEM = with_calibration(tiny_system())
+SYSTEM_TYPES = (System, MFCC, GMM, *COVARIANCES.values(), *TYPES, Familiarity)
+FAMILIARITY = Familiarity(np.linspace(-2, 2, 10), np.full(10, 0.5), np.linspace(0.1, 1, 10), 2.0, 9)
+SYSTEM = dataclasses.replace(with_calibration(tiny_system()), familiarity=FAMILIARITY)
 KINDS = {
     "system": Kind(written(SYSTEM), SYSTEM_TYPES, use_system),
+    "familiarity": Kind(written(FAMILIARITY), (Familiarity,), use_familiarity),
     "sample": Kind(
         written(RecordingSample("d", 2.0, np.ones(3), np.ones((3, 2)), np.ones((4, 2)), 1.0)),
         (RecordingSample,),
