@@ -53,7 +53,7 @@ def enroll(
     document: dict[str, object] = {"sessions": sessions, "little_speech": [asdict(s) for s in done.little]}
     document |= {"enrolled": enrolled, "assured": assured}
     told = [shown if sessions else "nobody enrolled"]
-    if not assured:
+    if sessions and not assured:
         people = f"{enrolled} {'person is' if enrolled == 1 else 'people are'} enrolled"
         told.append(f"\n{people}: from {speakers.ASSURED} on it can be told how strangers sound, and rates are assured")
     emit(as_json, document, *told, warnings=map(str, done.little), skipped=done.skipped)

@@ -9,6 +9,7 @@ from speechgmm.errors import SameRecording
 from speechgmm.evaluation import read_scores
 from speechgmm.features import OwnFeatures
 from speechgmm.speakers import SpeakerStore, enroll_features, load_system
+from tests.cli.conftest import few_of
 from tests.cli.running import DATA, MANIFEST, run
 
 RMS, SLT = "rms/s2_1.flac", "slt/s2_1.flac"

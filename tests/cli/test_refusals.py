@@ -47,7 +47,7 @@ def mixed(tmp_path):
 )
 def test_a_store_of_another_model_is_not_one_of_the_package(made, command, as_json):
     done = run(*command, "--store", made.store, *as_json)
-    done.refused(made.store, "be of this model's UBM", "Use the model that it was made with")
+    done.refused(made.store, "be of a packaged model where no --model is given", "Give --model")
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
