@@ -54,7 +54,7 @@ def enroll(
     strange = [{"file": u.name, **asdict(u.why)} for u in done.unfamiliar]
     document |= {"enrolled": enrolled, "assured": assured, "unfamiliar": strange}
     told = [shown if sessions else "nobody enrolled"]
-    if not assured:
+    if sessions and not assured:
         people = f"{enrolled} {'person is' if enrolled == 1 else 'people are'} enrolled"
         told.append(f"\n{people}: from {speakers.ASSURED} on it can be told how strangers sound, and rates are assured")
     emit(as_json, document, *told, warnings=[*map(str, done.little), *map(str, done.unfamiliar)], skipped=done.skipped)

@@ -51,7 +51,7 @@ NOT_ASSURED = (
     "not assured: with fewer than five people enrolled it cannot be told how strangers sound on such recordings; "
     "enroll more people, or adapt the model to your microphones (speechgmm adapt)"
 )
-UNCALIBRATED = (
+RANKED = (
     "uncalibrated: the LLR (nats per frame) ranks speakers; it decides nothing before five people are enrolled"
 )
 EXTRAPOLATED = "extrapolated: the model was calibrated on too few speakers to be sure of this rate"
@@ -60,7 +60,7 @@ EXTRAPOLATED = "extrapolated: the model was calibrated on too few speakers to be
 def rule_note(calibrated: bool, rule: "Rule", answers: "Sequence[Answer]") -> str:
     """Return in words by which rule was decided, from which score on, and what that costs."""
     if not calibrated:
-        return f"\n{UNCALIBRATED}"
+        return f"\n{RANKED}"
     limits = sorted(a.threshold for a in answers if a.threshold is not None)
     at = " to ".join(dict.fromkeys(f"{limit:+.2f}" for limit in (limits[:1] + limits[-1:])))
     if rule.asked_far is None:

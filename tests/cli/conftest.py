@@ -43,11 +43,15 @@ def using(made):
 @pytest.fixture(scope="session")
 def ranking(made):
     """Options of the commands that read, with a store of too few people for decisions: the model is uncalibrated."""
-    few = shutil.copy(made.store, made.folder / "few.db")
-    with SpeakerStore(few) as store:
+    return ("--model", made.model, "--store", few_of(shutil.copy(made.store, made.folder / "few.db")))
+
+
+def few_of(path):
+    """Leave four people in a store of the embedded voices."""
+    with SpeakerStore(path) as store:
         for speaker in set(store.speakers) - {"rms", "slt", "es_f1", "es_m3"}:
             store.remove(speaker)
-    return ("--model", made.model, "--store", few)
+    return path
 
 
 @pytest.fixture

@@ -349,7 +349,7 @@ def answer(missed, wanted_seconds=None, threshold=2.0, **more):
         ([answer(0.05), answer(0.2, 3.0)], ["+2.00 nats; 5 %", "missed: 5 to 20 % of .* more; .* takes 3 s"]),
         (
             [answer(float("nan"), assured=False, extrapolated=True)],
-            ["+2.00 nats; 5 %", f"{EXTRAPOLATED}$", f"{NOT_ASSURED}$"],
+            ["+2.00 nats; 5 %", f"{EXTRAPOLATED}$", f"{re.escape(NOT_ASSURED)}$"],
         ),
         ([answer(None, threshold=None)], ["accepted so that 5 % of strangers would be$"]),
     ],
@@ -473,7 +473,8 @@ def test_score_recordings_against_recordings_without_a_store(made, tmp_path):
     for name, other in (("rms", "slt"), ("slt", "rms")):  # each under the name of the other one
         assert run("enroll", *by_hand, f"{name}/s1_1.flac", DATA / other / "s1_1.flac").status == 0
     assert run(*score, "--store", tmp_path / "db", "--manifest", MANIFEST).status == 0
-    assert read_scores(tmp_path / "s").score.tolist() == by_name.score.tolist()[::-1]
+    # a store rounds its statistics to parts of 2**-24
+    assert read_scores(tmp_path / "s").score.tolist() == pytest.approx(by_name.score.tolist()[::-1], rel=1e-6)
 
 
 @pytest.fixture(scope="module")

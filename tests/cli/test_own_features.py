@@ -9,6 +9,7 @@ from speechgmm.errors import SameRecording
 from speechgmm.evaluation import read_scores
 from speechgmm.features import OwnFeatures
 from speechgmm.speakers import SpeakerStore, enroll_features, load_system
+from tests.cli.conftest import few_of
 from tests.cli.running import DATA, MANIFEST, run
 
 RMS, SLT = "rms/s2_1.flac", "slt/s2_1.flac"
@@ -45,19 +46,26 @@ def test_the_model_says_what_it_takes(own, made):
     assert "takes" in run("info", made.model).out
 
 
-def test_answers_and_scores_are_those_of_the_sound(own, made, using, tmp_path):
+def test_answers_and_scores_are_those_of_the_sound(own, made, ranking, tmp_path):
     mine = ("--model", own / "model", "--store", tmp_path / "s.db")
     done = run("enroll", *mine, "--manifest", own / "m.csv", "--where", "split=enroll", "--json")
     assert (done.status, done.document["sessions"]) == (0, made.enrolled.document["sessions"])
+    few_of(tmp_path / "s.db")  # of more people some frames count, which are drawn by the digest of what was given
     files = [own / f"{name}.npy" for name in (RMS, SLT)]
     told = run("identify", *mine, *files, "--json").document["files"]
-    heard = run("identify", *using, DATA / RMS, DATA / SLT, "--json").document["files"]
-    for name in ("candidates", "speech_seconds", "status"):
-        assert [f[name] for f in told] == [f[name] for f in heard]
+    heard = run("identify", *ranking, DATA / RMS, DATA / SLT, "--json").document["files"]
+    for of_features, of_sound in zip(told, heard, strict=True):
+        for name in ("speech_seconds", "status"):
+            assert of_features[name] == of_sound[name]
+        for a, b in zip(of_features["candidates"], of_sound["candidates"], strict=True):
+            assert (a["speaker"], a["llr"]) == (b["speaker"], pytest.approx(b["llr"], rel=1e-4))  # summed otherwise
     assert run("verify", *mine, "rms", files[0], "--threshold", -5).status == 0
     score = ("score", *mine, "--manifest", own / "m.csv", "--where", "split=test", "-o", tmp_path / "scores")
     assert run(*score).status == 0
-    np.testing.assert_array_equal(read_scores(tmp_path / "scores").score, read_scores(made.scores).score)
+    tests = ("--manifest", MANIFEST, "--where", "split=test")
+    assert run("score", *ranking, *tests, "-o", tmp_path / "of_sound").status == 0
+    found, wanted = (read_scores(tmp_path / name).score for name in ("scores", "of_sound"))
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
     again = own / "rms" / "s1_1.flac.npy"
     run("enroll", *mine, "again", again).refused("be enrolled once", "enrolled as 'rms'")
     system = load_system(own / "model")
