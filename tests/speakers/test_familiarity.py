@@ -327,3 +327,9 @@ def test_each_recording_is_measured_by_a_ubm_that_did_not_know_its_speaker(
     assert all(len(s) == 6 for s in seen)
     expected = [measures(float(system.ubm.log_density(frames.of(p)).mean()), p.acoustics) for p in frames.parts]
     np.testing.assert_allclose(found.center, np.median(expected, axis=0))
+
+
+def test_values_far_beyond_any_recording_are_told_too() -> None:
+    told = {m.name: m.shown(1e9) for m in MEASURES}
+    assert told["at_peak"] == "100 %"
+    assert all(told.values())
