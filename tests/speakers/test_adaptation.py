@@ -50,7 +50,9 @@ def test_frames_speak_louder_than_a_great_relevance(system: System, sounds: list
 def test_the_cohort_moves_along_and_nothing_measured_is_claimed(sounds: list[str], tmp_path: Path) -> None:
     packaged = default_system()
     done = adapt_system(packaged, sounds)
-    before, after = cohort_models(packaged), cohort_models(done.system)
+    before, after = (
+        cohort_models(s.ubm, None if s.calibration is None else s.calibration.cohort) for s in (packaged, done.system)
+    )
     assert before is not None
     assert after is not None
     moved, held = after.offsets - done.system.ubm.offsets, before.offsets - packaged.ubm.offsets

@@ -26,6 +26,7 @@ from speechgmm.speakers import (
     log_likelihood_ratios,
 )
 from speechgmm.speakers.score import Scorer
+from tests.speakers.conftest import tiny_system
 from tests.speakers.made import with_calibration
 from tests.speakers.test_store import content, frames, put, session
 
@@ -35,6 +36,7 @@ TABLES = {
     "recordings": "digest name speaker session",
     "samples": "digest value",
 }
+CALIBRATED = with_calibration(tiny_system())
 CASES = int(os.environ.get("SPEECHGMM_DAMAGED_STORES", "6"))
 """Damaged stores for each column; many more by hand."""
 CELLS = [(table, column) for table, columns in TABLES.items() for column in columns.split()]
@@ -166,7 +168,7 @@ READS: dict[str, Callable[[SpeakerStore, System], object]] = {
     "export": lambda store, system: len(store.export().sessions),
     "ratios": lambda store, system: ratios(system, store),
     "recordings": lambda store, system: store.recordings(),
-    "norm": lambda store, system: Scorer.of(with_calibration(system), store).norm,
+    "norm": lambda store, system: Scorer.of(CALIBRATED, store).norm,
 }
 
 
