@@ -51,9 +51,7 @@ NOT_ASSURED = (
     "not assured: with fewer than five people enrolled it cannot be told how strangers sound on such recordings; "
     "enroll more people, or adapt the model to your microphones (speechgmm adapt)"
 )
-RANKED = (
-    "uncalibrated: the LLR (nats per frame) ranks speakers; it decides nothing before five people are enrolled"
-)
+RANKED = "uncalibrated: the LLR (nats per frame) ranks speakers; it decides nothing before five people are enrolled"
 EXTRAPOLATED = "extrapolated: the model was calibrated on too few speakers to be sure of this rate"
 
 
