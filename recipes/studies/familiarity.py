@@ -12,6 +12,7 @@ installed. With --models the trained models are kept there, and used where they 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from rich.table import Table
 from strange_sounds import MAKERS, Array
 
 import speechgmm
-from speechgmm.features import Extracted, Signal, extract_all
+from speechgmm.features import Extracted, Signal, extract_all, read
 from speechgmm.features.audio import resample
 from speechgmm.speakers.familiarity import Familiarity, measures_of
 
@@ -60,7 +61,7 @@ def strange(system: speechgmm.System, data: Path, corpus: str) -> Iterator[tuple
     rate = system.frontend.sample_rate
     tests = tuple(speechgmm.read_corpus(data / corpus / "metadata.csv").where(split=("enroll", "test")))
     chosen = [tests[i] for i in np.linspace(0, len(tests) - 1, min(2 * MOST, len(tests))).round().astype(int)]
-    signals = [speechgmm.read(r.path).samples.astype(float) for r in chosen]
+    signals = [read(r.path).samples.astype(float) for r in chosen]
     for kind, make in MAKERS.items():
         rng = np.random.default_rng(7)
         sounds = []
@@ -73,7 +74,7 @@ def strange(system: speechgmm.System, data: Path, corpus: str) -> Iterator[tuple
 def environment(data: Path, rate: int) -> list[Signal]:
     """Return some environmental sounds of each kind at a rate."""
     files = sorted((data / "esc10").glob("*/*.ogg"))[::4]
-    return [resample(speechgmm.read(f), rate) for f in files]
+    return [resample(read(f), rate) for f in files]
 
 
 def domains(system: speechgmm.System, data: Path) -> tuple[float, list[float]]:
@@ -109,8 +110,11 @@ def main() -> None:
         familiarity = system.familiarity
         assert familiarity is not None
         own = speechgmm.read_corpus(given.data / corpus / "metadata.csv").where(split=("enroll", "test"))
-        kinds = [("own", own), *strange(system, given.data, corpus)]
-        kinds.append(("esc10", environment(given.data, system.frontend.sample_rate)))
+        kinds = itertools.chain(
+            [("own", own)],
+            strange(system, given.data, corpus),
+            [("esc10", environment(given.data, system.frontend.sample_rate))],
+        )
         for kind, sounds in kinds:
             found = [m for _, m in rows(system, sounds)]
             cells.setdefault(kind, []).append(f"{len(found):5d} {100 * share(familiarity, found):6.1f}")

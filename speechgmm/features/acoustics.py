@@ -19,10 +19,10 @@ _PITCH = (70.0, 400.0)
 """Where a voice repeats itself, in Hz."""
 _PREEMPHASIS = 0.97
 """Without it the first formant alone repeats itself in many frames."""
-_STEP, _LOUDEST, _STEPS = 0.1, 200.0, 3200
-"""Levels of samples are counted in steps of so many dB, from the loudest that is read down to far below 16 bits."""
-_AT_PEAK = 5
-"""Steps below the loudest sample that count as its height: half a dB."""
+_BITS = 18
+"""Magnitudes of samples are counted by their bits without so many of the last: 32 steps to each factor of two."""
+_AT_PEAK = np.float32(10 ** (-0.5 / 20))
+"""What is at least so much of the loudest sample counts as its height: half a dB."""
 _FEWEST = 4
 """With fewer cepstra a spectrum has no detail to speak of."""
 
@@ -80,23 +80,25 @@ class Listener:
     def __init__(self, window: int, hop: int, sample_rate: int) -> None:
         """Begin without samples."""
         self._hop, self._window = hop, np.hamming(window).astype(np.float32)
-        self._size = 1 << (2 * window - 1).bit_length()
         low, high = (round(sample_rate / f) for f in reversed(_PITCH))
         self._lags = slice(low, min(high, round(0.6 * window)))
-        self._tilt = np.abs(1 - _PREEMPHASIS * np.exp(-2j * np.pi * np.arange(self._size // 2 + 1) / self._size)) ** 2
-        own = np.fft.irfft(np.abs(np.fft.rfft(self._window, self._size)) ** 2)
-        self._fall = (own / own[0])[self._lags]
+        self._size = _transform(window + self._lags.stop)
+        turns = np.exp(-2j * np.pi * np.arange(self._size // 2 + 1) / self._size)
+        self._tilt = (np.abs(1 - _PREEMPHASIS * turns) ** 2).astype(np.float32)
+        own = np.fft.irfft(np.abs(np.fft.rfft(self._window, self._size)) ** 2, self._size)
+        self._fall = (own / own[0])[self._lags].astype(np.float32)
         self._frames = 0
         self._periodicity: list[Array] = []
-        self._counts = np.zeros(_STEPS, dtype=np.int64)
+        self._peak = np.float32(0)
+        self._counts = np.zeros(1 << (31 - _BITS), dtype=np.int64)
         self._n = 0
-        self._sums, self._products, self._changes = np.zeros(1), np.zeros((1, 1)), np.zeros(1)  # they broadcast
+        self._sums = self._products = self._changes = np.zeros(1)
 
     def add(self, y: Array, before: int, new: int) -> None:
         """Add a piece: `before` samples stand before its first frame, its last `new` ones have not come before."""
-        levels = 20 * np.log10(np.maximum(np.abs(y[len(y) - new :]), 1e-6))
-        steps = np.clip((_LOUDEST - levels) / _STEP, 0, _STEPS - 1).astype(np.int64)
-        self._counts += np.bincount(steps, minlength=_STEPS)
+        magnitudes = np.abs(y[len(y) - new :], dtype=np.float32)
+        self._peak = max(self._peak, magnitudes.max())
+        self._counts += np.bincount(_step(magnitudes), minlength=len(self._counts))
         starts = np.arange(before, len(y) - len(self._window) + 1, self._hop)
         taken = starts[-self._frames % _EVERY :: _EVERY]
         self._frames += len(starts)
@@ -107,9 +109,9 @@ class Listener:
         """Return the autocorrelation at the best lag of the frames that start there."""
         frames = np.lib.stride_tricks.sliding_window_view(y, len(self._window))[starts]
         frames = (frames - frames.mean(axis=1, keepdims=True)) * self._window
-        power = np.abs(np.fft.rfft(frames, self._size)) ** 2 * self._tilt
-        correlation = np.fft.irfft(power)
-        whole = np.maximum(correlation[:, :1], 1e-12)
+        spectrum = np.fft.rfft(frames, self._size)
+        correlation = np.fft.irfft((spectrum.real**2 + spectrum.imag**2) * self._tilt, self._size)
+        whole = np.maximum(correlation[:, :1], np.float32(1e-12))
         return np.asarray((correlation[:, self._lags] / whole / self._fall).max(axis=1))
 
     def add_speech(self, static: Array, deltas: Array) -> None:
@@ -144,7 +146,7 @@ class Listener:
             periodicity=self._voiced(speech),
             detail=float(_log(deviations[middle]).mean()),
             fine=float(_log(deviations[high]).mean()),
-            unevenness=float(_log(np.asarray(np.linalg.norm((mean @ to_cepstra)[c // 2 :])))),
+            unevenness=float(_log(np.array(np.linalg.norm((mean @ to_cepstra)[c // 2 :])))),
             upper=float(reached[-quarter:].mean() - reached[-2 * quarter : -quarter].mean()),
             at_peak=math.log10(max(self._at_peak(), 1) / (self._n * self._hop)),
             speed=float((_log(changes) - _log(deviations))[middle].mean()),
@@ -162,8 +164,17 @@ class Listener:
 
     def _at_peak(self) -> int:
         """Return how many samples lie within half a dB of the loudest."""
-        top = int(np.flatnonzero(self._counts)[0])
-        return int(self._counts[top : top + _AT_PEAK].sum())
+        return int(self._counts[_step(np.array([self._peak * _AT_PEAK])).item() :].sum())
+
+
+def _step(magnitudes: Array) -> Array:
+    """Return the step that each magnitude, a float32, is counted in: they ascend with it."""
+    return magnitudes.view(np.int32) >> _BITS
+
+
+def _transform(n: int) -> int:
+    """Return the size of a quick transform of at least so many samples: 4, 5 or 6 times a power of two."""
+    return min(m << max(0, (-(-n // m) - 1).bit_length()) for m in (4, 5, 6))
 
 
 def _deviations(covariance: Array, to: Array) -> Array:

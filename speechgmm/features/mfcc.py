@@ -175,18 +175,24 @@ class MFCC(FrontEnd):
         Cepstra and levels wait for the detector, features for their normalization. Many lie in a temporary file, into
         which the array that comes back is mapped. Which blocks the signal comes in does not matter.
         """
-        return self.listened(blocks, what=what)[0]
+        return self._extract(blocks, what, None)[0]
 
-    @one_thread
     def listened(self, blocks: Iterable[Array], *, what: str = "the signal") -> tuple[Array, Acoustics | None]:
         """Return the features of a signal in blocks, see `from_blocks`, and how it sounds before normalization."""
+        listener = Listener(*self._sizes[:2], self.sample_rate)
+        features, level, speech = self._extract(blocks, what, listener)
+        return features, listener.heard(level, speech, *self._bases)
+
+    @one_thread
+    def _extract(self, blocks: Iterable[Array], what: str, listener: Listener | None) -> tuple[Array, Array, Array]:
+        """Return the features, the levels (N,) of all frames and which are speech; a listener hears all of it."""
         samples = sum(map(len, blocks))
         self._enough(samples / self.sample_rate, max(self.win_length, self.min_speech), what, "of sound")
         static, levels = Spool(), Levels(*self._sizes[:2])
-        listener = Listener(*self._sizes[:2], self.sample_rate)
         for y, before, new in self._windows(blocks):
             levels.add(y[before:], new)
-            listener.add(y, before, new)
+            if listener:
+                listener.add(y, before, new)
             if len(y) - before >= self._sizes[0]:
                 static.add(self._static(y, before))
         level = levels.decibels()
@@ -198,10 +204,11 @@ class MFCC(FrontEnd):
         for x in deltas_in_blocks(static, self.deltas, self.delta_width, _ROWS):
             kept = x[speech[start : start + len(x)]]
             features.add(kept)
-            listener.add_speech(*np.split(kept, [d, 2 * d], axis=1)[:2])
+            if listener:
+                listener.add_speech(*np.split(kept, [d, 2 * d], axis=1)[:2])
             start += len(x)
-        acoustics = listener.heard(level, speech, *self._bases)
-        return Spool(map(normalize.Normalization.of(features, self.normalization), features)).array(), acoustics
+        normalized = Spool(map(normalize.Normalization.of(features, self.normalization), features))
+        return normalized.array(), level, speech
 
     @property
     def _bases(self) -> tuple[Array, Array]:

@@ -35,7 +35,7 @@ class Measure:
     name : str
         "density", or a field of `Acoustics`.
     spread : float
-        What it is in most corpora: a prior where few recordings tell.
+        No spread is taken to be less, for a room or a microphone changes as much; and it counts where few tell.
     low, high : str
         What to say of too little and of too much, with the value at {}; empty where that is no reason.
     unit : str
@@ -61,14 +61,14 @@ class Measure:
 MEASURES = (
     Measure("density", 1.0, "its frames are unlike the background's: log density {} per frame", "", " nats"),
     Measure("periodicity", 0.025, "hardly any voice: periodicity {}", ""),
-    Measure("detail", 0.1, "its sounds differ too little: by {}", "its sounds differ too much: by {}"),
-    Measure("fine", 0.1, "its spectrum lacks fine structure: {}", "its spectrum has too much fine structure: {}"),
+    Measure("detail", 0.07, "its sounds differ too little: by {}", "its sounds differ too much: by {}"),
+    Measure("fine", 0.07, "its spectrum lacks fine structure: {}", "its spectrum has too much fine structure: {}"),
     Measure("unevenness", 0.25, "", "its spectrum has peaks that stay, as of tones: unevenness {}"),
     Measure("upper", 3.0, "hardly anything in the upper part of its band: {} relative to the part below", "", " dB"),
-    Measure("at_peak", 0.6, "", "clipped, or peaks of one height: {} of its samples lie there"),
-    Measure("speed", 0.06, "it changes too slowly, as music does: {}", ""),
+    Measure("at_peak", 0.4, "", "clipped, or peaks of one height: {} of its samples lie there"),
+    Measure("speed", 0.07, "it changes too slowly, as music does: {}", ""),
     Measure("swing", 0.25, "its level hardly varies: {} from middle to loud", ""),
-    Measure("pauses", 0.35, "hardly any pauses: {} of it is speech", ""),
+    Measure("pauses", 0.2, "hardly any pauses: {} of it is speech", ""),
 )
 """Density comes first, for features that were not made from sound have nothing else."""
 

@@ -27,7 +27,7 @@ _LEAST = 4.1
 """No limit is lower: other people's recordings of the same kind lie further out than those of the background, and a
 hundred recordings hardly show where they end (`recipes/studies/familiarity.py` prints what this gives)."""
 _PRIOR = 5.0
-"""So many recordings the usual spreads count for on each side of the median."""
+"""So many recordings the least spreads count for on each side of the median."""
 
 TrainUBM = Callable[[Any, str], GMM]
 
@@ -100,10 +100,10 @@ def fit_familiarity(folds: list[Array]) -> Familiarity:
 def _usual(rows: Array, limit: float) -> Familiarity:
     """Return medians and spreads of measures (R, M)."""
     center = np.median(rows, axis=0)
-    prior = np.array([m.spread for m in MEASURES[: rows.shape[1]]])
+    least = np.array([m.spread for m in MEASURES[: rows.shape[1]]])
 
     def spread(side: Array) -> Array:
         squares = np.where(side, (rows - center) ** 2, 0.0).sum(axis=0)
-        return np.asarray(np.sqrt((squares + _PRIOR * prior**2) / (side.sum(axis=0) + _PRIOR)))
+        return np.maximum(np.sqrt((squares + _PRIOR * least**2) / (side.sum(axis=0) + _PRIOR)), least)
 
     return Familiarity(center, spread(rows <= center), spread(rows >= center), limit, len(rows))
