@@ -174,6 +174,30 @@ class OwnerScores:
         high = number(self.high, "the most", minimum=low, maximum=FAR, unit=" s")
         hold(self, mean=mean, deviation=deviation, low=low, high=high)
 
+    def met(self, scores: ArrayLike, amounts: ArrayLike, people: ArrayLike) -> "OwnerScores":
+        """Return where owners' scores lie in a store, whose own people were tested against themselves.
+
+        What training knows gives way to the store's own trials, the more people there are.
+
+        Parameters
+        ----------
+        scores, amounts : array_like, shape (n,)
+            Normalized scores of speech against a model of other speech of the same person, and the `amount` of each.
+        people : array_like of int, shape (n,)
+            Whose: they count alike.
+        """
+        if not np.size(scores):
+            return self
+        at = np.log(np.clip(np.asarray(amounts, dtype=np.float64), self.low, _BEYOND * self.high))
+        left = np.asarray(scores) - self.mean[0] - self.mean[1] * at
+        _, whose, counts = np.unique(people, return_inverse=True, return_counts=True)
+        weights = 1 / counts[whose]
+        share = len(counts) / (len(counts) + FADE)
+        shift = float(np.average(left, weights=weights))
+        variance = float(np.average((left - shift) ** 2, weights=weights))
+        deviation = np.sqrt((1 - share) * self.deviation**2 + share * variance)
+        return OwnerScores(self.mean + np.array([share * shift, 0.0]), max(float(deviation), 1e-3), self.low, self.high)
+
     def missed(self, threshold: float, seconds: ArrayLike) -> Array:
         """Return the share of owners' tests with these amounts of speech that stay below a threshold."""
         from scipy.special import ndtr

@@ -16,11 +16,11 @@ from speechgmm.features import Acoustics
 from speechgmm.mixture import GMM, Statistics
 from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import WITHIN
-from speechgmm.speakers.calibration import ASSURED, AmountNorm, StoreNorm, SystemCalibration, impostor_level
+from speechgmm.speakers.calibration import ASSURED, AmountNorm, StoreNorm, SystemCalibration, amount, impostor_level
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.domain import MOST, People, content
 from speechgmm.speakers.familiarity import Familiarity, measures
-from speechgmm.speakers.impostors import MOST_EACH, Heard, drawn_frames, impostor_trials
+from speechgmm.speakers.impostors import MOST_EACH, Heard, drawn_frames, impostor_trials, owner_trials
 from speechgmm.speakers.models import SpeakerModels, speaker_models
 from speechgmm.speakers.packaged import default_system
 from speechgmm.speakers.sessions import RecordingSample, Session, sums_by_key
@@ -29,10 +29,24 @@ from speechgmm.speakers.system import System
 
 SMALLEST = 1e-9
 """A spread of raw scores is at least that, in nats per frame."""
+_OWN_EACH, _OWN_SECONDS = 2, 1.0
+"""So many recordings of one person are tested against their others, where these hold more than a second of speech."""
 MOST_TESTED = 20
 _RECORDINGS = 40
 """So many people are tested against each other at most, and so many recordings of all of them together, which takes
 some tenths of a second."""
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What a system knows of familiar recordings, and how those of each enrolled speaker measure."""
+
+    background: Familiarity
+    measured: Mapping[str, Array]
+
+    def familiar(self, but: str | None = None) -> Familiarity:
+        """Return what is familiar among the people enrolled; nobody vouches for their own recordings: all `but` one."""
+        return self.background.among([m for name, m in self.measured.items() if name != but])
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +61,7 @@ class Domain:
         The system's own; or, where it has none and people enough are enrolled, a borrowed one (see `borrowed`).
     norm : StoreNorm or None
         How high their impostors come; None without a calibration.
-    familiarity : Familiarity or None
+    surroundings : Surroundings or None
         What recordings are like those of the people enrolled, and of the background.
     damaged : tuple of DamagedSession
         What of the store it had to do without.
@@ -56,7 +70,7 @@ class Domain:
     ubm: GMM
     calibration: SystemCalibration | None
     norm: StoreNorm | None
-    familiarity: Familiarity | None
+    surroundings: Surroundings | None
     damaged: tuple[DamagedSession, ...]
 
 
@@ -139,20 +153,55 @@ def _domain(
     samples, damaged = store.samples(d for own in chosen.values() for d in own)
     by_digest = {s.digest: s for s in samples}
     kept = {n: [by_digest[d] for d in own if d in by_digest] for n, own in chosen.items()}
-    means = [np.mean([s.measures for s in own], axis=0) for own in kept.values() if own and own[0].measures.size]
-    familiarity = None if system.familiarity is None else system.familiarity.among(means)
+    measured = {n: np.mean([s.measures for s in own], axis=0) for n, own in kept.items() if _are_measured(own)}
+    familiarity = None if system.familiarity is None else Surroundings(system.familiarity, measured)
     if calibration is None and size < ASSURED:
         return Domain(ubm, None, None, familiarity, damaged)
     speech = {n: [heard(system.ubm, s) for s in own] for n, own in kept.items()}
-    trials = impostor_trials(system, tested, speech, None if calibration is None else calibration.cohort)
+    cohort = None if calibration is None else calibration.cohort
+    trials = impostor_trials(system, tested, speech, cohort)
     if calibration is not None:
         levels = calibration.levels
         norm = levels.norm(size, [t.alike(levels.amounts) for t in trials])
-        return Domain(ubm, calibration, norm, familiarity, damaged)
-    if len(trials) < ASSURED:
+    elif len(trials) >= ASSURED:
+        calibration = borrowed()
+        location, scale = impostor_level([t.scores for t in trials])
+        norm = StoreNorm(size, location, max(scale, SMALLEST))
+    else:
         return Domain(ubm, None, None, familiarity, damaged)
-    location, scale = impostor_level([t.scores for t in trials])
-    return Domain(ubm, borrowed(), StoreNorm(size, location, max(scale, SMALLEST)), familiarity, damaged)
+    return Domain(ubm, _with_owners(system, tested, kept, calibration, norm, cohort), norm, familiarity, damaged)
+
+
+def _with_owners(
+    system: System,
+    people: People,
+    kept: Mapping[str, Sequence[RecordingSample]],
+    calibration: SystemCalibration,
+    norm: StoreNorm,
+    cohort: Array | None,
+) -> SystemCalibration:
+    """Return a calibration that knows where the store's own people score against themselves."""
+    ubm, left_out = system.ubm, []
+    for i, name in enumerate(people.names):
+        for s in kept[name][:_OWN_EACH]:
+            if people.speech_seconds[i] - s.speech_seconds > _OWN_SECONDS:
+                own = Statistics.computed(ubm.origin, _double(s.counts), _double(s.first), np.zeros(0), 0.0, 0.0)
+                left_out.append((i, own, s.speech_seconds, heard(ubm, s)))
+    if not left_out:
+        return calibration
+    found = owner_trials(system, people, left_out, cohort)
+    scores = norm(found.alike(calibration.levels.amounts))[:, 0]
+    amounts = amount(found.enrolled, found.tested[:, 0])
+    owners = calibration.owners.met(scores, amounts, [i for i, *_ in left_out])
+    return dataclasses.replace(calibration, owners=owners)
+
+
+def _double(x: Array) -> Array:
+    return x.astype(np.float64)
+
+
+def _are_measured(samples: Sequence[RecordingSample]) -> bool:
+    return bool(samples) and all(s.measures.size for s in samples)
 
 
 @functools.cache

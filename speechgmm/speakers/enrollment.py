@@ -1,5 +1,6 @@
 """From recordings to enrolled speakers: sound -> front end -> statistics against the UBM -> store."""
 
+import functools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,9 +13,9 @@ from speechgmm.features import Recording, extract_all
 from speechgmm.mixture import Statistics
 from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
-from speechgmm.speakers.enrolled import enrolled, sample_of
-from speechgmm.speakers.familiarity import Familiarity
+from speechgmm.speakers.enrolled import Surroundings, enrolled, sample_of
 from speechgmm.speakers.sessions import (
+    EnrolledRecording,
     RecordingSample,
     Session,
     SessionSummary,
@@ -111,7 +112,7 @@ def enroll(
     skipped: list[Skipped] = []
     sessions: list[Session] = []
     samples: list[RecordingSample] = []
-    heard: dict[str, str] = {}
+    heard: dict[str, EnrolledRecording] = {}
     for e in extract_all(system.frontend, recordings, n_threads=n_threads, on_progress=on_progress):
         if e.error:
             skipped.append(Skipped(e.name, str(e.error)))
@@ -119,7 +120,7 @@ def enroll(
         statistics = total(map(system.ubm.statistics, e.blocks()))
         sample = sample_of(system.ubm, e.digest, statistics, e.usable(), e.speech_seconds, e.acoustics)
         samples.append(sample)
-        heard[e.digest] = e.name
+        heard[e.digest] = EnrolledRecording(e.digest, e.name, e.recording.speaker, e.recording.session_name)
         sessions.append(_session(system, e.recording, e.digest, statistics, e.speech_seconds))
     forget = {(s.speaker, s.name) for s in sessions} if replace else ()
     refused = store.add(sessions, samples=samples, forget=forget, strict=replace)
@@ -127,28 +128,33 @@ def enroll(
     lost = {s for s, _ in refused}
     added = sums_by_key(((s.speaker, s.name), s) for s in sessions if s not in lost)
     little = little_speech(system, store, {speaker for speaker, _ in added})
-    usual = enrolled(system, store).domain.familiarity if system.familiarity and added else None
-    told = unfamiliar_among(usual, samples, heard)
+    around = enrolled(system, store).domain.surroundings if system.familiarity and added else None
+    told = _unfamiliar(around, samples, heard)
     return Enrollment(tuple(s.summary for s in added.values()), tuple(skipped), little, told)
 
 
 def unfamiliar_recordings(system: System, store: SpeakerStore) -> tuple[UnfamiliarRecording, ...]:
-    """Return which enrolled recordings are unlike the others and the model's background; none without a familiarity."""
+    """Return which enrolled recordings are unlike those of other people in the store and of the model's background.
+
+    None are told of a system that knows nothing of what is familiar.
+    """
     if system.familiarity is None:
         return ()
-    names = {digest: r.name for digest, r in store.recordings().items()}
-    samples, _ = store.samples(names)
-    return unfamiliar_among(enrolled(system, store).domain.familiarity, samples, names)
+    known = store.recordings()
+    samples, _ = store.samples(known)
+    return _unfamiliar(enrolled(system, store).domain.surroundings, samples, known)
 
 
-def unfamiliar_among(
-    familiarity: Familiarity | None, samples: Iterable[RecordingSample], names: Mapping[str, str]
+def _unfamiliar(
+    around: Surroundings | None, samples: Iterable[RecordingSample], known: Mapping[str, EnrolledRecording]
 ) -> tuple[UnfamiliarRecording, ...]:
     """Return which of these recordings are unfamiliar."""
-    if familiarity is None:
+    if around is None:
         return ()
-    found = [(names[s.digest], familiarity.assess(s.measures)) for s in samples if s.measures.size]
-    return tuple(UnfamiliarRecording(name, why) for name, why in found if why is not None)
+    familiar = functools.cache(around.familiar)
+    found = [(known[s.digest], s.measures) for s in samples if s.measures.size]
+    reasons = [(r.name, familiar(r.speaker).assess(measures)) for r, measures in found]
+    return tuple(UnfamiliarRecording(name, why) for name, why in reasons if why is not None)
 
 
 def little_speech(system: System, store: SpeakerStore, speakers: Collection[str]) -> tuple[LittleSpeech, ...]:

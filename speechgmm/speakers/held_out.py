@@ -39,7 +39,8 @@ SIZES = (1, 2, 3, 5, 8, 12, 20, 30)
 """How many people simulated stores hold, as far as there are speakers."""
 SEARCHES = 250
 LEAST_DRAWS = 2
-"""Stores of one size are drawn until so many tests of strangers have been made, in each fold."""
+"""Stores of one size are drawn until so many tests of strangers have been made, in each fold: at least two stores, and
+at most two for each speaker, who would only be drawn again."""
 _TESTS = 2
 """Of each speaker in each store."""
 _WHOLE = 0.5
@@ -153,7 +154,8 @@ def simulate_stores(
     made = []
     for size in store_sizes(len(speakers)):
         strangers = len(speakers) - size
-        for draw in range(max(LEAST_DRAWS, -(-SEARCHES // (strangers * _TESTS)))):
+        wanted = -(-SEARCHES // (strangers * _TESTS))
+        for draw in range(max(LEAST_DRAWS, min(wanted, 2 * len(speakers)))):
             rng = np.random.default_rng([seed, size, draw])
             names = rng.permutation(sorted(speakers)).tolist()
             made.append(_simulate(system, speakers, names, size, statistics, cohort, rng, n_threads))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import Array
+from speechgmm.mixture import Statistics
 from speechgmm.parallel import threads
 from speechgmm.speakers.calibration import AmountNorm
 from speechgmm.speakers.domain import People
@@ -113,3 +114,38 @@ def impostor_trials(
         if speech.get(name) and others.names:
             found.append(trials(models_among(system, others), cohort, speech[name], n_threads=n_threads))
     return tuple(found)
+
+
+def owner_trials(
+    system: System,
+    people: People,
+    left_out: Sequence[tuple[int, Statistics, float, Heard]],
+    cohort: Array | None,
+    *,
+    n_threads: int | None = None,
+) -> ScoredTrials:
+    """Return the trials (n, 1) of people against themselves, each a recording against a model of all others of theirs.
+
+    Parameters
+    ----------
+    system : System
+    people : People
+    left_out : sequence of (place, Statistics, seconds, Heard)
+        Of n recordings: whose it is, its statistics and seconds of speech, and what is heard of it.
+    cohort : ndarray, shape (C, K, D), or None
+    n_threads : int, optional
+        Default: the cores of this process. It changes the time and nothing else.
+    """
+    rest = [_without(people.statistics[i], own) for i, own, _, _ in left_out]
+    seconds = [float(people.speech_seconds[i]) - held for i, _, held, _ in left_out]
+    names = [people.names[i] for i, _, _, _ in left_out]
+    models = adapted_models(system, names, rest, seconds, people.domain(system.ubm))
+    found = trials(models, cohort, [test for _, _, _, test in left_out], n_threads=n_threads)
+    return ScoredTrials(found.scores.diagonal()[:, None], found.enrolled, found.tested[:, None])
+
+
+def _without(every: Statistics, own: Statistics) -> Statistics:
+    """Return statistics without a part of them, as far as means need them."""
+    counts = np.maximum(every.counts - own.counts, 0.0)
+    first = np.where(counts[:, None] > 0, every.first - own.first, 0.0)
+    return Statistics.computed(every.origin, counts, first, every.second, 0.0, float(counts.sum()))

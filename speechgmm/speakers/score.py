@@ -87,8 +87,10 @@ class Scorer:
     def of(cls, system: System, store: SpeakerStore, *speakers: str) -> "Scorer":
         """Return what scores tests against these speakers of a store, or against all; errors as `enrolled_models`."""
         found = enrolled(system, store, *speakers)
+        around = found.domain.surroundings
+        familiar = None if around is None else around.familiar()
         domain, recordings = found.domain, store.cached("recordings", store.recordings)
-        return cls(system, found.models, domain.calibration, domain.norm, recordings, domain.familiarity)
+        return cls(system, found.models, domain.calibration, domain.norm, recordings, familiar)
 
     @functools.cached_property
     def cohort(self) -> SpeakerModels | None:
