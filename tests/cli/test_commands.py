@@ -105,6 +105,7 @@ def test_info_of_a_store(made):
         "errors_by_speech": None,
         "damaged": [],
         "packaged": None,
+        "unfamiliar": None,
     }
     shown = run("info", made.store).out
     assert "store of speakers" in shown
@@ -155,6 +156,7 @@ FIELDS = {
     "missed",
     "wanted_seconds",
     "assured",
+    "unfamiliar",
     "decision",
     "candidates",
 }
@@ -205,6 +207,7 @@ def test_verify_in_json(ranking):
         "missed",
         "wanted_seconds",
         "assured",
+        "unfamiliar",
         "files",
         "damaged",
     ]
@@ -266,8 +269,12 @@ def test_enroll_says_who_has_little_speech_and_whether_enough_are_enrolled(packa
         wanted = pytest.approx(usual, abs=1e-3)
         little = {"speaker": speaker, "speech_seconds": pytest.approx(seconds, abs=0.01), "wanted_seconds": wanted}
         assert done.document["little_speech"] == ([little] if seconds < usual else [])
-        said = f"speechgmm: {speaker} has {seconds:.2f} s of speech enrolled" if seconds < usual else ""
-        assert (done.status, done.err[: len(said) or None]) == (0, said)
+        said = f"speechgmm: {speaker} has {seconds:.2f} s of speech enrolled"
+        assert (done.status, done.err.startswith(said)) == (0, seconds < usual)
+        strange = [u["file"] for u in done.document["unfamiliar"]]
+        assert strange == [
+            n for n in (str(DATA / speaker / f"s1_{i}.flac") for i in (1, 2)) if f"{n} is unfam" in done.err
+        ]
         assert (done.document["enrolled"], done.document["assured"]) == (enrolled, False)
     shown = run("enroll", "--store", tmp_path / "s.db", "rms", DATA / "rms" / "s1_1.flac").out
     assert "1 person is enrolled: from 5 on" in shown
@@ -290,22 +297,24 @@ def test_decisions_of_the_packaged_model(packaged, five, enrolled):
         assert 0 < sum(c["posterior"] for c in file["candidates"]) < 1 + 1e-9
         assert 0 <= file["missed"] <= 1
         assert file["missed"] <= 0.1 or file["wanted_seconds"] is None or file["wanted_seconds"] > 0
-        assert file["assured"] is (enrolled >= 5)
+        assert file["assured"] is (enrolled >= 5 and file["unfamiliar"] is None)
+    few = any(not file["assured"] and file["unfamiliar"] is None for file in told["files"])
     assert told["files"][0]["candidates"][0]["speaker"] == "rms"
     shown = run("identify", *store, RMS, NEW).out
     assert "; 5 % of strangers reach it" in shown
-    assert (NOT_ASSURED in shown) is (enrolled < 5)
+    assert (NOT_ASSURED in shown) is few
     assert shown.count("missed: ") == 1
     done = run("verify", *store, "rms", RMS, "--json")
     told = done.document
     assert (told["calibrated"], told["accepted"]) == (True, told["llr"] >= told["threshold"])
     assert (told["status"], done.status) == (("accepted", 0) if told["accepted"] else ("rejected", 3))
     assert 0 <= told["missed"] <= 1
-    assert told["assured"] is (enrolled >= 5)
+    assert told["assured"] is (enrolled >= 5 and told["unfamiliar"] is None)
+    few = not told["assured"] and told["unfamiliar"] is None
     shown = run("verify", *store, "rms", RMS).out
     assert "nats per frame" not in shown
     assert "5 % of strangers reach it" in shown
-    assert (NOT_ASSURED in shown) is (enrolled < 5)
+    assert (NOT_ASSURED in shown) is few
 
 
 def test_people_enough_are_decided_without_a_calibration_of_the_model(using, ranking):
