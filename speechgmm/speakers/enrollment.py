@@ -112,7 +112,6 @@ def enroll(
     skipped: list[Skipped] = []
     sessions: list[Session] = []
     samples: list[RecordingSample] = []
-    heard: dict[str, EnrolledRecording] = {}
     for e in extract_all(system.frontend, recordings, n_threads=n_threads, on_progress=on_progress):
         if e.error:
             skipped.append(Skipped(e.name, str(e.error)))
@@ -120,7 +119,6 @@ def enroll(
         statistics = total(map(system.ubm.statistics, e.blocks()))
         sample = sample_of(system.ubm, e.digest, statistics, e.usable(), e.speech_seconds, e.acoustics)
         samples.append(sample)
-        heard[e.digest] = EnrolledRecording(e.digest, e.name, e.recording.speaker, e.recording.session_name)
         sessions.append(_session(system, e.recording, e.digest, statistics, e.speech_seconds))
     forget = {(s.speaker, s.name) for s in sessions} if replace else ()
     refused = store.add(sessions, samples=samples, forget=forget, strict=replace)
@@ -129,7 +127,9 @@ def enroll(
     added = sums_by_key(((s.speaker, s.name), s) for s in sessions if s not in lost)
     little = little_speech(system, store, {speaker for speaker, _ in added})
     around = enrolled(system, store).domain.surroundings if system.familiarity and added else None
-    told = _unfamiliar(around, samples, heard)
+    taken = {digest for session in added.values() for digest in session.recordings}
+    known = {digest: r for digest, r in store.recordings().items() if digest in taken}
+    told = _unfamiliar(around, samples, known)
     return Enrollment(tuple(s.summary for s in added.values()), tuple(skipped), little, told)
 
 
@@ -152,8 +152,8 @@ def _unfamiliar(
     if around is None:
         return ()
     familiar = functools.cache(around.familiar)
-    found = [(known[s.digest], s.measures) for s in samples if s.measures.size]
-    reasons = [(r.name, familiar(r.speaker).assess(measures)) for r, measures in found]
+    found = [(known[digest], s.measures) for digest, s in {s.digest: s for s in samples}.items() if digest in known]
+    reasons = [(r.name, familiar(r.speaker).assess(measures)) for r, measures in found if measures.size]
     return tuple(UnfamiliarRecording(name, why) for name, why in reasons if why is not None)
 
 

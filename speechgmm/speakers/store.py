@@ -162,8 +162,8 @@ class SpeakerStore:
             for session in sums_by_key(held + accepted).values():
                 tables.put(session)
             added = {digest for _, session in accepted for digest in session.recordings}
-            for sample in samples:
-                if sample.digest in added:
+            for digest, sample in {s.digest: s for s in samples}.items():  # the same recording twice is one
+                if digest in added:
                     tables.put_sample(sample)
         return tuple(refused)
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipes.halves import Half, Material, Spoken, a_store, accepted, halves_of, limits, missed, oracle
+from recipes.halves import Half, Kept, Material, Spoken, a_store, accepted, halves_of, limits, missed, oracle
 from speechgmm import adapt, evaluation
 from speechgmm.evaluation import Interval
 from speechgmm.features import Extracted, Recording, read, read_corpus
@@ -217,10 +217,10 @@ def test_halves_are_scored_as_a_store_of_the_same_people_scores(
     with a_store(system) as store:
         for name, x in people.items():
             enroll_features(system, store, name, np.concatenate(x[:3]))
-        sessions = {s: store.sessions(s) for s in people}
+        kept = Kept.of(store)
     seconds = system.frontend.seconds(people["p0"][3])
     sounds = {s: Extracted(Recording(f"{s}.wav", s, f"{s}.wav"), x[3], s, seconds) for s, x in people.items()}
-    material = Material(system, sessions, tuple(Spoken.of([e]) for e in sounds.values()))
+    material = Material(system, kept, tuple(Spoken.of([e]) for e in sounds.values()))
     found = halves_of(material, (4, 1, 5), halves=2, seed=3, n_threads=1)
     assert list(found) == [1, 4], "at most half of them are enrolled"
     for small, large in zip(found[1], found[4], strict=True):
@@ -228,12 +228,12 @@ def test_halves_are_scored_as_a_store_of_the_same_people_scores(
         assert (np.diff(large.limits) < 0).all(), "the more strangers may be let in, the lower the threshold"
     one = found[4][1]
     with a_store(system) as store:
-        store.add([x for s in sorted(one.enrolled) for x in sessions[s]])
+        store.add([x for s in sorted(one.enrolled) for x in kept.sessions[s]], samples=kept.samples)
         scorer = Scorer.of(system, store)
-        scores = [scorer.score_test([e]).scores for e in sounds.values()]
+        scores = [scorer.score_test([e]).normalized for e in sounds.values()]
     assert one.enrolled == scorer.models.names
     np.testing.assert_array_equal(one.scores, np.stack(scores))
-    uncalibrated_scorer = dataclasses.replace(scorer, system=dataclasses.replace(system, calibration=None))
+    uncalibrated_scorer = dataclasses.replace(scorer, calibration=None)
     assert np.isnan(limits(uncalibrated_scorer)).all(), "nothing is decided without a calibration"
 
 
@@ -244,9 +244,9 @@ def test_raw_scores_are_those_of_models_adapted_from_the_ubm(
     with a_store(system) as store:
         for name, x in people.items():
             enroll_features(system, store, name, x[0])
-        sessions = {s: store.sessions(s) for s in people}
+        kept = Kept.of(store)
     sounds = [Extracted(Recording("a", "p0", "a"), x, str(i), len(x) * 1.0) for i, x in enumerate(people["p0"][1:3])]
-    raw = module("rates_material").raw_scores(Material(system, sessions, (Spoken.of(sounds),)), 1)
+    raw = module("rates_material").raw_scores(Material(system, kept, (Spoken.of(sounds),)), 1)
     model = adapt(system.ubm, system.ubm.statistics(people["p3"][0]), relevance=system.relevance, update="m")
     x = np.concatenate([e.features for e in sounds])
     wanted = (model.log_density(x.astype(float)) - system.ubm.log_density(x.astype(float))).mean()
