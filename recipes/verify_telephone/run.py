@@ -57,7 +57,7 @@ def measure(
         raw = speechgmm.score_corpus(uncalibrated, store, test).scores
         raw_calls = speechgmm.score_corpus(uncalibrated, store, test, by="session").scores
     tables = {"utterances": utterances, "calls": calls}
-    tables |= {"utterances (raw scores)": raw, "calls (raw scores)": raw_calls}
+    tables |= {"utterances (uncalibrated model)": raw, "calls (uncalibrated model)": raw_calls}
     tables |= {f"{name} (trusted)": _trusted(tables[name]) for name in ("utterances", "calls")}
     results = {name: speechgmm.evaluate(scores, replicates=replicates) for name, scores in tables.items()}
     accepted = strangers.false_accepts(system, corpus.where(split="enroll").recordings, test.recordings, drawn=halves)

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +24,8 @@ Place = tuple[Any, Any]
 _FORMAT = "2"
 """1 kept statistics of sessions alone, from which a store cannot tell how high strangers come."""
 _CONTENT = "select name from sqlite_master where type in ('table', 'view')"
+_TRIES, _PAUSE = 8, 0.05
+"""A file that another process is writing to looks damaged for a moment, in seconds."""
 _PATIENCE = 60.0
 """How long a writer waits for others of the same SQLite file, in seconds."""
 
@@ -163,21 +166,23 @@ class StoreTables:
         """Write what is kept of one recording."""
         self._connection.execute(self._samples.insert().values(digest=sample.digest, value=storage.dumps(sample)))
 
-    def samples(self, digests: Iterable[str]) -> Iterator[tuple[str, RecordingSample | str]]:
+    def samples(self, digests: Iterable[str]) -> Iterator[tuple[str, RecordingSample | str | None]]:
         """Yield what is kept of these recordings by their digests, or what is wrong with it."""
         for digest in digests:
             query = self._sa.select(self._samples.c.value).where(self._samples.c.digest == digest)
             yield digest, self._sample(digest, query)
 
-    def _sample(self, digest: str, query: Any) -> RecordingSample | str:
+    def _sample(self, digest: str, query: Any) -> RecordingSample | str | None:
         try:
             value = self._connection.execute(query).scalar_one_or_none()
         except self._sa.exc.DatabaseError as error:
             if self._connection.dialect.name != "sqlite":  # where it ends the transaction
                 raise
             return str(error.orig)
+        if value is None:
+            return None
         if not isinstance(value, (bytes, memoryview)):
-            return "nothing is kept of it" if value is None else f"no bytes but {type(value).__name__}"
+            return f"no bytes but {type(value).__name__}"
         try:
             sample: RecordingSample = storage.loads(bytes(value), RecordingSample, source="its sample")
         except InvalidInput as error:
@@ -323,15 +328,24 @@ class Database:
             self._refuse("a directory")
         if not path.stat().st_size:
             return
-        try:
-            with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-                names = [name for (name,) in db.execute(_CONTENT)]
-        except sqlite3.Error as error:
-            self._refuse(str(error))
+        names = self._content(path)
         if names and self._tables[0].name not in names:
             self._refuse_other(names)
         if not names and Path(f"{path}-wal").exists():
             self._refuse("a database of something else, whose content still lies beside it")
+
+    def _content(self, path: Path) -> list[str]:
+        """Return the names of all tables of a file, read again where somebody may be writing to it at this moment."""
+        for left in reversed(range(_TRIES)):
+            try:
+                address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+                with contextlib.closing(sqlite3.connect(address, uri=True)) as db:
+                    return [name for (name,) in db.execute(_CONTENT)]
+            except sqlite3.Error as error:
+                if not left or "malformed" not in str(error):
+                    self._refuse(str(error))
+                time.sleep(_PAUSE)
+        raise AssertionError  # the last try returns or refuses
 
     def _refuse_other(self, names: list[str]) -> NoReturn:
         more = ", ..." if len(names) > 3 else ""

@@ -50,7 +50,8 @@ class Measure:
     def shown(self, value: float) -> str:
         """Return a value in words, in a unit that people know."""
         if self.name == "at_peak":
-            return f"{100 * 10 ** min(value, 0.0):.2g} %"
+            share = 100 * 10 ** min(value, 0.0)
+            return "100 %" if share > 99 else f"{share:.2g} %"
         if self.name == "pauses":
             return f"{min(100.0, max(0.0, 100 * (1.1 - math.exp(min(value, 1.0))))):.0f} %"
         if self.name == "swing":

