@@ -7,6 +7,8 @@ halves; its interval draws the speakers of the tests anew. Symbols: S speakers, 
 from __future__ import annotations
 
 import contextlib
+import functools
+import operator
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ import speechgmm
 from speechgmm.evaluation import Interval, bootstrap
 from speechgmm.features import Extracted, Recording
 from speechgmm.parallel import threads
-from speechgmm.speakers import RecordingSample, Scorer, Session, SpeakerStore, System
+from speechgmm.speakers import RecordingSample, Scorer, Session, SpeakerStore, System, speaker_models
 
 __all__ = [
     "RATES",
@@ -33,6 +35,7 @@ __all__ = [
     "halves_of",
     "limits",
     "missed",
+    "model_alone",
     "oracle",
 ]
 
@@ -151,6 +154,15 @@ def enrolled_once(system: System, recordings: Iterable[Recording], n_threads: in
     with a_store(system) as store:
         speechgmm.enroll(system, store, recordings, n_threads=n_threads)
         return Kept.of(store)
+
+
+def model_alone(system: System, store: SpeakerStore) -> Scorer:
+    """Return what scores with the model alone: without the domain of the store, and what this says of strangers."""
+    sums = {s: functools.reduce(operator.add, store.sessions(s)) for s in store.speakers}
+    statistics, seconds = ({s: getattr(x, of) for s, x in sums.items()} for of in ("statistics", "speech_seconds"))
+    assert system.calibration is not None
+    norm = system.calibration.levels.norm(len(sums))
+    return Scorer(system, speaker_models(system, statistics, seconds), system.calibration, norm, {})
 
 
 def limits(scorer: Scorer, rates: Sequence[float] = RATES) -> Array:

@@ -10,8 +10,6 @@ store, which has learned from the people who are enrolled in it.
 
 from __future__ import annotations
 
-import functools
-import operator
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,14 +21,14 @@ sys.path[:0] = [str(RECIPE.parent), str(RECIPE)]
 import hundred_strangers  # noqa: E402
 import pictures  # noqa: E402
 import running  # noqa: E402
-from halves import RATES, Material, Spoken, accepted, enrolled_once, halves_of, missed, oracle  # noqa: E402
+from halves import RATES, Material, Spoken, accepted, enrolled_once, halves_of, missed, model_alone, oracle  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 import speechgmm  # noqa: E402
 from speechgmm.evaluation import Interval  # noqa: E402
 from speechgmm.features import extract_all  # noqa: E402
-from speechgmm.speakers import Scorer, speaker_models  # noqa: E402
+from speechgmm.speakers import Scorer  # noqa: E402
 
 SIZES = (5, 10, 20)
 HALVES = 20
@@ -46,15 +44,6 @@ class Outcome:
 
 
 Outcomes = Mapping[tuple[int, float], Mapping[str, Outcome]]
-
-
-def model_alone(system: speechgmm.System, store: speechgmm.SpeakerStore) -> Scorer:
-    """Return what scores with the model alone: without the domain of the store, and what this says of strangers."""
-    sums = {s: functools.reduce(operator.add, store.sessions(s)) for s in store.speakers}
-    statistics, seconds = ({s: getattr(x, of) for s, x in sums.items()} for of in ("statistics", "speech_seconds"))
-    assert system.calibration is not None
-    norm = system.calibration.levels.norm(len(sums))
-    return Scorer(system, speaker_models(system, statistics, seconds), system.calibration, norm, {})
 
 
 WAYS = {"before": model_alone, "after": Scorer.of}

@@ -166,6 +166,10 @@ class StoreTables:
         """Write what is kept of one recording."""
         self._connection.execute(self._samples.insert().values(digest=sample.digest, value=storage.dumps(sample)))
 
+    def put_no_sample(self, digest: str) -> None:
+        """Note that nothing was given to be kept of a recording."""
+        self._connection.execute(self._samples.insert().values(digest=digest, value=b""))
+
     def samples(self, digests: Iterable[str]) -> Iterator[tuple[str, RecordingSample | str | None]]:
         """Yield what is kept of these recordings by their digests, or what is wrong with it."""
         for digest in digests:
@@ -180,9 +184,11 @@ class StoreTables:
                 raise
             return str(error.orig)
         if value is None:
-            return None
+            return "nothing is kept of it"
         if not isinstance(value, (bytes, memoryview)):
             return f"no bytes but {type(value).__name__}"
+        if not len(value):
+            return None
         try:
             sample: RecordingSample = storage.loads(bytes(value), RecordingSample, source="its sample")
         except InvalidInput as error:

@@ -162,9 +162,12 @@ class SpeakerStore:
             for session in sums_by_key(held + accepted).values():
                 tables.put(session)
             added = {digest for _, session in accepted for digest in session.recordings}
-            for digest, sample in {s.digest: s for s in samples}.items():  # the same recording twice is one
-                if digest in added:
-                    tables.put_sample(sample)
+            given = {s.digest: s for s in samples}  # the same recording twice is one
+            for digest in sorted(added):
+                if digest in given:
+                    tables.put_sample(given[digest])
+                else:
+                    tables.put_no_sample(digest)
         return tuple(refused)
 
     def remove(self, speaker: str, session: str | None = None) -> None:

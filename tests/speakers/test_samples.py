@@ -90,7 +90,7 @@ def test_samples_come_back_as_they_were(two: SpeakerStore, tiny: System) -> None
     np.testing.assert_array_equal(found.first, ours.first.astype(np.float32))
 
 
-@pytest.mark.parametrize("how", ["bit", "swapped", "text"])
+@pytest.mark.parametrize("how", ["bit", "gone", "swapped", "text"])
 def test_a_damaged_sample_is_named_and_identification_goes_on(tmp_path: Path, how: str) -> None:
     rng = np.random.default_rng(0)
     people = {name: [rng.normal(i, 1.5, (40, 3)).astype(np.float32)] for i, name in enumerate(("ann", "bob", "cid"))}
@@ -103,6 +103,8 @@ def test_a_damaged_sample_is_named_and_identification_goes_on(tmp_path: Path, ho
     where = f"digest = '{digest}'"
     if how == "bit":
         flip(path, where, table="samples")
+    elif how == "gone":
+        change(path, f"delete from speechgmm_samples where {where}")
     elif how == "text":
         change(path, f"update speechgmm_samples set value = 'x' where {where}")
     else:
@@ -110,6 +112,7 @@ def test_a_damaged_sample_is_named_and_identification_goes_on(tmp_path: Path, ho
         change(path, f"update speechgmm_samples set value = {value} where {where}")
     reason = {
         "bit": "its sample must be unchanged since it was saved",
+        "gone": "nothing is kept of it",
         "text": "no bytes but str",
         "swapped": "it is of another recording",
     }[how]
