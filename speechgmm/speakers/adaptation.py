@@ -14,11 +14,10 @@ from speechgmm.features import Extracted, Sound, extract_all
 from speechgmm.mixture import Statistics, adapt
 from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
+from speechgmm.speakers.domain import RELEVANCE
 from speechgmm.speakers.system import System
 from speechgmm.speakers.train import Training
 
-RELEVANCE = 8.0
-"""Frames that the UBM counts for in each component: between 4 and 16 strangers and owners fared alike."""
 UNMEASURED = (
     "how often strangers are accepted was measured before this adaptation, on other recordings; "
     "measure it on your own: score and evaluate"

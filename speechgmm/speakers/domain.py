@@ -20,7 +20,8 @@ from speechgmm.mixture.adapt import adapted_offsets
 MOST = 200
 """More people than these do not move the domain any more; a store of thousands neither reads nor shifts for one."""
 RELEVANCE = 8.0
-"""Frames that the background model counts for in each component: so few that it moves wherever people were heard."""
+"""Frames that the background model counts for in each component: so few that it moves wherever people were heard.
+Between 4 and 16 strangers and owners fared alike (`recipes/studies/adaptation.py`)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -103,8 +103,7 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str) -> Enrolled:
     def build() -> Enrolled:
         asked = store.known(*speakers) if speakers else ()
         digests = store.digests()
-        order = sorted(digests, key=lambda name: (content(name, digests[name]), name))
-        pool = order[:MOST]
+        pool = _ordered(digests)[:MOST]
         sums, damaged = _sums(system, store, *(dict.fromkeys([*pool, *asked]) if asked else ()))
         if lost := [d for d in damaged if d.speaker not in sums and (d.speaker in asked if asked else not sums)]:
             refuse_damaged("the sessions to score against", lost)
@@ -148,13 +147,8 @@ def _domain(
     people = People(tuple(pool), statistics, np.array([sums[n].speech_seconds for n in pool]))
     ubm, size, calibration = people.domain(system.ubm), len(digests), system.calibration
     tested = people.first(MOST_TESTED)
-    each = int(np.clip(_RECORDINGS // max(len(tested.names), 1), 1, MOST_EACH))
-    chosen = {n: sorted(sums[n].recordings)[:each] for n in tested.names}
-    samples, damaged = store.samples(d for own in chosen.values() for d in own)
-    by_digest = {s.digest: s for s in samples}
-    kept = {n: [by_digest[d] for d in own if d in by_digest] for n, own in chosen.items()}
-    measured = {n: np.mean([s.measures for s in own], axis=0) for n, own in kept.items() if _are_measured(own)}
-    familiarity = None if system.familiarity is None else Surroundings(system.familiarity, measured)
+    kept, damaged = _kept(store, {n: sums[n].recordings for n in tested.names})
+    familiarity = _measured(system, kept)
     if calibration is None and size < ASSURED:
         return Domain(ubm, None, None, familiarity, damaged)
     speech = {n: [heard(system.ubm, s) for s in own] for n, own in kept.items()}
@@ -170,6 +164,38 @@ def _domain(
     else:
         return Domain(ubm, None, None, familiarity, damaged)
     return Domain(ubm, _with_owners(system, tested, kept, calibration, norm, cohort), norm, familiarity, damaged)
+
+
+def surroundings(system: System, store: SpeakerStore) -> Surroundings | None:
+    """Return what recordings are like those of a store, from samples alone: no session is read and nobody is scored."""
+    if system.familiarity is None:
+        return None
+    digests = store.digests()
+    return _measured(system, _kept(store, {n: digests[n] for n in _ordered(digests)[:MOST_TESTED]})[0])
+
+
+def _ordered(digests: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return speakers in the order of their content."""
+    return sorted(digests, key=lambda name: (content(name, digests[name]), name))
+
+
+def _kept(
+    store: SpeakerStore, recordings: Mapping[str, Iterable[str]]
+) -> tuple[dict[str, list[RecordingSample]], tuple[DamagedSession, ...]]:
+    """Return what is kept of some of these people's recordings, given by their digests, and what of it is damaged."""
+    each = int(np.clip(_RECORDINGS // max(len(recordings), 1), 1, MOST_EACH))
+    chosen = {n: sorted(digests)[:each] for n, digests in recordings.items()}
+    samples, damaged = store.samples(d for own in chosen.values() for d in own)
+    by_digest = {s.digest: s for s in samples}
+    return {n: [by_digest[d] for d in own if d in by_digest] for n, own in chosen.items()}, damaged
+
+
+def _measured(system: System, kept: Mapping[str, Sequence[RecordingSample]]) -> Surroundings | None:
+    """Return how the recordings of people measure, None for a system that does not know what is familiar."""
+    if system.familiarity is None:
+        return None
+    known = {n: own for n, own in kept.items() if own and all(s.measures.size for s in own)}
+    return Surroundings(system.familiarity, {n: np.mean([s.measures for s in own], axis=0) for n, own in known.items()})
 
 
 def _with_owners(
@@ -198,10 +224,6 @@ def _with_owners(
 
 def _double(x: Array) -> Array:
     return x.astype(np.float64)
-
-
-def _are_measured(samples: Sequence[RecordingSample]) -> bool:
-    return bool(samples) and all(s.measures.size for s in samples)
 
 
 @functools.cache
@@ -243,7 +265,7 @@ def sample_of(
     seed = int.from_bytes(digest.encode()[:16], "big")
     drawn = drawn_frames(features, speech_seconds, np.random.default_rng(seed))
     largest = float(np.finfo(np.float16).max)
-    frames = np.clip((drawn.features - ubm.origin) / _unit(ubm), -largest, largest)
+    frames = np.clip((drawn.features - ubm.origin) / unit_of(ubm), -largest, largest)
     return RecordingSample(
         digest,
         speech_seconds,
@@ -257,11 +279,11 @@ def sample_of(
 
 def heard(ubm: GMM, sample: RecordingSample) -> Heard:
     """Return the frames of a sample as features (n, D) again."""
-    features = ubm.origin + _unit(ubm) * sample.frames.astype(np.float64)
+    features = ubm.origin + unit_of(ubm) * sample.frames.astype(np.float64)
     return Heard(features.astype(np.float32), sample.frame_seconds)
 
 
-def _unit(ubm: GMM) -> Array:
+def unit_of(ubm: GMM) -> Array:
     """Return the deviation (D,) of the components in each feature."""
     deviations = np.broadcast_to(ubm.covariance.deviations(), ubm.means.shape)
     return np.asarray(deviations.mean(axis=0))

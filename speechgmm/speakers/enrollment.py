@@ -4,7 +4,6 @@ import functools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.errors import Skipped
@@ -13,7 +12,7 @@ from speechgmm.features import Recording, extract_all
 from speechgmm.mixture import Statistics
 from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
-from speechgmm.speakers.enrolled import Surroundings, enrolled, sample_of
+from speechgmm.speakers.enrolled import Surroundings, sample_of, surroundings, unit_of
 from speechgmm.speakers.sessions import (
     EnrolledRecording,
     RecordingSample,
@@ -126,9 +125,9 @@ def enroll(
     lost = {s for s, _ in refused}
     added = sums_by_key(((s.speaker, s.name), s) for s in sessions if s not in lost)
     little = little_speech(system, store, {speaker for speaker, _ in added})
-    around = enrolled(system, store).domain.surroundings if system.familiarity and added else None
+    around = surroundings(system, store) if added else None
     taken = {digest for session in added.values() for digest in session.recordings}
-    known = {digest: r for digest, r in store.recordings().items() if digest in taken}
+    known = {digest: r for digest, r in store.recordings().items() if digest in taken} if around else {}
     told = _unfamiliar(around, samples, known)
     return Enrollment(tuple(s.summary for s in added.values()), tuple(skipped), little, told)
 
@@ -142,7 +141,7 @@ def unfamiliar_recordings(system: System, store: SpeakerStore) -> tuple[Unfamili
         return ()
     known = store.recordings()
     samples, _ = store.samples(known)
-    return _unfamiliar(enrolled(system, store).domain.surroundings, samples, known)
+    return _unfamiliar(surroundings(system, store), samples, known)
 
 
 def _unfamiliar(
@@ -183,6 +182,5 @@ def enroll_features(
 
 def _session(system: System, r: Recording, digest: str, statistics: Statistics, seconds: float) -> Session:
     """Return a session of one recording, in numbers that can be added exactly."""
-    deviations = np.broadcast_to(system.ubm.covariance.deviations(), system.ubm.means.shape).mean(axis=0)
-    exact = summable(statistics, deviations)
+    exact = summable(statistics, unit_of(system.ubm))
     return Session(r.speaker, r.session_name, exact, summable_seconds(seconds), {digest: r.name})

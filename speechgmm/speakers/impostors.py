@@ -62,16 +62,9 @@ def normalized(raw: Array, models: int) -> Array:
     return t_norm(own, cohort) if len(cohort) else own
 
 
-def models_among(system: System, people: People, names: Sequence[int] | None = None) -> SpeakerModels:
-    """Return the models of people, or of some, in the domain of all of them."""
-    chosen = range(len(people.names)) if names is None else names
-    return adapted_models(
-        system,
-        [people.names[i] for i in chosen],
-        [people.statistics[i] for i in chosen],
-        people.speech_seconds[list(chosen)],
-        ubm=people.domain(system.ubm),
-    )
+def models_among(system: System, people: People) -> SpeakerModels:
+    """Return the models of people in their domain."""
+    return adapted_models(system, people.names, people.statistics, people.speech_seconds, ubm=people.domain(system.ubm))
 
 
 def trials(
