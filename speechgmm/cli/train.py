@@ -21,7 +21,7 @@ def train(
     output: options.ModelFile,
     where: options.Where = None,
     components: Components = 256,
-    relevance: Relevance = 4.0,
+    relevance: Relevance = 8.0,
     sample_rate: SampleRate = None,
     seed: Seed = 0,
     threads: options.Threads = None,

@@ -12,6 +12,7 @@ from speechgmm.features.extraction import Extracted, Part, TrainingFrames, extra
 from speechgmm.features.feature_files import FEATURES, Written, write_features
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.mfcc import MFCC
+from speechgmm.features.normalize import Averages
 from speechgmm.features.own_features import OwnFeatures, own_frontend, read_features
 from speechgmm.features.presets import PRESETS, preset, preset_for
 from speechgmm.features.sounds import Sound, common_rate
@@ -21,6 +22,7 @@ __all__ = [
     "MFCC",
     "PRESETS",
     "Acoustics",
+    "Averages",
     "Corpus",
     "Extracted",
     "FrontEnd",

@@ -75,14 +75,20 @@ class TrainingFrames:
 
     Parameters
     ----------
+    frontend : FrontEnd
+        With what it has learned from these recordings.
     blocks : ArrayBlocks
+    unnormalized : ndarray, shape (N, D)
+        The same frames before normalization, of which a part can be taken for a recording of its own.
     parts : tuple of Part
         The recordings in their order.
     speech_seconds : float
     skipped : tuple of Skipped
     """
 
+    frontend: FrontEnd
     blocks: ArrayBlocks
+    unnormalized: Array
     parts: tuple[Part, ...]
     speech_seconds: float
     skipped: tuple[Skipped, ...]
@@ -95,6 +101,10 @@ class TrainingFrames:
     def of(self, part: Part) -> Array:
         """Return the frames (n, D) of one recording."""
         return self.blocks.frames[part.start : part.stop]
+
+    def unnormalized_of(self, part: Part) -> Array:
+        """Return the frames (n, D) of one recording before normalization."""
+        return self.unnormalized[part.start : part.stop]
 
     def without(self, speakers: Collection[str]) -> "FramesKept":
         """Return the frames of all other speakers, as re-iterable blocks that copy a block at a time."""
@@ -191,7 +201,9 @@ def training_frames(
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> TrainingFrames:
-    """Extract the features of recordings once, into an unnamed temporary file that EM then reads again and again.
+    """Extract the features of recordings once, into unnamed temporary files that EM then reads again and again.
+
+    The front end first learns from all of them what it needs to know for their normalization.
 
     Raises
     ------
@@ -200,8 +212,9 @@ def training_frames(
     """
     parts: list[Part] = []
     skipped: list[Skipped] = []
-    extracted = extract_all(frontend, recordings, stage="features", n_threads=n_threads, on_progress=on_progress)
-    spool = Spool(in_memory=0)
+    plain = frontend.unnormalized
+    extracted = extract_all(plain, recordings, stage="features", n_threads=n_threads, on_progress=on_progress)
+    spool, normalized = Spool(in_memory=0), Spool(in_memory=0)
     for e in extracted:
         if e.error:
             skipped.append(Skipped(e.name, str(e.error)))
@@ -212,5 +225,8 @@ def training_frames(
     if not parts:
         found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         refuse("a corpus", "hold at least one usable recording", found)
-    x = spool.array()
-    return TrainingFrames(ArrayBlocks(x), tuple(parts), frontend.seconds(x), tuple(skipped))
+    learned = frontend.learned(spool.rows(p.start, p.stop) for p in parts)
+    for p in parts:
+        normalized.add(learned.normalized(spool.rows(p.start, p.stop)))
+    x = normalized.array()
+    return TrainingFrames(learned, ArrayBlocks(x), spool.array(), tuple(parts), learned.seconds(x), tuple(skipped))

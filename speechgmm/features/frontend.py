@@ -47,9 +47,18 @@ class FrontEnd(ABC):
     def __call__(self, signal: ArrayLike, *, what: str = "the signal") -> Array:
         """Return the features (N, D) of a signal at this front end's rate; `what` names it in messages."""
 
+    @property
+    def unnormalized(self) -> "FrontEnd":
+        """The front end whose features become those of this one by `normalized`; one that knows none is its own."""
+        return self
+
     def normalized(self, x: Array) -> Array:
-        """Return the features (N, D) of a part of a recording as if it were a recording of its own."""
+        """Return the features (N, D) of a recording, or of a part as if it were one, from those of `unnormalized`."""
         return x
+
+    def learned(self, recordings: Iterable[Array]) -> "FrontEnd":
+        """Return what training makes of this front end, from features (n, D) of `unnormalized`; here it stays."""
+        return self
 
     @property
     def fingerprint(self) -> str:
@@ -58,8 +67,9 @@ class FrontEnd(ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All settings by name, in types that JSON holds."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        """All settings by name, in types that JSON holds; of values that are made of others, a fingerprint."""
+        found = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {name: fingerprint(x) if dataclasses.is_dataclass(x) else x for name, x in found.items()}
 
     def __str__(self) -> str:
         """Return the kind and the rate."""

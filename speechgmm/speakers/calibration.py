@@ -218,7 +218,8 @@ class SystemCalibration:
     strangers : tuple of Strangers
         J: how high strangers came in them, on the scale of normalized scores.
     llr : Calibration
-        From normalized scores and the `amount` of speech to LLRs.
+        From normalized scores to LLRs. The amounts of speech are in the scores already: a map that knew them once more
+        told speakers apart less well on each corpus that was tried.
     owners : OwnerScores
         Where owners' normalized scores lay.
     least_seconds : float
@@ -249,8 +250,8 @@ class SystemCalibration:
             refuse("the cohort", "be at least two models of shape (components, dimensions)", f"shape {cohort.shape}")
         for name, kind in _PARTS.items():
             instance(getattr(self, name), f"{name} of a calibration", kind)
-        if self.llr.low.size != 1:
-            refuse("the map to LLRs", "know the amount of speech, and nothing else", f"{self.llr.low.size} kinds")
+        if self.llr.low.size:
+            refuse("the map to LLRs", "know scores alone", f"{self.llr.low.size} kinds of side information")
         sequence_of(self.strangers, "what is known of strangers", Strangers)
         if len(self.strangers) != self.levels.sizes.size:
             refuse("what is known of strangers", f"be of {self.levels.sizes.size} sizes of stores", len(self.strangers))
@@ -293,7 +294,7 @@ def amount(enrolled: ArrayLike, tested: ArrayLike) -> Array:
     """Return the amount of speech that a trial rests on, in seconds: 1 / (1 / enrolled + 1 / tested).
 
     The noise of a score has a part from either side, which adds up as the inverses of the amounts do: the shorter
-    side decides. Two coefficients for the two amounts overfitted; one for this held across telephone calls.
+    side decides.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import Array
-from speechgmm.features import FrontEnd, Recording, TrainingFrames
+from speechgmm.features import FrontEnd, Part, TrainingFrames
 from speechgmm.mixture import Statistics
 from speechgmm.parallel import threads
 from speechgmm.speakers.domain import People
@@ -53,10 +53,20 @@ PIECES = (1.0, 2.0, 4.0)
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """A stretch of a held-out speaker's speech: features (N, D), their seconds, and the part that it belongs to."""
+    """A stretch of a held-out speaker's speech, and the part that it belongs to.
+
+    Parameters
+    ----------
+    speaker : str
+    part : int
+    unnormalized, features : ndarray, shape (N, D)
+        Before and after normalization.
+    speech_seconds : float
+    """
 
     speaker: str
     part: int
+    unnormalized: Array
     features: Array
     speech_seconds: float
 
@@ -101,23 +111,31 @@ class SimulatedStore:
         return np.asarray(~self.target.any(axis=0))
 
 
-def divide(frames: TrainingFrames, frontend: FrontEnd, *, least: int, seed: int = 0) -> HeldOut:
+_Named = tuple[str, Array, Array]
+"""What a recording, session or piece is called, and its frames before and after normalization."""
+
+
+def divide(frames: TrainingFrames, *, least: int, seed: int = 0) -> HeldOut:
     """Divide the speech of background speakers by the first way that works for at least so many of them.
 
     Pieces are normalized each by itself, as recordings of their own would be. The result holds no speakers where no
     way works.
     """
-    by_speaker: dict[str, list[tuple[Recording, Array]]] = {}
+    by_speaker: dict[str, list[Part]] = {}
     for p in frames.parts:
-        by_speaker.setdefault(p.recording.speaker, []).append((p.recording, frames.of(p)))
-    ways: dict[str, Callable[[list[tuple[Recording, Array]]], list[tuple[str, Array]]]] = {
-        "sessions": lambda rows: [(r.session, x) for r, x in rows if r.session],
-        "recordings": lambda rows: [(r.name, x) for r, x in rows],
-        "pieces": lambda rows: [(str(i), p) for i, p in enumerate(_cut(rows[0][1], frontend))],
+        by_speaker.setdefault(p.recording.speaker, []).append(p)
+
+    def whole(name: str, p: Part) -> _Named:
+        return name, frames.unnormalized_of(p), frames.of(p)
+
+    ways: dict[str, Callable[[list[Part]], list[_Named]]] = {
+        "sessions": lambda parts: [whole(p.recording.session, p) for p in parts if p.recording.session],
+        "recordings": lambda parts: [whole(p.recording.name, p) for p in parts],
+        "pieces": lambda parts: _pieces(frames.unnormalized_of(parts[0]), frames.frontend),
     }
     for by, way in ways.items():
         rng = np.random.default_rng(seed)
-        found = {s: _parts(s, way(rows), frontend, rng) for s, rows in sorted(by_speaker.items())}
+        found = {s: _parts(s, way(parts), frames.frontend, rng) for s, parts in sorted(by_speaker.items())}
         usable = {s: m for s, m in found.items() if len({x.part for x in m}) > 1}
         if len(usable) >= least:
             return HeldOut(by, usable)
@@ -209,8 +227,10 @@ def _stretch(frontend: FrontEnd, m: Material, rng: Any) -> Heard:
     wanted = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(max(SHORTEST, m.speech_seconds)))))
     length = min(frames, max(2, round(frames * wanted / m.speech_seconds)))
     start = int(rng.integers(0, frames - length + 1))
-    x = m.features[start : start + length]
-    return Heard(x if length == frames else frontend.normalized(x), m.speech_seconds * length / frames)
+    if length == frames:
+        return Heard(m.features, m.speech_seconds)
+    x = frontend.normalized(m.unnormalized[start : start + length])
+    return Heard(x, m.speech_seconds * length / frames)
 
 
 def adapt_cohort(
@@ -233,18 +253,18 @@ def adapt_cohort(
     return np.asarray(speaker_models(system, sums).offsets - system.ubm.offsets)
 
 
-def _cut(x: Array, frontend: FrontEnd) -> list[Array]:
-    """Return pieces of a recording's features, normalized each by itself; what is left over goes to the last."""
+def _pieces(x: Array, frontend: FrontEnd) -> list[_Named]:
+    """Return pieces of a recording from before normalization; what is left over goes to the last."""
     ends: list[int] = []
     at = 0.0
     while at + (step := PIECES[len(ends) % len(PIECES)]) <= frontend.seconds(x):
         at += step
         ends.append(round(at / frontend.hop_length))
-    return [frontend.normalized(p) for p in np.split(x, ends[:-1])]
+    return [(str(i), p, frontend.normalized(p)) for i, p in enumerate(np.split(x, ends[:-1]))]
 
 
-def _parts(speaker: str, rows: list[tuple[str, Array]], frontend: FrontEnd, rng: Any) -> tuple[Material, ...]:
+def _parts(speaker: str, rows: list[_Named], frontend: FrontEnd, rng: Any) -> tuple[Material, ...]:
     """Deal out what bears one name to one part."""
-    names = rng.permutation(sorted({name for name, _ in rows})).tolist()
+    names = rng.permutation(sorted({name for name, *_ in rows})).tolist()
     part = {name: i % PARTS for i, name in enumerate(names)}
-    return tuple(Material(speaker, part[name], x, frontend.seconds(x)) for name, x in rows)
+    return tuple(Material(speaker, part[name], plain, x, frontend.seconds(x)) for name, plain, x in rows)

@@ -19,7 +19,7 @@ from speechgmm.features import Extracted
 from speechgmm.speakers.calibration import StoreNorm, SystemCalibration, amount
 from speechgmm.speakers.enrolled import enrolled
 from speechgmm.speakers.familiarity import Familiarity, measures_of
-from speechgmm.speakers.impostors import normalized
+from speechgmm.speakers.impostors import normalized_together
 from speechgmm.speakers.models import SpeakerModels, cohort_models
 from speechgmm.speakers.sessions import EnrolledRecording
 from speechgmm.speakers.store import SpeakerStore
@@ -123,7 +123,8 @@ class Scorer:
         return CandidateLimits(c, self.norm, seconds or np.nan, speech_seconds or np.nan)
 
     def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
-        """Return the scores of recordings as one test: of each the raw ones, weighted by its seconds, calibrated.
+        """Return the scores of recordings as one test, in which each counts alike: in calls of utterances, weights by
+        their seconds found fewer speakers (`recipes/benchmarks/accuracy.py`).
 
         A recording that could not be extracted or scored, is enrolled itself or is given twice is left out.
         """
@@ -145,7 +146,7 @@ class Scorer:
         total = sum(seconds, 0.0)
         if not raw:
             return ScoredTest(None, None, total, tuple(skipped), last)
-        scores, relative = self._calibrated(_mean(raw, seconds), total)
+        scores, relative = self._calibrated(np.stack(raw, axis=1), total)
         unfamiliar = max(strange, key=lambda why: why.value, default=None)
         return ScoredTest(scores, relative, total, tuple(skipped), last, unfamiliar)
 
@@ -167,13 +168,13 @@ class Scorer:
             refuse(what, "be another recording than those enrolled", found, advice, error=SameRecording)
 
     def _calibrated(self, scores: Array, seconds: float) -> tuple[Array, Array]:
-        """Return scores (S,) and normalized ones from raw ones of the enrolled and the cohort, (S + C,)."""
+        """Return scores (S,) and normalized ones from raw ones of the enrolled and the cohort, (S + C, R recordings)."""
         c, held = self.calibration, self.models.speech_seconds
+        together = normalized_together(scores, len(held))
         if c is None or self.norm is None:
-            return scores, scores
-        alike = c.levels.amounts(normalized(scores[:, None], len(held))[:, 0], held, seconds)
-        relative = self.norm(alike)
-        return c.llr(relative, amount(held, seconds)), relative
+            return together, together
+        relative = self.norm(c.levels.amounts(together, held, seconds))
+        return c.llr(relative), relative
 
 
 @dataclass(frozen=True)
@@ -197,13 +198,12 @@ class CandidateLimits:
     def threshold(self, far: float, speakers: int = 1) -> Threshold:
         """Return the LLR from which a share `far` of strangers is accepted as the best of so many: see `Strangers`."""
         found = self.calibration.threshold(far, self.norm, speakers)
-        llr = self.calibration.llr([found.score], [float(amount(self.enrolled, self.tested))])[0]
-        return Threshold(float(llr), found.extrapolated)
+        return Threshold(float(self.calibration.llr(found.score)), found.extrapolated)
 
     def missed(self, llr: float) -> float:
         """Return the share of owners with so much speech who stay below an LLR; NaN where amounts are not known."""
+        at_0, at_1 = self.calibration.llr([0.0, 1.0])
         known = float(amount(self.enrolled, self.tested))
-        at_0, at_1 = self.calibration.llr([0.0, 1.0], known)
         return float(self.calibration.owners.missed((llr - at_0) / (at_1 - at_0), known))
 
     def wanted_seconds(self, far: float, speakers: int = 1, *, missed: float = 0.1) -> float | None:

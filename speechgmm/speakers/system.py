@@ -12,13 +12,16 @@ from numpy.typing import ArrayLike
 from speechgmm import storage
 from speechgmm.checks import Array, hold, instance, number, refuse
 from speechgmm.errors import IncompatibleModel
-from speechgmm.features import MFCC, FrontEnd, OwnFeatures
-from speechgmm.mixture import GMM, RELEVANCE, Statistics
+from speechgmm.features import MFCC, Averages, FrontEnd, OwnFeatures
+from speechgmm.mixture import GMM, Statistics
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.model import WITHIN
 from speechgmm.speakers.calibration import TYPES, SystemCalibration
 from speechgmm.speakers.familiarity import Familiarity
 
+RELEVANCE = 8.0
+"""Frames that the UBM counts for in each component of a speaker's model. 4 and 16 do nearly as well
+(`recipes/benchmarks/accuracy.py`)."""
 _APART = 1e-4
 """Means of models that are nearer to each other than this give one and the same score to everything."""
 
@@ -131,5 +134,5 @@ def load_system(path: str | os.PathLike[str], *types: type) -> System:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    known = (System, MFCC, OwnFeatures, GMM, *COVARIANCES.values(), *TYPES, Familiarity)
+    known = (System, MFCC, Averages, OwnFeatures, GMM, *COVARIANCES.values(), *TYPES, Familiarity)
     return cast(System, storage.load(path, *known, *types))

@@ -9,9 +9,9 @@ from speechgmm import storage
 from speechgmm.checks import integer, number_of
 from speechgmm.errors import InvalidInput, Skipped
 from speechgmm.features import MFCC, FrontEnd, Recording, TrainingFrames, common_rate, own_frontend, training_frames
-from speechgmm.mixture import GMM, RELEVANCE, Fit, Floor, Stop, fit_gmm, initialize
+from speechgmm.mixture import GMM, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.parallel import Progress
-from speechgmm.speakers.system import System
+from speechgmm.speakers.system import RELEVANCE, System
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
 from speechgmm.speakers.train_familiarity import HeldOutMeasures
 
@@ -67,7 +67,8 @@ def train_system(
     relevance : float
         See `System`.
     frontend : FrontEnd, optional
-        Default: ``MFCC(sample_rate=R)`` with R the lowest rate in the corpus, or `OwnFeatures` for `.npy` files.
+        Default: ``MFCC(sample_rate=R)`` with R the lowest rate in the corpus, or `OwnFeatures` for `.npy` files. The
+        system has it with what it learned from the corpus (`FrontEnd.learned`).
     calibrated : bool
         Whether to calibrate where there are speakers enough, and to learn what is familiar from at least four; it takes
         several times as long as the UBM does.
@@ -91,7 +92,7 @@ def train_system(
     report = on_progress or (lambda stage, done, total: None)
     train = functools.partial(_train_ubm, n_components=n_components, seed=seed, n_threads=n_threads, report=report)
     result = train(frames.blocks)
-    system = System(frontend, result.model, relevance, info=_info(frames, result, seed))
+    system = System(frames.frontend, result.model, relevance, info=_info(frames, result, seed))
     warnings = _warnings(frames, n_components)
     if calibrated:
         held_out = HeldOutMeasures(frames, n_threads=n_threads)

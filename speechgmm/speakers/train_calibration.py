@@ -70,7 +70,7 @@ def calibrate(
     seed : int
         For the division into folds and parts, and the choice of the cohort.
     """
-    held_out = divide(frames, system.frontend, least=LEAST_SPEAKERS, seed=seed)
+    held_out = divide(frames, least=LEAST_SPEAKERS, seed=seed)
     if not held_out.speakers:
         return None
     chosen = np.random.default_rng(seed).permutation(sorted(held_out.speakers))[:MOST_SPEAKERS].tolist()
@@ -124,7 +124,7 @@ def _fit(folds: Sequence[Sequence[SimulatedStore]], cohort: Array) -> SystemCali
         strangers.append(fit_strangers([row for x, s in of_size for row in x[:, s.stranger].T]))
     trials = [_trials(s, x) for s, x in zip(stores, scores, strict=True)]
     score, target, amounts, weight = (_column(trials, n) for n in ("score", "target", "amount", "weight"))
-    llr = fit_calibration(score, target, amounts, prior=PRIOR, weights=weight)
+    llr = fit_calibration(score, target, prior=PRIOR, weights=weight)
     least = min(float(s.tests.tested.min()) for s in stores)
     usual = float(np.median(np.concatenate([s.tests.enrolled for s in stores])))
     owners = _fit_owners(score[target], amounts[target])
@@ -194,7 +194,7 @@ def _measure(folds: Sequence[Sequence[SimulatedStore]], cohort: Array, seed: int
         for s in fold:
             scores = normalized_by(fitted.levels, s)
             t = _trials(s, scores)
-            found.append(replace(t, score=fitted.llr(t.score, t.amount)))
+            found.append(replace(t, score=fitted.llr(t.score)))
             if len(s.names) == largest:
                 searches.append(_search(s, scores, fitted))
     enrolled, tested, score, target = (_column(found, n) for n in ("enrolled", "tested", "score", "target"))

@@ -47,7 +47,7 @@ def background(speakers: int, *, recordings: int = 6, frames: int = 120, session
             x.append(part)
             parts.append(Part(made, start, start + len(part)))
     every = np.concatenate(x)
-    return TrainingFrames(ArrayBlocks(every), tuple(parts), len(every) * FRONTEND.hop_length, ())
+    return TrainingFrames(FRONTEND, ArrayBlocks(every), every, tuple(parts), len(every) * FRONTEND.hop_length, ())
 
 
 def uncalibrated(frames: TrainingFrames) -> System:

@@ -113,7 +113,7 @@ def test_too_few_speakers_are_not_calibrated() -> None:
 )
 def test_speech_is_divided_by_the_first_way_that_works(how: Any, by: str, parts: int) -> None:
     made = background(25, **how)
-    found = divide(made, FRONTEND, least=20)
+    found = divide(made, least=20)
     assert found.by == by
     assert len(found.speakers) == 25
     for material in found.speakers.values():
@@ -126,13 +126,13 @@ def test_speech_is_divided_by_the_first_way_that_works(how: Any, by: str, parts:
 
 
 def test_recordings_too_short_to_cut_are_not_divided() -> None:
-    assert divide(background(25, recordings=1, frames=150), FRONTEND, least=20).speakers == {}
+    assert divide(background(25, recordings=1, frames=150), least=20).speakers == {}
 
 
 def test_pieces_are_normalized_each_by_itself() -> None:
     frontend = dataclasses.replace(FRONTEND, normalization="mean_variance")
-    made = background(20, recordings=1, frames=400)
-    found = divide(made, frontend, least=20).speakers["s000"]
+    made = dataclasses.replace(background(20, recordings=1, frames=400), frontend=frontend)
+    found = divide(made, least=20).speakers["s000"]
     assert [len(m.features) for m in found] == [100, 300]
     whole = made.blocks.frames[:400]
     np.testing.assert_array_equal(found[1].features, normalize(whole[100:], "mean_variance"))
@@ -150,7 +150,7 @@ def test_nobody_is_tested_with_what_is_enrolled(monkeypatch: pytest.MonkeyPatch)
     speakers = {}  # each with stretches of 8, 16, 32 and 64 frames, whose sums say which they are
     for name in "abcdefgh":
         x = [rng.normal(0, 2, (8 << j, 3)).astype(np.float32) for j in range(4)]
-        speakers[name] = [Material(name, j, part, 0.01 * len(part)) for j, part in enumerate(x)]
+        speakers[name] = [Material(name, j, part, part, 0.01 * len(part)) for j, part in enumerate(x)]
     cohort = rng.normal(0, 0.5, (5, *system.ubm.means.shape))
     monkeypatch.setattr(held_out, "SEARCHES", 20)
     monkeypatch.setattr(held_out, "_WHOLE", 1.0)
