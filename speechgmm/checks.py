@@ -231,7 +231,7 @@ def choice(value: Any, what: str, allowed: Collection[str]) -> str:
 def instance(value: Any, what: str, kind: type, advice: str = "") -> None:
     """Refuse what is not of this kind: a class, or an abstract one such as Mapping."""
     if not isinstance(value, kind):
-        refuse(what, f"be a {kind.__name__}", f"a {type(value).__name__}", advice)
+        refuse(what, f"be {with_article(kind.__name__)}", with_article(type(value).__name__), advice)
 
 
 def sequence_of(values: Any, what: str, kind: type) -> None:

@@ -4,7 +4,8 @@ The file holds every array as a tensor and the rest as sorted JSON under one met
 so that the same value gives the same bytes and a damaged file is refused. Nothing is ever unpickled or imported
 by a name from a file: `load` builds only the types that the caller passes. A type whose name or fields have changed
 says so in the class variables ``FORMER_NAMES`` (a tuple) and ``FORMER_FIELDS`` (old name -> new name), so that older
-files are still read.
+files are still read. A field that came later and is None is left out where ``LATER_FIELDS`` (a tuple) names it: values
+that do not use it keep their fingerprints.
 
 What can be stored: frozen dataclasses of arrays (bool, integer and float types), None, bool, int, float (NaN and
 infinities too), str, and tuples, lists and str-keyed mappings of these. Lists come back as tuples.
@@ -121,7 +122,9 @@ def versions(*libraries: str) -> dict[str, str]:
 def _encode(value: Any, name: str, tensors: _Tensors) -> Any:
     """Turn a value into JSON, moving arrays to `tensors` under their dotted path."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        later = getattr(value, "LATER_FIELDS", ())
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+        fields = {k: v for k, v in fields.items() if v is not None or k not in later}
         encoded = {k: _encode(v, f"{name}.{k}".lstrip("."), tensors) for k, v in fields.items()}
         return {"$type": type(value).__name__, "fields": encoded}
     if isinstance(value, (np.ndarray, np.generic)):

@@ -92,6 +92,8 @@ class MFCC(FrontEnd):
     60
     """
 
+    LATER_FIELDS: typing.ClassVar = ("averages",)
+
     sample_rate: int = 16000
     kind: str = "mfcc"
     n_mfcc: int = 20

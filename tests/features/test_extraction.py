@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import itertools
 import os
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from speechgmm.errors import AudioError, InvalidInput, TooLittleSpeech
-from speechgmm.features import MFCC, Recording, extract, extract_all, read, read_corpus, training_frames
+from speechgmm.features import MFCC, Averages, Recording, extract, extract_all, read, read_corpus, training_frames
 from tests.sounds import Array, cut, steps, voice, write
 
 FRONTEND = MFCC(sample_rate=8000, n_mfcc=8, deltas=1)
@@ -91,9 +92,17 @@ def test_training_frames_are_all_good_ones_in_order(
 ) -> None:
     seen: list[tuple[str, int, int]] = []
     frames = training_frames(FRONTEND, recordings, n_threads=n, on_progress=lambda *news: seen.append(news))
-    expected = np.concatenate(features)
+    learned = frames.frontend
+    assert isinstance(learned, MFCC)
+    assert learned.averages == Averages.of(frames.unnormalized_of(p) for p in frames.parts)
+    for part in frames.parts:  # what training sees is what the front end that it leaves gives later
+        np.testing.assert_array_equal(frames.of(part), extract(learned, part.recording).features)
+        plain = extract(learned.unnormalized, part.recording).features
+        np.testing.assert_array_equal(frames.unnormalized_of(part), plain)
+    expected = np.concatenate([frames.of(part) for part in frames.parts])
     ends = np.cumsum([0, *map(len, features)]).tolist()
     np.testing.assert_array_equal(frames.blocks.frames, expected)
+    assert training_frames(learned, recordings).frontend is learned
     assert frames.blocks.frames.dtype == np.float32
     assert len(frames.parts) == 5
     assert [(p.start, p.stop) for p in frames.parts] == list(itertools.pairwise(ends))
@@ -106,7 +115,8 @@ def test_training_frames_are_all_good_ones_in_order(
 
 
 def test_blocks_can_be_read_again_and_again(recordings: list[Recording], features: list[Array]) -> None:
-    blocks = training_frames(FRONTEND, recordings).blocks
+    plain = dataclasses.replace(FRONTEND, normalization="mean_variance")
+    blocks = training_frames(plain, recordings).blocks
     first, second = ([b.copy() for b in blocks] for _ in range(2))
     assert [b.tobytes() for b in first] == [b.tobytes() for b in second]
     np.testing.assert_array_equal(np.concatenate(first), np.concatenate(features))
@@ -137,7 +147,8 @@ def test_segments_that_end_little_after_their_file_are_used(tmp_path: Path) -> N
     assert [p.recording.name for p in frames.parts] == ["u1", "u2", "u3"]
     assert [s.name for s in frames.skipped] == ["u4"]
     assert "must lie within its 2.00 s; got 1 to 2.06 s. An end up to 0.05 s after" in frames.skipped[0].reason
-    last = FRONTEND(read(tmp_path / "call.wav").samples[8000:])
+    assert isinstance(frames.frontend, MFCC)
+    last = frames.frontend(read(tmp_path / "call.wav").samples[8000:])
     for part in frames.parts[1:]:
         np.testing.assert_array_equal(frames.of(part), last)
     rows = training_frames(FRONTEND, read_corpus(tmp_path / "corpus.csv"))

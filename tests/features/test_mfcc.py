@@ -17,7 +17,7 @@ import scipy.fft
 
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel, InvalidInput, TooLittleSpeech
-from speechgmm.features import MFCC, preset
+from speechgmm.features import MFCC, Averages, preset
 from speechgmm.parallel import threads
 from tests.sounds import ROOT, Array, steps, voice, write
 
@@ -299,7 +299,10 @@ BAD = [
     ({"speech": "webrtc"}, r"speech must be one of 'none', 'gaussians'; got 'webrtc'"),
     ({"silence": 10.0}, r"silence must be at least -200 dB and at most 0 dB; got 10 dB"),
     ({"min_speech": -0.1}, r"min_speech must be at least 0 s and at most 60 s; got -0\.1 s"),
-    ({"normalization": "cmvn"}, r"normalization must be one of 'none', 'mean', 'mean_variance'; got 'cmvn'"),
+    ({"normalization": "cmvn"}, r"normalization must be one of 'none', 'mean', 'mean_variance', 'smoothed'; got 'cmvn'"),
+    ({"averages": (0.0, 1.0)}, r"averages must be an Averages; got a tuple"),
+    ({"averages": Averages((0.0,) * 60, (1.0,) * 60), "normalization": "mean"}, r"averages must be of 60 features, for"),
+    ({"averages": Averages((0.0,), (1.0,))}, r"averages must be of 60 features, .*; got those of 1"),
 ]
 
 
@@ -312,6 +315,26 @@ def test_bad_settings_are_refused(settings: dict[str, Any], message: str) -> Non
 def test_every_setting_is_checked() -> None:
     fields = {f.name for f in dataclasses.fields(MFCC)}
     assert {name for settings, _ in BAD for name in settings} == fields
+
+
+def test_the_averages_are_a_setting_like_others(tmp_path: Path) -> None:
+    usual = Averages(tuple(np.linspace(-1, 1, 60).tolist()), (2.0,) * 60)
+    f, plain = MFCC(averages=usual), MFCC()
+    assert len({f.fingerprint, plain.fingerprint, MFCC(averages=Averages(usual.mean, (3.0,) * 60)).fingerprint}) == 3
+    assert f == MFCC(averages=usual)
+    assert f.settings["averages"] == storage.fingerprint(usual)
+    storage.save(f, tmp_path / "f.sgmm")
+    assert storage.load(tmp_path / "f.sgmm", MFCC, Averages) == f
+    with pytest.raises(IncompatibleModel, match="be of the same front end: averages="):
+        plain.check_same(f, "the model")
+
+
+def test_a_gain_changes_little_beside_usual_speech() -> None:
+    x = voice(5.0, 16000)
+    plain = MFCC(dither=0.0, silence=-200.0)
+    f = plain.learned([plain.unnormalized(x)])
+    loud, soft = (f(gain * x) for gain in (1.0, 0.5))
+    assert 0.001 < np.abs(loud - soft).max() < 0.05
 
 
 def test_settings_are_named_and_frozen() -> None:
@@ -364,6 +387,7 @@ OTHER = {
     "silence": -74.0,
     "min_speech": 0.2,
     "normalization": "mean",
+    "averages": Averages((0.0,) * 60, (1.0,) * 60),
 }
 BASE = MFCC(n_mels=30, fmin=50.0, fmax=7600.0)
 
@@ -373,7 +397,7 @@ def test_every_setting_changes_the_fingerprint_and_is_named(name: str) -> None:
     other = dataclasses.replace(BASE, **{name: OTHER[name]})
     assert other != BASE
     assert other.fingerprint != BASE.fingerprint
-    was, now = (f"{name}={getattr(f, name)!r}".replace(".", r"\.") for f in (BASE, other))
+    was, now = (f"{name}={f.settings[name]!r}".replace(".", r"\.") for f in (BASE, other))
     with pytest.raises(IncompatibleModel, match=f"^mine must be of the same front end: {was}; got {now}\\. Use the"):
         BASE.check_same(other, "mine")
 

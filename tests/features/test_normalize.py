@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechgmm.features.normalize import normalize
+from speechgmm.errors import InvalidInput
+from speechgmm.features.normalize import Averages, normalize
 from tests.laws import frames
 from tests.sounds import Array
 
@@ -57,3 +58,52 @@ def test_float32_features_with_a_large_offset_keep_their_precision() -> None:
     y = normalize(x, "mean_variance").astype(np.float64)
     assert abs(y.mean()) < 1e-6
     assert y.std() == pytest.approx(1.0, rel=1e-6)
+
+
+@given(frames(3, minimum=2), st.integers(-50, 50))
+def test_what_is_smoothed_has_frames_of_usual_speech_beside_it(x: Array, offset: int) -> None:
+    usual = Averages((1.0, -2.0, float(offset)), (4.0, 0.25, 1.0))
+    n = len(x)
+    mean = (x.sum(axis=0) + 20 * np.array(usual.mean)) / (n + 20)
+    variance = (((x - x.mean(axis=0)) ** 2).sum(axis=0) + 100 * np.array(usual.variance)) / (n + 100)
+    np.testing.assert_allclose(normalize(x, "smoothed", usual), (x - mean) / np.sqrt(variance), rtol=1e-9, atol=1e-9)
+
+
+def test_the_longer_a_recording_is_the_less_counts_what_is_usual() -> None:
+    x = np.random.default_rng(0).normal([3.0, -1.0], [2.0, 0.5], (200_000, 2))
+    usual = Averages((0.0, 0.0), (1.0, 1.0))
+
+    def away(n: int) -> float:
+        return float(np.abs(normalize(x[:n], "smoothed", usual) - normalize(x[:n], "mean_variance")).max())
+
+    assert away(50) > 4 * away(2000) > 40 * away(200_000)
+    np.testing.assert_array_equal(normalize(x, "smoothed"), normalize(x, "mean_variance"))
+
+
+def test_a_constant_feature_lies_where_usual_speech_leaves_it() -> None:
+    x = np.full((30, 1), 7.0)
+    np.testing.assert_allclose(normalize(x, "smoothed", Averages((2.0,), (1.3,))), 7 - (30 * 7 + 20 * 2) / 50)
+    np.testing.assert_array_equal(normalize(x, "smoothed", Averages((2.0,), (0.0,))), 0)
+
+
+@given(st.lists(frames(2, minimum=1), min_size=1, max_size=4))
+def test_averages_are_of_means_and_of_variances_about_each_recordings_own(recordings: list[Array]) -> None:
+    found = Averages.of(recordings)
+    weights = [len(x) for x in recordings]
+    np.testing.assert_allclose(found.mean, np.concatenate(recordings).mean(axis=0), rtol=1e-9, atol=1e-9)
+    expected = np.average([x.var(axis=0) for x in recordings], axis=0, weights=weights)
+    np.testing.assert_allclose(found.variance, expected, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("mean", "variance", "message"),
+    [
+        ((0.0, 1.0), (1.0,), "must have shape"),
+        ((0.0,), (-1.0,), "a list of numbers from 0 up"),
+        ((np.nan,), (1.0,), "finite"),
+        (0.0, 1.0, "a list of numbers from 0 up"),
+    ],
+)
+def test_averages_are_checked(mean: tuple[float, ...], variance: tuple[float, ...], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        Averages(mean, variance)

@@ -134,7 +134,7 @@ def test_progress_is_reported(system: System, store: SpeakerStore, tested: dict[
     assert seen == 2 * [("recordings", i, 3) for i in (1, 2, 3)]
 
 
-def test_verify_takes_the_mean_over_all_frames(
+def test_verify_takes_the_mean_over_all_files(
     system: System, store: SpeakerStore, tested: dict[str, list[str]]
 ) -> None:
     files = tested["rms"]
@@ -142,9 +142,7 @@ def test_verify_takes_the_mean_over_all_frames(
     for speaker in ENROLLED:
         found = verify(system, store, speaker, files)
         (candidate,) = found.candidates
-        close(candidate.score, llr(system, store, np.concatenate(parts))[speaker], atol=1e-5, rtol=1e-5)
-        weighted = sum(llr(system, store, x)[speaker] * len(x) for x in parts) / sum(len(x) for x in parts)
-        close(candidate.score, weighted, atol=1e-12)
+        close(candidate.score, np.mean([llr(system, store, x)[speaker] for x in parts]), atol=1e-12)
         assert found.speech_seconds == pytest.approx(0.010 * sum(len(x) for x in parts))
         assert (found.name, candidate.name) == ("all files together", speaker)
         assert (found.status, found.threshold, found.decision) == ("ranked", None, None)
