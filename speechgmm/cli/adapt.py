@@ -25,7 +25,7 @@ def adapt(
     places: Places,
     output: options.ModelFile,
     where: options.Where = None,
-    relevance: Relevance = 8.0,
+    relevance: Relevance = 100.0,
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:

@@ -33,14 +33,13 @@ def identify(
         answers = speakers.identify(system, opened, files, rule=rule, top=top, n_threads=threads, on_progress=report)
         known = speakers.enrolled(system, opened)
     damaged, calibrated = known.models.damaged, known.domain.calibration is not None
-    limits = [a.threshold for a in answers if a.threshold is not None]
     extrapolated = any(a.extrapolated for a in answers)
     stated = asdict(rule) | {"far": rule.asked_far, "prior": rule.stated_prior}
-    stated |= {"threshold": max(limits, default=None), "extrapolated": extrapolated}
+    stated |= {"threshold": _threshold(answers), "extrapolated": extrapolated}
     files_told = [_document(a) for a in answers]
     document = {"calibrated": calibrated, "rule": stated if calibrated else None, "files": files_told}
-    columns = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">threshold", ">missed", ">posterior")
-    spare = ("rank", "speech, s", "posterior", "missed", "threshold", "LLR")
+    columns = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">missed", ">posterior")
+    spare = ("rank", "speech, s", "posterior", "missed", "LLR")
     shown = table(*columns, rows=_rows(answers), spare=spare), rule_note(calibrated, rule, answers)
     emit(as_json, document, *shown, damaged=damaged, errors=((a.name, a.error) for a in answers))
 
@@ -59,16 +58,19 @@ def rule_note(calibrated: bool, rule: "Rule", answers: "Sequence[Answer]") -> st
     """Return in words by which rule was decided, from which score on, and what that costs."""
     if not calibrated:
         return f"\n{RANKED}"
-    limits = sorted(a.threshold for a in answers if a.threshold is not None)
-    at = " to ".join(dict.fromkeys(f"{limit:+.2f}" for limit in (limits[:1] + limits[-1:])))
+    limit = _threshold(answers)
     if rule.asked_far is None:
-        from_on = f", from an LLR of {at} nats on" if limits else ""
+        from_on = "" if limit is None else f", from an LLR of {limit:+.2f} nats on"
         return f"\naccepted at least expected cost, with a prior of {rule.prior:g}{from_on}"
-    if not limits:
+    if limit is None:
         return f"\naccepted so that {100 * rule.asked_far:g} % of strangers would be"
-    by = ", by the amount of speech" if " to " in at else ""
-    first = f"\nthreshold: an LLR of {at} nats{by}; {reached(rule.asked_far)}"
+    first = f"\nthreshold: an LLR of {limit:+.2f} nats; {reached(rule.asked_far)}"
     return "\n".join([first, *cautions(answers)])
+
+
+def _threshold(answers: "Sequence[Answer]") -> float | None:
+    """Return the LLR from which on was accepted, one for all answers of a search; None if none was decided on."""
+    return next((a.threshold for a in answers if a.threshold is not None), None)
 
 
 def reached(far: float) -> str:
@@ -131,10 +133,9 @@ def _rows(answers: "Iterable[Answer]") -> Iterable[tuple[object, ...]]:
     for answer in answers:
         first = (answer.name, answer.speech_seconds, answer.status.replace("_", " "))
         if not answer.candidates:
-            yield (*first, *[""] * 6)
+            yield (*first, *[""] * 5)
         for rank, c in enumerate(answer.candidates, 1):
             posterior = "" if c.posterior is None else f"{c.posterior:.3f}"
-            limit = "" if answer.threshold is None else f"{answer.threshold:+.3f}"
             missed = "" if answer.missed is None or math.isnan(answer.missed) else f"{100 * answer.missed:.0f} %"
-            of_test, costs = (first, (limit, missed)) if rank == 1 else (("", "", ""), ("", ""))
-            yield (*of_test, rank, c.name, f"{c.score:+.3f}", *costs, posterior)
+            of_test, cost = (first, missed) if rank == 1 else (("", "", ""), "")
+            yield (*of_test, rank, c.name, f"{c.score:+.3f}", cost, posterior)
