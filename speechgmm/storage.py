@@ -5,7 +5,7 @@ so that the same value gives the same bytes and a damaged file is refused. Nothi
 by a name from a file: `load` builds only the types that the caller passes. A type whose name or fields have changed
 says so in the class variables ``FORMER_NAMES`` (a tuple) and ``FORMER_FIELDS`` (old name -> new name), so that older
 files are still read. A field that came later and is None is left out where ``LATER_FIELDS`` (a tuple) names it: values
-that do not use it keep their fingerprints.
+that do not use it keep their fingerprints. Types that a value is made of are known with it where ``PARTS`` names them.
 
 What can be stored: frozen dataclasses of arrays (bool, integer and float types), None, bool, int, float (NaN and
 infinities too), str, and tuples, lists and str-keyed mappings of these. Lists come back as tuples.
@@ -93,8 +93,9 @@ def loads(data: bytes, *types: type, source: str = "the data") -> Any:
     tensors = _arrays(data, source)
     if header["digest"] != _digest(header["value"], tensors):
         refuse(source, "be unchanged since it was saved", "another digest", "Copy or train it again.")
-    former = {name: t for t in types for name in getattr(t, "FORMER_NAMES", ())}
-    known = former | {t.__name__: t for t in types}
+    every = [part for t in types for part in (t, *getattr(t, "PARTS", ()))]
+    former = {name: t for t in every for name in getattr(t, "FORMER_NAMES", ())}
+    known = former | {t.__name__: t for t in every}
     found = header["value"]["$type"]
     if known.get(found) is not types[0]:
         refuse(source, f"hold {with_article(types[0].__name__)}", with_article(str(found)), error=IncompatibleModel)

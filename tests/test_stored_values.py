@@ -261,7 +261,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     r"must have a tail of a scale of at least 0": lambda: strangers(scale=[-1.0, 0.0]),
     r"must have a tail of a shape from -1 to 1": lambda: strangers(shape=[0.0, 2.0]),
     r"the systems of a fusion must be at least one, and different": lambda: Fusion(("a", "a"), [1.0, 1.0], 0.0, 0.5, 1),
-    r"the systems of a fusion, at 0, must be a str; got a int": lambda: Fusion((1,), [1.0], 0.0, 0.5, 1),  # type: ignore[arg-type]
+    r"the systems of a fusion, at 0, must be a str; got an int": lambda: Fusion((1,), [1.0], 0.0, 0.5, 1),  # type: ignore[arg-type]
     r"trials must be at least 1; got 0": lambda: Fusion(("a",), [1.0], 0.0, 0.5, 0),
     r"the statistics of a session must be a Statistics; got a str": lambda: session(statistics="x"),
     r"the recordings of a session must be a Mapping": lambda: session(recordings=[]),
@@ -280,12 +280,12 @@ REFUSED: dict[str, Callable[[], Any]] = {
     r"within 1e\+12 deviations of the UBM; got": lambda: cohort(lambda c: 1e30 * c),
     r"the cohort must be at least two models of shape": lambda: calibrated(cohort=np.zeros((1, 4, 3))),
     r"the cohort must be finite": lambda: calibrated(cohort=np.full((2, 4, 3), np.nan)),
-    r"levels of a calibration must be a ImpostorLevels; got a int": lambda: calibrated(levels=1),
+    r"levels of a calibration must be an ImpostorLevels; got an int": lambda: calibrated(levels=1),
     r"llr of a calibration must be a Calibration; got a NoneType": lambda: calibrated(llr=None),
-    r"owners of a calibration must be a OwnerScores": lambda: calibrated(owners="x"),
+    r"owners of a calibration must be an OwnerScores": lambda: calibrated(owners="x"),
     r"measured of a calibration must be a Mapping": lambda: calibrated(measured=[]),
-    r"the map to LLRs must know the amount of speech, and nothing else; got 0 kinds": lambda: calibrated(
-        llr=Calibration([1.0], [0.0], [], [])
+    r"the map to LLRs must know scores alone; got 1 kinds of side": lambda: calibrated(
+        llr=Calibration([1.0, 0.1], [0.0, 0.0], [1.0], [2.0])
     ),
     r"what is known of strangers must be a tuple, each of a Strangers": lambda: calibrated(strangers=strangers()),
     r"what is known of strangers must be of 3 sizes of stores; got 1": lambda: calibrated(strangers=(strangers(),)),
@@ -300,7 +300,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     r"scale of strangers' scores must lie between 1e-100 and .*; got": lambda: amounts(
         scale=[110.0, -230.0, 230.0], low=[1.0, 1.0], high=[2.6, 2.6]
     ),
-    r"the norm by amounts must be a AmountNorm": lambda: levels(amounts=1),
+    r"the norm by amounts must be an AmountNorm": lambda: levels(amounts=1),
     r"the sizes of stores must be whole numbers that ascend from 1; got \[2": lambda: levels(sizes=[2.0, 3.0, 8.0]),
     r"the sizes of stores must be whole numbers that ascend from 1; got \[1\.  1": lambda: levels(
         sizes=[1.0, 1.5, 8.0]

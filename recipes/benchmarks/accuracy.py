@@ -31,7 +31,7 @@ import corpora
 from halves import a_store
 
 import speechgmm
-from speechgmm.evaluation import Interval, Scores, bootstrap, eer
+from speechgmm.evaluation import Interval, bootstrap, eer
 from speechgmm.features import MFCC, Corpus, Extracted, common_rate, extract_all, training_frames
 from speechgmm.parallel import threads
 from speechgmm.speakers import System, enrolled

@@ -17,7 +17,7 @@ from speechgmm.classification.calibration import ClassCalibration, FileScores, R
 from speechgmm.classification.mixtures import class_log_densities
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation import Answer, Rule, decide
-from speechgmm.features import MFCC, Averages, Extracted, FrontEnd, OwnFeatures, Sound, extract_all
+from speechgmm.features import MFCC, Extracted, FrontEnd, OwnFeatures, Sound, extract_all
 from speechgmm.features.sounds import listed
 from speechgmm.features.spool import in_blocks
 from speechgmm.mixture import GMM, Diagonal
@@ -242,5 +242,5 @@ def load_classifier(path: str | os.PathLike[str], *types: type) -> AudioClassifi
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    known = (AudioClassifier, MFCC, Averages, OwnFeatures, GMM, Diagonal, ClassCalibration, Rejection)
+    known = (AudioClassifier, MFCC, OwnFeatures, GMM, Diagonal, ClassCalibration, Rejection)
     return storage.load(path, *known, *types)

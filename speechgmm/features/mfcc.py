@@ -93,6 +93,7 @@ class MFCC(FrontEnd):
     """
 
     LATER_FIELDS: typing.ClassVar = ("averages",)
+    PARTS: typing.ClassVar = (normalize.Averages,)
 
     sample_rate: int = 16000
     kind: str = "mfcc"
@@ -156,7 +157,7 @@ class MFCC(FrontEnd):
 
     @property
     def unnormalized(self) -> "MFCC":
-        """This front end without its normalization."""
+        """The same front end without its normalization."""
         return dataclasses.replace(self, normalization="none", averages=None)
 
     def normalized(self, x: Array) -> Array:

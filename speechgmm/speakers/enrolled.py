@@ -82,11 +82,19 @@ class Enrolled:
     domain: Domain
 
 
-def enrolled(system: System, store: SpeakerStore, *speakers: str) -> Enrolled:
+def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int | None = None) -> Enrolled:
     """Return the models of these enrolled speakers, or of all, and their domain; kept until the store changes.
 
     Damaged sessions are left out, with a `DamagedSessionWarning` and as ``models.damaged``: a speaker's model is that
     of the sessions that are whole, and a speaker without any has none.
+
+    Parameters
+    ----------
+    system : System
+    store : SpeakerStore
+    *speakers : str
+    n_threads : int, optional
+        Default: the cores of this process. It changes the time and nothing else.
 
     Raises
     ------
@@ -109,7 +117,7 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str) -> Enrolled:
             refuse_damaged("the sessions to score against", lost)
         domain = store.cached(
             (*made_by, "domain"),
-            lambda: _domain(system, store, [n for n in pool if n in sums], sums, digests),
+            lambda: _domain(system, store, [n for n in pool if n in sums], sums, digests, n_threads),
         )
         wanted = {n: sums[n] for n in asked or sums}
         seconds = {name: s.speech_seconds for name, s in wanted.items()}
@@ -141,6 +149,7 @@ def _domain(
     pool: Sequence[str],
     sums: Mapping[str, Session],
     digests: Mapping[str, Iterable[str]],
+    n_threads: int | None,
 ) -> Domain:
     """Return the domain of the people in the pool."""
     statistics = tuple(sums[n].statistics for n in pool)
@@ -153,7 +162,7 @@ def _domain(
         return Domain(ubm, None, None, familiarity, damaged)
     speech = {n: [heard(system.ubm, s) for s in own] for n, own in kept.items()}
     cohort = None if calibration is None else calibration.cohort
-    trials = impostor_trials(system, tested, speech, cohort)
+    trials = impostor_trials(system, tested, speech, cohort, n_threads=n_threads)
     if calibration is not None:
         levels = calibration.levels
         norm = levels.norm(size, [t.alike(levels.amounts) for t in trials])
@@ -163,7 +172,8 @@ def _domain(
         norm = StoreNorm(size, location, max(scale, SMALLEST))
     else:
         return Domain(ubm, None, None, familiarity, damaged)
-    return Domain(ubm, _with_owners(system, tested, kept, calibration, norm, cohort), norm, familiarity, damaged)
+    calibration = _with_owners(system, tested, kept, calibration, norm, cohort, n_threads)
+    return Domain(ubm, calibration, norm, familiarity, damaged)
 
 
 def surroundings(system: System, store: SpeakerStore) -> Surroundings | None:
@@ -205,6 +215,7 @@ def _with_owners(
     calibration: SystemCalibration,
     norm: StoreNorm,
     cohort: Array | None,
+    n_threads: int | None,
 ) -> SystemCalibration:
     """Return a calibration that knows where the store's own people score against themselves."""
     ubm, left_out = system.ubm, []
@@ -215,7 +226,7 @@ def _with_owners(
                 left_out.append((i, own, s.speech_seconds, heard(ubm, s)))
     if not left_out:
         return calibration
-    found = owner_trials(system, people, left_out, cohort)
+    found = owner_trials(system, people, left_out, cohort, n_threads=n_threads)
     scores = norm(found.alike(calibration.levels.amounts))[:, 0]
     amounts = amount(found.enrolled, found.tested[:, 0])
     owners = calibration.owners.met(scores, amounts, [i for i, *_ in left_out])

@@ -56,7 +56,7 @@ def identify(
         If the rule needs a calibration, and the system has none, or no session of the store is whole.
     """
     integer(top, "top", minimum=1)
-    scorer = Scorer.of(system, store)
+    scorer = Scorer.of(system, store, n_threads=n_threads)
     threshold_for(scorer.limits(0.0), rule, len(scorer.models.names))  # refuses before any work
     answers = []
     for e in extract_all(system.frontend, Corpus.from_files(files), n_threads=n_threads, on_progress=on_progress):
@@ -104,7 +104,7 @@ def verify(
     InvalidInput
         If the rule needs a calibration, and the system has none, or all sessions of the speaker are damaged.
     """
-    scorer = Scorer.of(system, store, speaker)
+    scorer = Scorer.of(system, store, speaker, n_threads=n_threads)
     threshold_for(scorer.limits(0.0), rule, 1)  # refuses before any work
     corpus = Corpus.from_files(files)
     test = scorer.score_test(extract_all(system.frontend, corpus, n_threads=n_threads, on_progress=on_progress))

@@ -84,9 +84,9 @@ class Scorer:
     familiarity: Familiarity | None = None
 
     @classmethod
-    def of(cls, system: System, store: SpeakerStore, *speakers: str) -> "Scorer":
-        """Return what scores tests against these speakers of a store, or against all; errors as `enrolled_models`."""
-        found = enrolled(system, store, *speakers)
+    def of(cls, system: System, store: SpeakerStore, *speakers: str, n_threads: int | None = None) -> "Scorer":
+        """Return what scores tests against these speakers of a store, or against all: see `enrolled`."""
+        found = enrolled(system, store, *speakers, n_threads=n_threads)
         around = found.domain.surroundings
         familiar = None if around is None else around.familiar()
         domain, recordings = found.domain, store.cached("recordings", store.recordings)
@@ -168,7 +168,7 @@ class Scorer:
             refuse(what, "be another recording than those enrolled", found, advice, error=SameRecording)
 
     def _calibrated(self, scores: Array, seconds: float) -> tuple[Array, Array]:
-        """Return scores (S,) and normalized ones from raw ones of the enrolled and the cohort, (S + C, R recordings)."""
+        """Return scores (S,) and normalized ones from the raw ones of R recordings, (S + C, R)."""
         c, held = self.calibration, self.models.speech_seconds
         together = normalized_together(scores, len(held))
         if c is None or self.norm is None:

@@ -80,7 +80,7 @@ def score_corpus(
         If no recording could be scored; the first reason is given.
     """
     choice(by, "by", ("file", "session"))
-    scorer = Scorer.of(system, store)
+    scorer = Scorer.of(system, store, n_threads=n_threads)
     groups: dict[_Test, list[Recording]] = {}
     for r in recordings:
         name = f"{r.speaker}/{r.session_name}" if by == "session" else escaped(r.name)
@@ -126,7 +126,7 @@ def score_trials(
         If a recording of the list is not among those given, or none could be scored.
     """
     known = None if recordings is None else {r.name: r for r in recordings}
-    scorer = None if store is None else Scorer.of(system, store)
+    scorer = None if store is None else Scorer.of(system, store, n_threads=n_threads)
     if scorer is not None:
         _check_enrolled(trials, scorer)
     wanted = _listed("tests", trials.tests, known, folder)

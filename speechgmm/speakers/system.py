@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from speechgmm import storage
 from speechgmm.checks import Array, hold, instance, number, refuse
 from speechgmm.errors import IncompatibleModel
-from speechgmm.features import MFCC, Averages, FrontEnd, OwnFeatures
+from speechgmm.features import MFCC, FrontEnd, OwnFeatures
 from speechgmm.mixture import GMM, Statistics
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.model import WITHIN
@@ -134,5 +134,5 @@ def load_system(path: str | os.PathLike[str], *types: type) -> System:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    known = (System, MFCC, Averages, OwnFeatures, GMM, *COVARIANCES.values(), *TYPES, Familiarity)
+    known = (System, MFCC, OwnFeatures, GMM, *COVARIANCES.values(), *TYPES, Familiarity)
     return cast(System, storage.load(path, *known, *types))

@@ -299,9 +299,15 @@ BAD = [
     ({"speech": "webrtc"}, r"speech must be one of 'none', 'gaussians'; got 'webrtc'"),
     ({"silence": 10.0}, r"silence must be at least -200 dB and at most 0 dB; got 10 dB"),
     ({"min_speech": -0.1}, r"min_speech must be at least 0 s and at most 60 s; got -0\.1 s"),
-    ({"normalization": "cmvn"}, r"normalization must be one of 'none', 'mean', 'mean_variance', 'smoothed'; got 'cmvn'"),
+    (
+        {"normalization": "cmvn"},
+        r"normalization must be one of 'none', .*'smoothed'; got 'cmvn'",
+    ),
     ({"averages": (0.0, 1.0)}, r"averages must be an Averages; got a tuple"),
-    ({"averages": Averages((0.0,) * 60, (1.0,) * 60), "normalization": "mean"}, r"averages must be of 60 features, for"),
+    (
+        {"averages": Averages((0.0,) * 60, (1.0,) * 60), "normalization": "mean"},
+        r"averages must be of 60 features, for",
+    ),
     ({"averages": Averages((0.0,), (1.0,))}, r"averages must be of 60 features, .*; got those of 1"),
 ]
 
@@ -324,7 +330,7 @@ def test_the_averages_are_a_setting_like_others(tmp_path: Path) -> None:
     assert f == MFCC(averages=usual)
     assert f.settings["averages"] == storage.fingerprint(usual)
     storage.save(f, tmp_path / "f.sgmm")
-    assert storage.load(tmp_path / "f.sgmm", MFCC, Averages) == f
+    assert storage.load(tmp_path / "f.sgmm", MFCC) == f
     with pytest.raises(IncompatibleModel, match="be of the same front end: averages="):
         plain.check_same(f, "the model")
 

@@ -73,7 +73,7 @@ def calibration_by_hand(system: System, *, people: int = 6, seed: int = 0) -> Sy
     amounts = AmountNorm([-0.4, 0.3, -0.1], [0.1, -0.2, 0.15], [0.1, 0.1], [60.0, 30.0])
     levels = ImpostorLevels(amounts, np.array([1.0, 3.0, 8.0]), [0.3, 0.1, 0.0], [1.3, 1.1, 0.9])
     strangers = tuple(fit_strangers(rng.normal(size=(300, size))) for size in (1, 3, 8))
-    llr = Calibration([1.5, 0.4], [-3.0, 0.2], [0.1], [20.0])
+    llr = Calibration([1.5], [-3.0], [], [])
     owners = OwnerScores([2.0, 0.8], 1.5, 0.1, 20.0)
     return SystemCalibration(cohort, levels, strangers, llr, owners, 0.1, usual_seconds=3.0)
 

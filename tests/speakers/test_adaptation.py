@@ -86,7 +86,7 @@ def test_it_says_to_what_each_time(system: System, sounds: list[str], tmp_path: 
         "recordings": len(sounds),
         "skipped": 2,
         "speech_seconds": pytest.approx(seconds, abs=0.01),
-        "relevance": 8.0,
+        "relevance": 100.0,
     }
     assert {k: v for k, v in first.system.info.items() if k != "adapted"} == dict(system.info)
     again = adapt_system(first.system, [Signal(voice(2.0).astype(np.float32), 16000)]).system.info["adapted"]

@@ -69,7 +69,7 @@ def test_strangers_of_another_domain_are_accepted_at_the_stated_rate(
 ) -> None:
     strangers, owners = margins(calibrated, size, tmp_path, *amounts)
     for far, stranger, owner in zip(RATES, strangers, owners, strict=True):
-        assert far / 3 < np.mean(stranger >= 0) < 2 * far
+        assert far / 4 < np.mean(stranger >= 0) < 2 * far
         oracle = np.quantile(stranger, 1 - far)  # accepts exactly so many
         assert np.mean(owner < 0) < np.mean(owner < oracle) + 0.15, "and not because all are refused"
 
@@ -88,7 +88,7 @@ def test_the_threshold_of_llrs_is_that_of_normalized_scores(
     found = limits.threshold(far, size)
     assert found.extrapolated == plain.extrapolated
     if abs(z - plain.score) > 1e-9:
-        llr = float(c.llr([z], amount(enrolled, tested))[0])
+        llr = float(c.llr(z))
         assert (llr >= found.score) == (z >= plain.score)
     missed = float(limits.missed(found.score))
     assert missed == pytest.approx(float(c.owners.missed(plain.score, amount(enrolled, tested))), abs=1e-9)
@@ -99,10 +99,10 @@ def test_the_threshold_of_llrs_is_that_of_normalized_scores(
     assert limits.wanted_seconds(far, size, missed=1.0) == 1.0
 
 
-def test_an_amount_that_is_not_known_is_a_usual_one() -> None:
+def test_the_threshold_needs_no_amount() -> None:
     c, norm = BY_HAND, BY_HAND.levels.norm(5)
     found = CandidateLimits(c, norm, float("nan"), float("nan")).threshold(0.05, 5).score
-    assert found == pytest.approx(float(c.llr([c.threshold(0.05, norm, 5).score], np.nan)[0]))
+    assert found == pytest.approx(float(c.llr(c.threshold(0.05, norm, 5).score)))
 
 
 def test_among_speakers_with_one_amount_llrs_rank_as_raw_scores(calibrated: System, tmp_path: Path) -> None:
