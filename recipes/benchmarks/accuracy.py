@@ -74,6 +74,7 @@ WAYS = {
     "relevance 16": Way(relevance=16.0),
     "64 components": Way(n_components=64),
     "128 components": Way(n_components=128),
+    "512 components": Way(n_components=512),
     "calls by seconds": Way(by_seconds=True),
     "first release": Way("mean_variance", 4.0, by_seconds=True),
 }

@@ -18,10 +18,10 @@ import corpora
 import numpy as np
 import soundfile as sf
 from halves import Kept, Material, Spoken, a_store, enrolled_once
+from telephone import Telephone
 
 import speechgmm
 from speechgmm.features import Corpus, Extracted, Recording, extract_all, read
-from speechgmm.features.audio import resample
 from speechgmm.parallel import threads
 from speechgmm.speakers import System, enroll_features, log_likelihood_ratios, speaker_models
 
@@ -32,6 +32,8 @@ K = TypeVar("K", bound=Hashable)
 RECIPES = {"malayalam_msc": "other_microphones", "librispeech_mini": "identify_readers", "wuw2": "verify_telephone"}
 """Which recipe prepares a corpus."""
 PACKAGED = {"packaged 16 kHz": 16000, "packaged 8 kHz": 8000}
+ADAPTED = {"adapted 16 kHz": (16000, "malayalam_msc"), "adapted 8 kHz": (8000, "wuw2")}
+"""Packaged models that were adapted to the `ubm` rows of a corpus, without their speakers."""
 LINE = 8000
 """Hz, of a telephone."""
 
@@ -49,7 +51,7 @@ class Row:
     name : str
         On the command line.
     model : str
-        A packaged one, or the corpus whose `ubm` rows train it.
+        A packaged one, as it is or adapted, or the corpus whose `ubm` rows train it.
     corpus : str
     by : str
         Whether a "recording" or all of a "session" is one test.
@@ -70,7 +72,7 @@ class Row:
     @property
     def title(self) -> str:
         """What tables call it."""
-        model = self.model if self.model in PACKAGED else f"{self.model} ubm rows"
+        model = self.model if self.model in {*PACKAGED, *ADAPTED} else f"{self.model} ubm rows"
         line = " through a telephone" if self.telephone else ""
         unit = f", by {self.by}" if self.enroll_seconds is None else ""
         amounts = f", {self.enroll_seconds:g} s enrolled, {self.test_seconds:g} s tested" if not unit else ""
@@ -88,6 +90,8 @@ _WHOLE = (
     Row("wuw2-8k-calls", "packaged 8 kHz", "wuw2", by="session"),
     Row("crowd-8k", "packaged 8 kHz", "malayalam_msc", telephone=True),
     Row("readers-8k", "packaged 8 kHz", "librispeech_mini", telephone=True),
+    Row("crowd-adapted", "adapted 16 kHz", "malayalam_msc"),
+    Row("wuw2-adapted", "adapted 8 kHz", "wuw2"),
 )
 ROWS = _WHOLE + tuple(
     dataclasses.replace(row, name=f"{row.name}/{e:g}/{t:g}", enroll_seconds=e, test_seconds=t)
@@ -161,14 +165,18 @@ class Materials:
     def _system(self, model: str) -> System:
         """Return a packaged model, or one that is trained on the `ubm` rows of a corpus."""
         if model in PACKAGED:
-            return _packaged(PACKAGED[model])
+            return speechgmm.default_system(PACKAGED[model])
+        if model in ADAPTED:
+            rate, corpus = ADAPTED[model]
+            packaged, heard = speechgmm.default_system(rate), self._corpus(corpus, "ubm", telephone=False)
+            return speechgmm.adapt_system(packaged, heard, n_threads=self.n_threads).system
         path = self.folder / f"{model}.sgmm"
         if path.is_file():
             self.say(f"{path}, trained on {model} before, is taken")
             return speechgmm.load_system(path)
         self.say(f"training on {model}")
-        corpus = self._corpus(model, "ubm", telephone=False)
-        system = speechgmm.train_system(corpus, n_threads=self.n_threads).system
+        background = self._corpus(model, "ubm", telephone=False)
+        system = speechgmm.train_system(background, n_threads=self.n_threads).system
         system.save(path)
         return system
 
@@ -201,16 +209,6 @@ class Materials:
                 for e in rows:
                     enroll_features(system, store, speaker, e.usable(), session=e.name)
             return Kept.of(store)
-
-
-def _packaged(rate: int) -> System:
-    """Return the packaged model for a sampling rate."""
-    if rate == 16000:
-        return speechgmm.default_system()
-    try:
-        return speechgmm.default_system(rate)
-    except TypeError:  # it takes no rate
-        raise Skip(f"this version has no packaged model for {rate} Hz") from None
 
 
 def _speaker(e: Extracted) -> str:
@@ -264,20 +262,8 @@ def _called(recording: Recording, folder: Path) -> Recording:
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         sound = read(recording.path)
-        try:
-            from telephone import Telephone
-
-            samples = Telephone()(sound.samples, sound.sample_rate)
-        except ModuleNotFoundError:
-            samples = _coded(resample(sound, LINE).samples)
+        samples = Telephone()(sound.samples, sound.sample_rate)
         part = folder / f"{place}.part"
         sf.write(part, samples, LINE, format="WAV", subtype="PCM_16")
         part.replace(path)
     return dataclasses.replace(recording, path=str(path))
-
-
-def _coded(samples: np.ndarray) -> np.ndarray:
-    """Return samples in [-1, 1] after eight bits of mu-law."""
-    x = np.clip(samples, -1.0, 1.0)
-    y = np.round(np.log1p(255 * np.abs(x)) / np.log(256) * 127) / 127
-    return np.copysign(np.expm1(y * np.log(256)) / 255, x)

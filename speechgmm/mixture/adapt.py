@@ -18,9 +18,8 @@ from speechgmm.mixture.statistics import Statistics
 
 _LETTERS = "wmc"
 RELEVANCE = 4.0
-"""How many frames the UBM counts for in each component. On utterances of telephone calls, on other days
-than those enrolled, 1 to 32 gave equal error rates of 11.4 to 12.0 %, all but alike (`recipes/studies/settings.py`):
-a small one lets a model be the speaker's own soon."""
+"""How many frames the UBM counts for in each component: a small one lets a model be its own soon. For speakers 4, 8 and
+16 are all but alike (`recipes/benchmarks/accuracy.py`)."""
 _LEAST_SHARE = 1e-3
 """No variance falls below this share of the UBM's: it only keeps a component of one frame from collapsing."""
 _MOST = 1e100

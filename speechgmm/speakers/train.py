@@ -62,8 +62,8 @@ def train_system(
     corpus : iterable of Recording
         Background speakers: nobody who will be enrolled or tested.
     n_components : int
-        K; more identify better and take longer, and error rates are alike from 128 on (`recipes/studies/settings.py`).
-        256 want a quarter of an hour of speech. It must not exceed the frames.
+        K; more identify better and take longer (`recipes/benchmarks/accuracy.py`). 256 want a quarter of an hour of
+        speech. It must not exceed the frames.
     relevance : float
         See `System`.
     frontend : FrontEnd, optional
