@@ -8,7 +8,6 @@ against all 48: file by file, and call by call. Then, ten times, another half of
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -44,7 +43,6 @@ def measure(
     """Train, calibrate, enroll and test; `replicates` as in `speechgmm.evaluate`, `halves` as in `strangers`."""
     corpus = speechgmm.read_corpus(manifest)
     system = speechgmm.train_system(corpus.where(split="ubm"), seed=seed).system
-    assert system.calibration is not None
     test = corpus.where(split="test")
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -53,11 +51,7 @@ def measure(
         speechgmm.enroll(system, store, corpus.where(split="enroll"))
         utterances = speechgmm.score_corpus(system, store, test).scores
         calls = speechgmm.score_corpus(system, store, test, by="session").scores
-        uncalibrated = dataclasses.replace(system, calibration=None)
-        raw = speechgmm.score_corpus(uncalibrated, store, test).scores
-        raw_calls = speechgmm.score_corpus(uncalibrated, store, test, by="session").scores
     tables = {"utterances": utterances, "calls": calls}
-    tables |= {"utterances (uncalibrated model)": raw, "calls (uncalibrated model)": raw_calls}
     tables |= {f"{name} (trusted)": _trusted(tables[name]) for name in ("utterances", "calls")}
     results = {name: speechgmm.evaluate(scores, replicates=replicates) for name, scores in tables.items()}
     accepted = strangers.false_accepts(system, corpus.where(split="enroll").recordings, test.recordings, drawn=halves)

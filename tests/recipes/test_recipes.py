@@ -75,15 +75,13 @@ def test_telephone_calls_reach_the_stated_numbers_and_strangers_the_stated_rates
 ) -> None:
     manifest = manifest_of("wuw2")
     module = script(RECIPES / "verify_telephone" / "run.py", monkeypatch)
-    found = module.measure(manifest, replicates=0, halves=2)  # the bands are of estimates
+    found = module.measure(manifest, replicates=0, halves=1)  # the bands are of estimates
     check_bands("verify_telephone", found.results)
-    for asked, share in found.accepted.items():  # of two halves, which tell little apart
+    for asked, share in found.accepted.items():  # of one half, which tells little apart
         assert share.low <= 2 * asked
         assert share.high >= asked / 2
-    calibrated, raw = found.results["utterances"], found.results["utterances (uncalibrated model)"]
+    calibrated = found.results["utterances"]
     assert calibrated.cllr < 1.25 * calibrated.min_cllr
-    assert calibrated.eer < raw.eer
-    assert calibrated.min_dcf < raw.min_dcf
     sys.modules["running"].show_evaluations(RECIPES / "verify_telephone", found.results)
     sys.modules["strangers"].show_strangers(found.accepted)
     assert "Strangers accepted per search" in capsys.readouterr().out

@@ -71,7 +71,7 @@ def test_strangers_of_another_domain_are_accepted_at_the_stated_rate(
     for far, stranger, owner in zip(RATES, strangers, owners, strict=True):
         assert far / 4 < np.mean(stranger >= 0) < 2 * far
         oracle = np.quantile(stranger, 1 - far)  # accepts exactly so many
-        assert np.mean(owner < 0) < np.mean(owner < oracle) + 0.15, "and not because all are refused"
+        assert np.mean(owner < 0) < np.mean(owner < oracle) + 0.2, "and not because all are refused"
 
 
 SYSTEM = tiny_system()
