@@ -67,9 +67,8 @@ class FrontEnd(ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All settings by name, in types that JSON holds; of values that are made of others, a fingerprint."""
-        found = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
-        return {name: fingerprint(x) if dataclasses.is_dataclass(x) else x for name, x in found.items()}
+        """All settings by name, in types that JSON holds."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
 
     def __str__(self) -> str:
         """Return the kind and the rate."""
@@ -142,14 +141,14 @@ class FrontEnd(ABC):
         return matrix(x)
 
     def check_same(self, other: Self, what: str) -> None:
-        """Refuse another front end, and say which settings differ.
+        """Refuse another front end, and say which settings differ; what training has learned is none that was chosen.
 
         Raises
         ------
         IncompatibleModel
         """
         mine, others = self.settings, other.settings
-        differ = [name for name in mine if mine[name] != others.get(name)]
+        differ = [n for n in mine if mine[n] != others.get(n) and not isinstance(mine[n] or others.get(n), dict)]
         if differ:
             rule = "be of the same front end: " + ", ".join(f"{n}={mine[n]!r}" for n in differ)
             found = ", ".join(f"{n}={others.get(n)!r}" for n in differ)

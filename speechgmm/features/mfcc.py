@@ -9,7 +9,7 @@ import functools
 import typing
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,6 +140,9 @@ class MFCC(FrontEnd):
             kind, *_ = typing.get_args(f.type) or (f.type,)
             if kind is not normalize.Averages:
                 checks.hold(self, **{f.name: kind(getattr(self, f.name))})
+        given: object = self.averages
+        if isinstance(given, Mapping):  # as `settings` has them
+            checks.hold(self, averages=normalize.Averages(**given))
         if self.averages is not None:
             checks.instance(self.averages, "averages", normalize.Averages)
             if self.normalization != "smoothed" or len(self.averages.mean) != self.n_dimensions:

@@ -35,7 +35,7 @@ def test_train_writes_the_model_that_one_call_trains(made):
     told = made.trained.document
     assert made.trained.status == 0
     assert (told["model"], told["type"], told["calibrated"]) == (str(made.model), "System", False)
-    assert (told["components"], told["dimensions"], told["relevance"], told["skipped"]) == (16, 60, 4.0, [])
+    assert (told["components"], told["dimensions"], told["relevance"], told["skipped"]) == (16, 60, 8.0, [])
     assert told["info"]["data"]["recordings"] == 40
     assert told["info"]["data"]["speakers"] == 8
     assert told["info"]["em"]["objective"] == sorted(told["info"]["em"]["objective"])
@@ -83,7 +83,7 @@ def test_info_of_a_model(made):
     summary = {k: v for k, v in made.trained.document.items() if k not in ("model", "skipped", "warnings")}
     assert told.document == summary | {"errors_by_speech": []}
     shown = run("info", made.model).out
-    for text in (summary["fingerprint"], "no: scores rank", "16 components of 60 features", "4 frames", "n_mfcc=20"):
+    for text in (summary["fingerprint"], "no: scores rank", "16 components of 60 features", "8 frames", "n_mfcc=20"):
         assert text in shown
     assert "40 recordings of 8 speakers" in shown
     assert max(map(len, shown.splitlines())) <= 80
@@ -650,7 +650,7 @@ def test_features_of_a_preset(tmp_path, preset, frontend):
     shown = run("features", RMS, "--preset", preset, "-o", tmp_path / "f.npz")
     with np.load(tmp_path / "f.npz") as held:
         np.testing.assert_array_equal(held[str(RMS)], frontend.from_file(RMS))
-        assert json.loads(str(held["frontend"])) == {f: getattr(frontend, f) for f in frontend.__dataclass_fields__}
+        assert json.loads(str(held["frontend"])) == frontend.settings
         assert shown.rows[0][:2] == [str(RMS), str(len(held[str(RMS)]))]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import math
 import subprocess
 import sys
@@ -328,11 +329,10 @@ def test_the_averages_are_a_setting_like_others(tmp_path: Path) -> None:
     f, plain = MFCC(averages=usual), MFCC()
     assert len({f.fingerprint, plain.fingerprint, MFCC(averages=Averages(usual.mean, (3.0,) * 60)).fingerprint}) == 3
     assert f == MFCC(averages=usual)
-    assert f.settings["averages"] == storage.fingerprint(usual)
+    assert MFCC(**json.loads(json.dumps(f.settings))) == f
     storage.save(f, tmp_path / "f.sgmm")
     assert storage.load(tmp_path / "f.sgmm", MFCC) == f
-    with pytest.raises(IncompatibleModel, match="be of the same front end: averages="):
-        plain.check_same(f, "the model")
+    plain.check_same(f, "what training has learned, and nobody has chosen,")
 
 
 def test_a_gain_changes_little_beside_usual_speech() -> None:
@@ -403,6 +403,8 @@ def test_every_setting_changes_the_fingerprint_and_is_named(name: str) -> None:
     other = dataclasses.replace(BASE, **{name: OTHER[name]})
     assert other != BASE
     assert other.fingerprint != BASE.fingerprint
+    if name == "averages":
+        return
     was, now = (f"{name}={f.settings[name]!r}".replace(".", r"\.") for f in (BASE, other))
     with pytest.raises(IncompatibleModel, match=f"^mine must be of the same front end: {was}; got {now}\\. Use the"):
         BASE.check_same(other, "mine")
