@@ -174,7 +174,6 @@ def cross_validate(
     for fold in counted(names, "folds", len(names), on_progress):
         rest = replace(data, sounds=tuple(s for s in data.sounds if s.fold != fold))
         made = train_on_features(rest, settings=settings, folds=calibration_folds, rejects=False, n_threads=n_threads)
-        as_heard, answer = made.classifier.frontend.normalized, made.classifier.answer
-        answers |= {s: answer(s.name, as_heard(s.features)) for s in data.sounds if s.fold == fold}
+        answers |= {s: made.classifier.answer(s.name, s.features) for s in data.sounds if s.fold == fold}
     told, truth, sources = zip(*((answers[s], s.label, s.group) for s in data.sounds), strict=True)
     return Classification(tuple(sorted(set(classes))), told, truth, sources, data.skipped)

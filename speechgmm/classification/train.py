@@ -5,7 +5,7 @@ foreign. Symbols: N frames, D dimensions, U sounds, C classes.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,6 @@ class LabeledSound:
     ----------
     name, label : str
     features : ndarray, shape (N, D)
-        Before normalization.
     group : str
         The speaker, session or source that it is from; empty for one by itself.
     fold : str
@@ -78,7 +77,7 @@ class LabeledSound:
 
 @dataclass(frozen=True, eq=False)
 class Labeled:
-    """The `sounds` that can be used, the front end that is to learn from them, and what was left out."""
+    """The `sounds` that can be used, their front end, and what was left out."""
 
     frontend: FrontEnd
     sounds: tuple[LabeledSound, ...]
@@ -154,7 +153,7 @@ def extract_labeled(
     known = text_columns(len(every), labels=labels, groups=groups, folds=folds)
     front = frontend or own_frontend(every) or "speech"
     front = preset_for(every, front) if isinstance(front, str) else front
-    extracted = extract_all(front.unnormalized, every, stage="features", n_threads=n_threads, on_progress=on_progress)
+    extracted = extract_all(front, every, stage="features", n_threads=n_threads, on_progress=on_progress)
     found = list(zip(extracted, *known, strict=True))
     usable = tuple(LabeledSound(e.name, label, e.usable(), g, f) for e, label, g, f in found if not e.error)
     skipped = tuple(Skipped(e.name, str(e.error)) for e, *_ in found if e.error)
@@ -204,7 +203,6 @@ def train_on_features(
     labels = _classes(data.sounds)
     if len(labels) < 2:
         refuse("labels", "name at least two classes", f"only {labels[0]!r}", "One class alone is never confused.")
-    data = _normalized(data)
     parts = fold_rounds(data.sounds, folds)
     if len(set(held := [labels.index(s.label) for part in parts for s in part.known])) < 2:
         parts = ()
@@ -221,13 +219,6 @@ def train_on_features(
     info = _info(data, settings, folds)
     classifier = AudioClassifier(data.frontend, labels, mixtures, calibration, rejection, info)
     return ClassifierTraining(classifier, data.skipped)
-
-
-def _normalized(data: Labeled) -> Labeled:
-    """Return the sounds with normalized features, and the front end with what it has learned from them."""
-    learned = data.frontend.learned(s.features for s in data.sounds)
-    sounds = tuple(replace(s, features=learned.normalized(s.features)) for s in data.sounds)
-    return replace(data, frontend=learned, sounds=sounds)
 
 
 def fold_rounds(sounds: Sequence[LabeledSound], folds: int) -> tuple[Round, ...]:

@@ -296,4 +296,4 @@ def test_the_model_alone_lets_strangers_in_on_other_microphones(monkeypatch: pyt
     monkeypatch.syspath_prepend(str(RECIPES / "other_microphones"))
     recipe = script(RECIPES / "other_microphones" / "run.py", monkeypatch)
     found = recipe.measure(manifest, sizes=(5,), halves=1, speakers=12)
-    assert found[5, 0.01]["before"].strangers.estimate > 0.5
+    assert found[5, 0.01]["before"].strangers.estimate > 0.3
