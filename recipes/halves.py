@@ -7,8 +7,6 @@ halves; its interval draws the speakers of the tests anew. Symbols: S speakers, 
 from __future__ import annotations
 
 import contextlib
-import functools
-import operator
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from speechgmm.evaluation import Interval, bootstrap
 from speechgmm.features import Extracted, Recording
 from speechgmm.parallel import threads
 from speechgmm.speakers import RecordingSample, Scorer, Session, SpeakerStore, System, speaker_models
+from speechgmm.speakers.sessions import sums_by_key
 
 __all__ = [
     "RATES",
@@ -158,7 +157,7 @@ def enrolled_once(system: System, recordings: Iterable[Recording], n_threads: in
 
 def model_alone(system: System, store: SpeakerStore) -> Scorer:
     """Return what scores with the model alone: without the domain of the store, and what this says of strangers."""
-    sums = {s: functools.reduce(operator.add, store.sessions(s)) for s in store.speakers}
+    sums = sums_by_key((session.speaker, session) for session in store.read()[0])
     statistics, seconds = ({s: getattr(x, of) for s, x in sums.items()} for of in ("statistics", "speech_seconds"))
     assert system.calibration is not None
     norm = system.calibration.levels.norm(len(sums))
