@@ -73,15 +73,15 @@ def measure(
 
 def show(found: Outcomes) -> None:
     """Print what was asked, and what was measured before and after."""
-    table = Table("enrolled", "asked")
-    for way in WAYS:
-        for column in (f"{way}: strangers let in", "95 % interval", "owners turned away", "at best"):
-            table.add_column(column, justify="right")
+    table = Table(title="strangers let in (95 % interval); owners turned away, at best", title_justify="left")
+    for column in ("N", "asked", *WAYS):
+        table.add_column(column, justify="right")
     for (size, rate), ways in found.items():
         cells = []
         for o in ways.values():
             s = o.strangers
-            cells += [f"{s.estimate:.1%}", f"{s.low:.1%} to {s.high:.1%}", f"{o.owners:.0%}", f"{o.owners_at_best:.0%}"]
+            interval = f"({100 * s.low:.1f} to {100 * s.high:.1f})"
+            cells.append(f"{s.estimate:.1%} {interval}; {o.owners:.0%}, {o.owners_at_best:.0%}")
         table.add_row(str(size), f"{rate:.0%}", *cells)
     Console().print(table)
 
