@@ -76,8 +76,8 @@ class MFCC(FrontEnd):
         The least speech that is accepted, in seconds.
     normalization : str
         Over the speech frames of the recording: "none", "mean", "mean_variance", or "smoothed", which is mean and
-        variance with usual speech beside the recording's own. It found more speakers on each corpus that was tried,
-        most by short recordings (`recipes/benchmarks/accuracy.py`).
+        variance with usual speech beside the recording's own. By short recordings it tells speakers apart better,
+        by whole calls no better (`recipes/benchmarks/accuracy.py`).
     averages : Averages, optional
         Usual speech. Training learns it from the background; before, "smoothed" does what "mean_variance" does.
 

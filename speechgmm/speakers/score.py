@@ -123,9 +123,9 @@ class Scorer:
         return CandidateLimits(c, self.norm, seconds or np.nan, speech_seconds or np.nan)
 
     def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
-        """Return the scores of recordings as one test, in which each counts alike: in calls of utterances, weights by
-        their seconds found fewer speakers (`recipes/benchmarks/accuracy.py`).
+        """Return the scores of recordings as one test, in which each counts alike.
 
+        Weights by their seconds found no more callers (`recipes/benchmarks/accuracy.py`).
         A recording that could not be extracted or scored, is enrolled itself or is given twice is left out.
         """
         raw, seconds, skipped = [], [], []
