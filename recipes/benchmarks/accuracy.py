@@ -36,7 +36,7 @@ from speechgmm.features import MFCC, Corpus, Extracted, common_rate, extract_all
 from speechgmm.parallel import threads
 from speechgmm.speakers import System, enrolled
 from speechgmm.speakers.held_out import adapt_cohort
-from speechgmm.speakers.impostors import normalized, normalized_together
+from speechgmm.speakers.impostors import normalized_together
 from speechgmm.speakers.models import cohort_models
 
 RECIPES = {"wuw2": "verify_telephone", "malayalam_msc": "other_microphones", "librispeech_mini": "identify_readers"}
@@ -57,14 +57,14 @@ class Way:
         Of speakers.
     n_components : int
         Of the background model.
-    by_seconds : bool
-        Whether the recordings of a call count by their speech, instead of alike.
+    power : float
+        Of its seconds, by which each recording of a call counts: 0 is alike.
     """
 
     normalization: str = "smoothed"
     relevance: float = System.relevance
     n_components: int = 256
-    by_seconds: bool = False
+    power: float = 0.5
 
 
 WAYS = {
@@ -75,8 +75,9 @@ WAYS = {
     "64 components": Way(n_components=64),
     "128 components": Way(n_components=128),
     "512 components": Way(n_components=512),
-    "calls by seconds": Way(by_seconds=True),
-    "first release": Way("mean_variance", 4.0, by_seconds=True),
+    "calls by seconds": Way(power=1.0),
+    "calls alike": Way(power=0.0),
+    "first release": Way("mean_variance", 4.0, power=1.0),
 }
 
 
@@ -141,10 +142,7 @@ def measure(corpus: Corpus, way: Way, n_threads: int | None = None, seed: int = 
 
     def score(recordings: list[np.ndarray]) -> np.ndarray:
         raw = np.stack([np.concatenate([m.ratios(x, 1) for m in (models, others)]) for x in recordings], axis=1)
-        if way.by_seconds:
-            together = np.average(raw, axis=1, weights=[len(x) for x in recordings])
-            return normalized(together[:, None], len(models.names))[:, 0]
-        return normalized_together(raw, len(models.names))
+        return normalized_together(raw, len(models.names), np.array([len(x) for x in recordings]) ** way.power)
 
     found = {}
     for kind, tests, speakers in tests_of(usable, made.frontend):

@@ -62,15 +62,17 @@ def normalized(raw: Array, models: int) -> Array:
     return t_norm(own, cohort) if len(cohort) else own
 
 
-def normalized_together(raw: Array, models: int) -> Array:
-    """Return the scores (S,) of one test of R recordings, from raw ones (S + C, R): of each alike, however long it is.
+def normalized_together(raw: Array, models: int, weights: Array) -> Array:
+    """Return the scores (S,) of one test of R recordings, from raw ones (S + C, R) and what each counts for (R,).
 
     Those of each recording are normalized, and so is their mean, which varies less among impostors than they do.
     """
-    if raw.shape[1] == 1 or len(raw) == models:
-        return np.asarray(normalized(raw, models).mean(axis=1))
-    every = t_norm(raw, raw[models:]).mean(axis=1, keepdims=True)
-    return normalized(every, models)[:, 0]
+    if raw.shape[1] == 1:
+        return normalized(raw, models)[:, 0]
+    if len(raw) == models:
+        return np.average(raw, axis=1, weights=weights)
+    every = np.average(t_norm(raw, raw[models:]), axis=1, weights=weights)
+    return normalized(every[:, None], models)[:, 0]
 
 
 def models_among(system: System, people: People) -> SpeakerModels:

@@ -123,9 +123,9 @@ class Scorer:
         return CandidateLimits(c, self.norm, seconds or np.nan, speech_seconds or np.nan)
 
     def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
-        """Return the scores of recordings as one test, in which each counts alike.
+        """Return the scores of recordings as one test, in which each counts by the root of its seconds.
 
-        Weights by their seconds found no more callers (`recipes/benchmarks/accuracy.py`).
+        By its seconds a long one would speak for all; alike, a fragment would say as much as a sentence.
         A recording that could not be extracted or scored, is enrolled itself or is given twice is left out.
         """
         raw, seconds, skipped = [], [], []
@@ -146,7 +146,7 @@ class Scorer:
         total = sum(seconds, 0.0)
         if not raw:
             return ScoredTest(None, None, total, tuple(skipped), last)
-        scores, relative = self._calibrated(np.stack(raw, axis=1), total)
+        scores, relative = self._calibrated(np.stack(raw, axis=1), np.array(seconds))
         unfamiliar = max(strange, key=lambda why: why.value, default=None)
         return ScoredTest(scores, relative, total, tuple(skipped), last, unfamiliar)
 
@@ -167,13 +167,13 @@ class Scorer:
             advice = "Testing a recording against itself says nothing; use another one."
             refuse(what, "be another recording than those enrolled", found, advice, error=SameRecording)
 
-    def _calibrated(self, scores: Array, seconds: float) -> tuple[Array, Array]:
-        """Return scores (S,) and normalized ones from the raw ones of R recordings, (S + C, R)."""
+    def _calibrated(self, scores: Array, seconds: Array) -> tuple[Array, Array]:
+        """Return scores (S,) and normalized ones from the raw ones of R recordings, (S + C, R), of so many seconds."""
         c, held = self.calibration, self.models.speech_seconds
-        together = normalized_together(scores, len(held))
+        together = normalized_together(scores, len(held), np.sqrt(seconds))
         if c is None or self.norm is None:
             return together, together
-        relative = self.norm(c.levels.amounts(together, held, seconds))
+        relative = self.norm(c.levels.amounts(together, held, seconds.sum()))
         return c.llr(relative), relative
 
 

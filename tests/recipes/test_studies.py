@@ -66,7 +66,7 @@ def test_constants_of_tracking_are_halved_and_doubled_and_put_back(monkeypatch: 
 
 def test_ways_are_compared_on_the_same_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     module = script(RECIPES / "benchmarks" / "accuracy.py", monkeypatch)
-    ways = [module.Way(n_components=16), module.Way(n_components=16, normalization="mean_variance", by_seconds=True)]
+    ways = [module.Way(n_components=16), module.Way(n_components=16, normalization="mean_variance", power=1.0)]
     ours, others = (module.measure(read_corpus(MANIFEST), way, n_threads=1) for way in ways)
     assert list(ours) == list(others) == ["recordings", "1 s", "2 s", "calls"]
     assert len(ours["recordings"].scores) == 30 > len(ours["calls"].scores)
