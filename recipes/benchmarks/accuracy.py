@@ -26,9 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import corpora
 from halves import a_store
+from rates_material import RECIPES
 
 import speechgmm
 from speechgmm.evaluation import Interval, bootstrap, eer
@@ -39,8 +41,6 @@ from speechgmm.speakers.held_out import adapt_cohort
 from speechgmm.speakers.impostors import normalized_together
 from speechgmm.speakers.models import cohort_models
 
-RECIPES = {"wuw2": "verify_telephone", "malayalam_msc": "other_microphones", "librispeech_mini": "identify_readers"}
-"""Which recipe prepares a corpus."""
 CUTS = (1.0, 2.0, 4.0)
 """Seconds of speech at the beginning of a recording that make a test."""
 

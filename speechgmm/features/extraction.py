@@ -214,7 +214,7 @@ def training_frames(
     skipped: list[Skipped] = []
     plain = frontend.unnormalized
     extracted = extract_all(plain, recordings, stage="features", n_threads=n_threads, on_progress=on_progress)
-    spool, normalized = Spool(in_memory=0), Spool(in_memory=0)
+    spool = Spool(in_memory=0)
     for e in extracted:
         if e.error:
             skipped.append(Skipped(e.name, str(e.error)))
@@ -226,7 +226,8 @@ def training_frames(
         found = f"none of {len(skipped)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         refuse("a corpus", "hold at least one usable recording", found)
     learned = frontend.learned(spool.rows(p.start, p.stop) for p in parts)
-    for p in parts:
-        normalized.add(learned.normalized(spool.rows(p.start, p.stop)))
+    normalized = spool
+    if plain != frontend:
+        normalized = Spool((learned.normalized(spool.rows(p.start, p.stop)) for p in parts), in_memory=0)
     x = normalized.array()
     return TrainingFrames(learned, ArrayBlocks(x), spool.array(), tuple(parts), learned.seconds(x), tuple(skipped))
