@@ -145,7 +145,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     rows |= {
         "fingerprint": summary["fingerprint"],
         **_calibration_facts(summary.get("calibration"), adapted="adapted" in made),
-        "background": f"{summary['components']} components of {summary['dimensions']} features",
+        "background": f"{_sizes_of(summary)} components of {summary['dimensions']} features",
         "relevance": f"{summary['relevance']:g} frames",
         **_frontend_facts(summary["frontend"]),
     }
@@ -168,6 +168,12 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     if versions := made.get("versions"):
         rows["versions"] = _pairs(versions, " ")
     return rows
+
+
+def _sizes_of(summary: Mapping[str, Any]) -> str:
+    """Return how many components each mixture has."""
+    sizes = [str(k) for k in summary.get("mixtures") or [summary["components"]]]
+    return sizes[0] if len(sizes) == 1 else f"{', '.join(sizes[:-1])} and {sizes[-1]}"
 
 
 def _calibration_facts(measured: Mapping[str, Any] | None, *, adapted: bool = False) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """The command train: a model of background speakers."""
 
-from typing import Annotated
+import enum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +11,22 @@ from speechgmm.cli.output import progress
 from speechgmm.files import check_writable
 from speechgmm.storage import kind_of
 
-Components = Annotated[int, typer.Option(min=1, help="Gaussians of the background model.")]
+if TYPE_CHECKING:
+    from speechgmm.features import Corpus, FrontEnd
+
+
+class Level(enum.StrEnum):
+    """How much time a model may take for how well it tells speakers apart."""
+
+    DEFAULT = "default"
+    BEST = "best"
+
+
+Quality = Annotated[Level, typer.Option(help="best: the preset both, twice the time, and fewer errors.")]
+Components = Annotated[
+    list[int] | None,
+    typer.Option(min=1, help="Gaussians of a mixture; give it again for more mixtures.", show_default="64, 128, 256"),
+]
 Relevance = Annotated[float, typer.Option(min=0, help="Frames that the background counts for when speakers adapt.")]
 SampleRate = Annotated[int | None, typer.Option(metavar="HZ", help="Default: the lowest rate in the corpus.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed and data give the same model.")]
@@ -20,7 +36,9 @@ def train(
     corpus: options.Corpus,
     output: options.ModelFile,
     where: options.Where = None,
-    components: Components = 256,
+    quality: Quality = Level.DEFAULT,
+    preset: options.Preset = None,
+    components: Components = None,
     relevance: Relevance = 8.0,
     sample_rate: SampleRate = None,
     seed: Seed = 0,
@@ -28,18 +46,29 @@ def train(
     as_json: options.Json = False,
 ) -> None:
     """Train a model on background speakers: people who will not be enrolled or tested."""
-    from speechgmm.features import MFCC
     from speechgmm.speakers import System, train_system
 
     check_writable(output, kind_of(System))
+    if quality is Level.BEST and preset:
+        options.usage("give --quality best or --preset, not both: best is the preset both")
+    recordings = options.load_corpus(corpus, where)
     with progress() as report:
         training = train_system(
-            options.load_corpus(corpus, where),
-            n_components=components,
+            recordings,
+            n_components=components or None,
             relevance=relevance,
-            frontend=None if sample_rate is None else MFCC(sample_rate=sample_rate),
+            frontend=_frontend(recordings, "both" if quality is Level.BEST else preset, sample_rate),
             seed=seed,
             n_threads=threads,
             on_progress=report,
         )
     emit_training(as_json, training, training.system, output)
+
+
+def _frontend(recordings: "Corpus", name: str | None, sample_rate: int | None) -> "FrontEnd | None":
+    """Return the front end that was asked for, None where nothing was."""
+    from speechgmm.features import MFCC, preset, preset_for
+
+    if name is None:
+        return None if sample_rate is None else MFCC(sample_rate=sample_rate)
+    return preset_for(recordings, name) if sample_rate is None else preset(name, sample_rate)

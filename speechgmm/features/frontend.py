@@ -48,6 +48,11 @@ class FrontEnd(ABC):
         """Return the features (N, D) of a signal at this front end's rate; `what` names it in messages."""
 
     @property
+    def n_streams(self) -> int:
+        """How many streams of as many features a frame holds one after the other: each gets mixtures of its own."""
+        return 1
+
+    @property
     def unnormalized(self) -> "FrontEnd":
         """The front end whose features become those of this one by `normalized`; one that knows none is its own."""
         return self

@@ -48,7 +48,9 @@ class MFCC(FrontEnd):
     sample_rate : int
         Hz. Recordings of a higher rate are resampled, of a lower one refused.
     kind : str
-        "mfcc": cepstra. "mel": the logarithms of the mel bands as they are; `n_mfcc` then does not matter.
+        "mfcc": cepstra. "lfcc": cepstra of bands of equal width in Hz, as many and in the same range as mel bands.
+        "mfcc+lfcc": both, one after the other, as two streams. "mel": the logarithms of the mel bands as they are;
+        `n_mfcc` then does not matter.
     n_mfcc : int
         Cepstra, the zeroth (level) included. Keep it below `n_mels`: variance normalization blows up the noise of
         the last ones.
@@ -121,7 +123,7 @@ class MFCC(FrontEnd):
         for name, default in filled.items():
             if getattr(self, name) is None:
                 checks.hold(self, **{name: default})
-        checks.choice(self.kind, "kind", ("mfcc", "mel"))
+        checks.choice(self.kind, "kind", KINDS)
         checks.integer(self.n_mels, "n_mels", minimum=2, maximum=_MOST_BANDS)
         checks.integer(self.n_mfcc, "n_mfcc", minimum=1, maximum=self.n_mels, advice="It is at most n_mels.")
         checks.number(self.fmin, "fmin", minimum=0.0, unit=" Hz")
@@ -152,7 +154,12 @@ class MFCC(FrontEnd):
     @property
     def n_dimensions(self) -> int:
         """D: cepstra (or mel bands) and their deltas."""
-        return (self.n_mfcc if self.kind == "mfcc" else int(self.n_mels or 0)) * (self.deltas + 1)
+        return (int(self.n_mels or 0) if self.kind == "mel" else self.n_mfcc) * (self.deltas + 1) * self.n_streams
+
+    @property
+    def n_streams(self) -> int:
+        """Two of "mfcc+lfcc", each cepstra with their deltas; else one."""
+        return 2 if self.kind == "mfcc+lfcc" else 1
 
     def __str__(self) -> str:
         """Return the settings that make the dimensions."""
@@ -231,12 +238,19 @@ class MFCC(FrontEnd):
         features, start, d = Spool(), 0, self.n_dimensions // (self.deltas + 1)
         for x in deltas_in_blocks(static, self.deltas, self.delta_width, _ROWS):
             kept = x[speech[start : start + len(x)]]
-            features.add(kept)
+            features.add(self._by_stream(kept))
             if listener:
                 listener.add_speech(*np.split(kept, [d, 2 * d], axis=1)[:2])
             start += len(x)
         normalized = Spool(map(normalize.Normalization.of(features, self.normalization, self.averages), features))
         return normalized.array(), level, speech
+
+    def _by_stream(self, x: Array) -> Array:
+        """Return features (n, D), whose deltas stand behind all static ones, with those of each stream together."""
+        if self.n_streams == 1:
+            return x
+        by_order = x.reshape(len(x), self.deltas + 1, self.n_streams, self.n_mfcc)
+        return by_order.swapaxes(1, 2).reshape(x.shape)
 
     @property
     def _bases(self) -> tuple[Array, Array]:
@@ -244,7 +258,8 @@ class MFCC(FrontEnd):
         cosines = _cosines(int(self.n_mels or 0))
         if self.kind == "mel":
             return cosines[:, : self.n_mfcc], np.eye(len(cosines))
-        return np.eye(self.n_mfcc), cosines[:, : self.n_mfcc].T
+        first = np.eye(self.n_mfcc * self.n_streams, self.n_mfcc)  # the first stream says it all
+        return first, first @ cosines[:, : self.n_mfcc].T
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
@@ -288,10 +303,12 @@ class MFCC(FrontEnd):
         padded[rest // 2 + 1 - before :][: len(y) - 1] -= np.float32(self.preemphasis) * y[:-1]
         spectrum = librosa.stft(padded, n_fft=size, hop_length=hop, win_length=window, window="hamming", center=False)
         power = spectrum.real**2 + spectrum.imag**2
-        filters = _mel_bands(self.sample_rate, size, self.n_mels, self.fmin, self.fmax)
-        bands = np.log(np.maximum(filters @ power, FLOOR))
-        static = bands if self.kind == "mel" else librosa.feature.mfcc(S=bands, n_mfcc=self.n_mfcc)
-        return np.ascontiguousarray(static.T, dtype=np.float32)
+        every = []
+        for make in KINDS[self.kind]:
+            filters = make(self.sample_rate, size, int(self.n_mels or 0), float(self.fmin or 0), float(self.fmax or 0))
+            bands = np.log(np.maximum(filters @ power, FLOOR))
+            every.append(bands if self.kind == "mel" else librosa.feature.mfcc(S=bands, n_mfcc=self.n_mfcc))
+        return np.ascontiguousarray(np.concatenate(every).T, dtype=np.float32)
 
     def _noise(self, blocks: Iterable[Array]) -> Callable[[Array], Array]:
         """Return what adds noise to one block of samples after the other."""
@@ -311,11 +328,35 @@ def _mel_bands(rate: int, size: int, n_mels: int, fmin: float, fmax: float) -> A
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Empty filters", category=UserWarning)  # refused below
-        bands = librosa.filters.mel(sr=rate, n_fft=size, n_mels=n_mels, fmin=fmin, fmax=fmax)
+        return _none_empty(librosa.filters.mel(sr=rate, n_fft=size, n_mels=n_mels, fmin=fmin, fmax=fmax), "mel bands")
+
+
+@functools.lru_cache(maxsize=16)
+def _linear_bands(rate: int, size: int, n_bands: int, fmin: float, fmax: float) -> Array:
+    """Return the matrix (n_bands, bins) of triangular bands of equal width in Hz, of area 1 as mel bands are."""
+    edges = np.linspace(fmin, fmax, n_bands + 2)
+    width = edges[1] - edges[0]
+    bins = np.arange(size // 2 + 1) * rate / size
+    rise = 1 - np.abs(bins - edges[1:-1, None]) / width
+    return _none_empty(np.maximum(rise, 0.0).astype(np.float32) / np.float32(width), "bands of equal width")
+
+
+def _none_empty(bands: Array, what: str) -> Array:
+    """Return bands (B, bins), or refuse ones of which some hold no frequency."""
     if empty := int((bands.max(axis=1) == 0).sum()):
         advice = "Use fewer bands (n_mels), a wider range (fmin, fmax) or longer windows (win_length)."
-        refuse("mel bands", f"each hold a frequency of a {size}-point transform", f"{empty} of {n_mels} empty", advice)
+        rule = f"each hold a frequency of a {2 * (bands.shape[1] - 1)}-point transform"
+        refuse(what, rule, f"{empty} of {len(bands)} empty", advice)
     return bands
+
+
+KINDS = {
+    "mfcc": (_mel_bands,),
+    "mel": (_mel_bands,),
+    "lfcc": (_linear_bands,),
+    "mfcc+lfcc": (_mel_bands, _linear_bands),
+}
+"""The bands that each kind of features is made of."""
 
 
 @functools.lru_cache(maxsize=16)

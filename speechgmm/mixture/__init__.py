@@ -11,6 +11,7 @@ from speechgmm.mixture.blocks import ArrayBlocks, WeightedBlock, sample_frames
 from speechgmm.mixture.choose import Choice, FittedCandidate, choose, n_parameters
 from speechgmm.mixture.covariance import Covariance, Diagonal, Full, Spherical, Tied
 from speechgmm.mixture.em import Fit, Stop, StopRule, Update, fit
+from speechgmm.mixture.ensemble import UBM, Ensemble
 from speechgmm.mixture.initialize import initialize
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.missing import Incomplete, impute
@@ -24,10 +25,12 @@ from speechgmm.mixture.train import fit_gmm
 __all__ = [
     "GMM",
     "RELEVANCE",
+    "UBM",
     "ArrayBlocks",
     "Choice",
     "Covariance",
     "Diagonal",
+    "Ensemble",
     "Fit",
     "FittedCandidate",
     "Floor",

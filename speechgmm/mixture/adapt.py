@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import number, refuse
+from speechgmm.mixture.ensemble import UBM
 from speechgmm.mixture.maximize import Floor, check_against, maximize
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
@@ -83,7 +84,7 @@ def adapt(
     return model
 
 
-def adapted_offsets(ubm: GMM, statistics: Statistics, relevance: float) -> NDArray[Any]:
+def adapted_offsets(ubm: UBM, statistics: Statistics, relevance: float) -> NDArray[Any]:
     """Return the means alone, relative to the origin (K, D): eq. 12, what ``adapt(..., update="m")`` gives, at once.
 
     A store of thousands is adapted with it whenever it is read.
@@ -93,6 +94,11 @@ def adapted_offsets(ubm: GMM, statistics: Statistics, relevance: float) -> NDArr
     total = np.broadcast_to(counts + relevance, statistics.first.shape)
     move = np.divide(statistics.first - counts * ubm.offsets, total, out=np.zeros(total.shape), where=total > 0)
     return np.asarray(ubm.offsets + move)
+
+
+def moved(ubm: UBM, statistics: Statistics, relevance: float) -> UBM:
+    """Return a background model, an ensemble too, with its means adapted: ``adapt(..., update="m")``."""
+    return ubm.with_means(ubm.origin + adapted_offsets(ubm, statistics, relevance))
 
 
 def _weights(weights: NDArray[Any], counts: NDArray[Any], relevance: float) -> NDArray[Any]:

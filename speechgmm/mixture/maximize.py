@@ -10,6 +10,7 @@ import numpy as np
 from speechgmm.checks import Array, finite, integer, number, numeric, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture.em import Update
+from speechgmm.mixture.ensemble import UBM
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
@@ -157,7 +158,7 @@ def split(model: GMM, n: int) -> GMM:
     return replace(grown, weights=weights, means=grown.means + steps[:, None] * grown.covariance.shift())
 
 
-def check_against(statistics: Statistics, model: GMM, name: str) -> None:
+def check_against(statistics: Statistics, model: UBM, name: str) -> None:
     """Refuse statistics of another shape or about another origin than the model's; `name` is its name in messages."""
     rule, found = f"be taken against this {name} of", f"shape {statistics.first.shape}, or another origin"
     if statistics.first.shape != model.means.shape or not np.array_equal(statistics.origin, model.origin):

@@ -194,6 +194,19 @@ class GMM:
             )
             refuse(what, rule, f"deviations from {low:g} to {high:g}, means at up to {far:g}")
 
+    def with_means(self, means: Array) -> Self:
+        """Return the mixture with other means (K, D)."""
+        return replace(self, means=means)
+
+    def seen(self, x: Array) -> list[Array]:
+        """Return what each mixture of a background model sees of frames (N, D); this one is alone and sees all."""
+        return [x]
+
+    @property
+    def shares(self) -> Array:
+        """What each mixture of a background model weighs: this one is alone."""
+        return np.ones(1)
+
     def take(self, indices: ArrayLike) -> "GMM":
         """Return the mixture of the components with these indices, their weights scaled to sum 1."""
         i = np.asarray(indices)

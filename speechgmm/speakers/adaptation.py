@@ -11,7 +11,8 @@ from typing import Any
 from speechgmm.checks import number, refuse
 from speechgmm.errors import Skipped
 from speechgmm.features import Extracted, Sound, extract_all
-from speechgmm.mixture import Statistics, adapt
+from speechgmm.mixture import Statistics
+from speechgmm.mixture.adapt import moved
 from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
 from speechgmm.speakers.domain import RELEVANCE
@@ -87,7 +88,7 @@ def adapt_system(
 
 def _moved(system: System, pooled: Statistics, told: dict[str, Any], skipped: tuple[Skipped, ...]) -> Training:
     """Return the system with its means adapted to pooled statistics, and with what is told of that."""
-    ubm = adapt(system.ubm, pooled, relevance=told["relevance"], update="m")
+    ubm = moved(system.ubm, pooled, told["relevance"])
     before = system.info.get("adapted", ())
     info = {**system.info, "adapted": (*(before if isinstance(before, tuple) else (before,)), told)}
     calibration = system.calibration and replace(system.calibration, measured={})

@@ -9,13 +9,13 @@ is gone. Symbols: S speakers.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from speechgmm.checks import Array
-from speechgmm.mixture import GMM, Statistics
-from speechgmm.mixture.adapt import adapted_offsets
+from speechgmm.mixture import UBM, Statistics
+from speechgmm.mixture.adapt import moved
 
 MOST = 200
 """More people than these do not move the domain any more; a store of thousands neither reads nor shifts for one."""
@@ -50,7 +50,7 @@ class People:
         """Return the first of them."""
         return People(self.names[:n], self.statistics[:n], self.speech_seconds[:n])
 
-    def domain(self, ubm: GMM) -> GMM:
+    def domain(self, ubm: UBM) -> UBM:
         """Return the background model of where they were recorded; of nobody, the model itself."""
         heard = [s for s in self.statistics[:MOST] if s.counts.sum() > 0]
         if not heard:
@@ -59,7 +59,7 @@ class People:
         pooled = (alike / float(heard[0].counts.sum())) * heard[0]
         for s in heard[1:]:
             pooled = pooled + (alike / float(s.counts.sum())) * s
-        return replace(ubm, means=ubm.origin + adapted_offsets(ubm, pooled, RELEVANCE))
+        return moved(ubm, pooled, RELEVANCE)
 
 
 def content(name: str, digests: Iterable[str]) -> str:

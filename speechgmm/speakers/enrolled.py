@@ -13,7 +13,7 @@ import numpy as np
 from speechgmm.checks import Array
 from speechgmm.errors import IncompatibleModel
 from speechgmm.features import Acoustics
-from speechgmm.mixture import GMM, Statistics
+from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import WITHIN
 from speechgmm.speakers.calibration import ASSURED, AmountNorm, StoreNorm, SystemCalibration, amount, impostor_level
@@ -55,7 +55,7 @@ class Domain:
 
     Parameters
     ----------
-    ubm : GMM
+    ubm : UBM
         The system's UBM, moved to where they were recorded.
     calibration : SystemCalibration or None
         The system's own; or, where it has none and people enough are enrolled, a borrowed one (see `borrowed`).
@@ -67,7 +67,7 @@ class Domain:
         What of the store it had to do without.
     """
 
-    ubm: GMM
+    ubm: UBM
     calibration: SystemCalibration | None
     norm: StoreNorm | None
     surroundings: Surroundings | None
@@ -252,7 +252,7 @@ def borrowed() -> SystemCalibration:
 
 
 def sample_of(
-    ubm: GMM,
+    ubm: UBM,
     digest: str,
     statistics: Statistics,
     features: Array,
@@ -263,7 +263,7 @@ def sample_of(
 
     Parameters
     ----------
-    ubm : GMM
+    ubm : UBM
         Of the system.
     digest : str
         Of the recording.
@@ -276,7 +276,8 @@ def sample_of(
     seed = int.from_bytes(digest.encode()[:16], "big")
     drawn = drawn_frames(features, speech_seconds, np.random.default_rng(seed))
     largest = float(np.finfo(np.float16).max)
-    frames = np.clip((drawn.features - ubm.origin) / unit_of(ubm), -largest, largest)
+    origin, unit = _of_frames(ubm)
+    frames = np.clip((drawn.features - origin) / unit, -largest, largest)
     return RecordingSample(
         digest,
         speech_seconds,
@@ -288,19 +289,26 @@ def sample_of(
     )
 
 
-def heard(ubm: GMM, sample: RecordingSample) -> Heard:
+def heard(ubm: UBM, sample: RecordingSample) -> Heard:
     """Return the frames of a sample as features (n, D) again."""
-    features = ubm.origin + unit_of(ubm) * sample.frames.astype(np.float64)
+    origin, unit = _of_frames(ubm)
+    features = origin + unit * sample.frames.astype(np.float64)
     return Heard(features.astype(np.float32), sample.frame_seconds)
 
 
-def unit_of(ubm: GMM) -> Array:
+def unit_of(ubm: UBM) -> Array:
     """Return the deviation (D,) of the components in each feature."""
     deviations = np.broadcast_to(ubm.covariance.deviations(), ubm.means.shape)
     return np.asarray(deviations.mean(axis=0))
 
 
-def _strange(ubm: GMM, statistics: Statistics) -> str:
+def _of_frames(ubm: UBM) -> tuple[Array, Array]:
+    """Return the origin and the deviation of each feature of a frame, which may hold several streams of D."""
+    origin, unit = (np.resize(x, ubm.n_dimensions) for x in (ubm.origin, unit_of(ubm)))
+    return origin, unit
+
+
+def _strange(ubm: UBM, statistics: Statistics) -> str:
     """Return why statistics cannot have been taken against the UBM, nothing where they can."""
     try:
         check_against(statistics, ubm, "UBM")

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from speechgmm.checks import Array, floats, hold, integer, number, refuse
 from speechgmm.evaluation.decision import Unfamiliar
 from speechgmm.features import Acoustics, Extracted
-from speechgmm.mixture import GMM
+from speechgmm.mixture import UBM
 
 _POWER = 6
 """Distances of the measures are joined by this norm: the largest decides, and others hardly help it."""
@@ -169,7 +169,7 @@ def joint(distances: Array) -> Array:
     return np.asarray(largest[..., 0] * ((distances / largest) ** _POWER).sum(axis=-1) ** (1 / _POWER))
 
 
-def measures_of(ubm: GMM, extracted: Extracted) -> Array:
+def measures_of(ubm: UBM, extracted: Extracted) -> Array:
     """Return the measures (M,) of a recording: its mean log density per frame under the UBM, and how it sounds.
 
     This is all that is to be kept of an enrolled recording. Features that no sound was given for have the first alone.

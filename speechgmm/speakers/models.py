@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import Array, refuse
-from speechgmm.mixture import GMM, Statistics, adapt
-from speechgmm.mixture.adapt import adapted_offsets
+from speechgmm.mixture import GMM, UBM, Ensemble, Statistics
+from speechgmm.mixture.adapt import adapted_offsets, moved
 from speechgmm.mixture.compiled.e_step import NEVER, log_sums
 from speechgmm.mixture.covariance import Independent
 from speechgmm.parallel import threads, workers
@@ -77,7 +77,7 @@ class SpeakerModels:
         Adapted means, relative to the UBM's origin.
     speech_seconds : ndarray, shape (S,)
         Speech in their enrollments; NaN where not known.
-    ubm : GMM
+    ubm : GMM or Ensemble
         What they were adapted from and are scored against: the system's UBM, moved to their domain.
     fingerprint : str
         Of the system.
@@ -88,12 +88,18 @@ class SpeakerModels:
     names: tuple[str, ...]
     offsets: Array
     speech_seconds: Array
-    ubm: GMM
+    ubm: UBM
     fingerprint: str
     damaged: tuple[DamagedSession, ...] = ()
 
     def ratios(self, x: Array, n_threads: int | None = None) -> Array:
-        """Return the mean log-likelihood ratios (S,) of frames (N, D) that fit the UBM: see `log_likelihood_ratios`."""
+        """Return the mean log-likelihood ratios (S,) of frames that fit the UBM: see `log_likelihood_ratios`."""
+        every = zip(self.parts, self.ubm.seen(x), strict=True)
+        return np.asarray(self.ubm.shares @ np.stack([part._ratios(y, n_threads) for part, y in every]))
+
+    def _ratios(self, x: Array, n_threads: int | None) -> Array:
+        """Return the ratios under one mixture."""
+        assert isinstance(self.ubm, GMM)
         if not isinstance(self.ubm.covariance, Independent):  # by definition, one speaker after the other
             speakers = (dataclasses.replace(self.ubm, means=self.ubm.origin + offsets) for offsets in self.offsets)
             unadapted = self.ubm.log_density(x)
@@ -102,6 +108,14 @@ class SpeakerModels:
         add = functools.partial(self.terms(x.dtype).log_densities, x, self.ubm.origin)
         total = np.concatenate(list(threads(workers(n_threads, len(groups)))(add, groups)))
         return np.asarray((total[1:] - total[0]) / len(x))
+
+    @functools.cached_property
+    def parts(self) -> tuple["SpeakerModels", ...]:
+        """The models under each mixture of an ensemble; those of one mixture are their own."""
+        if not isinstance(self.ubm, Ensemble):
+            return (self,)
+        rows = zip(self.ubm.parts, self.ubm.split(self.offsets.swapaxes(0, 1)), strict=True)
+        return tuple(dataclasses.replace(self, ubm=ubm, offsets=r.swapaxes(0, 1)) for ubm, r in rows)
 
     def take(self, indices: Array) -> "SpeakerModels":
         """Return the models with these indices (n,)."""
@@ -122,6 +136,7 @@ class SpeakerModels:
             found = type(self.ubm.covariance).__name__
             refuse("approximate scores", "be of a UBM whose features are independent", found, "Use the exact ones.")
         precisions = np.broadcast_to(1.0 / self.ubm.covariance.deviations() ** 2, self.ubm.means.shape)
+        assert isinstance(self.ubm, GMM)
         weights = self.ubm.weights
         log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), NEVER)
         shared = log_weights - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
@@ -132,9 +147,9 @@ class SpeakerModels:
         return Terms(linear, np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype))
 
 
-def adapted_model(system: System, statistics: Statistics) -> GMM:
+def adapted_model(system: System, statistics: Statistics) -> UBM:
     """Return the model of one speaker: the UBM with its means adapted."""
-    return adapt(system.ubm, statistics, relevance=system.relevance, update="m")
+    return moved(system.ubm, statistics, system.relevance)
 
 
 def adapted_models(
@@ -142,7 +157,7 @@ def adapted_models(
     names: Iterable[str],
     statistics: Iterable[Statistics],
     speech_seconds: Iterable[float],
-    ubm: GMM | None = None,
+    ubm: UBM | None = None,
 ) -> SpeakerModels:
     """Adapt a model to each of the statistics, under names that may repeat, from the UBM or that of a domain."""
     start = system.ubm if ubm is None else ubm
@@ -155,7 +170,7 @@ def speaker_models(
     statistics: Mapping[str, Statistics],
     speech_seconds: Mapping[str, float] | None = None,
     *,
-    ubm: GMM | None = None,
+    ubm: UBM | None = None,
 ) -> SpeakerModels:
     """Adapt a model for each speaker to their summed statistics against the system's UBM; speakers are sorted.
 
@@ -165,7 +180,7 @@ def speaker_models(
     statistics : mapping
         Each speaker's.
     speech_seconds : mapping, optional
-    ubm : GMM, optional
+    ubm : GMM or Ensemble, optional
         What they are adapted from and scored against: the system's UBM, or that of a domain.
     """
     if not statistics:
@@ -175,7 +190,7 @@ def speaker_models(
     return adapted_models(system, names, [statistics[n] for n in names], known, ubm)
 
 
-def cohort_models(ubm: GMM, cohort: Array | None) -> SpeakerModels | None:
+def cohort_models(ubm: UBM, cohort: Array | None) -> SpeakerModels | None:
     """Return the models of a cohort (C, K, D), relative to the means of a background model; None without a cohort."""
     if cohort is None:
         return None

@@ -13,7 +13,7 @@ import numpy as np
 from speechgmm.checks import Array, refuse
 from speechgmm.errors import Skipped
 from speechgmm.features import Extracted, Recording, extract_all
-from speechgmm.mixture import GMM, Statistics
+from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
@@ -77,7 +77,7 @@ def recording_models(
     return RecordingModels(models, digests, tuple(skipped))
 
 
-def _statistics(ubm: GMM, moments: Array) -> Statistics:
+def _statistics(ubm: UBM, moments: Array) -> Statistics:
     """Return the statistics of [counts, first moments], (K, 1 + D); the second ones move no means."""
     counts, first = moments[:, 0].copy(), moments[:, 1:].copy()
     return Statistics.computed(ubm.origin, counts, first, ubm.imagined(counts).second, 0.0, float(counts.sum()))

@@ -72,7 +72,7 @@ class RecordingSample:
     counts : ndarray, shape (K,)
     first : ndarray, shape (K, D)
         The recording's own counts and first moments, as float32: what models of single recordings are made of.
-    frames : ndarray, shape (n, D)
+    frames : ndarray, shape (n, S D)
         Some of its frames in random order, as float16, in deviations of the UBM: what the store is tested with.
     frame_seconds : float
         Seconds of speech that these stand for.
@@ -93,9 +93,9 @@ class RecordingSample:
         instance(self.digest, "the digest of a recording", str)
         counts, first = floats(self.counts, "counts"), floats(self.first, "the first moments")
         frames = floats(self.frames, "frames", largest=_LARGEST)
-        if counts.ndim != 1 or frames.ndim != 2 or not len(frames) or first.shape != (counts.size, frames.shape[1]):
+        if counts.ndim != 1 or frames.ndim != 2 or not len(frames) or first.ndim != 2 or len(first) != counts.size:
             found = f"{counts.shape}, {first.shape} and {frames.shape}"
-            refuse("a sample of a recording", "be of shapes (K,), (K, D) and (n, D)", found)
+            refuse("a sample of a recording", "be of shapes (K,), (K, D) and (n, S D)", found)
         if counts.min() < 0:
             refuse("counts", "be at least 0", f"{counts.min():g}")
         seconds = number(self.speech_seconds, "speech_seconds", minimum=0.0, finite=True, unit=" s")

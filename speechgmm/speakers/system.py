@@ -13,7 +13,7 @@ from speechgmm import storage
 from speechgmm.checks import Array, hold, instance, number, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.features import MFCC, FrontEnd, OwnFeatures
-from speechgmm.mixture import GMM, Statistics
+from speechgmm.mixture import GMM, UBM, Ensemble, Statistics
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.model import WITHIN
 from speechgmm.speakers.calibration import TYPES, SystemCalibration
@@ -33,7 +33,7 @@ class System:
     Parameters
     ----------
     frontend : FrontEnd
-    ubm : GMM
+    ubm : GMM or Ensemble
         The universal background model, trained on features of this front end.
     relevance : float
         How many frames the UBM counts for when a speaker's means are adapted. It is chosen when scoring: stores
@@ -55,7 +55,7 @@ class System:
     KIND: ClassVar = "a model of speakers"
 
     frontend: FrontEnd
-    ubm: GMM
+    ubm: UBM
     relevance: float = RELEVANCE
     calibration: SystemCalibration | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -64,7 +64,8 @@ class System:
     def __post_init__(self) -> None:
         """Check that the parts fit."""
         instance(self.frontend, "the front end", FrontEnd)
-        instance(self.ubm, "the UBM", GMM)
+        if not isinstance(self.ubm, Ensemble):
+            instance(self.ubm, "the UBM", GMM)
         instance(self.info, "info", Mapping)
         hold(self, relevance=number(self.relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames"))
         wanted, found = self.frontend.n_dimensions, self.ubm.n_dimensions
@@ -108,6 +109,7 @@ class System:
             "calibration": measured,
             "relevance": self.relevance,
             "components": self.ubm.n_components,
+            "mixtures": [p.n_components for p in self.ubm.parts] if isinstance(self.ubm, Ensemble) else None,
             "dimensions": self.ubm.n_dimensions,
             "frontend": self.frontend.settings,
             "info": dict(self.info),
@@ -134,5 +136,5 @@ def load_system(path: str | os.PathLike[str], *types: type) -> System:
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    known = (System, MFCC, OwnFeatures, GMM, *COVARIANCES.values(), *TYPES, Familiarity)
+    known = (System, MFCC, OwnFeatures, GMM, Ensemble, *COVARIANCES.values(), *TYPES, Familiarity)
     return cast(System, storage.load(path, *known, *types))

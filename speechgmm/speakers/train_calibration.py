@@ -18,7 +18,7 @@ from speechgmm.evaluation.calibration import fit_calibration
 from speechgmm.evaluation.intervals import detection_intervals, resampler
 from speechgmm.evaluation.thresholds import fit_strangers
 from speechgmm.features import TrainingFrames
-from speechgmm.mixture import GMM
+from speechgmm.mixture import UBM
 from speechgmm.speakers.calibration import (
     LEAST_PEOPLE,
     AmountNorm,
@@ -50,7 +50,7 @@ _LEAST = 1e-3
 def calibrate(
     system: System,
     frames: TrainingFrames,
-    train_ubm: Callable[[Any, str], GMM],
+    train_ubm: Callable[[Any, str], UBM],
     *,
     n_threads: int | None = None,
     seed: int = 0,

@@ -14,7 +14,7 @@ from speechgmm.checks import Array
 from speechgmm.errors import InvalidInput
 from speechgmm.features import Part, TrainingFrames
 from speechgmm.features.extraction import FramesKept
-from speechgmm.mixture import GMM
+from speechgmm.mixture import UBM
 from speechgmm.parallel import threads
 from speechgmm.speakers.familiarity import MEASURES, Familiarity, joint, measures
 
@@ -29,7 +29,7 @@ hundred recordings hardly show where they end (`recipes/studies/familiarity.py` 
 _PRIOR = 5.0
 """So many recordings the least spreads count for on each side of the median."""
 
-TrainUBM = Callable[[Any, str], GMM]
+TrainUBM = Callable[[Any, str], UBM]
 
 
 class HeldOutMeasures:
@@ -51,7 +51,7 @@ class HeldOutMeasures:
     def watching(self, train_ubm: TrainUBM) -> TrainUBM:
         """Return what trains a UBM as `train_ubm` does, and measures the recordings that it did not see."""
 
-        def train(blocks: Any, stage: str) -> GMM:
+        def train(blocks: Any, stage: str) -> UBM:
             ubm = train_ubm(blocks, stage)
             if isinstance(blocks, FramesKept):
                 self._measure(blocks, ubm)
@@ -59,7 +59,7 @@ class HeldOutMeasures:
 
         return train
 
-    def _measure(self, kept: FramesKept, ubm: GMM) -> None:
+    def _measure(self, kept: FramesKept, ubm: UBM) -> None:
         """Measure the recordings that were left out, each in the first fold that leaves it out."""
         parts = self._frames.parts
         new = [i for i, p in enumerate(parts) if i not in self._seen and not kept.keep[p.start]]
@@ -67,7 +67,7 @@ class HeldOutMeasures:
         self._folds[len(self._folds)] = list(rows)
         self._seen.update(new)
 
-    def _of(self, part: Part, ubm: GMM) -> Array:
+    def _of(self, part: Part, ubm: UBM) -> Array:
         return measures(float(ubm.log_density(self._frames.of(part)).mean()), part.acoustics)
 
     def learn(self, train_ubm: TrainUBM) -> Familiarity | None:

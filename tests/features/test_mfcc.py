@@ -278,7 +278,7 @@ BAD = [
     ({"n_mels": 1}, r"n_mels must be at least 2 and at most 1000; got 1"),
     ({"n_mfcc": 0}, r"n_mfcc must be at least 1 and at most \d+; got 0\. It is at most n_mels\."),
     ({"n_mfcc": 41, "n_mels": 40}, r"n_mfcc must be at least 1 and at most 40; got 41"),
-    ({"kind": "bark"}, r"kind must be one of 'mfcc', 'mel'; got 'bark'"),
+    ({"kind": "bark"}, r"kind must be one of 'mfcc', 'mel', 'lfcc', 'mfcc\+lfcc'; got 'bark'"),
     ({"n_mfcc": 20.5}, r"n_mfcc must be a whole number; got 20\.5"),
     ({"fmin": -1.0}, r"fmin must be at least 0 Hz; got -1 Hz"),
     ({"fmin": math.nan}, r"fmin must be at least 0 Hz; got nan Hz"),
