@@ -84,10 +84,10 @@ def adapt(
     return model
 
 
-def adapted_offsets(ubm: UBM, statistics: Statistics, relevance: float) -> NDArray[Any]:
+def adapted_offsets(ubm: UBM, statistics: Statistics, relevance: float | NDArray[Any]) -> NDArray[Any]:
     """Return the means alone, relative to the origin (K, D): eq. 12, what ``adapt(..., update="m")`` gives, at once.
 
-    A store of thousands is adapted with it whenever it is read.
+    A store of thousands is adapted with it whenever it is read. The relevance may differ by component, (K, 1).
     """
     check_against(statistics, ubm, "UBM")
     counts = statistics.counts[:, None]
@@ -96,7 +96,7 @@ def adapted_offsets(ubm: UBM, statistics: Statistics, relevance: float) -> NDArr
     return np.asarray(ubm.offsets + move)
 
 
-def moved(ubm: UBM, statistics: Statistics, relevance: float) -> UBM:
+def moved(ubm: UBM, statistics: Statistics, relevance: float | NDArray[Any]) -> UBM:
     """Return a background model, an ensemble too, with its means adapted: ``adapt(..., update="m")``."""
     return ubm.with_means(ubm.origin + adapted_offsets(ubm, statistics, relevance))
 

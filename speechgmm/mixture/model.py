@@ -203,6 +203,11 @@ class GMM:
         return [x]
 
     @property
+    def parts(self) -> tuple["GMM", ...]:
+        """The mixtures of a background model: this one is alone."""
+        return (self,)
+
+    @property
     def shares(self) -> Array:
         """What each mixture of a background model weighs: this one is alone."""
         return np.ones(1)

@@ -15,10 +15,11 @@ from speechgmm.mixture import Statistics
 from speechgmm.mixture.adapt import moved
 from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
-from speechgmm.speakers.domain import RELEVANCE
 from speechgmm.speakers.system import System
 from speechgmm.speakers.train import Training
 
+RELEVANCE = 100.0
+"""Frames that the UBM counts for in each component: recordings of many people are many frames, and may move it far."""
 UNMEASURED = (
     "how often strangers are accepted was measured before this adaptation, on other recordings; "
     "measure it on your own: score and evaluate"

@@ -19,10 +19,10 @@ from speechgmm.mixture.adapt import moved
 
 MOST = 200
 """More people than these do not move the domain any more; a store of thousands neither reads nor shifts for one."""
-RELEVANCE = 100.0
-"""Frames that the background model counts for in each component. With few (8) a store of five moved so far towards each
-of its people that strangers were told from them less well; with many (500) other microphones stayed foreign
-(`recipes/benchmarks/rates.py`)."""
+FRAMES = 10_000.0
+"""The background model counts for so many frames, 100 s of speech, spread evenly over its components. With few (2000) a
+store of five moved so far towards each of its people that strangers were told from them less well; with many (100 000)
+other microphones stayed foreign (`recipes/benchmarks/rates.py`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,8 @@ class People:
         pooled = (alike / float(heard[0].counts.sum())) * heard[0]
         for s in heard[1:]:
             pooled = pooled + (alike / float(s.counts.sum())) * s
-        return moved(ubm, pooled, RELEVANCE)
+        relevance = np.concatenate([np.full((p.n_components, 1), FRAMES / p.n_components) for p in ubm.parts])
+        return moved(ubm, pooled, relevance)
 
 
 def content(name: str, digests: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from speechgmm.errors import InvalidInput
 from speechgmm.mixture import adapt
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.speakers import SpeakerStore, enrolled_models
-from speechgmm.speakers.domain import MOST, RELEVANCE, People, content
+from speechgmm.speakers.domain import FRAMES, MOST, People, content
 from speechgmm.speakers.impostors import drawn_frames, impostor_trials, models_among, trials
 from speechgmm.speakers.score import Scorer
 from tests.laws import close, problems
@@ -180,7 +180,9 @@ def test_nobody_counts_more_for_much_speech() -> None:
 def test_the_domain_is_map_adaptation_to_all_of_them() -> None:
     parts = [TINY.statistics(speech(i, 50)) for i in range(4)]
     found = People(tuple("abcd"), tuple(parts), np.ones(4)).domain(TINY.ubm)
-    expected = adapt(TINY.ubm, parts[0] + parts[1] + parts[2] + parts[3], relevance=RELEVANCE, update="m")
+    expected = adapt(
+        TINY.ubm, parts[0] + parts[1] + parts[2] + parts[3], relevance=FRAMES / TINY.ubm.n_components, update="m"
+    )
     close(found.means, expected.means)
     np.testing.assert_array_equal(found.weights, TINY.ubm.weights)
     np.testing.assert_array_equal(found.covariance.deviations(), TINY.ubm.covariance.deviations())
