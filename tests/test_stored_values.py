@@ -15,12 +15,13 @@ import pytest
 from speechgmm import storage
 from speechgmm.classification import AudioClassifier
 from speechgmm.classification.calibration import ClassCalibration, Rejection
-from speechgmm.errors import InvalidInput, SpeechGMMError
+from speechgmm.errors import IncompatibleModel, InvalidInput, SpeechGMMError
 from speechgmm.evaluation import Calibration, Fusion, Rule, Scores, decide
 from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.features import MFCC, Recording
 from speechgmm.features.extraction import Extracted
-from speechgmm.mixture import GMM, Prior, Statistics, StepwiseState, adapt, stepwise
+from speechgmm.mixture import GMM, Ensemble, Prior, Statistics, StepwiseState, adapt, stepwise
+from speechgmm.mixture.adapt import moved
 from speechgmm.mixture.covariance import COVARIANCES, Diagonal
 from speechgmm.speakers import RecordingSample, Session, SpeakerExport, System
 from speechgmm.speakers.calibration import TYPES, AmountNorm, ImpostorLevels, OwnerScores, SystemCalibration
@@ -73,7 +74,12 @@ def use_system(system: System) -> None:
 
 
 def use_sample(sample: RecordingSample) -> None:
-    good(heard(ONE, sample).features, sample.counts, sample.first)
+    good(sample.counts, sample.first)
+    if sample.frames.shape[1] != ONE.n_dimensions:
+        with pytest.raises(IncompatibleModel, match="a sample of a recording must have 2 features; got"):
+            heard(ONE, sample)
+    else:
+        good(heard(ONE, sample).features)
 
 
 def use_familiarity(familiarity: Familiarity) -> None:
@@ -96,6 +102,11 @@ def use_mixture(gmm: GMM) -> None:
     x = frames(gmm.n_dimensions)
     good(gmm.log_density(x), gmm.posteriors(x), gmm.sample(5).frames, gmm.statistics(x).first)
     good(adapt(gmm, gmm.statistics(x)).means)
+
+
+def use_ensemble(made: Ensemble) -> None:
+    x = frames(made.n_dimensions)
+    good(made.log_density(x), made.statistics(x).first, moved(made, made.statistics(x), 4.0).means)
 
 
 def use_statistics(s: Statistics) -> None:
@@ -139,7 +150,21 @@ ONE = MIXTURES["diag"]
 SYSTEM_TYPES = (System, MFCC, GMM, *COVARIANCES.values(), *TYPES, Familiarity)
 FAMILIARITY = Familiarity(np.linspace(-2, 2, 10), np.full(10, 0.5), np.linspace(0.1, 1, 10), 2.0, 9)
 SYSTEM = dataclasses.replace(with_calibration(tiny_system()), familiarity=FAMILIARITY)
+
+
+def ensemble(*mixtures: GMM, streams: tuple[int, ...] = ()) -> Ensemble:
+    """These about one origin."""
+    return Ensemble(tuple(dataclasses.replace(m, origin=np.zeros(m.n_dimensions)) for m in mixtures), streams)
+
+
+ENSEMBLE = ensemble(laws.family_gmm("diag", 3, 2), laws.family_gmm("spherical", 2, 2))
+TWO_STREAMS = System(
+    MFCC(sample_rate=8000, kind="mfcc+lfcc", n_mfcc=3, deltas=0),
+    ensemble(*tiny_system().ubm.parts, *tiny_system(1).ubm.parts, streams=(0, 1)),
+)
 KINDS = {
+    "two streams": Kind(written(with_calibration(TWO_STREAMS)), (*SYSTEM_TYPES, Ensemble), use_system),
+    "ensemble": Kind(written(ENSEMBLE), (Ensemble, *COVARIANCES.values()), use_ensemble),
     "system": Kind(written(SYSTEM), SYSTEM_TYPES, use_system),
     "familiarity": Kind(written(FAMILIARITY), (Familiarity,), use_familiarity),
     "sample": Kind(
@@ -312,7 +337,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     r"the least amount must be at least 1e-06 s": lambda: owners(low=0.0),
     r"the most must be at least 0\.1 s": lambda: owners(high=0.05),
     r"the digest of a recording must be a str": lambda: sample(digest=1),
-    r"a sample of a recording must be of shapes \(K,\), \(K, D\) and \(n, D\); got \(2,\)": lambda: sample(
+    r"a sample of a recording must be of shapes \(K,\), \(K, D\) and \(n, S D\); got \(2,\)": lambda: sample(
         counts=[1.0, 1.0]
     ),
     r"a sample of a recording must be of shapes .*; got .* and \(\)\.": lambda: sample(frames=1.0),

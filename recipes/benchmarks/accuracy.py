@@ -55,16 +55,19 @@ class Way:
         Of features over a recording.
     relevance : float
         Of speakers.
-    n_components : int
-        Of the background model.
+    n_components : tuple of int, optional
+        Of the mixtures of the background model; default: those of `train_system`.
     power : float
         Of its seconds, by which each recording of a call counts: 0 is alike.
+    kind : str
+        Of cepstra.
     """
 
     normalization: str = "smoothed"
     relevance: float = System.relevance
-    n_components: int = 256
+    n_components: tuple[int, ...] | None = None
     power: float = 0.5
+    kind: str = "mfcc"
 
 
 WAYS = {
@@ -72,12 +75,16 @@ WAYS = {
     "normalized by itself": Way(normalization="mean_variance"),
     "relevance 4": Way(relevance=4.0),
     "relevance 16": Way(relevance=16.0),
-    "64 components": Way(n_components=64),
-    "128 components": Way(n_components=128),
-    "512 components": Way(n_components=512),
+    "64 components": Way(n_components=(64,)),
+    "128 components": Way(n_components=(128,)),
+    "256 components": Way(n_components=(256,)),
+    "64 and 256": Way(n_components=(64, 256)),
+    "64 to 512": Way(n_components=(64, 128, 256, 512)),
+    "linear cepstra": Way(kind="lfcc"),
+    "best": Way(kind="mfcc+lfcc"),
     "calls by seconds": Way(power=1.0),
     "calls alike": Way(power=0.0),
-    "first release": Way("mean_variance", 4.0, power=1.0),
+    "first release": Way("mean_variance", 4.0, (256,), power=1.0),
 }
 
 
@@ -120,7 +127,7 @@ def tests_of(extracted: Sequence[Extracted], frontend: Any) -> Iterator[tuple[st
 def measure(corpus: Corpus, way: Way, n_threads: int | None = None, seed: int = 0) -> dict[str, Tested]:
     """Return the scores of each kind of test."""
     background = corpus.where(split="ubm")
-    frontend = MFCC(sample_rate=common_rate(background), normalization=way.normalization)
+    frontend = MFCC(sample_rate=common_rate(background), normalization=way.normalization, kind=way.kind)
     made = speechgmm.train_system(
         background,
         frontend=frontend,

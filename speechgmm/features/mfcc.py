@@ -235,12 +235,12 @@ class MFCC(FrontEnd):
         found = f"of speech in {samples / self.sample_rate:.2f} s of sound, its loudest frame at"
         least = max(self.hop_length, self.min_speech)  # one frame, whatever is asked for
         self._enough(speech.sum() * self.hop_length, least, what, f"{found} {level.max():.0f} dB")
-        features, start, d = Spool(), 0, self.n_dimensions // (self.deltas + 1)
+        features, start, d = Spool(), 0, self.n_dimensions // (self.deltas + 1) // self.n_streams
         for x in deltas_in_blocks(static, self.deltas, self.delta_width, _ROWS):
-            kept = x[speech[start : start + len(x)]]
-            features.add(self._by_stream(kept))
-            if listener:
-                listener.add_speech(*np.split(kept, [d, 2 * d], axis=1)[:2])
+            kept = self._by_stream(x[speech[start : start + len(x)]])
+            features.add(kept)
+            if listener:  # the first stream says it all
+                listener.add_speech(kept[:, :d], kept[:, d : 2 * d][:, : d * min(self.deltas, 1)])
             start += len(x)
         normalized = Spool(map(normalize.Normalization.of(features, self.normalization, self.averages), features))
         return normalized.array(), level, speech
@@ -258,8 +258,7 @@ class MFCC(FrontEnd):
         cosines = _cosines(int(self.n_mels or 0))
         if self.kind == "mel":
             return cosines[:, : self.n_mfcc], np.eye(len(cosines))
-        first = np.eye(self.n_mfcc * self.n_streams, self.n_mfcc)  # the first stream says it all
-        return first, first @ cosines[:, : self.n_mfcc].T
+        return np.eye(self.n_mfcc), cosines[:, : self.n_mfcc].T
 
     @property
     def _sizes(self) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speechgmm.checks import Array
+from speechgmm.checks import Array, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.features import Acoustics
 from speechgmm.mixture import UBM, Statistics
@@ -290,7 +290,10 @@ def sample_of(
 
 
 def heard(ubm: UBM, sample: RecordingSample) -> Heard:
-    """Return the frames of a sample as features (n, D) again."""
+    """Return the frames of a sample as features (n, S D) again."""
+    if sample.frames.shape[1] != ubm.n_dimensions:
+        found = f"{sample.frames.shape[1]} of {sample.digest}"
+        refuse("a sample of a recording", f"have {ubm.n_dimensions} features", found, error=IncompatibleModel)
     origin, unit = _of_frames(ubm)
     features = origin + unit * sample.frames.astype(np.float64)
     return Heard(features.astype(np.float32), sample.frame_seconds)

@@ -93,7 +93,8 @@ class RecordingSample:
         instance(self.digest, "the digest of a recording", str)
         counts, first = floats(self.counts, "counts"), floats(self.first, "the first moments")
         frames = floats(self.frames, "frames", largest=_LARGEST)
-        if counts.ndim != 1 or frames.ndim != 2 or not len(frames) or first.ndim != 2 or len(first) != counts.size:
+        fit = counts.ndim == 1 and frames.ndim == first.ndim == 2 and len(first) == counts.size
+        if not (fit and frames.size and first.size and frames.shape[1] % first.shape[1] == 0):
             found = f"{counts.shape}, {first.shape} and {frames.shape}"
             refuse("a sample of a recording", "be of shapes (K,), (K, D) and (n, S D)", found)
         if counts.min() < 0:

@@ -40,8 +40,10 @@ def slow_cepstra(signal: Array, f: MFCC) -> Array:
     y = np.asarray(signal, dtype=np.float32).astype(np.float64)
     emphasized = [y[0]] + [y[t] - f.preemphasis * y[t - 1] for t in range(1, len(y))]
     hamming = [0.54 - 0.46 * math.cos(2 * math.pi * i / window) for i in range(window)]
-    bands = librosa.filters.mel(sr=f.sample_rate, n_fft=size, n_mels=f.n_mels, fmin=f.fmin, fmax=f.fmax)
     m = int(f.n_mels or 0)
+    bands = librosa.filters.mel(sr=f.sample_rate, n_fft=size, n_mels=m, fmin=f.fmin, fmax=f.fmax)
+    if f.kind == "lfcc":
+        bands = linear_bands(f.sample_rate, size, m, float(f.fmin or 0), float(f.fmax or 0))
     rows = []
     for start in range(0, len(y) - window + 1, hop):
         frame = np.array(emphasized[start : start + window]) * hamming
@@ -55,10 +57,27 @@ def slow_cepstra(signal: Array, f: MFCC) -> Array:
     return np.array(rows)
 
 
+def linear_bands(rate: int, size: int, m: int, low: float, high: float) -> Array:
+    """Triangles (m, bins) of area 1 over frequencies in Hz, whose feet are the peaks of their neighbors."""
+    step = (high - low) / (m + 1)
+    rows = []
+    for j in range(m):
+        left, peak, right = (low + (j + i) * step for i in range(3))
+        row = []
+        for b in range(size // 2 + 1):
+            hz = b * rate / size
+            inside = (hz - left) / step if left <= hz <= peak else (right - hz) / step if peak < hz <= right else 0.0
+            row.append(inside / step)
+        rows.append(row)
+    return np.array(rows)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
         {},
+        {"kind": "lfcc"},
+        {"kind": "lfcc", "sample_rate": 8000, "fmin": 300.0, "fmax": 3400.0, "n_mels": 15},
         {"sample_rate": 8000},
         {"sample_rate": 8000, "preemphasis": 0.0},
         {"sample_rate": 11025, "win_length": 0.020, "hop_length": 0.005},
@@ -87,6 +106,22 @@ def test_an_impulse_gives_the_spectrum_of_the_window_it_falls_into() -> None:
     # windows of 200 samples start every 80; the emphasized impulse lies at 1000 and 1001
     touched = [start <= 1001 and start + 200 > 1000 for start in range(0, 1801, 80)]
     np.testing.assert_array_equal(found[:, 0] > found[0, 0] + 1, touched)
+
+
+@pytest.mark.parametrize("settings", [{}, {"deltas": 0}, {"deltas": 1, "n_mfcc": 5, "normalization": "none"}], ids=str)
+def test_both_kinds_of_cepstra_stand_beside_each_other(settings: dict[str, Any]) -> None:
+    signal = np.concatenate([voice(0.5), np.zeros(4000), voice(0.5, seed=1)])
+    mel, linear, both = (MFCC(kind=k, **settings) for k in ("mfcc", "lfcc", "mfcc+lfcc"))
+    found = both(signal)
+    assert (both.n_streams, mel.n_streams) == (2, 1)
+    assert both.n_dimensions == 2 * mel.n_dimensions == found.shape[1]
+    np.testing.assert_allclose(found, np.hstack([mel(signal), linear(signal)]), atol=1e-5)
+    x, acoustics = both.listened([signal.astype(np.float32)])
+    np.testing.assert_array_equal(x, found)
+    expected = mel.listened([signal.astype(np.float32)])[1]
+    assert (acoustics is None) == (expected is None)
+    if acoustics and expected:
+        np.testing.assert_allclose(dataclasses.astuple(acoustics), dataclasses.astuple(expected), rtol=1e-5)
 
 
 @pytest.mark.parametrize("deltas", [1, 2])
