@@ -22,12 +22,15 @@ class Level(enum.StrEnum):
     BEST = "best"
 
 
-Quality = Annotated[Level, typer.Option(help="best: the preset both, twice the time, and fewer errors.")]
+Quality = Annotated[Level, typer.Option(help="best: twice the mixtures and the time, fewer errors.")]
 Components = Annotated[
     list[int] | None,
-    typer.Option(min=1, help="Gaussians of a mixture; give it again for more mixtures.", show_default="64, 128, 256"),
+    typer.Option(min=1, help="Gaussians of a mixture; give it again for more mixtures.", show_default="by quality"),
 ]
 Relevance = Annotated[float, typer.Option(min=0, help="Frames that the background counts for when speakers adapt.")]
+Preset = Annotated[
+    options.PresetName | None, typer.Option(help=options.PRESET, show_default="both; none for .npy files")
+]
 SampleRate = Annotated[int | None, typer.Option(metavar="HZ", help="Default: the lowest rate in the corpus.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed and data give the same model.")]
 
@@ -37,7 +40,7 @@ def train(
     output: options.ModelFile,
     where: options.Where = None,
     quality: Quality = Level.DEFAULT,
-    preset: options.Preset = None,
+    preset: Preset = None,
     components: Components = None,
     relevance: Relevance = 8.0,
     sample_rate: SampleRate = None,
@@ -49,15 +52,16 @@ def train(
     from speechgmm.speakers import System, train_system
 
     check_writable(output, kind_of(System))
-    if quality is Level.BEST and preset:
-        options.usage("give --quality best or --preset, not both: best is the preset both")
+    if quality is Level.BEST and components:
+        options.usage("give --quality best or --components, not both")
     recordings = options.load_corpus(corpus, where)
     with progress() as report:
         training = train_system(
             recordings,
             n_components=components or None,
+            quality=quality.value,
             relevance=relevance,
-            frontend=_frontend(recordings, "both" if quality is Level.BEST else preset, sample_rate),
+            frontend=_frontend(recordings, preset, sample_rate),
             seed=seed,
             n_threads=threads,
             on_progress=report,
@@ -69,6 +73,6 @@ def _frontend(recordings: "Corpus", name: str | None, sample_rate: int | None) -
     """Return the front end that was asked for, None where nothing was."""
     from speechgmm.features import MFCC, preset, preset_for
 
-    if name is None:
-        return None if sample_rate is None else MFCC(sample_rate=sample_rate)
-    return preset_for(recordings, name) if sample_rate is None else preset(name, sample_rate)
+    if sample_rate is None:
+        return None if name is None else preset_for(recordings, name)
+    return MFCC(sample_rate=sample_rate, kind="mfcc+lfcc") if name is None else preset(name, sample_rate)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from speechgmm import storage
-from speechgmm.checks import Array, integer, number_of, refuse
+from speechgmm.checks import Array, choice, integer, number_of, refuse
 from speechgmm.errors import InvalidInput, Skipped
 from speechgmm.features import MFCC, FrontEnd, Recording, TrainingFrames, common_rate, own_frontend, training_frames
 from speechgmm.mixture import GMM, UBM, Ensemble, Fit, Floor, Stop, fit_gmm, initialize
@@ -29,8 +29,10 @@ UNCALIBRATED = (
     "so that scores rank speakers and decide nothing before five people are enrolled; use more speakers"
 )
 
-SIZES = (64, 128, 256)
-"""How many components the mixtures of a background model have, which are scored together."""
+QUALITIES = {"default": ((64, 256), (128,)), "best": ((64, 128, 256), (64, 128, 256))}
+"""How many components the mixtures of mel and of linear cepstra have."""
+ALONE = (64, 128, 256)
+"""The same of a front end with one stream of features."""
 FEW_FRAMES = 50
 FEW_SPEAKERS = 5
 """With fewer frames per component, or fewer people, the training says so."""
@@ -49,6 +51,7 @@ def train_system(
     corpus: Iterable[Recording],
     *,
     n_components: int | Sequence[int] | None = None,
+    quality: str = "default",
     relevance: float = RELEVANCE,
     frontend: FrontEnd | None = None,
     calibrated: bool = True,
@@ -66,15 +69,18 @@ def train_system(
     corpus : iterable of Recording
         Background speakers: nobody who will be enrolled or tested.
     n_components : int or sequence of int, optional
-        K of one mixture, or of several whose scores are averaged (`Ensemble`). It must not exceed the frames. Default:
-        64, 128 and 256, as far as there are 50 frames for each component: coarse mixtures hold where the background has
-        few speakers or texts, fine ones where it has many (`recipes/benchmarks/accuracy.py`).
+        K of one mixture, or of several whose scores are averaged (`Ensemble`); each stream of features gets all of
+        them. It must not exceed the frames. Default: as `quality` says, as far as there are 50 frames for each.
+    quality : str
+        "default": 64 and 256 components for mel cepstra, 128 for linear ones, or 64, 128 and 256 for a front end with
+        one stream. Coarse mixtures hold where the background has few speakers or texts, fine ones where it has many
+        (`recipes/benchmarks/accuracy.py`). "best": 64, 128 and 256 for each stream, which takes twice the time.
     relevance : float
         See `System`.
     frontend : FrontEnd, optional
-        Default: ``MFCC(sample_rate=R)`` with R the lowest rate in the corpus, or `OwnFeatures` for `.npy` files. The
-        system has it with what it learned from the corpus (`FrontEnd.learned`). ``preset_for(corpus, "both")`` tells
-        speakers apart best, in twice the time: mel and linear cepstra, with mixtures of their own.
+        Default: ``preset("both", R)`` with R the lowest rate in the corpus: mel and linear cepstra, which err
+        differently. `OwnFeatures` for `.npy` files. The system has it with what it learned from the corpus
+        (`FrontEnd.learned`).
     calibrated : bool
         Whether to calibrate where there are speakers enough, and to learn what is familiar from at least four; it takes
         several times as long as the UBM does.
@@ -91,18 +97,17 @@ def train_system(
         If no recording can be used, or there are fewer frames than components.
     """
     recordings = tuple(corpus)
-    _sizes(n_components, 0)
     integer(seed, "seed", minimum=0)
-    frontend = frontend or own_frontend(recordings) or MFCC(sample_rate=common_rate(recordings))
+    frontend = frontend or own_frontend(recordings) or MFCC(sample_rate=common_rate(recordings), kind="mfcc+lfcc")
+    sizes = _sizes(n_components, quality, frontend.n_streams)
     frames = training_frames(frontend, recordings, n_threads=n_threads, on_progress=on_progress)
     report = on_progress or (lambda stage, done, total: None)
-    sizes = _sizes(n_components, len(frames.blocks.frames))
-    train = functools.partial(
-        _train_ubm, sizes=sizes, streams=frontend.n_streams, seed=seed, n_threads=n_threads, report=report
-    )
+    if n_components is None:
+        sizes = _as_frames_allow(sizes, len(frames.blocks.frames))
+    train = functools.partial(_train_ubm, sizes=sizes, seed=seed, n_threads=n_threads, report=report)
     ubm, fits = train(frames.blocks)
     system = System(frames.frontend, ubm, relevance, info=_info(frames, ubm, fits, seed))
-    warnings = _warnings(frames, max(sizes))
+    warnings = _warnings(frames, max(map(max, sizes)))
     if calibrated:
         held_out = HeldOutMeasures(frames, n_threads=n_threads)
 
@@ -119,14 +124,21 @@ def train_system(
     return Training(system, frames.skipped, warnings)
 
 
-def _sizes(n_components: int | Sequence[int] | None, n_frames: int) -> tuple[int, ...]:
-    """Return how many components each mixture has that looks at so many frames."""
+def _sizes(n_components: int | Sequence[int] | None, quality: str, streams: int) -> list[tuple[int, ...]]:
+    """Return how many components the mixtures of each stream have."""
+    choice(quality, "quality", tuple(QUALITIES))
     if n_components is None:
-        return tuple(k for k in SIZES if k == SIZES[0] or FEW_FRAMES * k <= n_frames)
+        return [ALONE] * streams if streams != len(QUALITIES[quality]) else list(QUALITIES[quality])
     given = tuple(n_components) if isinstance(n_components, Sequence) else (n_components,)
     if not given:
         refuse("n_components", "be a number, or several", "none")
-    return tuple(integer(k, "n_components", minimum=1) for k in given)
+    return [tuple(integer(k, "n_components", minimum=1) for k in given)] * streams
+
+
+def _as_frames_allow(sizes: Iterable[tuple[int, ...]], n_frames: int) -> list[tuple[int, ...]]:
+    """Return usual numbers of components, none larger than so many frames are enough for, or the least of them."""
+    most = max(min(ALONE), n_frames // FEW_FRAMES)
+    return [tuple(dict.fromkeys(min(k, most) for k in own)) for own in sizes]
 
 
 @dataclass(frozen=True)
@@ -147,8 +159,7 @@ def _train_ubm(
     blocks: Iterable[Any],
     fold: str = "",
     *,
-    sizes: Sequence[int],
-    streams: int,
+    sizes: Sequence[Sequence[int]],
     seed: int,
     n_threads: int | None,
     report: Progress,
@@ -158,7 +169,8 @@ def _train_ubm(
     Each stream of features gets a mixture of each size, from a start of its own.
     """
     stop, stage = (FOLD_STOP, fold) if fold else (STOP, "EM")
-    every = [(s, k) for s in range(streams) for k in sizes]
+    streams = len(sizes)
+    every = [(s, k) for s, own in enumerate(sizes) for k in own]
     whole, fits = len(every) * stop.max_iterations, list[Fit[GMM]]()
     for done, (s, k) in enumerate(every):
         report(fold or "start", *((done * stop.max_iterations, whole) if fold else (done, len(every))))

@@ -706,3 +706,36 @@ def test_info_of_a_model_that_says_nothing_of_its_making(made, tmp_path):
     done = run("info", tmp_path / "bare")
     assert (done.status, done.err) == (0, "")
     assert "16 components of 60 features" in done.out
+
+
+# train, several mixtures
+
+
+def test_train_best_has_mixtures_of_both_kinds_of_cepstra(made, tmp_path):
+    where = ("--where", "speaker=awb", "--where", "speaker=kal16", "--where", "session=s1")
+    sizes = ("--components", 2, "--components", 4)
+    told = run("train", MANIFEST, "-o", tmp_path / "b", *where, *sizes, "--quality", "best", "--json").document
+    assert (told["components"], told["mixtures"], told["dimensions"]) == (12, [2, 4, 2, 4], 120)
+    assert told["frontend"]["kind"] == "mfcc+lfcc"
+    same = ("train", MANIFEST, "-o", tmp_path / "p", *where, *sizes, "--preset", "both")
+    assert run(*same).status == 0
+    assert (tmp_path / "p").read_bytes() == (tmp_path / "b").read_bytes()
+    assert "2, 4, 2 and 4 components of 120 features" in run("info", tmp_path / "b").out
+    by_telephone = run(*same, "--sample-rate", 8000)
+    assert "sample_rate=8000" in by_telephone.out
+    store = tmp_path / "s.db"
+    known = ("--model", tmp_path / "b", "--store", store)
+    for voice in ("rms", "slt"):
+        assert run("enroll", *known, voice, DATA / voice / "s1_1.flac").status == 0
+    answers = run("identify", *known, RMS, SLT, "--json").document["files"]
+    assert [a["candidates"][0]["speaker"] for a in answers] == ["rms", "slt"]
+    run("identify", "--model", made.model, "--store", store, RMS).refused("must be of the same front end", "mfcc+lfcc")
+
+
+def test_train_is_told_one_front_end(tmp_path):
+    done = run("train", MANIFEST, "-o", tmp_path / "m", "--quality", "best", "--preset", "speech")
+    assert done.status == 2
+    assert "give --quality best or --preset, not both" in done.err
+    assert run("train", MANIFEST, "-o", tmp_path / "m", "--quality", "good").status == 2
+    assert run("train", MANIFEST, "-o", tmp_path / "m", "--components", 0).status == 2
+    assert not (tmp_path / "m").exists()
