@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from numpy.typing import NDArray
 
-from speechgmm.mixture import GMM, Diagonal, Fit, Full, Spherical, Statistics, Tied
+from speechgmm.mixture import GMM, UBM, Diagonal, Fit, Full, Spherical, Statistics, Tied
 from speechgmm.mixture.compiled.e_step import TOLERANCE
 from speechgmm.mixture.covariance import COVARIANCES
 from tests import oracle
@@ -77,12 +77,13 @@ def same_gmm(actual: GMM, expected: GMM | oracle.Mixture, *, rtol: float = 1e-8,
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=rtol, atol=atol, err_msg=name)
 
 
-def same_bits(actual: GMM, expected: GMM) -> None:
-    """Assert that two mixtures are equal to the last bit."""
-    assert actual.weights.tobytes() == expected.weights.tobytes()
-    assert actual.means.tobytes() == expected.means.tobytes()
-    assert actual.origin.tobytes() == expected.origin.tobytes()
-    assert variances(actual).tobytes() == variances(expected).tobytes()
+def same_bits(actual: UBM, expected: UBM) -> None:
+    """Assert that two mixtures, or ensembles, are equal to the last bit."""
+    for a, e in zip(actual.parts, expected.parts, strict=True):
+        assert a.weights.tobytes() == e.weights.tobytes()
+        assert a.means.tobytes() == e.means.tobytes()
+        assert a.origin.tobytes() == e.origin.tobytes()
+        assert variances(a).tobytes() == variances(e).tobytes()
 
 
 def same_statistics(actual: Statistics, expected: Statistics, *, atol: float = 1e-9, rtol: float = 1e-9) -> None:

@@ -1,7 +1,7 @@
 """A System from a corpus of background speakers. Symbols: N frames, K components."""
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -207,6 +207,7 @@ def _warnings(frames: TrainingFrames, n_components: int) -> tuple[str, ...]:
 
 def _info(frames: TrainingFrames, ubm: UBM, fits: Sequence[Fit[GMM]], seed: int) -> dict[str, Any]:
     """Return what a model file says of its making; nothing in it depends on the time or the machine's paths."""
+    objective = _objective(fits, ubm.shares)
     return {
         "data": {
             "recordings": len(frames.parts),
@@ -216,8 +217,8 @@ def _info(frames: TrainingFrames, ubm: UBM, fits: Sequence[Fit[GMM]], seed: int)
             "frames": len(frames.blocks.frames),
         },
         "em": {
-            "objective": _objective(fits, ubm.shares),
-            "notes": [dict(n) for f in fits for n in f.notes],
+            "objective": objective,
+            "notes": [_counts(f.notes[i] for f in fits if i < len(f.notes)) for i in range(len(objective))],
             "reason": "; ".join(dict.fromkeys(f.reason for f in fits)),
         },
         "seed": seed,
@@ -230,3 +231,12 @@ def _objective(fits: Sequence[Fit[GMM]], shares: Array) -> list[float]:
     longest = max(len(f.objective) for f in fits)
     every = [[*f.objective, *[f.objective[-1]] * (longest - len(f.objective))] for f in fits]
     return [float(v) for v in shares @ every]
+
+
+def _counts(notes: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return the sum of what steps have counted."""
+    found: dict[str, float] = {}
+    for note in notes:
+        for what, count in note.items():
+            found[what] = found.get(what, 0) + count
+    return found

@@ -27,7 +27,9 @@ class Made:
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     model, store, scores = folder / "m.safetensors", folder / "s.db", folder / "scores.tsv"
-    trained = run("train", MANIFEST, "-o", model, "--where", "split=ubm", "--components", 16, "--json")
+    trained = run(
+        "train", MANIFEST, "-o", model, "--where", "split=ubm", "--preset", "speech", "--components", 16, "--json"
+    )
     using = ("--model", model, "--store", store, "--manifest", MANIFEST)
     enrolled = run("enroll", *using, "--where", "split=enroll", "--json")
     scored = run("score", *using, "--where", "split=test", "-o", scores, "--json")

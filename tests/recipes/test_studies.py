@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 
 import numpy as np
 import pytest
 
-from speechgmm import read_corpus
+from speechgmm import read_corpus, train_system
 from tests.recipes.test_recipes import RECIPES, ROOT, script
 
 STUDIES, MANIFEST = RECIPES / "studies", ROOT / "data" / "manifest.csv"
 
 
-def test_the_tutorial_tells_synthetic_voices_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = script(STUDIES / "tutorial.py", monkeypatch)
+def test_peers_tell_synthetic_voices_apart_on_the_same_lists(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = script(RECIPES / "compare_peers" / "run.py", monkeypatch)
+    monkeypatch.setattr(module, "COMPONENTS", 16)
+    monkeypatch.setattr(module, "RATE", 16000)
+    ways = ("tutorial, MFCC, deltas, scaled", "scikit-learn, UBM, our MFCC", "bob.learn.em, UBM, our MFCC")
+    found = module.run(MANIFEST, {name: module.WAYS[name] for name in ways})
+    assert found[ways[0]]["identified"] > 0.5
+    assert found[ways[1]]["identified"] > 0.8
+    assert found[ways[1]]["EER"] < 0.2
+    told = capsys.readouterr().out
+    assert ways[2] in found or "bob.learn.em is not installed" in told
+
+
+def test_this_package_is_scored_on_the_lists_of_its_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script(RECIPES / "compare_peers" / "run.py", monkeypatch)
     corpus = read_corpus(MANIFEST)
-    two = corpus.where(speaker=corpus.where(split="enroll").speakers[:2])
-    assert module.identified(two, module.WAYS["MFCC and deltas, scaled"], n_init=1) > 0.5
-    shapes = {name: extract(next(iter(two)).path).shape[1] for name, extract in module.WAYS.items()}
-    assert list(shapes.values()) == [20, 20, 40, 40, 60]
+    few = {"calibrated": False, "n_components": 8}
+    monkeypatch.setattr(module.speechgmm, "train_system", functools.partial(train_system, **few))
+    scores = module.this_package("default")(corpus)
+    assert scores.shape == (len(corpus.where(split="test")), len(corpus.where(split="enroll").speakers))
+    assert module.rates(corpus, scores)["identified"] > 0.8
 
 
 def test_more_enrolled_speech_finds_more_speakers(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from speechgmm.evaluation import Calibration, fit_strangers
 from speechgmm.features import MFCC, Extracted, Part, Recording, TrainingFrames
 from speechgmm.mixture import ArrayBlocks, fit_gmm
-from speechgmm.speakers import Session, SpeakerStore, System, SystemCalibration, held_out
+from speechgmm.speakers import Session, SpeakerStore, System, SystemCalibration, domain, held_out
 from speechgmm.speakers.calibration import AmountNorm, ImpostorLevels, OwnerScores
 from speechgmm.speakers.enrolled import sample_of
 from speechgmm.speakers.sessions import summable, summable_seconds, sums_by_key
@@ -23,6 +23,10 @@ from speechgmm.storage import fingerprint
 FRONTEND = MFCC(sample_rate=8000, n_mfcc=4, deltas=0, normalization="none")
 SPREAD, DRIFT = 0.9, 0.15
 """Deviation of the speakers' means, and of their recordings' shifts, in deviations of a frame."""
+
+
+FRAMES = 400.0
+"""What the background counts for in a domain, beside recordings of 120 frames."""
 
 
 def speaker_frames(rng: np.random.Generator, recordings: int, frames: int) -> list[NDArray[Any]]:
@@ -57,7 +61,11 @@ def uncalibrated(frames: TrainingFrames) -> System:
 
 def calibration_of(system: System, frames: TrainingFrames, *, searches: int = 40, n_threads: int = 1) -> Any:
     """What `calibrate` makes of them, from fewer simulated stores and a smaller cohort than of real speech."""
-    with mock.patch.object(held_out, "SEARCHES", searches), mock.patch.object(held_out, "COHORT", 16):
+    with (
+        mock.patch.object(held_out, "SEARCHES", searches),
+        mock.patch.object(held_out, "COHORT", 16),
+        mock.patch.object(domain, "FRAMES", FRAMES),
+    ):
         return calibrate(
             system,
             frames,

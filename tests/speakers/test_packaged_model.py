@@ -64,7 +64,7 @@ def test_the_one_for_telephones_says_so_too(packaged: System) -> None:
     }
     assert "simulated telephones" in about["purpose"]
     assert "from one telephone to another" in about["purpose"]
-    assert calibration.cohort.shape == (40, *by_telephone.ubm.means.shape) == (40, 256, 60)
+    assert calibration.cohort.shape == (40, *by_telephone.ubm.means.shape) == (40, 448, 60)
     measured = calibration.measured
     assert (measured["by"], measured["speakers"]) == ("sessions", 124)
     for rate in measured["per_search"][1:]:  # cross-fitted: asked 5 and 10 %

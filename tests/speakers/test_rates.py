@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechgmm.speakers import SpeakerStore, System
+from speechgmm.speakers import SpeakerStore, System, domain
 from speechgmm.speakers.calibration import amount
 from speechgmm.speakers.score import CandidateLimits, Scorer
 from tests.sounds import Array
 from tests.speakers.conftest import tiny_system
-from tests.speakers.made import calibration_by_hand, enroll_frames, extracted, speaker_frames
+from tests.speakers.made import FRAMES, calibration_by_hand, enroll_frames, extracted, speaker_frames
 
 SHIFT, SCALE = 1.5, 1.25
 """What another channel does to all features, in deviations of a frame."""
@@ -55,6 +55,12 @@ def margins(
             above = [scores[place] - limits.threshold(far, size).score for far in RATES]
             (strangers if who < 0 else owners).append(above)
     return np.array(strangers).T, np.array(owners).T
+
+
+@pytest.fixture(autouse=True)
+def made_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The domain moves as it did when the calibration was made."""
+    monkeypatch.setattr(domain, "FRAMES", FRAMES)
 
 
 USUAL, LITTLE, MUCH = ((3, 5), (60, 120)), ((1, 2), (50, 80)), ((9, 12), (110, 120))

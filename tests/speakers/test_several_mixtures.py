@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from speechgmm.errors import InvalidInput
 from speechgmm.features import MFCC, Corpus, Recording, preset
 from speechgmm.mixture import GMM, Diagonal, Ensemble, Statistics, adapt
 from speechgmm.speakers import (
@@ -27,7 +29,7 @@ from speechgmm.speakers import (
 )
 from speechgmm.speakers.domain import FRAMES, People
 from speechgmm.speakers.enrolled import enrolled, heard, sample_of
-from speechgmm.speakers.train import FEW_FRAMES, SIZES
+from speechgmm.speakers.train import FEW_FRAMES, _as_frames_allow, _sizes
 from tests.sounds import Array
 
 BOTH = preset("both", 16000)
@@ -127,7 +129,7 @@ def test_each_stream_gets_a_mixture_of_each_size(both: Training, background: tup
     assert both.system.summary()["components"] == 20
     again = train_system(background, n_components=(2, 8), frontend=BOTH, n_threads=3).system
     assert again.fingerprint == both.system.fingerprint
-    mel = train_system(background, n_components=8, n_threads=1).system
+    mel = train_system(background, n_components=8, frontend=preset("speech", 16000), n_threads=1).system
     assert isinstance(mel.ubm, GMM)
     np.testing.assert_allclose(ubm.parts[1].means, mel.ubm.means, atol=0.05)  # features differ by rounding
     objective = both.system.info["em"]["objective"]
@@ -160,9 +162,45 @@ def test_it_moves_to_other_microphones_as_a_whole(both: Training, corpus: Corpus
         assert np.abs(new.means - old.means).max() > 0.05
 
 
-def test_few_frames_get_coarse_mixtures_alone(background: tuple[Recording, ...]) -> None:
-    made = train_system(background[:2], frontend=MFCC(n_mfcc=3, n_mels=20, deltas=0), calibrated=False)
-    frames = made.system.info["data"]["frames"]
-    wanted = [k for k in SIZES if k == SIZES[0] or FEW_FRAMES * k <= frames]
-    assert [p.n_components for p in made.system.ubm.parts] == wanted
-    assert len(wanted) < len(SIZES)
+@pytest.mark.parametrize(
+    ("quality", "streams", "frames", "sizes"),
+    [
+        ("default", 1, 10**6, [(64, 128, 256)]),
+        ("default", 2, 10**6, [(64, 256), (128,)]),
+        ("best", 1, 10**6, [(64, 128, 256)]),
+        ("best", 2, 10**6, [(64, 128, 256), (64, 128, 256)]),
+        ("default", 2, 12_000, [(64, 240), (128,)]),
+        ("best", 2, 5_000, [(64, 100), (64, 100)]),
+        ("default", 2, 100, [(64,), (64,)]),
+    ],
+)
+def test_few_frames_get_coarse_mixtures_alone(
+    quality: str, streams: int, frames: int, sizes: list[tuple[int, ...]]
+) -> None:
+    assert _as_frames_allow(_sizes(None, quality, streams), frames) == sizes
+
+
+def test_a_small_background_trains_without_further_words(background: tuple[Recording, ...]) -> None:
+    made = train_system(background, calibrated=False)
+    ubm, frames = made.system.ubm, made.system.info["data"]["frames"]
+    most = max(64, frames // FEW_FRAMES)
+    assert isinstance(ubm, Ensemble)
+    assert [p.n_components for p in ubm.parts] == [64, min(256, most), min(128, most)]
+    assert ubm.streams == (0, 0, 1)
+    assert made.system.frontend == dataclasses.replace(BOTH, averages=made.system.frontend.averages)
+    assert made.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"quality": "good"}, "quality must be one of 'default', 'best'; got 'good'"),
+        ({"n_components": ()}, "n_components must be a number, or several; got none"),
+        ({"n_components": (4, 0)}, "n_components must be at least 1; got 0"),
+    ],
+)
+def test_sizes_that_make_no_model_are_refused(
+    background: tuple[Recording, ...], settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        train_system(background[:1], **settings)

@@ -13,7 +13,7 @@ from speechgmm import __version__, storage
 from speechgmm.errors import AudioError, InvalidInput
 from speechgmm.features import MFCC, Corpus, Recording, common_rate
 from speechgmm.speakers import System, Training, held_out, load_system, train, train_system
-from speechgmm.speakers.train import UNCALIBRATED
+from speechgmm.speakers.train import STOP, UNCALIBRATED
 from tests.laws import same_bits
 from tests.sounds import ROOT, steps, voice, write
 
@@ -42,9 +42,9 @@ def test_saved_and_loaded_it_is_the_same(system: System, tmp_path: Path) -> None
 
 
 def test_what_it_is_made_of(system: System) -> None:
-    assert system.ubm.n_components == 8
+    assert [p.n_components for p in system.ubm.parts] == [8, 8]
     assert system.ubm.n_dimensions == system.frontend.n_dimensions
-    assert dataclasses.replace(system.frontend, averages=None) == MFCC(sample_rate=16000)
+    assert dataclasses.replace(system.frontend, averages=None) == MFCC(sample_rate=16000, kind="mfcc+lfcc")
     assert system.frontend.averages is not None
     assert system.relevance == 8.0
     assert system.calibration is None
@@ -103,7 +103,7 @@ def test_the_lowest_rate_is_chosen(mixed: list[Recording]) -> None:
     assert common_rate(mixed) == 8000
     assert common_rate([mixed[0], mixed[3]]) == 44100
     found = train_system(mixed, n_components=2)
-    assert dataclasses.replace(found.system.frontend, averages=None) == MFCC(sample_rate=8000)
+    assert dataclasses.replace(found.system.frontend, averages=None) == MFCC(sample_rate=8000, kind="mfcc+lfcc")
     assert [s.name for s in found.skipped] == ["none"]
 
 
@@ -120,9 +120,10 @@ def test_progress_is_reported_in_stages(mixed: list[Recording]) -> None:
     seen: list[tuple[str, int, int]] = []
     train_system(mixed, n_components=2, on_progress=lambda *args: seen.append(args))
     assert seen[:4] == [("features", i, 4) for i in (1, 2, 3, 4)]
-    assert seen[4:6] == [("start", 0, 1), ("start", 1, 1)]
-    em = seen[6:]
-    assert [stage for stage, _, _ in em] == ["EM"] * len(em)
+    start = [s for s in seen if s[0] == "start"]
+    assert start == [("start", 0, 2), ("start", 1, 2), ("start", 1, 2), ("start", 2, 2)]
+    em = [s for s in seen[4:] if s not in start]
+    assert {(stage, whole) for stage, _, whole in em} == {("EM", 2 * STOP.max_iterations)}
     done = [d for _, d, _ in em]
     assert done == sorted(set(done))
     assert 0 < done[-1] <= em[0][2]
@@ -170,7 +171,7 @@ def test_speakers_enough_make_a_calibration(corpus: Corpus, tmp_path: Path, monk
     calibration = made.system.calibration
     assert calibration is not None
     assert calibration.measured["by"] == "recordings"
-    assert calibration.cohort.shape == (calibration.measured["speakers"], 4, 60)
+    assert calibration.cohort.shape == (calibration.measured["speakers"], 8, 60)
     assert not any("not calibrated" in w for w in made.warnings)
     assert list(dict.fromkeys(stages))[3:] == [f"fold {i} of 4" for i in (1, 2, 3, 4)]
     made.system.save(tmp_path / "m")
