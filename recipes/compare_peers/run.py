@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import librosa
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import scale
 
@@ -86,7 +88,9 @@ def scikit_learn(corpus: Corpus) -> Array:
     """Return log-likelihood ratios of means adapted by hand from a background mixture of scikit-learn's."""
     background = np.concatenate([ours(r.path) for r in corpus.where(split="ubm")])
     ubm = GaussianMixture(COMPONENTS, covariance_type="diag", max_iter=20, tol=2e-3, reg_covar=1e-3, random_state=0)
-    ubm.fit(background)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it ends after 20 iterations, as the others do
+        ubm.fit(background)
     x, starts = _tests(corpus, ours)
     means, plain, found = ubm.means_.copy(), ubm.score_samples(x), []
     for frames in _enrolled(corpus, ours):
