@@ -222,7 +222,8 @@ def _classifier_facts(summary: Mapping[str, Any]) -> dict[str, object]:
 def _frontend_facts(settings: Mapping[str, object]) -> dict[str, object]:
     """Return what a model takes, and how that becomes features."""
     takes = "features in .npy files, no sound" if settings.get("kind") == "features" else "sound"
-    return {"takes": takes, "front end": _pairs(settings, "=")}
+    shown = {name: "learned" if isinstance(value, Mapping) else value for name, value in settings.items()}
+    return {"takes": takes, "front end": _pairs(shown, "=")}
 
 
 def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:

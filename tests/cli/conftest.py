@@ -71,5 +71,21 @@ def store(own):
 def other(tmp_path_factory):
     """A model of other recordings."""
     path = tmp_path_factory.mktemp("other") / "other.safetensors"
-    assert run("train", MANIFEST, "-o", path, "--where", "speaker=awb", "--components", 4, "--seed", 1).status == 0
+    assert (
+        run(
+            "train",
+            MANIFEST,
+            "-o",
+            path,
+            "--where",
+            "speaker=awb",
+            "--preset",
+            "speech",
+            "--components",
+            4,
+            "--seed",
+            1,
+        ).status
+        == 0
+    )
     return path
