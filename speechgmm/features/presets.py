@@ -30,6 +30,24 @@ def _word(rate: int) -> MFCC:
     return MFCC(sample_rate=rate, n_mfcc=13, speech="none", silence=-200.0, min_speech=0.0)
 
 
+def _published(rate: int, convention: str, n_mels: int, fmin: float) -> MFCC:
+    return MFCC(
+        sample_rate=rate,
+        n_mfcc=13,
+        n_mels=n_mels,
+        fmin=fmin,
+        fmax=rate / 2,
+        dither=0.0,
+        deltas=0,
+        delta_width=2,
+        speech="none",
+        silence=-200.0,
+        min_speech=0.0,
+        normalization="none",
+        convention=convention,
+    )
+
+
 PRESETS = MappingProxyType[str, Callable[[int], MFCC]](
     {
         "speech": lambda rate: MFCC(sample_rate=rate),
@@ -37,6 +55,8 @@ PRESETS = MappingProxyType[str, Callable[[int], MFCC]](
         "both": lambda rate: MFCC(sample_rate=rate, kind="mfcc+lfcc"),
         "word": _word,
         "sound": _sound,
+        "kaldi": lambda rate: _published(rate, "kaldi", 23, 20.0),
+        "htk": lambda rate: _published(rate, "htk", 26, 0.0),
     }
 )
 
@@ -55,6 +75,9 @@ def preset(name: str, sample_rate: int = 16000) -> MFCC:
         "sound": for sounds of any kind. Every frame counts, silent ones too, for when a sound stops tells what it is;
         levels and spectra are kept as they are; 40 mel bands from 20 Hz to 0.475 of the rate, windows of 40 ms every
         20 ms, 20 cepstra with deltas.
+        "kaldi", "htk": what others publish, number for number: Kaldi's compute-mfcc-feats without options, but for its
+        dither; HTK's MFCC_0 with the settings of its tutorial (26 channels, 12 cepstra, the zeroth behind them). Every
+        frame of 25 ms, each 10 ms, is there and as it is: 13 features without deltas or normalization.
     sample_rate : int
         Hz, from 8000 to 48000. The bands follow from it.
 
@@ -73,6 +96,11 @@ def preset(name: str, sample_rate: int = 16000) -> MFCC:
     >>> import dataclasses
     >>> dataclasses.replace(preset("sound"), kind="mel").n_dimensions
     80
+
+    HTK's MFCC_0_D_A, with the mean of the recording taken out:
+
+    >>> dataclasses.replace(preset("htk"), deltas=2, normalization="mean").n_dimensions
+    39
     """
     rate = integer(sample_rate, "sample_rate", minimum=_LOWEST, maximum=_HIGHEST, advice="It is in Hz.")
     return PRESETS[choice(name, "preset", PRESETS)](rate)

@@ -310,6 +310,7 @@ BAD = [
         r"averages must be of 60 features, for",
     ),
     ({"averages": Averages((0.0,), (1.0,))}, r"averages must be of 60 features, .*; got those of 1"),
+    ({"convention": "spro"}, r"convention must be one of 'kaldi', 'htk'; got 'spro'"),
 ]
 
 
@@ -394,6 +395,7 @@ OTHER = {
     "min_speech": 0.2,
     "normalization": "mean",
     "averages": Averages((0.0,) * 60, (1.0,) * 60),
+    "convention": "kaldi",
 }
 BASE = MFCC(n_mels=30, fmin=50.0, fmax=7600.0)
 

@@ -57,6 +57,6 @@ def test_rates_and_names_out_of_range_are_refused(name: str) -> None:
     for rate in (7999, 48001):
         with pytest.raises(InvalidInput, match=r"sample_rate must be at least 8000 and at most 48000; got \d+"):
             preset(name, rate)
-    known = "'speech', 'linear', 'both', 'word', 'sound'"
+    known = "'speech', 'linear', 'both', 'word', 'sound', 'kaldi', 'htk'"
     with pytest.raises(InvalidInput, match=f"preset must be one of {known}; got 'musik'"):
         preset("musik")
