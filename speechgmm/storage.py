@@ -5,7 +5,8 @@ so that the same value gives the same bytes and a damaged file is refused. Nothi
 by a name from a file: `load` builds only the types that the caller passes. A type whose name or fields have changed
 says so in the class variables ``FORMER_NAMES`` (a tuple) and ``FORMER_FIELDS`` (old name -> new name), so that older
 files are still read. A field that came later and is None is left out where ``LATER_FIELDS`` (a tuple) names it: values
-that do not use it keep their fingerprints. Types that a value is made of are known with it where ``PARTS`` names them.
+that do not use it keep their fingerprints. Types that a value is made of are known with it where ``PARTS`` names them;
+a type that a program has made known itself (`know`) may be nested anywhere.
 
 What can be stored: frozen dataclasses of arrays (bool, integer and float types), None, bool, int, float (NaN and
 infinities too), str, and tuples, lists and str-keyed mappings of these. Lists come back as tuples.
@@ -28,13 +29,15 @@ from speechgmm.checks import refuse, with_article
 from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.files import Kind, check_readable, replacing
 
-__all__ = ["dumps", "fingerprint", "kind_of", "load", "loads", "read_header", "save", "versions"]
+__all__ = ["dumps", "fingerprint", "kind_of", "know", "load", "loads", "read_header", "save", "versions"]
 
 _KEY = "speechgmm"
 _FORMAT = 1
 _DEEPEST = 100
 """How deep values may be nested: far deeper than any is, and less than Python can follow."""
 _Tensors = dict[str, np.ndarray[Any, Any]]
+_KNOWN: dict[str, type] = {}
+"""Types by their names that this process has made known."""
 
 
 def save(value: Any, path: str | os.PathLike[str]) -> None:
@@ -71,6 +74,14 @@ def load(path: str | os.PathLike[str], *types: type) -> Any:
     return loads(_read(path), *types, source=str(path))
 
 
+def know(cls: type) -> None:
+    """Let `load` build a type of your own wherever it is nested in a value, until this process ends.
+
+    A later one of the same name takes its place; what a call of `load` names comes before both.
+    """
+    _KNOWN[cls.__name__] = cls
+
+
 def dumps(value: Any) -> bytes:
     """Return the bytes that `save` would write."""
     from safetensors.numpy import save as to_bytes
@@ -93,7 +104,7 @@ def loads(data: bytes, *types: type, source: str = "the data") -> Any:
     tensors = _arrays(data, source)
     if header["digest"] != _digest(header["value"], tensors):
         refuse(source, "be unchanged since it was saved", "another digest", "Copy or train it again.")
-    every = [part for t in types for part in (t, *getattr(t, "PARTS", ()))]
+    every = [part for t in (*_KNOWN.values(), *types) for part in (t, *getattr(t, "PARTS", ()))]
     former = {name: t for t in every for name in getattr(t, "FORMER_NAMES", ())}
     known = former | {t.__name__: t for t in every}
     found = header["value"]["$type"]

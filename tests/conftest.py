@@ -28,6 +28,7 @@ NUMERIC = tuple(
         "estimators/test_parity.py",
         "evaluation/test_calibration.py",
         "evaluation/test_fusion.py",
+        "features/test_conventions.py",
         "features/test_dynamics.py",
         "features/test_mfcc.py",
         "features/test_speech_detection.py",

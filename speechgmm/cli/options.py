@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PresetName = Literal["speech", "linear", "both", "word", "sound"]
+PresetName = Literal["speech", "linear", "both", "word", "sound", "kaldi", "htk"]
 """Front ends by name."""
 
 
@@ -53,7 +53,7 @@ Files = Annotated[list[str], argument("FILE", FILES)]
 SomeFiles = Annotated[list[str] | None, argument("FILE", FILES)]
 Model = Annotated[str | None, option("--model", "MODEL", "Model file; default: the packaged one of the store.")]
 ModelFile = Annotated[str, output("MODEL", "Model file.")]
-PRESET = "Front end: for speech (mel or linear bands, or both), words said alone, or any sound."
+PRESET = "Front end: for speech (mel or linear bands, or both), words said alone, any sound; as Kaldi or HTK have it."
 Preset = Annotated[PresetName | None, typer.Option("--preset", help=PRESET, show_default="speech; none for .npy files")]
 Store = Annotated[str, option("--store", "STORE", "Enrolled speakers: SQLite file or database URL.")]
 Threads = Annotated[

@@ -1,7 +1,7 @@
 """Sound -> matrices of (frames, dimensions). It knows nothing of speakers as models, only as names in a corpus.
 
-`FrontEnd` is what turns sound into features, `MFCC` the one that comes with the package, `preset` gives one by name;
-`OwnFeatures` takes features of your own as they are.
+`FrontEnd` is what turns sound into features, `MFCC` the one that comes with the package, `preset` gives one by name,
+`register_preset` a name to one of your own; `OwnFeatures` takes features of your own as they are.
 `read` reads sound, `read_corpus` lists recordings, `extract_all` and `training_frames` turn many into features.
 """
 
@@ -14,7 +14,7 @@ from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.mfcc import MFCC
 from speechgmm.features.normalize import Averages
 from speechgmm.features.own_features import OwnFeatures, own_frontend, read_features
-from speechgmm.features.presets import PRESETS, preset, preset_for
+from speechgmm.features.presets import PRESETS, preset, preset_for, register_preset
 from speechgmm.features.sounds import Sound, common_rate
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "read",
     "read_corpus",
     "read_features",
+    "register_preset",
     "sample_rate",
     "training_frames",
     "write_features",

@@ -1,4 +1,4 @@
-"""Deltas: how features change from frame to frame. Symbols: N frames, D dimensions."""
+"""How features change from frame to frame: deltas, and the RASTA filter. Symbols: N frames, D dimensions."""
 
 from collections.abc import Iterator
 
@@ -47,3 +47,21 @@ def deltas_in_blocks(rows: Spool, order: int, width: int, size: int) -> Iterator
         first, stop = max(0, start - reach), min(n, start + size)
         x = rows.rows(first, min(n, stop + reach))
         yield add_deltas(x, order, width)[start - first : stop - first]
+
+
+def rasta_in_blocks(rows: Spool, pole: float, size: int) -> Iterator[Array]:
+    """Yield many rows (N, D) filtered along time by the band-pass of RASTA, `size` of them at a time.
+
+    Hermansky & Morgan, "RASTA processing of speech" (1994): H(z) = 0.1 (2 z**2 + z - 1/z - 2 / z**2) / (1 - pole / z),
+    here about the frame itself, so that features stay where their frames are. That is a leaky sum of deltas over two
+    frames to each side. The filter is linear: what it does to bands it does to their cepstra. Before the first frame
+    all are taken for equal to it, so that a constant offset leaves nothing behind.
+    """
+    from scipy.signal import lfilter
+
+    kept = None
+    for both in deltas_in_blocks(rows, 1, 2, size):
+        slope = both[:, both.shape[1] // 2 :].astype(np.float64)
+        kept = np.zeros((1, slope.shape[1])) if kept is None else kept
+        filtered, kept = lfilter([1.0], [1.0, -pole], slope, axis=0, zi=kept)
+        yield filtered

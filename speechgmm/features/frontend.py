@@ -1,7 +1,8 @@
 """What a front end is: a frozen value that turns sound into a matrix of features (N frames, D dimensions).
 
 `MFCC` is one. A front end of your own is a frozen dataclass of its settings that derives from `FrontEnd` and says its
-rate, its step, its dimensions and what it makes of a signal; everything else works with it as it is.
+rate, its step, its dimensions and what it makes of a signal; everything else works with it as it is. `register_preset`
+gives it a name, and lets models that were trained with it be read.
 """
 
 import dataclasses

@@ -7,7 +7,6 @@ D dimensions.
 import dataclasses
 import functools
 import typing
-import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,17 +20,21 @@ from speechgmm.compiler import prepare_cache
 from speechgmm.errors import TooLittleSpeech
 from speechgmm.features import audio, normalize, speech_detection
 from speechgmm.features.acoustics import Acoustics, Listener
-from speechgmm.features.dynamics import deltas_in_blocks
+from speechgmm.features.conventions import CONVENTIONS, Convention
+from speechgmm.features.dynamics import deltas_in_blocks, rasta_in_blocks
+from speechgmm.features.filterbanks import KINDS, cosine_transform, toolkit_bands
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.levels import FLOOR, Levels
 from speechgmm.features.source import regrouped
-from speechgmm.features.spool import Spool
+from speechgmm.features.spool import Spool, in_blocks
 from speechgmm.parallel import one_thread
 
 _SAMPLES = 1 << 20
 """Samples handled at once, of transforms up to 4 hops long: 66 s at 16 kHz, some 50 MB."""
 _ROWS = 1 << 15
 """Frames whose deltas are taken at once."""
+_FRAMES = 1 << 10
+"""Frames that are held by themselves at once, where a convention takes them so: some 20 MB at 16 kHz."""
 _FASTEST, _MOST_BANDS = 1_000_000, 1000
 """A rate in Hz, and mel bands, beyond any use: what they would need of memory is refused before it is asked for."""
 
@@ -79,9 +82,16 @@ class MFCC(FrontEnd):
     normalization : str
         Over the speech frames of the recording: "none", "mean", "mean_variance", or "smoothed", which is mean and
         variance with usual speech beside the recording's own. By short recordings it tells speakers apart better,
-        by whole calls no better (`recipes/benchmarks/accuracy.py`).
+        by whole calls no better (`recipes/benchmarks/accuracy.py`). "sliding" (mean and variance) and "warped"
+        (feature warping) take 3 s of speech about each frame, for channels that change within a recording.
     averages : Averages, optional
         Usual speech. Training learns it from the background; before, "smoothed" does what "mean_variance" does.
+    convention : str, optional
+        "kaldi" or "htk": windows, bands and cepstra as this toolkit has them (`conventions`), of the kinds "mfcc" and
+        "mel". The settings that go with it are those of ``preset("kaldi")`` and ``preset("htk")``.
+    rasta : float, optional
+        The pole of a RASTA filter along each cepstrum or band, before deltas and the choice of speech: it lets pass
+        what changes as fast as speech does. Usual are 0.94 and 0.98, at 100 frames per second.
 
     Raises
     ------
@@ -94,7 +104,7 @@ class MFCC(FrontEnd):
     60
     """
 
-    LATER_FIELDS: typing.ClassVar = ("averages",)
+    LATER_FIELDS: typing.ClassVar = ("averages", "convention", "rasta")
     PARTS: typing.ClassVar = (normalize.Averages,)
 
     sample_rate: int = 16000
@@ -114,6 +124,8 @@ class MFCC(FrontEnd):
     min_speech: float = 0.1
     normalization: str = "smoothed"
     averages: normalize.Averages | None = None
+    convention: str | None = None
+    rasta: float | None = None
 
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on the rate, and check everything."""
@@ -124,6 +136,9 @@ class MFCC(FrontEnd):
             if getattr(self, name) is None:
                 checks.hold(self, **{name: default})
         checks.choice(self.kind, "kind", KINDS)
+        if self.convention is not None:
+            checks.choice(self.convention, "convention", CONVENTIONS)
+            checks.choice(self.kind, f"kind of the convention {self.convention!r}", ("mfcc", "mel"))
         checks.integer(self.n_mels, "n_mels", minimum=2, maximum=_MOST_BANDS)
         checks.integer(self.n_mfcc, "n_mfcc", minimum=1, maximum=self.n_mels, advice="It is at most n_mels.")
         checks.number(self.fmin, "fmin", minimum=0.0, unit=" Hz")
@@ -132,6 +147,8 @@ class MFCC(FrontEnd):
         checks.number(self.hop_length, "hop_length", minimum=0.001, maximum=self.win_length, unit=" s")
         checks.number(self.preemphasis, "preemphasis", minimum=0.0, maximum=1.0)
         checks.number(self.dither, "dither", minimum=0.0, maximum=1000.0)
+        if self.rasta is not None:
+            checks.number(self.rasta, "rasta", minimum=0.0, maximum=0.999)
         checks.integer(self.deltas, "deltas", minimum=0, maximum=2)
         checks.integer(self.delta_width, "delta_width", minimum=1, maximum=20)
         checks.choice(self.speech, "speech", speech_detection.METHODS)
@@ -140,8 +157,8 @@ class MFCC(FrontEnd):
         checks.choice(self.normalization, "normalization", normalize.METHODS)
         for f in dataclasses.fields(self):  # 50, 50.0 and numpy's 50 are one setting, with one fingerprint
             kind, *_ = typing.get_args(f.type) or (f.type,)
-            if kind is not normalize.Averages:
-                checks.hold(self, **{f.name: kind(getattr(self, f.name))})
+            if (value := getattr(self, f.name)) is not None and kind is not normalize.Averages:
+                checks.hold(self, **{f.name: kind(value)})
         given: object = self.averages
         if isinstance(given, Mapping):  # as `settings` has them
             checks.hold(self, averages=normalize.Averages(**given))
@@ -172,7 +189,7 @@ class MFCC(FrontEnd):
 
     def normalized(self, x: Array) -> Array:
         """Return the features (N, D) of a recording, or of a part of one, that `unnormalized` gave, normalized."""
-        return normalize.normalize(np.asarray(x), self.normalization, self.averages)
+        return normalize.normalize(np.asarray(x), self.normalization, self.averages, window=self._window_frames)
 
     def learned(self, recordings: Iterable[Array]) -> "MFCC":
         """Return this front end with the averages of recordings (n, D), if it has a use for them and has none yet."""
@@ -230,6 +247,8 @@ class MFCC(FrontEnd):
                 listener.add(y, before, new)
             if len(y) - before >= self._sizes[0]:
                 static.add(self._static(y, before))
+        if self.rasta is not None:
+            static = Spool(rasta_in_blocks(static, self.rasta, _ROWS))
         level = levels.decibels()
         speech = speech_detection.speech_frames(level, self.speech, silence=self.silence)
         found = f"of speech in {samples / self.sample_rate:.2f} s of sound, its loudest frame at"
@@ -242,8 +261,13 @@ class MFCC(FrontEnd):
             if listener:  # the first stream says it all
                 listener.add_speech(kept[:, :d], kept[:, d : 2 * d][:, : d * min(self.deltas, 1)])
             start += len(x)
-        normalized = Spool(map(normalize.Normalization.of(features, self.normalization, self.averages), features))
-        return normalized.array(), level, speech
+        how = self.normalization, self.averages, self._window_frames
+        return Spool(normalize.normalized_in_blocks(features, *how)).array(), level, speech
+
+    @property
+    def _window_frames(self) -> int:
+        """Frames of a window that slides along the speech."""
+        return max(1, round(normalize.WINDOW / self.hop_length))
 
     def _by_stream(self, x: Array) -> Array:
         """Return features (n, D), whose deltas stand behind all static ones, with those of each stream together."""
@@ -255,16 +279,28 @@ class MFCC(FrontEnd):
     @property
     def _bases(self) -> tuple[Array, Array]:
         """What makes cepstra (., C) and bands (., B) of the static features."""
-        cosines = _cosines(int(self.n_mels or 0))
+        cosines = cosine_transform(int(self.n_mels or 0))
+        first = np.eye(self.n_mfcc)
+        if as_there := self._convention:
+            first = np.linalg.inv(as_there.liftered(self.n_mfcc))
+        to_powers = 2 / as_there.exponent if as_there else 1
         if self.kind == "mel":
-            return cosines[:, : self.n_mfcc], np.eye(len(cosines))
-        return np.eye(self.n_mfcc), cosines[:, : self.n_mfcc].T
+            return to_powers * cosines[:, : self.n_mfcc], to_powers * np.eye(len(cosines))
+        return to_powers * first, to_powers * first @ cosines[:, : self.n_mfcc].T
+
+    @property
+    def _convention(self) -> Convention | None:
+        """How another toolkit does it, if it is to be as there."""
+        return CONVENTIONS[self.convention] if self.convention else None
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
         """Samples of a window, from one window to the next, and of a transform."""
-        window = round(self.win_length * self.sample_rate)
-        return window, max(1, round(self.hop_length * self.sample_rate)), 1 << (window - 1).bit_length()
+        if as_there := self._convention:
+            window, hop = (as_there.samples(t, self.sample_rate) for t in (self.win_length, self.hop_length))
+        else:
+            window, hop = round(self.win_length * self.sample_rate), round(self.hop_length * self.sample_rate)
+        return window, max(1, hop), 1 << (window - 1).bit_length()
 
     def _windows(self, blocks: Iterable[Array]) -> Iterator[tuple[Array, int, int]]:
         """Yield the dithered signal piece by piece, each beginning where the frames of the one before have ended.
@@ -291,6 +327,8 @@ class MFCC(FrontEnd):
 
     def _static(self, y: Array, before: int) -> Array:
         """Return the cepstra or mel bands (N, .) of a piece, where `before` samples stand before the first frame."""
+        if self._convention:
+            return self._as_there(self._convention, y[before:])
         prepare_cache()
         import librosa
 
@@ -304,10 +342,23 @@ class MFCC(FrontEnd):
         power = spectrum.real**2 + spectrum.imag**2
         every = []
         for make in KINDS[self.kind]:
-            filters = make(self.sample_rate, size, int(self.n_mels or 0), float(self.fmin or 0), float(self.fmax or 0))
+            filters = make(*self._range(size))
             bands = np.log(np.maximum(filters @ power, FLOOR))
             every.append(bands if self.kind == "mel" else librosa.feature.mfcc(S=bands, n_mfcc=self.n_mfcc))
         return np.ascontiguousarray(np.concatenate(every).T, dtype=np.float32)
+
+    def _as_there(self, convention: Convention, y: Array) -> Array:
+        """Return the cepstra or mel bands (N, .) of a piece as another toolkit makes them."""
+        window, hop, size = self._sizes
+        filters, every = toolkit_bands(*self._range(size)), []
+        for frames in in_blocks(np.lib.stride_tricks.sliding_window_view(y, window)[::hop], _FRAMES):
+            bands, energies = convention.bands(frames, self.preemphasis, filters)
+            every.append(bands if self.kind == "mel" else convention.cepstra(bands, energies, self.n_mfcc))
+        return np.concatenate(every).astype(np.float32)
+
+    def _range(self, size: int) -> tuple[int, int, int, float, float]:
+        """What makes the bands of a transform of `size` samples."""
+        return self.sample_rate, size, int(self.n_mels or 0), float(self.fmin or 0), float(self.fmax or 0)
 
     def _noise(self, blocks: Iterable[Array]) -> Callable[[Array], Array]:
         """Return what adds noise to one block of samples after the other."""
@@ -317,51 +368,3 @@ class MFCC(FrontEnd):
         rng = np.random.default_rng(seed)
         scale = np.float32(self.dither / 32768)
         return lambda samples: samples + rng.standard_normal(len(samples), dtype=np.float32) * scale
-
-
-@functools.lru_cache(maxsize=16)
-def _mel_bands(rate: int, size: int, n_mels: int, fmin: float, fmax: float) -> Array:
-    """Return the matrix (n_mels, bins) of triangular bands; it costs as much as a second of speech to make."""
-    prepare_cache()
-    import librosa
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Empty filters", category=UserWarning)  # refused below
-        return _none_empty(librosa.filters.mel(sr=rate, n_fft=size, n_mels=n_mels, fmin=fmin, fmax=fmax), "mel bands")
-
-
-@functools.lru_cache(maxsize=16)
-def _linear_bands(rate: int, size: int, n_bands: int, fmin: float, fmax: float) -> Array:
-    """Return the matrix (n_bands, bins) of triangular bands of equal width in Hz, of area 1 as mel bands are."""
-    edges = np.linspace(fmin, fmax, n_bands + 2)
-    width = edges[1] - edges[0]
-    bins = np.arange(size // 2 + 1) * rate / size
-    rise = 1 - np.abs(bins - edges[1:-1, None]) / width
-    return _none_empty(np.maximum(rise, 0.0).astype(np.float32) / np.float32(width), "bands of equal width")
-
-
-def _none_empty(bands: Array, what: str) -> Array:
-    """Return bands (B, bins), or refuse ones of which some hold no frequency."""
-    if empty := int((bands.max(axis=1) == 0).sum()):
-        advice = "Use fewer bands (n_mels), a wider range (fmin, fmax) or longer windows (win_length)."
-        rule = f"each hold a frequency of a {2 * (bands.shape[1] - 1)}-point transform"
-        refuse(what, rule, f"{empty} of {len(bands)} empty", advice)
-    return bands
-
-
-KINDS = {
-    "mfcc": (_mel_bands,),
-    "mel": (_mel_bands,),
-    "lfcc": (_linear_bands,),
-    "mfcc+lfcc": (_mel_bands, _linear_bands),
-}
-"""The bands that each kind of features is made of."""
-
-
-@functools.lru_cache(maxsize=16)
-def _cosines(n_mels: int) -> Array:
-    """Return the orthonormal cosine transform (n_mels, n_mels) from bands to cepstra."""
-    bands, order = np.arange(n_mels)[:, None] + 0.5, np.arange(n_mels)
-    cosines = np.sqrt(2 / n_mels) * np.cos(np.pi / n_mels * bands * order)
-    cosines[:, 0] /= np.sqrt(2)
-    return cosines

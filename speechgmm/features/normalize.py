@@ -1,16 +1,20 @@
 """Normalization of features over a recording: it removes the channel. Symbols: N frames, D dimensions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from speechgmm.checks import Array, floats, hold, refuse
+from speechgmm.features.sliding import SLIDING, slid
+from speechgmm.features.spool import Spool
 
-METHODS = ("none", "mean", "mean_variance", "smoothed")
+METHODS = ("none", "mean", "mean_variance", "smoothed", *SLIDING)
 MEAN_FRAMES, VARIANCE_FRAMES = 20.0, 100.0
 """Frames of usual speech that stand beside a recording's own mean and variance where these are smoothed. A short
 recording says little of its channel, and least of its variances."""
+WINDOW = 3.0
+"""What a window that slides takes of speech, in seconds, as Pelecanos & Sridharan have it."""
 
 
 @dataclass(frozen=True)
@@ -103,17 +107,29 @@ class Normalization:
         return centered.astype(x.dtype)
 
 
-def normalize(x: Array, method: str, averages: Averages | None = None) -> Array:
+def normalize(x: Array, method: str, averages: Averages | None = None, *, window: int = 300) -> Array:
     """Return the features (N, D) of a recording normalized.
 
     Parameters
     ----------
     x : ndarray, shape (N, D)
     method : str
+        One of `Normalization.of`, or "sliding" or "warped", see `sliding.slid`.
     averages : Averages, optional
         See `Normalization.of`.
+    window : int
+        Frames of a window that slides.
     """
+    if method in SLIDING:
+        return np.concatenate(list(slid(lambda start, stop: x[start:stop], len(x), method, window)))
     return Normalization.of([x], method, averages)(x)
+
+
+def normalized_in_blocks(rows: Spool, method: str, averages: Averages | None, window: int) -> Iterator[Array]:
+    """Yield what `normalize` gives for many rows (N, D), some at a time."""
+    if method in SLIDING:
+        return slid(rows.rows, len(rows), method, window)
+    return map(Normalization.of(rows, method, averages), rows)
 
 
 def _beside(own: Array, frames: int, usual: tuple[float, ...], count: float) -> Array:

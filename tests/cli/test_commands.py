@@ -645,7 +645,8 @@ def test_features_of_a_model(made, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("preset", "frontend"), [("speech", MFCC()), *((n, speechgmm.features.preset(n, 16000)) for n in ("word", "sound"))]
+    ("preset", "frontend"),
+    [("speech", MFCC()), *((n, speechgmm.features.preset(n, 16000)) for n in ("word", "sound", "kaldi"))],
 )
 def test_features_of_a_preset(tmp_path, preset, frontend):
     shown = run("features", RMS, "--preset", preset, "-o", tmp_path / "f.npz")

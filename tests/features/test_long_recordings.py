@@ -46,6 +46,8 @@ SETTINGS: list[dict[str, Any]] = [
     {"win_length": 0.030, "hop_length": 0.030},
     {"win_length": 0.020, "hop_length": 0.002, "deltas": 1},
     {"win_length": 0.0256, "hop_length": 0.0101, "kind": "mel"},
+    {"normalization": "sliding", "rasta": 0.94},
+    {"normalization": "warped", "deltas": 0},
 ]
 
 

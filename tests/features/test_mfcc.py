@@ -337,7 +337,7 @@ BAD = [
     ({"min_speech": -0.1}, r"min_speech must be at least 0 s and at most 60 s; got -0\.1 s"),
     (
         {"normalization": "cmvn"},
-        r"normalization must be one of 'none', .*'smoothed'; got 'cmvn'",
+        r"normalization must be one of 'none', .*'sliding', 'warped'; got 'cmvn'",
     ),
     ({"averages": (0.0, 1.0)}, r"averages must be an Averages; got a tuple"),
     (
@@ -345,6 +345,8 @@ BAD = [
         r"averages must be of 60 features, for",
     ),
     ({"averages": Averages((0.0,), (1.0,))}, r"averages must be of 60 features, .*; got those of 1"),
+    ({"rasta": 1.0}, r"rasta must be at least 0 and at most 0\.999; got 1"),
+    ({"convention": "spro"}, r"convention must be one of 'kaldi', 'htk'; got 'spro'"),
 ]
 
 
@@ -429,6 +431,8 @@ OTHER = {
     "min_speech": 0.2,
     "normalization": "mean",
     "averages": Averages((0.0,) * 60, (1.0,) * 60),
+    "convention": "kaldi",
+    "rasta": 0.94,
 }
 BASE = MFCC(n_mels=30, fmin=50.0, fmax=7600.0)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import statistics
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from speechgmm.errors import InvalidInput
-from speechgmm.features.normalize import Averages, normalize
+from speechgmm.features.normalize import METHODS, Averages, normalize, normalized_in_blocks
+from speechgmm.features.sliding import SLIDING
+from speechgmm.features.spool import Spool
 from tests.laws import frames
 from tests.sounds import Array
 
@@ -27,7 +31,7 @@ def test_the_channel_is_removed(x: Array, offset: int, gain: float) -> None:
     np.testing.assert_allclose(normalize(gain * x + offset, "mean_variance"), normalize(x, "mean_variance"), atol=1e-8)
 
 
-@pytest.mark.parametrize("method", ["none", "mean", "mean_variance"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_type_and_shape_stay(method: str, dtype: type) -> None:
     x = np.random.default_rng(0).normal(5, 2, (30, 4)).astype(dtype)
@@ -107,3 +111,69 @@ def test_averages_are_of_means_and_of_variances_about_each_recordings_own(record
 def test_averages_are_checked(mean: tuple[float, ...], variance: tuple[float, ...], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         Averages(mean, variance)
+
+
+def slow_slid(x: Array, method: str, window: int) -> Array:
+    """Each feature of each frame by itself, in the window about it that lies inside the recording."""
+    n, d = x.shape
+    w = min(window, n)
+    y = np.zeros((n, d))
+    for t in range(n):
+        first = min(max(t - w // 2, 0), n - w)
+        for j in range(d):
+            values = x[first : first + w, j].astype(np.float64)
+            if method == "warped":  # the mean of the ranks that equal values share
+                ranks = [1 + i for i, v in enumerate(sorted(values, reverse=True)) if v == x[t, j]]
+                y[t, j] = statistics.NormalDist().inv_cdf((w + 0.5 - float(np.mean(ranks))) / w)
+            elif values.std() > 1e-5:
+                y[t, j] = (x[t, j] - values.mean()) / values.std()
+    return y
+
+
+@given(frames(2, minimum=1, maximum=30), st.sampled_from(sorted(SLIDING)), st.integers(1, 40), st.integers(1, 20))
+def test_what_slides_is_the_definition(x: Array, method: str, window: int, at_once: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("speechgmm.features.sliding._FRAMES", at_once)
+        patch.setattr("speechgmm.features.sliding._COUNTED", 1 + at_once % 7)
+        found = normalize(x, method, window=window)
+    np.testing.assert_allclose(found, slow_slid(x, method, window), atol=1e-6)
+
+
+@given(frames(2, minimum=1, maximum=30), st.sampled_from(sorted(SLIDING)), st.integers(1, 40), st.integers(0, 1000))
+def test_in_blocks_it_gives_the_same_bits(x: Array, method: str, window: int, in_memory: int) -> None:
+    x = x.astype(np.float32)
+    blocks = normalized_in_blocks(Spool([x], in_memory=in_memory), method, None, window)
+    np.testing.assert_array_equal(np.concatenate(list(blocks)), normalize(x, method, window=window))
+
+
+@given(frames(3, minimum=2, maximum=40))
+def test_a_window_as_long_as_the_recording_normalizes_over_all_of_it(x: Array) -> None:
+    np.testing.assert_allclose(normalize(x, "sliding", window=40), normalize(x, "mean_variance"), atol=1e-6)
+
+
+@given(frames(2, minimum=2, maximum=40), st.integers(2, 40))
+def test_warping_knows_ranks_alone(x: Array, window: int) -> None:
+    y = normalize(x, "warped", window=window)
+    np.testing.assert_array_equal(normalize(x**3 + x, "warped", window=window), y)
+    np.testing.assert_allclose(normalize(-x, "warped", window=window), -y, atol=1e-12)
+
+
+def test_a_channel_that_changes_is_followed() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 3))
+    x[2000:] = 5 * x[2000:] + [10.0, -20.0, 300.0]
+    for method in SLIDING:
+        y = normalize(x, method)
+        for part in (y[:1500], y[2500:]):
+            np.testing.assert_allclose(part.mean(axis=0), 0, atol=0.02)
+            np.testing.assert_allclose(part.std(axis=0), 1, atol=0.05)
+    assert abs(normalize(x, "mean_variance")[:2000].mean(axis=0)).min() > 0.5
+
+
+@pytest.mark.parametrize("method", sorted(SLIDING))
+def test_a_constant_feature_becomes_0_in_a_window_too(method: str) -> None:
+    x = np.full((1000, 2), 1e4, np.float32)
+    x[500:, 1] += np.arange(500)
+    y = normalize(x, method)
+    np.testing.assert_array_equal(y[:, 0], 0)
+    np.testing.assert_array_equal(y[:349, 1], 0)
