@@ -61,13 +61,16 @@ class Way:
         Of its seconds, by which each recording of a call counts: 0 is alike.
     kind : str
         Of cepstra.
+    quality : str
+        As in `train_system`.
     """
 
     normalization: str = "smoothed"
     relevance: float = System.relevance
     n_components: tuple[int, ...] | None = None
     power: float = 0.5
-    kind: str = "mfcc"
+    kind: str = "mfcc+lfcc"
+    quality: str = "default"
 
 
 WAYS = {
@@ -75,16 +78,16 @@ WAYS = {
     "normalized by itself": Way(normalization="mean_variance"),
     "relevance 4": Way(relevance=4.0),
     "relevance 16": Way(relevance=16.0),
-    "64 components": Way(n_components=(64,)),
-    "128 components": Way(n_components=(128,)),
-    "256 components": Way(n_components=(256,)),
-    "64 and 256": Way(n_components=(64, 256)),
-    "64 to 512": Way(n_components=(64, 128, 256, 512)),
-    "linear cepstra": Way(kind="lfcc"),
-    "best": Way(kind="mfcc+lfcc"),
+    "best": Way(quality="best"),
+    "64 and 256 for both": Way(n_components=(64, 256)),
+    "128 for both": Way(n_components=(128,)),
+    "mel cepstra alone": Way(kind="mfcc"),
+    "linear cepstra alone": Way(kind="lfcc"),
+    "mel cepstra, 256": Way(n_components=(256,), kind="mfcc"),
+    "mel cepstra, 64": Way(n_components=(64,), kind="mfcc"),
     "calls by seconds": Way(power=1.0),
     "calls alike": Way(power=0.0),
-    "first release": Way("mean_variance", 4.0, (256,), power=1.0),
+    "first release": Way("mean_variance", 4.0, (256,), 1.0, "mfcc"),
 }
 
 
@@ -132,6 +135,7 @@ def measure(corpus: Corpus, way: Way, n_threads: int | None = None, seed: int = 
         background,
         frontend=frontend,
         n_components=way.n_components,
+        quality=way.quality,
         relevance=way.relevance,
         calibrated=False,
         n_threads=n_threads,
