@@ -312,7 +312,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     r"the least amount must be at least 1e-06 s": lambda: owners(low=0.0),
     r"the most must be at least 0\.1 s": lambda: owners(high=0.05),
     r"the digest of a recording must be a str": lambda: sample(digest=1),
-    r"a sample of a recording must be of shapes \(K,\), \(K, D\) and \(n, D\); got \(2,\)": lambda: sample(
+    r"a sample of a recording must be of shapes \(K,\), \(K, D\) and \(n, S D\); got \(2,\)": lambda: sample(
         counts=[1.0, 1.0]
     ),
     r"a sample of a recording must be of shapes .*; got .* and \(\)\.": lambda: sample(frames=1.0),
