@@ -15,6 +15,7 @@ import pytest
 from speechgmm import storage
 from speechgmm.classification import AudioClassifier
 from speechgmm.classification.calibration import ClassCalibration, Rejection
+from speechgmm.classification.machine import SupervectorMachine
 from speechgmm.errors import IncompatibleModel, InvalidInput, SpeechGMMError
 from speechgmm.evaluation import Calibration, Fusion, Rule, Scores, decide
 from speechgmm.evaluation.thresholds import Strangers
@@ -162,6 +163,7 @@ TWO_STREAMS = System(
     MFCC(sample_rate=8000, kind="mfcc+lfcc", n_mfcc=3, deltas=0),
     ensemble(*tiny_system().ubm.parts, *tiny_system(1).ubm.parts, streams=(0, 1)),
 )
+MACHINE = SupervectorMachine(ONE, np.linspace(0, 0.5, 9), np.linspace(-1, 1, 18).reshape(2, 9), np.array([0.5, -0.5]))
 KINDS = {
     "two streams": Kind(written(with_calibration(TWO_STREAMS)), (*SYSTEM_TYPES, Ensemble), use_system),
     "ensemble": Kind(written(ENSEMBLE), (Ensemble, *COVARIANCES.values()), use_ensemble),
@@ -175,6 +177,11 @@ KINDS = {
     "classifier": Kind(
         (HERE / "classification/data/kinds.sgmm").read_bytes,
         (AudioClassifier, MFCC, GMM, Diagonal, ClassCalibration, Rejection),
+        use_classifier,
+    ),
+    "machine": Kind(
+        written(AudioClassifier(MFCC(n_mfcc=1, deltas=1), ("a", "b"), (), machine=MACHINE)),
+        (AudioClassifier, MFCC, SupervectorMachine),
         use_classifier,
     ),
     "export": Kind((HERE / "speakers/data/speakers.sgmm").read_bytes, (SpeakerExport, Session, Statistics), use_export),
@@ -278,6 +285,9 @@ REFUSED: dict[str, Callable[[], Any]] = {
         CLASSIFIER, calibration=ClassCalibration(1.0, ZERO)
     ),
     r"the weights of evidence must have shape \(3,\)": lambda: Rejection([1.0], ZERO, ZERO),
+    r"the weights of planes must have shape \(2, 9\)": lambda: dataclasses.replace(MACHINE, weights=np.zeros((2, 8))),
+    r"the center of rows must have shape \(9,\)": lambda: dataclasses.replace(MACHINE, center=ZERO),
+    r"the offsets of planes must be a vector of two": lambda: dataclasses.replace(MACHINE, offsets=ZERO),
     r"the known values must be sorted": lambda: Rejection([1.0] * 3, [1.0, 0.0], ZERO),
     r"rates of strangers must be counted for sizes that ascend from 1": lambda: strangers(sizes=[2.0, 3.0]),
     r"rates of strangers must ascend from above 0": lambda: strangers(rates=[[0.1, 1.1], [0.1, 1.0]]),

@@ -5,6 +5,11 @@ ours is `GMMClassifier` with a background of all classes, theirs one `sklearn.mi
 comes. "The whole job" is reading the files, front end, training and prediction of all files of the split.
 
     python recipes/benchmarks/classify.py --manifest PATH/fsdd/metadata.csv [--components 64] [--rounds 3] [--json]
+
+With `--folds` nothing is timed: each value of that column is held out in turn, and the back ends of
+`train_classifier` are compared, alone and both together (the mean of their log posteriors).
+
+    python recipes/benchmarks/classify.py --manifest PATH/esc10/metadata.csv --label label --folds fold --preset sound
 """
 
 from __future__ import annotations
@@ -14,7 +19,8 @@ import json
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +30,8 @@ from rich.table import Table
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from speechgmm.classification.backends import BACKENDS
+from speechgmm.classification.train import SETTINGS, Labeled, extract_labeled, train_on_features
 from speechgmm.estimators import GMMClassifier
 from speechgmm.features import MFCC, Corpus, extract_all, read_corpus
 
@@ -83,14 +91,64 @@ def compare(corpus: Corpus, frontend: MFCC, k: int, rounds: int) -> dict[str, An
     return {"components": k, "seconds": median, "accuracy": accuracy, "ratios": ratios}
 
 
+def compare_backends(data: Labeled, sizes: Sequence[int], calibration_folds: int) -> dict[str, float]:
+    """Return the share that is right, by back end and components, each fold held out in turn."""
+    right: dict[str, list[bool]] = {}
+    for fold in sorted({s.fold for s in data.sounds}):
+        rest = replace(data, sounds=tuple(s for s in data.sounds if s.fold != fold))
+        tested = [s for s in data.sounds if s.fold == fold]
+        for k in sizes:
+            ranked = []
+            for backend in BACKENDS:
+                made = train_on_features(
+                    rest,
+                    settings=replace(SETTINGS, n_components=k),
+                    backend=backend,
+                    folds=calibration_folds,
+                    rejects=False,
+                    n_threads=1,
+                ).classifier
+                scores = np.concatenate([made.scores(s.features).classes for s in tested])
+                ranked.append(made.calibration.log_posteriors(scores) if made.calibration else scores)
+            names = (*BACKENDS, *(["both"] if calibration_folds else []))
+            for name, scores in zip(names, (*ranked, np.sum(ranked, axis=0)), strict=False):
+                labels = [made.labels[i] for i in scores.argmax(axis=1)]
+                right.setdefault(f"{name} {k}", []).extend(a == s.label for a, s in zip(labels, tested, strict=True))
+    return {name: float(np.mean(found)) for name, found in right.items()}
+
+
+def show_backends(given: argparse.Namespace) -> None:
+    """Print how often each back end is right."""
+    corpus = read_corpus(given.manifest, label=given.label)
+    labels, folds = corpus.column(given.label), corpus.column(given.folds, "fold")
+    groups = None if given.groups is None else corpus.column(given.groups)
+    data = extract_labeled(corpus, labels, groups=groups, folds=folds, frontend=given.preset, n_threads=1)
+    found = compare_backends(data, given.components, given.calibration_folds)
+    if given.json:
+        print(json.dumps(found))
+        return
+    table = Table("back end and K", "right")
+    for name, rate in found.items():
+        table.add_row(name, f"{100 * rate:.1f} %")
+    Console(width=110).print(table)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", type=Path, required=True, help="spoken digits with the columns text and split")
     parser.add_argument("--components", type=int, nargs="+", default=[32, 64, 128])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--label", default="text", help="column of what is told apart, with --folds")
+    parser.add_argument("--folds", help="compare back ends: hold each value of this column out in turn")
+    parser.add_argument("--groups", help="column of what calibration holds out as a whole, with --folds")
+    parser.add_argument("--preset", default="speech", help="front end, with --folds")
+    parser.add_argument("--calibration-folds", type=int, default=5, help="0: none, and no fusion, for less work")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    if given.folds:
+        show_backends(given)
+        return
     frontend = MFCC(sample_rate=8000, n_mfcc=13, speech="none", silence=-200.0, min_speech=0.0)
     results = [compare(read_corpus(given.manifest), frontend, k, given.rounds) for k in given.components]
     if given.json:

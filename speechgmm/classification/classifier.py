@@ -1,4 +1,4 @@
-"""AudioClassifier: front end, one mixture for each class, calibration and rejection as one value, saved as one file.
+"""AudioClassifier: front end, what tells classes apart, calibration and rejection as one value, saved as one file.
 
 Symbols: N frames, D dimensions, U sounds, C classes.
 """
@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from speechgmm import storage
 from speechgmm.checks import Array, floats, hold, instance, matrix, name, refuse, sequence_of
-from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection, file_sums, scores_of_sums
-from speechgmm.classification.mixtures import class_log_densities
+from speechgmm.classification.backends import Backend, MixtureBackend
+from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection
+from speechgmm.classification.machine import SupervectorMachine
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation import Answer, Rule, decide
 from speechgmm.features import MFCC, Extracted, FrontEnd, OwnFeatures, Sound, extract_all
@@ -35,13 +36,15 @@ class AudioClassifier:
     labels : tuple of str
         The classes, sorted.
     mixtures : tuple of GMM
-        One for each class, of features of this front end.
+        One for each class, of features of this front end; none where there is a machine.
     calibration : ClassCalibration or None
         None where no recording could be held out: then posteriors are not known.
     rejection : Rejection or None
         None where fewer than three classes were trained, or no recording could be held out.
     info : mapping
         How it was made.
+    machine : SupervectorMachine, optional
+        What tells the classes apart in the place of mixtures.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class AudioClassifier:
     """
 
     KIND: ClassVar = "a classifier"
+    LATER_FIELDS: ClassVar = ("machine",)
 
     frontend: FrontEnd
     labels: tuple[str, ...]
@@ -57,6 +61,7 @@ class AudioClassifier:
     calibration: ClassCalibration | None = None
     rejection: Rejection | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    machine: SupervectorMachine | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
@@ -67,14 +72,11 @@ class AudioClassifier:
         labels = tuple(name(label, "a label") for label in self.labels)
         if len(set(labels)) < 2 or list(self.labels) != sorted(self.labels) or len(set(labels)) < len(labels):
             refuse("labels", "be two or more, different and sorted", ", ".join(map(repr, self.labels))[:200])
-        n, d = len(self.labels), self.frontend.n_dimensions
-        dimensions = {m.n_dimensions for m in self.mixtures}
-        if len(self.mixtures) != n or dimensions != {d}:
-            rule = f"be {n}, one for each label, of {d} features, as the front end gives"
-            found = f"{len(self.mixtures)} of {' and '.join(map(str, sorted(dimensions)))}"
-            refuse("mixtures", rule, found, error=IncompatibleModel)
-        for label, mixture in zip(labels, self.mixtures, strict=True):
-            mixture.check_reach(f"the mixture of {label}")
+        n = len(self.labels)
+        if self.machine is None:
+            self._check_mixtures()
+        else:
+            self._check_machine(self.machine)
         if self.calibration is not None:
             instance(self.calibration, "the calibration", ClassCalibration)
             floats(self.calibration.offsets, "the offsets of the calibration", shape=(n,))
@@ -82,10 +84,37 @@ class AudioClassifier:
             instance(self.rejection, "the rejection", Rejection)
         hold(self, labels=labels, mixtures=tuple(self.mixtures))
 
+    def _check_mixtures(self) -> None:
+        """Check that there is one for each label, of features of the front end."""
+        n, d = len(self.labels), self.frontend.n_dimensions
+        dimensions = {m.n_dimensions for m in self.mixtures}
+        if len(self.mixtures) != n or dimensions != {d}:
+            rule = f"be {n}, one for each label, of {d} features, as the front end gives"
+            found = f"{len(self.mixtures)} of {' and '.join(map(str, sorted(dimensions)))}"
+            refuse("mixtures", rule, found, error=IncompatibleModel)
+        for label, mixture in zip(self.labels, self.mixtures, strict=True):
+            mixture.check_reach(f"the mixture of {label}")
+
+    def _check_machine(self, machine: SupervectorMachine) -> None:
+        """Check that it tells the labels apart, by features of the front end, and that there are no mixtures beside."""
+        instance(machine, "the machine", SupervectorMachine)
+        if self.mixtures:
+            refuse("mixtures", "be none where there is a machine", len(self.mixtures), error=IncompatibleModel)
+        n, d = len(self.labels), self.frontend.n_dimensions
+        found = len(machine.offsets), machine.background.n_dimensions
+        if found != (n, d):
+            rule = f"be of {n} classes, as there are labels, and of {d} features, as the front end gives"
+            refuse("the machine", rule, f"{found[0]} classes and {found[1]} features", error=IncompatibleModel)
+
+    @property
+    def backend(self) -> Backend:
+        """What tells the classes apart: mixtures, or the machine."""
+        return self.machine or MixtureBackend(self.mixtures)
+
     @property
     def fingerprint(self) -> str:
-        """Names front end and mixtures."""
-        return storage.fingerprint(self.frontend, self.labels, self.mixtures)
+        """Names front end and back end."""
+        return storage.fingerprint(self.frontend, self.labels, self.machine or self.mixtures)
 
     def classify(
         self,
@@ -111,7 +140,8 @@ class AudioClassifier:
         Returns
         -------
         tuple of Answer
-            The score of a candidate is its mean log density, in nats per frame. The status is "accepted"; "unknown"
+            The score of a candidate is its mean log density, in nats per frame, or what the machine says: 1 for a class
+            and -1 for the others, as far as training went. The status is "accepted"; "unknown"
             if it was rejected; "ranked" if the classifier is not calibrated; "too_little_speech" or "error" if it
             could not be used.
 
@@ -189,21 +219,23 @@ class AudioClassifier:
     def scores(self, features: ArrayLike) -> FileScores:
         """Return the scores of the features (N, D) of one sound."""
         d = self.frontend.n_dimensions
+        backend = self.backend
         rows = features if isinstance(features, np.memmap) else matrix(features, dimensions=d)
 
         def sums(block: Array) -> Array:
-            densities = class_log_densities(self.mixtures, matrix(block, dimensions=d), n_threads=1)
-            return file_sums(densities, np.array([len(block)]))
+            return backend.sums(matrix(block, dimensions=d), np.array([len(block)]), n_threads=1)
 
-        return scores_of_sums(total(map(sums, in_blocks(rows))), np.array([len(rows)]))
+        return backend.file_scores(total(map(sums, in_blocks(rows))), np.array([len(rows)]))
 
     def summary(self) -> dict[str, Any]:
         """Return settings, sizes and how it was made, in types that JSON holds."""
+        mixtures = self.mixtures if self.machine is None else (self.machine.background,)
         return {
             "type": "AudioClassifier",
             "fingerprint": self.fingerprint,
             "labels": list(self.labels),
-            "components": [m.n_components for m in self.mixtures],
+            "backend": "gmm" if self.machine is None else "svm",
+            "components": [m.n_components for m in mixtures],
             "calibrated": self.calibration is not None,
             "rejects": self.rejection is not None,
             "frontend": self.frontend.settings,
@@ -242,5 +274,5 @@ def load_classifier(path: str | os.PathLike[str], *types: type) -> AudioClassifi
     IncompatibleModel
         If it holds something else, or was written by a later version.
     """
-    known = (AudioClassifier, MFCC, OwnFeatures, GMM, Diagonal, ClassCalibration, Rejection)
+    known = (AudioClassifier, MFCC, OwnFeatures, GMM, Diagonal, ClassCalibration, Rejection, SupervectorMachine)
     return storage.load(path, *known, *types)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import refuse
+from speechgmm.classification.backends import check_backend
 from speechgmm.classification.classifier import AudioClassifier, label_of
 from speechgmm.classification.mixtures import MixtureSettings
 from speechgmm.classification.train import SETTINGS, LabeledSound, extract_labeled, text_columns, train_on_features
@@ -139,6 +140,7 @@ def cross_validate(
     groups: Sequence[str] | None = None,
     frontend: FrontEnd | str | None = None,
     settings: MixtureSettings = SETTINGS,
+    backend: str = "gmm",
     calibration_folds: int = 5,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
@@ -147,18 +149,19 @@ def cross_validate(
 
     Parameters
     ----------
-    sounds, labels, groups, frontend, settings, n_threads, on_progress
+    sounds, labels, groups, frontend, settings, backend, n_threads, on_progress
         See `train_classifier`.
     folds : sequence of str
         The fold of each sound.
     calibration_folds : int
-        Parts of each training that are held out for its calibration; 0 decides by likelihood alone, for less work.
+        Parts of each training that are held out for its calibration; 0 decides by scores alone, for less work.
 
     Raises
     ------
     InvalidInput
         If there are fewer than two folds, a class occurs in one fold alone, or an argument does not fit.
     """
+    check_backend(backend, settings)
     every = listed(sounds)
     classes, parts = text_columns(len(every), labels=labels, folds=folds)
     if len(set(parts)) < 2:
@@ -173,7 +176,9 @@ def cross_validate(
     names = sorted({s.fold for s in data.sounds})
     for fold in counted(names, "folds", len(names), on_progress):
         rest = replace(data, sounds=tuple(s for s in data.sounds if s.fold != fold))
-        made = train_on_features(rest, settings=settings, folds=calibration_folds, rejects=False, n_threads=n_threads)
+        made = train_on_features(
+            rest, settings=settings, backend=backend, folds=calibration_folds, rejects=False, n_threads=n_threads
+        )
         answers |= {s: made.classifier.answer(s.name, s.features) for s in data.sounds if s.fold == fold}
     told, truth, sources = zip(*((answers[s], s.label, s.group) for s in data.sounds), strict=True)
     return Classification(tuple(sorted(set(classes))), told, truth, sources, data.skipped)

@@ -102,8 +102,7 @@ def train_mixtures(
     """
     of_classes = [ArrayBlocks(x, weights=None if weights is None else weights[i]) for i, x in enumerate(frames)]
     every = [block for blocks in of_classes for block in blocks]
-    least = np.maximum(settings.floor * _gaussian(every, Floor()).covariance.deviations()[0] ** 2, 1e-10)
-    floor = Floor(absolute=least, relative=0.0, occupancy=1.0)
+    floor = _least(settings, every)
     background = None
     train: Callable[[Iterable[Any]], Fit[GMM]] = functools.partial(_grown, settings, floor, n_threads=1)
     if settings.relevance is not None:
@@ -111,6 +110,12 @@ def train_mixtures(
         train = functools.partial(_adapted, settings, background, settings.relevance)
     fits = list(threads(n_threads)(train, of_classes))
     return ClassMixtures(tuple(f.model for f in fits), background, max(len(f.objective) for f in fits))
+
+
+def train_background(frames: Sequence[Array], settings: MixtureSettings, *, n_threads: int | None = None) -> GMM:
+    """Return the background of classes alone; arguments as for `train_mixtures`."""
+    every = [block for x in frames for block in ArrayBlocks(x)]
+    return _grown(settings, _least(settings, every), every, n_threads=n_threads).model
 
 
 def class_log_densities(mixtures: Sequence[GMM], x: Array, *, n_threads: int | None = None) -> Array:
@@ -128,6 +133,12 @@ def _sum(block: Any) -> Array:
     if isinstance(block, WeightedBlock):
         return block.weights @ np.float64(block.frames)
     return np.float64(block).sum(axis=0)
+
+
+def _least(settings: MixtureSettings, every: Iterable[Any]) -> Floor:
+    """Return the floor under variances that the frames of all classes set."""
+    least = np.maximum(settings.floor * _gaussian(every, Floor()).covariance.deviations()[0] ** 2, 1e-10)
+    return Floor(absolute=least, relative=0.0, occupancy=1.0)
 
 
 def _gaussian(blocks: Iterable[Any], floor: Floor) -> GMM:

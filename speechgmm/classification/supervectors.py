@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, matrix
 from speechgmm.classification.utterances import joined
-from speechgmm.mixture import GMM, RELEVANCE, adapt
+from speechgmm.mixture import GMM, RELEVANCE
 
 
 def posterior_features(
@@ -60,10 +60,25 @@ def supervector(
     InvalidInput
         If an argument does not fit.
     """
-    scale = np.sqrt(mixture.weights)[:, None] / mixture.covariance.deviations()
-    recordings = _recordings(mixture, features, lengths)
-    adapted = [adapt(mixture, mixture.statistics(x), relevance=relevance).means for x in recordings]
-    return np.stack([((means - mixture.means) * scale).ravel() for means in adapted])
+    pairs = [mixture.statistics(x) for x in _recordings(mixture, features, lengths)]
+    return displacements(mixture, np.stack([s.counts for s in pairs]), np.stack([s.first for s in pairs]), relevance)
+
+
+def displacements(mixture: GMM, counts: Array, first: Array, relevance: float) -> Array:
+    """Return `supervector` of recordings whose statistics are known, shape (U, K * D).
+
+    Parameters
+    ----------
+    mixture : GMM
+    counts, first : ndarray, shapes (U, K) and (U, K, D)
+        As `speechgmm.mixture.Statistics` has them, about the mixture's origin.
+    relevance : float
+    """
+    n = counts[..., None]
+    moved = first - n * (mixture.means - mixture.origin)
+    held = np.maximum(n + relevance, np.finfo(float).tiny)  # a component with neither frames nor relevance stays
+    scaled = np.sqrt(mixture.weights)[:, None] * moved / (held * mixture.covariance.deviations())
+    return scaled.reshape(len(counts), -1)
 
 
 def _recordings(mixture: GMM, features: Any, lengths: ArrayLike | None) -> list[Array]:

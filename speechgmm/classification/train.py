@@ -4,20 +4,23 @@ Sounds are held out in rounds: parts of all sounds in turn, and then whole class
 foreign. Symbols: N frames, D dimensions, U sounds, C classes.
 """
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from speechgmm.checks import Array, integer, refuse, visible
-from speechgmm.classification.calibration import FileScores, file_scores, fit_class_calibration, fit_rejection
+from speechgmm.classification.backends import Backend, MixtureBackend, check_backend, train_backend
+from speechgmm.classification.calibration import FileScores, fit_class_calibration, fit_rejection
 from speechgmm.classification.classifier import AudioClassifier
-from speechgmm.classification.mixtures import MixtureSettings, class_log_densities, train_mixtures
+from speechgmm.classification.machine import SupervectorMachine
+from speechgmm.classification.mixtures import MixtureSettings
 from speechgmm.errors import Skipped
 from speechgmm.features import FrontEnd, Sound, extract_all, own_frontend, preset_for
 from speechgmm.features.sounds import listed
-from speechgmm.mixture import GMM, RELEVANCE
+from speechgmm.mixture import RELEVANCE
 from speechgmm.parallel import Progress
 from speechgmm.storage import versions
 
@@ -43,8 +46,10 @@ class ClassifierTraining:
             lacking = "fewer than two classes have two sounds or groups to hold out in turn"
             warnings.append(f"{lacking}: posteriors are not known")
         settings = MixtureSettings(**made.info["settings"])
+        if settings.relevance is not None:
+            return tuple(warnings)
         k, label = min((m.n_components, label) for m, label in zip(made.mixtures, made.labels, strict=True))
-        if k < settings.n_components and settings.relevance is None:
+        if k < settings.n_components:
             warnings.append(f"{label!r} has too few frames for {settings.n_components} components: {k}")
         return tuple(warnings)
 
@@ -100,6 +105,7 @@ def train_classifier(
     groups: Sequence[str] | None = None,
     frontend: FrontEnd | str | None = None,
     settings: MixtureSettings = SETTINGS,
+    backend: str = "gmm",
     folds: int = 5,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
@@ -118,24 +124,30 @@ def train_classifier(
         Or a preset at the lowest rate of the sounds, from 8 kHz up: slower ones are left out. Default: the preset
         "speech", or `OwnFeatures` for files of features (`.npy`), which no preset takes.
     settings : MixtureSettings
+    backend : str
+        "gmm": a mixture for each class. "svm": how each recording differs from the background of all classes, as one
+        row (a supervector), and a linear machine on these; `settings` are then those of the background.
     folds : int
         How many parts are held out in turn for calibration and rejection, two or more, each at the price of two more
         trainings; 0 makes neither.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_progress : callable, optional
-        Called with a stage ("features", "mixtures", "calibration", "rejection"), how much of it is done, and how much
-        there is.
+        Called with a stage ("features", "mixtures" whatever the back end, "calibration", "rejection"), how much of it
+        is done, and how much there is.
 
     Raises
     ------
     InvalidInput
         If there are fewer than two classes, a class without a usable sound, or an argument that does not fit.
     """
+    check_backend(backend, settings)
     data = extract_labeled(
         sounds, labels, groups=groups, frontend=frontend, n_threads=n_threads, on_progress=on_progress
     )
-    return train_on_features(data, settings=settings, folds=folds, n_threads=n_threads, on_progress=on_progress)
+    return train_on_features(
+        data, settings=settings, backend=backend, folds=folds, n_threads=n_threads, on_progress=on_progress
+    )
 
 
 def extract_labeled(
@@ -184,6 +196,7 @@ def train_on_features(
     data: Labeled,
     *,
     settings: MixtureSettings = SETTINGS,
+    backend: str = "gmm",
     folds: int = 5,
     rejects: bool = True,
     n_threads: int | None = None,
@@ -196,8 +209,9 @@ def train_on_features(
     Raises
     ------
     InvalidInput
-        If there are fewer than two classes, or `folds` is 1.
+        If there are fewer than two classes, `folds` is 1, or the back end cannot follow the settings.
     """
+    check_backend(backend, settings)
     if integer(folds, "folds", minimum=0) == 1:
         refuse("folds", "be two or more, or 0 for none", 1, "With one part held out, none is left to train on.")
     labels = _classes(data.sounds)
@@ -208,16 +222,18 @@ def train_on_features(
         parts = ()
     turns = class_rounds(data.sounds, parts) if rejects else ()
     report = on_progress or (lambda stage, done, total: None)
-    mixtures = _mixtures(data.sounds, settings, n_threads)
+    train = functools.partial(_trained, backend, settings, n_threads)
+    made = train(data.sounds)
     report("mixtures", 1, 1)
     plan = {"calibration": parts, "rejection": turns}
-    held_out = {stage: _held_out_scores(stage, r, settings, n_threads, report) for stage, r in plan.items()}
+    held_out = {stage: _held_out_scores(stage, r, train, n_threads, report) for stage, r in plan.items()}
     evidence = [np.split(s.evidence, [len(r.known)]) for s, r in zip(held_out["rejection"], turns, strict=True)]
     classes = [s.classes for s in held_out["calibration"]]
     calibration = fit_class_calibration(np.concatenate(classes), np.array(held)) if parts else None
     rejection = fit_rejection(*(np.concatenate(rows) for rows in zip(*evidence, strict=True))) if turns else None
+    mixtures, machine = (made.mixtures, None) if isinstance(made, MixtureBackend) else ((), made)
     info = _info(data, settings, folds)
-    classifier = AudioClassifier(data.frontend, labels, mixtures, calibration, rejection, info)
+    classifier = AudioClassifier(data.frontend, labels, mixtures, calibration, rejection, info, machine)
     return ClassifierTraining(classifier, data.skipped)
 
 
@@ -256,21 +272,26 @@ def class_rounds(sounds: Sequence[LabeledSound], rounds: Sequence[Round]) -> tup
     return tuple(found) if any(r.known for r in found) else ()
 
 
-def _mixtures(sounds: Sequence[LabeledSound], settings: MixtureSettings, n_threads: int | None) -> tuple[GMM, ...]:
-    frames = [np.concatenate([s.features for s in sounds if s.label == c]) for c in _classes(sounds)]
-    return train_mixtures(frames, settings, n_threads=n_threads).mixtures
+def _trained(
+    backend: str, settings: MixtureSettings, n_threads: int | None, sounds: Sequence[LabeledSound]
+) -> MixtureBackend | SupervectorMachine:
+    frames = [[s.features for s in sounds if s.label == c] for c in _classes(sounds)]
+    return train_backend(backend, frames, settings, n_threads=n_threads)
 
 
 def _held_out_scores(
-    stage: str, rounds: Sequence[Round], settings: MixtureSettings, n_threads: int | None, report: Progress
+    stage: str,
+    rounds: Sequence[Round],
+    train: Callable[[Sequence[LabeledSound]], Backend],
+    n_threads: int | None,
+    report: Progress,
 ) -> list[FileScores]:
     """Train on some sounds in each round; return the scores of those that are known, and then of the foreign."""
     found = []
     for done, part in enumerate(rounds, 1):
         tested = [s.features for s in (*part.known, *part.foreign)]
-        mixtures = _mixtures(part.trained, settings, n_threads)
-        densities = class_log_densities(mixtures, np.concatenate(tested), n_threads=n_threads)
-        found.append(file_scores(densities, np.array([len(x) for x in tested])))
+        made, lengths = train(part.trained), np.array([len(x) for x in tested])
+        found.append(made.file_scores(made.sums(np.concatenate(tested), lengths, n_threads=n_threads), lengths))
         report(stage, done, len(rounds))
     return found
 

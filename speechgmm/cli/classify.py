@@ -22,6 +22,9 @@ Labeled = Annotated[str, options.argument("CORPUS", options.corpus("label"))]
 Label = Annotated[str, options.option("--label", "COLUMN", "What is told apart; folders are labels.")]
 Components = Annotated[int, typer.Option(min=1, help="Gaussians for each class.")]
 Relevance = Annotated[float, typer.Option(min=0, help="Frames that the background of all classes counts for.")]
+Backend = Annotated[
+    str, options.option("--backend", "gmm|svm", "What tells classes apart: a mixture each, or supervectors.")
+]
 Alone = Annotated[bool, typer.Option("--alone", help="Train each class alone, without a background.")]
 Folds = Annotated[str | None, options.option("--folds", "COLUMN", "Hold each value of this column out in turn.")]
 Far = Annotated[
@@ -43,6 +46,7 @@ def train(
     components: Components = 64,
     relevance: Relevance = 4.0,
     alone: Alone = False,
+    backend: Backend = "gmm",
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
@@ -58,6 +62,7 @@ def train(
             groups=groups,
             frontend=preset,
             settings=_settings(components, None if alone else relevance),
+            backend=backend,
             n_threads=threads,
             on_progress=report,
         )
@@ -103,6 +108,7 @@ def evaluate(
     components: Components = 64,
     relevance: Relevance = 4.0,
     alone: Alone = False,
+    backend: Backend = "gmm",
     far: Far = None,
     picture: Picture = None,
     threads: options.Threads = None,
@@ -125,7 +131,8 @@ def evaluate(
         else:
             parts = recordings.column(folds or "", "fold")
             settings = _settings(components, None if alone else relevance)
-            found = cross_validate(recordings, labels, parts, frontend=preset, settings=settings, **shared)
+            shared |= {"frontend": preset, "settings": settings, "backend": backend}
+            found = cross_validate(recordings, labels, parts, **shared)
     if picture:
         write_picture(plot_confusion(found.confusion), picture)
     emit(as_json, found.as_dict(), facts(_rates(found)), "", _matrix(found), skipped=found.skipped)

@@ -21,6 +21,7 @@ StoreModel = Annotated[
     str | None,
     options.option("--model", "MODEL", "Of the STORE, to tell what rates cost; default: the packaged one."),
 ]
+BACKENDS = {"gmm": "a mixture for each class", "svm": "supervectors of a background, and a linear machine"}
 NO_MODEL = "what a rate of false accepts costs here takes the model that the store is of: give --model"
 KEPT = (
     "{:.0f} kB of statistics a session; beside these {:.0f} kB of statistics and frames a recording. "
@@ -208,6 +209,7 @@ def _classifier_facts(summary: Mapping[str, Any]) -> dict[str, object]:
     rows: dict[str, object] = {
         "fingerprint": summary["fingerprint"],
         "labels": _lines(f"{n} ({made['data']['sounds'][n]})" if made else n for n in summary["labels"]),
+        "back end": BACKENDS[summary["backend"]],
         "components": _lines(sorted({str(k) for k in summary["components"]}, key=int)),
         "calibrated": "yes" if summary["calibrated"] else "no: posteriors are not known",
         "rejects": "yes, with --far" if summary["rejects"] else "no: too few classes or sounds",

@@ -60,6 +60,21 @@ def test_train_tells_what_it_made(folder, model, trained):
     assert max(map(len, shown.out.splitlines())) <= 80
 
 
+def test_supervectors_are_another_back_end(folder, trained, tmp_path):
+    assert trained["backend"] == "gmm"
+    model, options = tmp_path / "m.sgmm", (*FAST, "--backend", "svm")
+    told = run("classify", "train", folder, "-o", model, *options, "--json").document
+    assert (told["backend"], told["components"], told["calibrated"]) == ("svm", [4], True)
+    assert told["fingerprint"] != trained["fingerprint"]
+    assert "supervectors of a background, and a linear machine" in run("info", model).out
+    found = run("classify", "predict", model, folder / "tone" / "0.wav", "--far", 0.5, "--json").document
+    assert found["files"][0]["candidates"][0]["label"] == "tone"
+    by_folds = ("classify", "evaluate", folder / "m.csv", "--label", "kind", "--folds", "fold")
+    assert run(*by_folds, *options, "--json").document["accuracy"] > 0.9
+    run("classify", "train", folder, "-o", model, *FAST, "--backend", "knn").refused("one of 'gmm', 'svm'; got 'knn'")
+    run(*by_folds, *options, "--alone").refused("relevance must be a number for the back end svm", "--alone")
+
+
 def test_rows_that_are_left_out_need_no_label(folder, tmp_path):
     manifest = folder / "split.csv"
     rows = [
