@@ -43,8 +43,9 @@ _FASTEST, _MOST_BANDS = 1_000_000, 1000
 class MFCC(FrontEnd):
     """Mel-frequency cepstral coefficients of speech frames, with deltas, normalized over the recording.
 
-    The order: dither, pre-emphasis, windows, mel bands, logarithm, cosine transform, deltas over all frames, speech
-    frames kept, normalization over these. The defaults are what held on telephone and read speech alike.
+    The order: dither, pre-emphasis, windows, mel bands, logarithm, cosine transform, RASTA if asked for, deltas over
+    all frames, speech frames kept, normalization over these. The defaults are what held on telephone and read speech
+    alike.
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ import scipy.fft
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel, InvalidInput, TooLittleSpeech
 from speechgmm.features import MFCC, Averages, preset
+from speechgmm.features.normalize import METHODS
 from speechgmm.parallel import threads
 from tests.sounds import ROOT, Array, steps, voice, write
 
@@ -171,6 +172,25 @@ def test_mean_0_and_variance_1_over_the_speech_frames() -> None:
     x = MFCC()(voice()).astype(np.float64)
     np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalization", METHODS)
+@pytest.mark.parametrize("rasta", [None, 0.94])
+def test_what_is_normalized_later_is_what_is_normalized_at_once(normalization: str, rasta: float | None) -> None:
+    f = MFCC(sample_rate=8000, normalization=normalization, rasta=rasta)
+    y = voice(8.0, 8000)
+    f = f.learned([f.unnormalized(y)])
+    np.testing.assert_array_equal(f.normalized(f.unnormalized(y)), f(y))
+
+
+def test_rasta_of_cepstra_is_that_of_log_bands_and_forgets_the_channel() -> None:
+    plain = dict(PLAIN, n_mels=24, rasta=0.94)
+    bands, cepstra = MFCC(kind="mel", **plain), MFCC(n_mfcc=24, **plain)
+    y = voice()
+    turned = scipy.fft.dct(bands(y).astype(np.float64), norm="ortho", axis=1)
+    np.testing.assert_allclose(cepstra(y), turned, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(cepstra(0.25 * y), cepstra(y), atol=1e-3)
+    assert np.abs(MFCC(n_mfcc=24, **plain | {"rasta": None})(0.25 * y)[:, 0] - cepstra(y)[:, 0]).min() > 1
 
 
 def test_the_signal_is_left_alone() -> None:
