@@ -79,7 +79,7 @@ def test_telephone_calls_reach_the_stated_numbers_and_strangers_the_stated_rates
     check_bands("verify_telephone", found.results)
     for asked, share in found.accepted.items():  # of one half, which tells little apart
         assert share.low <= 2 * asked
-        assert share.high >= asked / 2
+        assert share.high >= asked / 5  # fewer than asked, as the README says
     calibrated = found.results["utterances"]
     assert calibrated.cllr < 1.25 * calibrated.min_cllr
     sys.modules["running"].show_evaluations(RECIPES / "verify_telephone", found.results)
