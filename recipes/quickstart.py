@@ -20,13 +20,13 @@ from rich.table import Table
 import speechgmm
 from speechgmm.evaluation import Scores
 from speechgmm.features import Recording
-from speechgmm.mixture import GMM, Statistics
+from speechgmm.mixture import UBM, Statistics
 from speechgmm.plot.axes import IMPOSTOR, TARGET, finish
 from speechgmm.speakers import adapted_model
 
 MANIFEST = Path(__file__).resolve().parent.parent / "data" / "manifest.csv"
 COMPONENTS = 64
-"""A quarter of the default: the background is under two minutes of speech."""
+"""The least of the default, for mel and for linear cepstra: the background is under two minutes of speech."""
 CEPSTRA = (1, 2)
 """The features that are drawn: the slope of the spectrum, and its bend."""
 
@@ -34,7 +34,7 @@ CEPSTRA = (1, 2)
 def run(out: Path) -> speechgmm.Evaluation:
     """Train, enroll, identify; print a table, save a picture, and return the error rates."""
     corpus = speechgmm.read_corpus(MANIFEST)
-    print(f"Training a universal background model of {COMPONENTS} components on 8 voices ...")
+    print(f"Training a universal background model of 2 x {COMPONENTS} components on 8 voices ...")
     system = speechgmm.train_system(corpus.where(split="ubm"), n_components=COMPONENTS).system
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -70,7 +70,7 @@ def _statistics(store: speechgmm.SpeakerStore, speaker: str) -> Statistics:
     return functools.reduce(operator.add, (session.statistics for session in store.sessions(speaker)))
 
 
-def _draw(scores: Scores, system: speechgmm.System, models: dict[str, GMM], test: Recording, picture: Path) -> None:
+def _draw(scores: Scores, system: speechgmm.System, models: dict[str, UBM], test: Recording, picture: Path) -> None:
     """Draw all scores, what a speaker's model is, and how the scores of one test settle as it is heard."""
     from speechgmm.plot import plot_adaptation, plot_scores
 

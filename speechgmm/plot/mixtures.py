@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import extra, integer, matrix, number, refuse
-from speechgmm.mixture import GMM, Choice
+from speechgmm.mixture import GMM, UBM, Choice
 from speechgmm.plot.axes import COLORS, GRID, TARGET, axes, finish, legend_below
 from speechgmm.tracking import Tracked
 
@@ -76,14 +76,15 @@ def plot_mixture(
 
 
 def plot_adaptation(
-    ubm: GMM, adapted: GMM, x: ArrayLike | None = None, *, features: tuple[int, int] = (0, 1), ax: Any = None
+    ubm: UBM, adapted: UBM, x: ArrayLike | None = None, *, features: tuple[int, int] = (0, 1), ax: Any = None
 ) -> Any:
     """Draw a background model and what adaptation made of it: an arrow from each mean to where it has moved.
 
     Parameters
     ----------
-    ubm, adapted : GMM
-        Of the same number of components; an ellipse is one standard deviation of the background's.
+    ubm, adapted : GMM or Ensemble
+        Of the same number of components; an ellipse is one standard deviation of the background's. Of an ensemble its
+        first mixture is drawn, by the features that this sees.
     x : array_like, shape (N, D), optional
         Frames to draw, such as those that it was adapted to.
     features : tuple of int
@@ -98,10 +99,12 @@ def plot_adaptation(
     """
     if adapted.means.shape != ubm.means.shape:
         refuse("the adapted mixture", f"have means of shape {ubm.means.shape}, as the UBM has", adapted.means.shape)
+    frames = None if x is None else ubm.seen(matrix(x, dimensions=ubm.n_dimensions))[0]
+    ubm, adapted = ubm.parts[0], adapted.parts[0]
     pair = [integer(f, "each of features", minimum=0, maximum=ubm.n_dimensions - 1) for f in features]
     ax = axes(ax)
-    if x is not None:
-        right, up = matrix(x, dimensions=ubm.n_dimensions)[:, pair].T
+    if frames is not None:
+        right, up = frames[:, pair].T
         ax.plot(right, up, ".", color=COLORS[1], markersize=2.5, alpha=0.5, label="frames", zorder=1)
     for mean, covariance in zip(ubm.means[:, pair], ubm.marginal(pair).covariance_matrices, strict=True):
         ax.add_patch(_ellipse(mean, covariance, 1.0, fill=False, edgecolor=GRID, linewidth=0.6, alpha=0.6, zorder=2))

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import GMM, Diagonal, Full, Spherical, Tied, choose
+from speechgmm.mixture import GMM, Diagonal, Ensemble, Full, Spherical, Tied, choose
 from speechgmm.plot import plot_adaptation, plot_choice, plot_mixture, plot_tracks
 from speechgmm.plot.axes import COLORS
 from speechgmm.tracking import track
@@ -68,6 +68,10 @@ def test_a_legend_of_names_covers_no_point(tmp_path) -> None:
 def test_adaptation_is_drawn_as_arrows_from_the_background() -> None:
     moved = replace(PAIR, means=PAIR.means + np.array([1.0, 0.0, 2.0]))
     ax = plot_adaptation(PAIR, moved, PAIR.means, features=(0, 2))
+    several = (Ensemble((one, one), (0, 1)) for one in (PAIR, moved))
+    again = plot_adaptation(*several, np.hstack([PAIR.means] * 2), features=(0, 2))
+    for a, b in zip(ax.lines, again.lines, strict=True):
+        np.testing.assert_array_equal(a.get_xydata(), b.get_xydata())
     arrows = ax.collections[0]
     np.testing.assert_allclose(arrows.get_offsets(), PAIR.means[:, [0, 2]])
     np.testing.assert_allclose(np.stack([arrows.U, arrows.V], axis=1), np.tile([1.0, 2.0], (2, 1)))

@@ -18,7 +18,7 @@ def test_peers_tell_synthetic_voices_apart_on_the_same_lists(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module = script(RECIPES / "compare_peers" / "run.py", monkeypatch)
-    monkeypatch.setattr(module, "COMPONENTS", 16)
+    monkeypatch.setattr(module.peers, "COMPONENTS", 16)
     ways = ("tutorial, MFCC, deltas, scaled", "scikit-learn, UBM, our MFCC", "bob.learn.em, UBM, our MFCC")
     found = module.run(MANIFEST, {name: module.WAYS[name] for name in ways})
     assert found[ways[0]]["identified"] > 0.5
