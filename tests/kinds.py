@@ -27,6 +27,12 @@ def sound(kind: str, seed: int, rate: int = 8000, seconds: float = 0.5) -> np.nd
     return np.clip(noisy, -0.99, 0.99)
 
 
+def files(kinds: Path, which: range, names: tuple[str, ...] = KINDS) -> tuple[list[str], list[str]]:
+    """Return the paths of some sounds of each kind in a folder of them, and their labels."""
+    pairs = [(str(kinds / kind / f"{i:02}.wav"), kind) for kind in names for i in which]
+    return [p for p, _ in pairs], [label for _, label in pairs]
+
+
 @pytest.fixture(scope="session")
 def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for each kind, of twelve files each."""

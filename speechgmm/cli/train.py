@@ -71,8 +71,8 @@ def train(
 
 def _frontend(recordings: "Corpus", name: str | None, sample_rate: int | None) -> "FrontEnd | None":
     """Return the front end that was asked for, None where nothing was."""
-    from speechgmm.features import MFCC, preset, preset_for
+    from speechgmm.features import PRESETS, preset, preset_for
 
     if sample_rate is None:
         return None if name is None else preset_for(recordings, name)
-    return MFCC(sample_rate=sample_rate, kind="mfcc+lfcc") if name is None else preset(name, sample_rate)
+    return PRESETS["both"](sample_rate) if name is None else preset(name, sample_rate)

@@ -9,7 +9,7 @@ import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -102,7 +102,8 @@ class Ensemble:
     @functools.cached_property
     def covariance(self) -> Diagonal:
         """The variances of all mixtures, one below the other."""
-        return Diagonal(np.concatenate([p.covariance.deviations() ** 2 + np.zeros(p.means.shape) for p in self.parts]))
+        every = [cast(Independent, p.covariance).variances_of(*p.means.shape) for p in self.parts]
+        return Diagonal(np.concatenate(every))
 
     @functools.cached_property
     def shares(self) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from speechgmm import storage
 from speechgmm.checks import Array, choice, integer, number_of, refuse
 from speechgmm.errors import InvalidInput, Skipped
-from speechgmm.features import MFCC, FrontEnd, Recording, TrainingFrames, common_rate, own_frontend, training_frames
+from speechgmm.features import PRESETS, FrontEnd, Recording, TrainingFrames, common_rate, own_frontend, training_frames
 from speechgmm.mixture import GMM, UBM, Ensemble, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.parallel import Progress
 from speechgmm.speakers.system import RELEVANCE, System
@@ -98,7 +98,7 @@ def train_system(
     """
     recordings = tuple(corpus)
     integer(seed, "seed", minimum=0)
-    frontend = frontend or own_frontend(recordings) or MFCC(sample_rate=common_rate(recordings), kind="mfcc+lfcc")
+    frontend = frontend or own_frontend(recordings) or PRESETS["both"](common_rate(recordings))
     sizes = _sizes(n_components, quality, frontend.n_streams)
     frames = training_frames(frontend, recordings, n_threads=n_threads, on_progress=on_progress)
     report = on_progress or (lambda stage, done, total: None)

@@ -28,16 +28,11 @@ from speechgmm.errors import AudioError, IncompatibleModel, InvalidInput, TooLit
 from speechgmm.evaluation.decision import Rule
 from speechgmm.features import MFCC, Signal, preset, read_corpus
 from speechgmm.features.spool import FRAMES, Spool
-from tests.kinds import KINDS, sound
+from tests.kinds import KINDS, files, sound
 from tests.sounds import cut, write
 
 SETTINGS = MixtureSettings(n_components=4, relevance=4.0, max_iterations=2)
 TRAIN, TEST = range(8), range(8, 12)
-
-
-def files(kinds: Path, which: range, names: tuple[str, ...] = KINDS) -> tuple[list[str], list[str]]:
-    pairs = [(str(kinds / kind / f"{i:02}.wav"), kind) for kind in names for i in which]
-    return [p for p, _ in pairs], [label for _, label in pairs]
 
 
 @pytest.fixture(scope="module")

@@ -29,15 +29,10 @@ from speechgmm.evaluation.decision import Rule
 from speechgmm.features import Signal, preset
 from speechgmm.features.spool import FRAMES, Spool
 from tests import laws
-from tests.kinds import KINDS, sound
+from tests.kinds import KINDS, files, sound
 
 SETTINGS = MixtureSettings(n_components=4, relevance=4.0, max_iterations=2)
 TRAIN, TEST = range(6), range(8, 11)
-
-
-def files(kinds: Path, which: range, names: tuple[str, ...] = KINDS) -> tuple[list[str], list[str]]:
-    pairs = [(str(kinds / kind / f"{i:02}.wav"), kind) for kind in names for i in which]
-    return [p for p, _ in pairs], [label for _, label in pairs]
 
 
 @pytest.fixture(scope="module")
