@@ -22,8 +22,9 @@ from speechgmm.parallel import threads, workers
 from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.system import System
 
-_CELLS = 1 << 17
-"""How many densities (frames by components) of a speaker are held at most at once: they stay in the cache."""
+_CELLS = 1 << 18
+"""How many densities (speakers by frames by components) are held at most at once: they stay in the cache, and one call
+handles several speakers, so that threads seldom wait for the interpreter."""
 _GROUP = 64
 """Speakers that one thread takes at a time."""
 
@@ -57,11 +58,14 @@ class Terms:
         for start in range(0, len(x), step):
             y = centered(x[start : start + step], origin)
             square = (y[:, :-1] ** 2) @ self.quadratic
-            joint = np.empty_like(square)
-            for i, one in enumerate(linear):
-                np.matmul(y, one, out=joint)
-                joint += square
-                total[i] += log_sums(joint).sum()
+            at_once = max(1, _CELLS // square.size)
+            joint = np.empty((min(at_once, len(linear)), *square.shape), square.dtype)
+            for first in range(0, len(linear), at_once):
+                some = linear[first : first + at_once]
+                np.matmul(y, some, out=joint[: len(some)])
+                joint[: len(some)] += square
+                sums = log_sums(joint[: len(some)].reshape(-1, square.shape[1])).reshape(len(some), -1)
+                total[first : first + at_once] += sums.sum(axis=1)
         return total
 
 
