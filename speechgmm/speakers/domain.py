@@ -16,6 +16,7 @@ import numpy as np
 from speechgmm.checks import Array
 from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.adapt import moved
+from speechgmm.speakers.sessions import Moments
 
 MOST = 200
 """More people than these do not move the domain any more; a store of thousands neither reads nor shifts for one."""
@@ -35,20 +36,27 @@ class People:
     statistics : tuple of Statistics
         Each of all of a person's speech, against the background model.
     speech_seconds : ndarray, shape (S,)
+    recordings : tuple, optional
+        What is known of each one's single recordings: `Moments`.
     """
 
     names: tuple[str, ...]
     statistics: tuple[Statistics, ...]
     speech_seconds: Array
+    recordings: tuple[Sequence[Moments], ...] = ()
 
     def without(self, i: int) -> "People":
         """Return all of them but one."""
-        names, statistics = self.names[:i] + self.names[i + 1 :], self.statistics[:i] + self.statistics[i + 1 :]
-        return People(names, statistics, np.delete(self.speech_seconds, i))
+        return self._take([j for j in range(len(self.names)) if j != i])
 
     def first(self, n: int) -> "People":
         """Return the first of them."""
-        return People(self.names[:n], self.statistics[:n], self.speech_seconds[:n])
+        return self._take(range(len(self.names))[:n])
+
+    def _take(self, indices: Sequence[int]) -> "People":
+        names, statistics = tuple(self.names[i] for i in indices), tuple(self.statistics[i] for i in indices)
+        recordings = tuple(self.recordings[i] for i in indices) if self.recordings else ()
+        return People(names, statistics, self.speech_seconds[list(indices)], recordings)
 
     def domain(self, ubm: UBM) -> UBM:
         """Return the background model of where they were recorded; of nobody, the model itself."""

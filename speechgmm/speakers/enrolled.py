@@ -5,7 +5,7 @@ Nothing of it is kept: it follows from who is enrolled, whatever the order in wh
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +20,13 @@ from speechgmm.speakers.calibration import ASSURED, AmountNorm, StoreNorm, Syste
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.domain import MOST, People, content
 from speechgmm.speakers.familiarity import Familiarity, measures
-from speechgmm.speakers.impostors import MOST_EACH, Heard, drawn_frames, impostor_trials, owner_trials
+from speechgmm.speakers.impostors import MOST_EACH, Heard, LeftOut, drawn_frames, impostor_trials, owner_trials
 from speechgmm.speakers.models import SpeakerModels, speaker_models
 from speechgmm.speakers.packaged import default_system
-from speechgmm.speakers.sessions import RecordingSample, Session, sums_by_key
+from speechgmm.speakers.sessions import RecordingSample, Session, first_order, sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
+from speechgmm.speakers.utterances import RECORDINGS, Utterances
 
 SMALLEST = 1e-9
 """A spread of raw scores is at least that, in nats per frame."""
@@ -76,10 +77,11 @@ class Domain:
 
 @dataclass(frozen=True, eq=False)
 class Enrolled:
-    """The `models` of enrolled speakers, and the `domain` of the store."""
+    """The `models` of enrolled speakers, the `domain` of the store, and the speakers' single `recordings`, if asked."""
 
     models: SpeakerModels
     domain: Domain
+    utterances: Utterances | None
 
 
 def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int | None = None) -> Enrolled:
@@ -106,7 +108,7 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
         If the store is of another system.
     """
     store.check_system(system)
-    made_by = (system.fingerprint, system.relevance, system.calibration)
+    made_by = (system.fingerprint, system.relevance, system.calibration, system.utterances)
 
     def build() -> Enrolled:
         asked = store.known(*speakers) if speakers else ()
@@ -123,7 +125,14 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
         seconds = {name: s.speech_seconds for name, s in wanted.items()}
         models = speaker_models(system, {n: s.statistics for n, s in wanted.items()}, seconds, ubm=domain.ubm)
         told = tuple(dict.fromkeys([*(d for d in damaged if d.speaker in wanted or not asked), *domain.damaged]))
-        return Enrolled(dataclasses.replace(models, damaged=told), domain)
+        models = dataclasses.replace(models, damaged=told)
+        if not system.utterances:
+            return Enrolled(models, domain, None)
+
+        def recordings(i: int) -> Sequence[RecordingSample]:
+            return _samples(store, {"": wanted[models.names[i]].recordings}, RECORDINGS)[0].get("", ())
+
+        return Enrolled(models, domain, Utterances(models, system.relevance, recordings))
 
     found = store.cached((*made_by, speakers), build)
     warn_of(found.models.damaged)
@@ -156,7 +165,10 @@ def _domain(
     people = People(tuple(pool), statistics, np.array([sums[n].speech_seconds for n in pool]))
     ubm, size, calibration = people.domain(system.ubm), len(digests), system.calibration
     tested = people.first(MOST_TESTED)
-    kept, damaged = _kept(store, {n: sums[n].recordings for n in tested.names})
+    own = {n: sums[n].recordings for n in tested.names}
+    every, damaged = _samples(store, own, RECORDINGS if system.utterances else _each(own))
+    tested = dataclasses.replace(tested, recordings=tuple(every[n] for n in tested.names))
+    kept = {n: samples[: _each(own)] for n, samples in every.items()}
     familiarity = _measured(system, kept)
     if calibration is None and size < ASSURED:
         return Domain(ubm, None, None, familiarity, damaged)
@@ -181,7 +193,8 @@ def surroundings(system: System, store: SpeakerStore) -> Surroundings | None:
     if system.familiarity is None:
         return None
     digests = store.digests()
-    return _measured(system, _kept(store, {n: digests[n] for n in _ordered(digests)[:MOST_TESTED]})[0])
+    own = {n: digests[n] for n in _ordered(digests)[:MOST_TESTED]}
+    return _measured(system, _samples(store, own, _each(own))[0])
 
 
 def _ordered(digests: Mapping[str, Iterable[str]]) -> list[str]:
@@ -189,12 +202,16 @@ def _ordered(digests: Mapping[str, Iterable[str]]) -> list[str]:
     return sorted(digests, key=lambda name: (content(name, digests[name]), name))
 
 
-def _kept(
-    store: SpeakerStore, recordings: Mapping[str, Iterable[str]]
+def _each(people: Sized) -> int:
+    """Return how many recordings of each of these people are tested."""
+    return int(np.clip(_RECORDINGS // max(len(people), 1), 1, MOST_EACH))
+
+
+def _samples(
+    store: SpeakerStore, recordings: Mapping[str, Iterable[str]], most: int
 ) -> tuple[dict[str, list[RecordingSample]], tuple[DamagedSession, ...]]:
-    """Return what is kept of some of these people's recordings, given by their digests, and what of it is damaged."""
-    each = int(np.clip(_RECORDINGS // max(len(recordings), 1), 1, MOST_EACH))
-    chosen = {n: sorted(digests)[:each] for n, digests in recordings.items()}
+    """Return what is kept of so many recordings of each of these people, given by digests, and what is damaged."""
+    chosen = {n: sorted(digests)[:most] for n, digests in recordings.items()}
     samples, damaged = store.samples(d for own in chosen.values() for d in own)
     by_digest = {s.digest: s for s in samples}
     return {n: [by_digest[d] for d in own if d in by_digest] for n, own in chosen.items()}, damaged
@@ -222,19 +239,17 @@ def _with_owners(
     for i, name in enumerate(people.names):
         for s in kept[name][:_OWN_EACH]:
             if people.speech_seconds[i] - s.speech_seconds > _OWN_SECONDS:
-                own = Statistics.computed(ubm.origin, _double(s.counts), _double(s.first), np.zeros(0), 0.0, 0.0)
-                left_out.append((i, own, s.speech_seconds, heard(ubm, s)))
+                others = [r for r in people.recordings[i] if r is not s]
+                left_out.append(
+                    LeftOut(i, first_order(s.counts, s.first, ubm.origin), s.speech_seconds, heard(ubm, s), others)
+                )
     if not left_out:
         return calibration
     found = owner_trials(system, people, left_out, cohort, n_threads=n_threads)
     scores = norm(found.alike(calibration.levels.amounts))[:, 0]
     amounts = amount(found.enrolled, found.tested[:, 0])
-    owners = calibration.owners.met(scores, amounts, [i for i, *_ in left_out])
+    owners = calibration.owners.met(scores, amounts, [r.place for r in left_out])
     return dataclasses.replace(calibration, owners=owners)
-
-
-def _double(x: Array) -> Array:
-    return x.astype(np.float64)
 
 
 @functools.cache

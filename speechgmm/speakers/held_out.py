@@ -209,11 +209,12 @@ def _simulate(
         tests += [(name, _stretch(system.frontend, own[j], rng)) for j in rng.permutation(len(own))[:_TESTS]]
     sums = [functools.reduce(operator.add, [statistics[m] for m in enrolled[n]]) for n in enrolled]
     seconds = np.array([sum(m.speech_seconds for m in enrolled[n]) for n in enrolled])
-    people = People(tuple(enrolled), tuple(sums), seconds)
+    recordings = tuple([statistics[m] for m in enrolled[n]] for n in enrolled)
+    people = People(tuple(enrolled), tuple(sums), seconds, recordings)
     speech = {n: [drawn_frames(m.features, m.speech_seconds, rng) for m in enrolled[n][:MOST_EACH]] for n in enrolled}
     return SimulatedStore(
         people.names,
-        trials(models_among(system, people), cohort, [t for _, t in tests], n_threads=n_threads),
+        trials(system, models_among(system, people), recordings, cohort, [t for _, t in tests], n_threads=n_threads),
         np.array([name for name, _ in tests]),
         impostor_trials(system, people, speech, cohort, n_threads=n_threads),
     )

@@ -18,7 +18,9 @@ from speechgmm.speakers.calibration import AmountNorm
 from speechgmm.speakers.domain import People
 from speechgmm.speakers.models import SpeakerModels, adapted_models, cohort_models
 from speechgmm.speakers.score_norm import t_norm
+from speechgmm.speakers.sessions import Moments
 from speechgmm.speakers.system import System
+from speechgmm.speakers.utterances import Utterances
 
 MOST_EACH = 4
 """So many recordings of one person are tested at most."""
@@ -38,6 +40,29 @@ def drawn_frames(features: Array, speech_seconds: float, rng: Any) -> Heard:
     """Return up to `FRAMES` frames in random order, and the seconds of speech that they stand for."""
     chosen = rng.permutation(len(features))[:FRAMES]
     return Heard(features[chosen], speech_seconds * len(chosen) / len(features))
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """A recording that is tested against a model of all others of one of the people.
+
+    Parameters
+    ----------
+    place : int
+        Whose it is.
+    own : Statistics
+        Of it, which the others are without.
+    speech_seconds : float
+    heard : Heard
+    others : sequence of Moments
+        What is known of the others.
+    """
+
+    place: int
+    own: Statistics
+    speech_seconds: float
+    heard: Heard
+    others: Sequence[Moments]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +106,22 @@ def models_among(system: System, people: People) -> SpeakerModels:
 
 
 def trials(
-    models: SpeakerModels, cohort: Array | None, tests: Sequence[Heard], *, n_threads: int | None = None
+    system: System,
+    models: SpeakerModels,
+    recordings: Sequence[Sequence[Moments]],
+    cohort: Array | None,
+    tests: Sequence[Heard],
+    *,
+    n_threads: int | None = None,
 ) -> ScoredTrials:
     """Score tests against models in their domain.
 
     Parameters
     ----------
+    system : System
     models : SpeakerModels
+    recordings : sequence
+        What is known of the single recordings of each of these people.
     cohort : ndarray, shape (C, K, D), or None
         Means of other people, relative to the background's.
     tests : sequence of Heard
@@ -95,10 +129,13 @@ def trials(
         Default: the cores of this process. It changes the time and nothing else.
     """
     others = cohort_models(models.ubm, cohort)
-    every = [models] if others is None else [models, others]
+    utterances = Utterances(models, system.relevance, recordings.__getitem__) if system.utterances else None
 
     def score(test: Heard) -> Array:
-        return np.concatenate([m.ratios(test.features, n_threads=1) for m in every])
+        x = test.features
+        own = models.ratios(x, n_threads=1)
+        own = own if utterances is None else utterances.scores([x], own)
+        return own if others is None else np.concatenate([own, others.ratios(x, n_threads=1)])
 
     raw = np.stack(list(threads(n_threads)(score, tests)), axis=1)
     seconds = np.array([t.speech_seconds for t in tests])
@@ -118,35 +155,26 @@ def impostor_trials(
     for i, name in enumerate(people.names):
         others = people.without(i)
         if speech.get(name) and others.names:
-            found.append(trials(models_among(system, others), cohort, speech[name], n_threads=n_threads))
+            models = models_among(system, others)
+            found.append(trials(system, models, others.recordings, cohort, speech[name], n_threads=n_threads))
     return tuple(found)
 
 
 def owner_trials(
     system: System,
     people: People,
-    left_out: Sequence[tuple[int, Statistics, float, Heard]],
+    left_out: Sequence[LeftOut],
     cohort: Array | None,
     *,
     n_threads: int | None = None,
 ) -> ScoredTrials:
-    """Return the trials (n, 1) of people against themselves, each a recording against a model of all others of theirs.
-
-    Parameters
-    ----------
-    system : System
-    people : People
-    left_out : sequence of (place, Statistics, seconds, Heard)
-        Of n recordings: whose it is, its statistics and seconds of speech, and what is heard of it.
-    cohort : ndarray, shape (C, K, D), or None
-    n_threads : int, optional
-        Default: the cores of this process. It changes the time and nothing else.
-    """
-    rest = [_without(people.statistics[i], own) for i, own, _, _ in left_out]
-    seconds = [float(people.speech_seconds[i]) - held for i, _, held, _ in left_out]
-    names = [people.names[i] for i, _, _, _ in left_out]
+    """Return the trials (n, 1) of n recordings of people, each against a model of all others of the same person."""
+    rest = [_without(people.statistics[r.place], r.own) for r in left_out]
+    seconds = [float(people.speech_seconds[r.place]) - r.speech_seconds for r in left_out]
+    names = [people.names[r.place] for r in left_out]
     models = adapted_models(system, names, rest, seconds, people.domain(system.ubm))
-    found = trials(models, cohort, [test for _, _, _, test in left_out], n_threads=n_threads)
+    tests = [r.heard for r in left_out]
+    found = trials(system, models, [r.others for r in left_out], cohort, tests, n_threads=n_threads)
     return ScoredTrials(found.scores.diagonal()[:, None], found.enrolled, found.tested[:, None])
 
 

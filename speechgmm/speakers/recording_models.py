@@ -19,16 +19,22 @@ from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
 from speechgmm.speakers.domain import MOST, People
 from speechgmm.speakers.models import SpeakerModels
+from speechgmm.speakers.sessions import first_order
 from speechgmm.speakers.system import System
+from speechgmm.speakers.utterances import Utterances
 
 
 @dataclass(frozen=True, eq=False)
 class RecordingModels:
-    """The `models` of recordings by their names, the `digests` of their samples, and what was left out."""
+    """The `models` of recordings by their names, the `digests` of their samples, what was left out, and `utterances`.
+
+    These are the recordings once more, where single ones count in the system.
+    """
 
     models: SpeakerModels
     digests: tuple[str, ...]
     skipped: tuple[Skipped, ...]
+    utterances: Utterances | None
 
 
 def recording_models(
@@ -74,10 +80,16 @@ def recording_models(
     for m in moments:  # each is adapted where its moments lay
         m[:, 1:] = adapted_offsets(ubm, _statistics(system.ubm, m), system.relevance)
     models = SpeakerModels(names, moments[:, :, 1:], np.array(seconds), ubm, system.fingerprint)
-    return RecordingModels(models, digests, tuple(skipped))
+
+    def adapted_to(i: int) -> tuple[Statistics]:
+        counts, means = moments[i, :, :1], moments[i, :, 1:]
+        first = counts * means + system.relevance * (means - ubm.offsets)
+        return (_statistics(ubm, np.concatenate([counts, first], axis=1)),)
+
+    utterances = Utterances(models, system.relevance, adapted_to) if system.utterances else None
+    return RecordingModels(models, digests, tuple(skipped), utterances)
 
 
 def _statistics(ubm: UBM, moments: Array) -> Statistics:
-    """Return the statistics of [counts, first moments], (K, 1 + D); the second ones move no means."""
-    counts, first = moments[:, 0].copy(), moments[:, 1:].copy()
-    return Statistics.computed(ubm.origin, counts, first, ubm.imagined(counts).second, 0.0, float(counts.sum()))
+    """Return the statistics of [counts, first moments], (K, 1 + D)."""
+    return first_order(moments[:, 0], moments[:, 1:], ubm.origin)

@@ -24,6 +24,7 @@ from speechgmm.speakers.models import SpeakerModels, cohort_models
 from speechgmm.speakers.sessions import EnrolledRecording
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
+from speechgmm.speakers.utterances import Utterances
 
 _AMOUNTS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 60.0)
 """Seconds of speech that somebody may be told to record."""
@@ -74,6 +75,8 @@ class Scorer:
         The recordings of all who are enrolled, by digest: none of them may be a test.
     familiarity : Familiarity or None
         What recordings are like those of the store and of the system's background.
+    utterances : Utterances or None
+        The single recordings of the speakers, where they count.
     """
 
     system: System
@@ -82,6 +85,7 @@ class Scorer:
     norm: StoreNorm | None
     enrolled: Mapping[str, EnrolledRecording]
     familiarity: Familiarity | None = None
+    utterances: Utterances | None = None
 
     @classmethod
     def of(cls, system: System, store: SpeakerStore, *speakers: str, n_threads: int | None = None) -> "Scorer":
@@ -90,7 +94,7 @@ class Scorer:
         around = found.domain.surroundings
         familiar = None if around is None else around.familiar()
         domain, recordings = found.domain, store.cached("recordings", store.recordings)
-        return cls(system, found.models, domain.calibration, domain.norm, recordings, familiar)
+        return cls(system, found.models, domain.calibration, domain.norm, recordings, familiar, found.utterances)
 
     @functools.cached_property
     def cohort(self) -> SpeakerModels | None:
@@ -103,7 +107,8 @@ class Scorer:
         every = len(models) == len(self.models.names) and bool((models == np.arange(len(models))).all())
         if every:
             return self
-        chosen = replace(self, models=self.models.take(models))
+        utterances = self.utterances and self.utterances.take(models)
+        chosen = replace(self, models=self.models.take(models), utterances=utterances)
         vars(chosen)["cohort"] = self.cohort  # the same domain, laid out once
         return chosen
 
@@ -154,7 +159,11 @@ class Scorer:
         """Return the mean log-likelihood ratios (S + C,) of a recording against the enrolled and the cohort."""
         models = [m for m in (self.models, self.cohort) if m is not None]
         blocks = [(np.concatenate([m.ratios(x) for m in models]), len(x)) for x in e.blocks()]
-        return _mean(*zip(*blocks, strict=True))
+        ratios = _mean(*zip(*blocks, strict=True))
+        if self.utterances is None:
+            return ratios
+        own, others = np.split(ratios, [len(self.models.names)])
+        return np.concatenate([self.utterances.scores(e.blocks(), own), others])
 
     def _refuse_known(self, e: Extracted, heard: set[str]) -> None:
         what = e.recording.path or e.name

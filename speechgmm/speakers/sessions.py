@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -58,6 +58,24 @@ class Session:
     def summary(self) -> "SessionSummary":
         """What is told of it."""
         return SessionSummary(self.speaker, self.name, self.speech_seconds, tuple(self.recordings.values()))
+
+
+class Moments(Protocol):
+    """Counts (K,) and first moments (K, D) of a recording against the UBM of its system: `Statistics` have them too."""
+
+    @property
+    def counts(self) -> Array:
+        """Frames of each component."""
+
+    @property
+    def first(self) -> Array:
+        """Sums of the features, relative to the UBM's origin."""
+
+
+def first_order(counts: Array, first: Array, origin: Array) -> Statistics:
+    """Return statistics as far as means need them, from counts (K,) and first moments (K, D)."""
+    n, sums = (np.array(x, dtype=np.float64) for x in (counts, first))
+    return Statistics.computed(origin, n, sums, np.zeros(sums.shape), 0.0, float(n.sum()))
 
 
 @dataclass(frozen=True, eq=False)

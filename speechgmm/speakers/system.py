@@ -14,7 +14,7 @@ from speechgmm.checks import Array, hold, instance, number, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.features import MFCC, FrontEnd, OwnFeatures
 from speechgmm.mixture import GMM, UBM, Ensemble, Statistics
-from speechgmm.mixture.covariance import COVARIANCES
+from speechgmm.mixture.covariance import COVARIANCES, Independent
 from speechgmm.mixture.model import WITHIN
 from speechgmm.speakers.calibration import TYPES, SystemCalibration
 from speechgmm.speakers.familiarity import Familiarity
@@ -45,6 +45,9 @@ class System:
         How it was made: versions, seed, data summary, objective trace.
     familiarity : Familiarity, optional
         What recordings are like those that it was trained on.
+    utterances : bool
+        Whether the best candidates of a search are scored by each of their recordings (`utterances.Utterances`), which
+        takes independent features. `train_system` makes systems that do; a file from before this was known does not.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class System:
     calibration: SystemCalibration | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
     familiarity: Familiarity | None = None
+    utterances: bool = False
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
@@ -67,6 +71,10 @@ class System:
         if not isinstance(self.ubm, Ensemble):
             instance(self.ubm, "the UBM", GMM)
         instance(self.info, "info", Mapping)
+        instance(self.utterances, "utterances", bool)
+        if self.utterances:
+            for part in self.ubm.parts:
+                instance(part.covariance, "the covariance of a UBM whose speakers' recordings count", Independent)
         hold(self, relevance=number(self.relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames"))
         wanted, found = self.frontend.n_dimensions, self.ubm.n_dimensions
         if found != wanted:
@@ -108,6 +116,7 @@ class System:
             "calibrated": self.calibration is not None,
             "calibration": measured,
             "relevance": self.relevance,
+            "utterances": self.utterances,
             "components": self.ubm.n_components,
             "mixtures": [p.n_components for p in self.ubm.parts] if isinstance(self.ubm, Ensemble) else None,
             "dimensions": self.ubm.n_dimensions,

@@ -29,8 +29,19 @@ UNCALIBRATED = (
     "so that scores rank speakers and decide nothing before five people are enrolled; use more speakers"
 )
 
-QUALITIES = {"default": ((64, 256), (128,)), "best": ((64, 128, 256), (64, 128, 256))}
-"""How many components the mixtures of mel and of linear cepstra have."""
+
+@dataclass(frozen=True)
+class Quality:
+    """How many components the mixtures of mel and of linear cepstra have, and whether single recordings count."""
+
+    sizes: tuple[tuple[int, ...], tuple[int, ...]]
+    utterances: bool
+
+
+QUALITIES = {
+    "default": Quality(((64, 256), (128,)), utterances=False),
+    "best": Quality(((64, 128, 256), (64, 128, 256)), utterances=True),
+}
 ALONE = (64, 128, 256)
 """The same of a front end with one stream of features."""
 FEW_FRAMES = 50
@@ -74,7 +85,8 @@ def train_system(
     quality : str
         "default": 64 and 256 components for mel cepstra, 128 for linear ones, or 64, 128 and 256 for a front end with
         one stream. Coarse mixtures hold where the background has few speakers or texts, fine ones where it has many
-        (`recipes/benchmarks/accuracy.py`). "best": 64, 128 and 256 for each stream, which takes twice the time.
+        (`recipes/benchmarks/accuracy.py`). "best": 64, 128 and 256 for each stream, and the best candidates of a
+        search are scored by each of their recordings (`System.utterances`); it takes twice to three times the time.
     relevance : float
         See `System`.
     frontend : FrontEnd, optional
@@ -106,7 +118,9 @@ def train_system(
         sizes = _as_frames_allow(sizes, len(frames.blocks.frames))
     train = functools.partial(_train_ubm, sizes=sizes, seed=seed, n_threads=n_threads, report=report)
     ubm, fits = train(frames.blocks)
-    system = System(frames.frontend, ubm, relevance, info=_info(frames, ubm, fits, seed))
+    system = System(
+        frames.frontend, ubm, relevance, info=_info(frames, ubm, fits, seed), utterances=QUALITIES[quality].utterances
+    )
     warnings = _warnings(frames, max(map(max, sizes)))
     if calibrated:
         held_out = HeldOutMeasures(frames, n_threads=n_threads)
@@ -128,7 +142,8 @@ def _sizes(n_components: int | Sequence[int] | None, quality: str, streams: int)
     """Return how many components the mixtures of each stream have."""
     choice(quality, "quality", tuple(QUALITIES))
     if n_components is None:
-        return [ALONE] * streams if streams != len(QUALITIES[quality]) else list(QUALITIES[quality])
+        sizes = QUALITIES[quality].sizes
+        return [ALONE] * streams if streams != len(sizes) else list(sizes)
     given = tuple(n_components) if isinstance(n_components, Sequence) else (n_components,)
     if not given:
         refuse("n_components", "be a number, or several", "none")
