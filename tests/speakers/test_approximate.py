@@ -13,7 +13,7 @@ from speechgmm.mixture import GMM, adapt
 from speechgmm.speakers import (
     SpeakerModels,
     System,
-    approximate,
+    best_components,
     deviation,
     linear_ratios,
     linear_ratios_of,
@@ -68,7 +68,7 @@ def test_all_components_are_the_exact_ratio(c: int, dtype: type, tolerance: floa
 def test_blocks_do_not_matter(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     system, models, x = problem()
     whole = top_ratios(system, models, x, n_components=4)
-    monkeypatch.setattr(approximate, name, size)
+    monkeypatch.setattr(best_components, name, size)
     close(top_ratios(system, models, x, n_components=4), whole)
 
 
@@ -84,7 +84,7 @@ def test_frames_far_from_the_ubm_do_not_overflow(far: float, dtype: type) -> Non
 @pytest.mark.parametrize("scorer", [top_ratios, log_likelihood_ratios])
 def test_the_number_of_threads_changes_no_bit(scorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     system, models, x = problem(dtype=np.float32)
-    monkeypatch.setattr(approximate, "_SPEAKERS", 2)
+    monkeypatch.setattr(best_components, "_SPEAKERS", 2)
     monkeypatch.setattr(layout, "_GROUP", 2)
     one, two, three, default = (scorer(system, models, x, n_threads=n) for n in (1, 2, 3, None))
     assert one.tobytes() == two.tobytes() == three.tobytes() == default.tobytes()

@@ -27,7 +27,7 @@ from tests.sounds import Array
 from tests.speakers.conftest import tiny_system
 from tests.speakers.made import enroll_frames, extracted, with_calibration
 
-TINY = with_calibration(tiny_system())
+TINY = dataclasses.replace(with_calibration(tiny_system()), utterances=True)
 assert TINY.calibration is not None
 LEVELS = TINY.calibration.levels
 Batch = Mapping[str, Sequence[Array]]
@@ -209,7 +209,7 @@ def test_offsets_at_once_are_those_of_adapt(problem: Any, relevance: float) -> N
 
 
 def test_an_uncalibrated_system_ranks_in_the_domain(tmp_path: Path) -> None:
-    raw = dataclasses.replace(TINY, calibration=None)
+    raw = dataclasses.replace(TINY, calibration=None, utterances=False)
     few = {name: PEOPLE[name] for name in "abcd"}
     with opened(tmp_path / "s", few) as store:
         scorer = Scorer.of(raw, store)
@@ -221,7 +221,7 @@ def test_an_uncalibrated_system_ranks_in_the_domain(tmp_path: Path) -> None:
 
 
 def test_with_five_people_a_system_without_a_calibration_decides_by_their_trials(tmp_path: Path) -> None:
-    raw = dataclasses.replace(TINY, calibration=None)
+    raw = dataclasses.replace(TINY, calibration=None, utterances=False)
     with opened(tmp_path / "s", PEOPLE) as store:
         scorer = Scorer.of(raw, store)
         found, limits = scorer.score_test([TEST]), scorer.limits(TEST.speech_seconds, 0)
@@ -254,7 +254,8 @@ def test_one_store_serves_systems_of_other_calibrations(tmp_path: Path, plain: d
 def test_who_is_tested_takes_no_part_in_the_domain_of_the_others() -> None:
     names = tuple(PEOPLE)
     sums = tuple(TINY.statistics(np.concatenate(x)) for x in PEOPLE.values())
-    people = People(names, sums, np.array([0.01 * s.frames for s in sums]))
+    single = tuple([TINY.statistics(x) for x in own] for own in PEOPLE.values())
+    people = People(names, sums, np.array([0.01 * s.frames for s in sums]), single)
     rng = np.random.default_rng(0)
     heard = {n: [drawn_frames(x, 0.01 * len(x), rng) for x in PEOPLE[n][:2]] for n in names[:4]}
     assert TINY.calibration is not None
@@ -264,7 +265,8 @@ def test_who_is_tested_takes_no_part_in_the_domain_of_the_others() -> None:
     for i, t in enumerate(found):
         others = people.without(i)
         assert names[i] not in others.names
-        alone = trials(models_among(TINY, others), cohort, heard[names[i]])
+        assert others.recordings == single[:i] + single[i + 1 :]
+        alone = trials(TINY, models_among(TINY, others), others.recordings, cohort, heard[names[i]])
         assert t.scores.shape == (5, 2)
         np.testing.assert_array_equal(t.scores, alone.scores)
         np.testing.assert_array_equal(t.enrolled, others.speech_seconds)
