@@ -16,6 +16,7 @@ from speechgmm.features import Acoustics
 from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import WITHIN
+from speechgmm.speakers.by_recording import RECORDINGS, ByRecording
 from speechgmm.speakers.calibration import ASSURED, AmountNorm, StoreNorm, SystemCalibration, amount, impostor_level
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.domain import MOST, People, content
@@ -26,7 +27,6 @@ from speechgmm.speakers.packaged import default_system
 from speechgmm.speakers.sessions import RecordingSample, Session, first_order, sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
-from speechgmm.speakers.utterances import RECORDINGS, Utterances
 
 SMALLEST = 1e-9
 """A spread of raw scores is at least that, in nats per frame."""
@@ -81,7 +81,7 @@ class Enrolled:
 
     models: SpeakerModels
     domain: Domain
-    utterances: Utterances | None
+    by_recording: ByRecording | None
 
 
 def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int | None = None) -> Enrolled:
@@ -108,7 +108,7 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
         If the store is of another system.
     """
     store.check_system(system)
-    made_by = (system.fingerprint, system.relevance, system.calibration, system.utterances)
+    made_by = (system.fingerprint, system.relevance, system.calibration, system.by_recording)
 
     def build() -> Enrolled:
         asked = store.known(*speakers) if speakers else ()
@@ -126,13 +126,13 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
         models = speaker_models(system, {n: s.statistics for n, s in wanted.items()}, seconds, ubm=domain.ubm)
         told = tuple(dict.fromkeys([*(d for d in damaged if d.speaker in wanted or not asked), *domain.damaged]))
         models = dataclasses.replace(models, damaged=told)
-        if not system.utterances:
+        if not system.by_recording:
             return Enrolled(models, domain, None)
 
         def recordings(i: int) -> Sequence[RecordingSample]:
             return _samples(store, {"": wanted[models.names[i]].recordings}, RECORDINGS)[0].get("", ())
 
-        return Enrolled(models, domain, Utterances(models, system.relevance, recordings))
+        return Enrolled(models, domain, ByRecording(models, system.relevance, recordings))
 
     found = store.cached((*made_by, speakers), build)
     warn_of(found.models.damaged)
@@ -166,7 +166,7 @@ def _domain(
     ubm, size, calibration = people.domain(system.ubm), len(digests), system.calibration
     tested = people.first(MOST_TESTED)
     own = {n: sums[n].recordings for n in tested.names}
-    every, damaged = _samples(store, own, RECORDINGS if system.utterances else _each(own))
+    every, damaged = _samples(store, own, RECORDINGS if system.by_recording else _each(own))
     tested = dataclasses.replace(tested, recordings=tuple(every[n] for n in tested.names))
     kept = {n: samples[: _each(own)] for n, samples in every.items()}
     familiarity = _measured(system, kept)

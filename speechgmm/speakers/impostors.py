@@ -14,13 +14,13 @@ import numpy as np
 from speechgmm.checks import Array
 from speechgmm.mixture import Statistics
 from speechgmm.parallel import threads
+from speechgmm.speakers.by_recording import ByRecording
 from speechgmm.speakers.calibration import AmountNorm
 from speechgmm.speakers.domain import People
 from speechgmm.speakers.models import SpeakerModels, adapted_models, cohort_models
 from speechgmm.speakers.score_norm import t_norm
 from speechgmm.speakers.sessions import Moments
 from speechgmm.speakers.system import System
-from speechgmm.speakers.utterances import Utterances
 
 MOST_EACH = 4
 """So many recordings of one person are tested at most."""
@@ -129,12 +129,12 @@ def trials(
         Default: the cores of this process. It changes the time and nothing else.
     """
     others = cohort_models(models.ubm, cohort)
-    utterances = Utterances(models, system.relevance, recordings.__getitem__) if system.utterances else None
+    by_recording = ByRecording(models, system.relevance, recordings.__getitem__) if system.by_recording else None
 
     def score(test: Heard) -> Array:
         x = test.features
         own = models.ratios(x, n_threads=1)
-        own = own if utterances is None else utterances.scores([x], own)
+        own = own if by_recording is None else by_recording.scores([x], own)
         return own if others is None else np.concatenate([own, others.ratios(x, n_threads=1)])
 
     raw = np.stack(list(threads(n_threads)(score, tests)), axis=1)

@@ -17,16 +17,16 @@ from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.mixture.blocks import total
 from speechgmm.parallel import Progress
+from speechgmm.speakers.by_recording import ByRecording
 from speechgmm.speakers.domain import MOST, People
 from speechgmm.speakers.models import SpeakerModels
 from speechgmm.speakers.sessions import first_order
 from speechgmm.speakers.system import System
-from speechgmm.speakers.utterances import Utterances
 
 
 @dataclass(frozen=True, eq=False)
 class RecordingModels:
-    """The `models` of recordings by their names, the `digests` of their samples, what was left out, and `utterances`.
+    """The `models` of recordings by their names, the `digests` of their samples, what was left out, and `by_recording`.
 
     These are the recordings once more, where single ones count in the system.
     """
@@ -34,7 +34,7 @@ class RecordingModels:
     models: SpeakerModels
     digests: tuple[str, ...]
     skipped: tuple[Skipped, ...]
-    utterances: Utterances | None
+    by_recording: ByRecording | None
 
 
 def recording_models(
@@ -86,8 +86,8 @@ def recording_models(
         first = counts * means + system.relevance * (means - ubm.offsets)
         return (_statistics(ubm, np.concatenate([counts, first], axis=1)),)
 
-    utterances = Utterances(models, system.relevance, adapted_to) if system.utterances else None
-    return RecordingModels(models, digests, tuple(skipped), utterances)
+    by_recording = ByRecording(models, system.relevance, adapted_to) if system.by_recording else None
+    return RecordingModels(models, digests, tuple(skipped), by_recording)
 
 
 def _statistics(ubm: UBM, moments: Array) -> Statistics:

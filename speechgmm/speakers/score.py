@@ -16,6 +16,7 @@ from speechgmm.errors import IncompatibleModel, SameRecording, Skipped, SpeechGM
 from speechgmm.evaluation.decision import Unfamiliar
 from speechgmm.evaluation.thresholds import Threshold
 from speechgmm.features import Extracted
+from speechgmm.speakers.by_recording import ByRecording
 from speechgmm.speakers.calibration import StoreNorm, SystemCalibration, amount
 from speechgmm.speakers.enrolled import enrolled
 from speechgmm.speakers.familiarity import Familiarity, measures_of
@@ -24,7 +25,6 @@ from speechgmm.speakers.models import SpeakerModels, cohort_models
 from speechgmm.speakers.sessions import EnrolledRecording
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
-from speechgmm.speakers.utterances import Utterances
 
 _AMOUNTS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 60.0)
 """Seconds of speech that somebody may be told to record."""
@@ -75,7 +75,7 @@ class Scorer:
         The recordings of all who are enrolled, by digest: none of them may be a test.
     familiarity : Familiarity or None
         What recordings are like those of the store and of the system's background.
-    utterances : Utterances or None
+    by_recording : ByRecording or None
         The single recordings of the speakers, where they count.
     """
 
@@ -85,7 +85,7 @@ class Scorer:
     norm: StoreNorm | None
     enrolled: Mapping[str, EnrolledRecording]
     familiarity: Familiarity | None = None
-    utterances: Utterances | None = None
+    by_recording: ByRecording | None = None
 
     @classmethod
     def of(cls, system: System, store: SpeakerStore, *speakers: str, n_threads: int | None = None) -> "Scorer":
@@ -94,7 +94,7 @@ class Scorer:
         around = found.domain.surroundings
         familiar = None if around is None else around.familiar()
         domain, recordings = found.domain, store.cached("recordings", store.recordings)
-        return cls(system, found.models, domain.calibration, domain.norm, recordings, familiar, found.utterances)
+        return cls(system, found.models, domain.calibration, domain.norm, recordings, familiar, found.by_recording)
 
     @functools.cached_property
     def cohort(self) -> SpeakerModels | None:
@@ -107,8 +107,8 @@ class Scorer:
         every = len(models) == len(self.models.names) and bool((models == np.arange(len(models))).all())
         if every:
             return self
-        utterances = self.utterances and self.utterances.take(models)
-        chosen = replace(self, models=self.models.take(models), utterances=utterances)
+        by_recording = self.by_recording and self.by_recording.take(models)
+        chosen = replace(self, models=self.models.take(models), by_recording=by_recording)
         vars(chosen)["cohort"] = self.cohort  # the same domain, laid out once
         return chosen
 
@@ -160,10 +160,10 @@ class Scorer:
         models = [m for m in (self.models, self.cohort) if m is not None]
         blocks = [(np.concatenate([m.ratios(x) for m in models]), len(x)) for x in e.blocks()]
         ratios = _mean(*zip(*blocks, strict=True))
-        if self.utterances is None:
+        if self.by_recording is None:
             return ratios
         own, others = np.split(ratios, [len(self.models.names)])
-        return np.concatenate([self.utterances.scores(e.blocks(), own), others])
+        return np.concatenate([self.by_recording.scores(e.blocks(), own), others])
 
     def _refuse_known(self, e: Extracted, heard: set[str]) -> None:
         what = e.recording.path or e.name

@@ -137,11 +137,8 @@ def score_trials(
         made = recording_models(system, enrolled, n_threads=n_threads, on_progress=on_progress)
         calibration = system.calibration
         norm = None if calibration is None else calibration.levels.norm(len(made.digests))
-        scorer, digests, lost = (
-            Scorer(system, made.models, calibration, norm, {}, utterances=made.utterances),
-            made.digests,
-            made.skipped,
-        )
+        scorer = Scorer(system, made.models, calibration, norm, {}, by_recording=made.by_recording)
+        digests, lost = made.digests, made.skipped
         wanted = [replace(r, speaker="", session=None) for r in wanted]  # models are called by recordings, not people
     place = {name: i for i, name in enumerate(scorer.models.names)}
     model = np.array([place.get(name, -1) for name in trials.speakers.names.tolist()])[trials.speakers.codes]

@@ -45,9 +45,9 @@ class System:
         How it was made: versions, seed, data summary, objective trace.
     familiarity : Familiarity, optional
         What recordings are like those that it was trained on.
-    utterances : bool
-        Whether the best candidates of a search are scored by each of their recordings (`utterances.Utterances`), which
-        takes independent features. `train_system` makes systems that do; a file from before this was known does not.
+    by_recording : bool
+        Whether the best candidates of a search are scored by each of their recordings (see `by_recording`), as the
+        systems of ``train_system(quality="best")`` do. It takes independent features.
 
     Raises
     ------
@@ -63,7 +63,7 @@ class System:
     calibration: SystemCalibration | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
     familiarity: Familiarity | None = None
-    utterances: bool = False
+    by_recording: bool = False
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
@@ -71,8 +71,8 @@ class System:
         if not isinstance(self.ubm, Ensemble):
             instance(self.ubm, "the UBM", GMM)
         instance(self.info, "info", Mapping)
-        instance(self.utterances, "utterances", bool)
-        if self.utterances:
+        instance(self.by_recording, "by_recording", bool)
+        if self.by_recording:
             for part in self.ubm.parts:
                 instance(part.covariance, "the covariance of a UBM whose speakers' recordings count", Independent)
         hold(self, relevance=number(self.relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames"))
@@ -116,7 +116,7 @@ class System:
             "calibrated": self.calibration is not None,
             "calibration": measured,
             "relevance": self.relevance,
-            "utterances": self.utterances,
+            "by_recording": self.by_recording,
             "components": self.ubm.n_components,
             "mixtures": [p.n_components for p in self.ubm.parts] if isinstance(self.ubm, Ensemble) else None,
             "dimensions": self.ubm.n_dimensions,

@@ -35,12 +35,12 @@ class Quality:
     """How many components the mixtures of mel and of linear cepstra have, and whether single recordings count."""
 
     sizes: tuple[tuple[int, ...], tuple[int, ...]]
-    utterances: bool
+    by_recording: bool
 
 
 QUALITIES = {
-    "default": Quality(((64, 256), (128,)), utterances=False),
-    "best": Quality(((64, 128, 256), (64, 128, 256)), utterances=True),
+    "default": Quality(((64, 256), (128,)), by_recording=False),
+    "best": Quality(((64, 128, 256), (64, 128, 256)), by_recording=True),
 }
 ALONE = (64, 128, 256)
 """The same of a front end with one stream of features."""
@@ -86,7 +86,7 @@ def train_system(
         "default": 64 and 256 components for mel cepstra, 128 for linear ones, or 64, 128 and 256 for a front end with
         one stream. Coarse mixtures hold where the background has few speakers or texts, fine ones where it has many
         (`recipes/benchmarks/accuracy.py`). "best": 64, 128 and 256 for each stream, and the best candidates of a
-        search are scored by each of their recordings (`System.utterances`); it takes twice to three times the time.
+        search are scored by each of their recordings (`System.by_recording`); it takes twice to three times the time.
     relevance : float
         See `System`.
     frontend : FrontEnd, optional
@@ -118,9 +118,8 @@ def train_system(
         sizes = _as_frames_allow(sizes, len(frames.blocks.frames))
     train = functools.partial(_train_ubm, sizes=sizes, seed=seed, n_threads=n_threads, report=report)
     ubm, fits = train(frames.blocks)
-    system = System(
-        frames.frontend, ubm, relevance, info=_info(frames, ubm, fits, seed), utterances=QUALITIES[quality].utterances
-    )
+    info, by_recording = _info(frames, ubm, fits, seed), QUALITIES[quality].by_recording
+    system = System(frames.frontend, ubm, relevance, info=info, by_recording=by_recording)
     warnings = _warnings(frames, max(map(max, sizes)))
     if calibrated:
         held_out = HeldOutMeasures(frames, n_threads=n_threads)

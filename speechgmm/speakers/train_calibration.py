@@ -78,7 +78,7 @@ def calibrate(
     stores: list[list[SimulatedStore]] = []
     for i, fold in enumerate(folds, 1):
         ubm = train_ubm(frames.without(set(fold)), f"fold {i} of {FOLDS}")
-        partial = System(system.frontend, ubm, system.relevance, utterances=system.utterances)
+        partial = System(system.frontend, ubm, system.relevance, by_recording=system.by_recording)
         cohort = adapt_cohort(partial, frames, leave_out=frozenset(fold), n_threads=n_threads, seed=seed)
         speakers = {name: held_out.speakers[name] for name in fold}
         stores.append(simulate_stores(partial, speakers, cohort, n_threads=n_threads, seed=seed + i))

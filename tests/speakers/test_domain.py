@@ -27,7 +27,7 @@ from tests.sounds import Array
 from tests.speakers.conftest import tiny_system
 from tests.speakers.made import enroll_frames, extracted, with_calibration
 
-TINY = dataclasses.replace(with_calibration(tiny_system()), utterances=True)
+TINY = dataclasses.replace(with_calibration(tiny_system()), by_recording=True)
 assert TINY.calibration is not None
 LEVELS = TINY.calibration.levels
 Batch = Mapping[str, Sequence[Array]]
@@ -209,7 +209,7 @@ def test_offsets_at_once_are_those_of_adapt(problem: Any, relevance: float) -> N
 
 
 def test_an_uncalibrated_system_ranks_in_the_domain(tmp_path: Path) -> None:
-    raw = dataclasses.replace(TINY, calibration=None, utterances=False)
+    raw = dataclasses.replace(TINY, calibration=None, by_recording=False)
     few = {name: PEOPLE[name] for name in "abcd"}
     with opened(tmp_path / "s", few) as store:
         scorer = Scorer.of(raw, store)
@@ -221,7 +221,7 @@ def test_an_uncalibrated_system_ranks_in_the_domain(tmp_path: Path) -> None:
 
 
 def test_with_five_people_a_system_without_a_calibration_decides_by_their_trials(tmp_path: Path) -> None:
-    raw = dataclasses.replace(TINY, calibration=None, utterances=False)
+    raw = dataclasses.replace(TINY, calibration=None, by_recording=False)
     with opened(tmp_path / "s", PEOPLE) as store:
         scorer = Scorer.of(raw, store)
         found, limits = scorer.score_test([TEST]), scorer.limits(TEST.speech_seconds, 0)

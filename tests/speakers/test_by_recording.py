@@ -18,16 +18,16 @@ from speechgmm.mixture import GMM, Ensemble, Full, adapt
 from speechgmm.speakers import (
     SpeakerStore,
     System,
+    by_recording,
     enroll,
     identify,
     load_system,
     score_trials,
     train_system,
-    utterances,
     verify,
 )
+from speechgmm.speakers.by_recording import ByRecording, soft_maximum
 from speechgmm.speakers.sessions import first_order
-from speechgmm.speakers.utterances import Utterances, soft_maximum
 from tests.laws import close
 from tests.sounds import Array
 from tests.speakers.test_several_mixtures import models_of, two_streams, voices
@@ -38,13 +38,13 @@ SPOKEN = {name: np.array_split(x, 1 + i % 3) for i, (name, x) in enumerate(voice
 TEST = voices(1, seed=9)["s0"].astype(np.float32)
 
 
-def of(spoken: dict[str, list[Array]], system: System = SYSTEM) -> Utterances:
+def of(spoken: dict[str, list[Array]], system: System = SYSTEM) -> ByRecording:
     models = models_of(system, {name: np.concatenate(x) for name, x in spoken.items()})
     moments = [[system.statistics(x) for x in spoken[name]] for name in models.names]
-    return Utterances(models, system.relevance, moments.__getitem__)
+    return ByRecording(models, system.relevance, moments.__getitem__)
 
 
-def expected(people: Utterances, spoken: dict[str, list[Array]], x: Array) -> Array:
+def expected(people: ByRecording, spoken: dict[str, list[Array]], x: Array) -> Array:
     """By definition: a mixture for each recording, all of its components, one speaker after the other."""
     assert isinstance(SYSTEM.ubm, Ensemble)
     found = []
@@ -69,7 +69,7 @@ def test_scores_are_soft_maxima_over_models_of_recordings(monkeypatch: pytest.Mo
     close(people.scores([TEST], base), wanted, rtol=1e-4, atol=1e-5)  # each mixture has fewer than ten components
     close(people.scores(np.array_split(TEST, 3), base), wanted, rtol=1e-4, atol=1e-5)
     close(people.scores([TEST.astype(float)], base), wanted, rtol=1e-4, atol=1e-5)
-    monkeypatch.setattr(utterances, "RECORDINGS", 1)
+    monkeypatch.setattr(by_recording, "RECORDINGS", 1)
     first = {name: own[:1] for name, own in SPOKEN.items()}
     close(of(SPOKEN).scores([TEST], base), expected(people, first, TEST), rtol=1e-4, atol=1e-5)
 
@@ -78,7 +78,7 @@ def test_only_the_best_are_asked_and_the_others_move_along(monkeypatch: pytest.M
     people = of(SPOKEN)
     base = people.models.ratios(TEST)
     every = people.scores([TEST], base)
-    monkeypatch.setattr(utterances, "BEST", 3)
+    monkeypatch.setattr(by_recording, "BEST", 3)
     some = of(SPOKEN).scores([TEST], base)
     best = np.argsort(-base)[:3]
     others = np.argsort(-base)[3:]
@@ -90,12 +90,12 @@ def test_of_whom_no_recording_is_known_moves_along() -> None:
     whole = of(SPOKEN)
     base = whole.models.ratios(TEST)
     lost = 2
-    some = Utterances(whole.models, whole.relevance, lambda i: [] if i == lost else whole.recordings(i))
+    some = ByRecording(whole.models, whole.relevance, lambda i: [] if i == lost else whole.recordings(i))
     found, every = some.scores([TEST], base), whole.scores([TEST], base)
     known = np.arange(len(base)) != lost
     close(found[known], every[known], rtol=1e-6)
     close(found[lost], base[lost] + np.median((every - base)[known]), rtol=1e-6)
-    none = Utterances(whole.models, whole.relevance, lambda i: [])
+    none = ByRecording(whole.models, whole.relevance, lambda i: [])
     assert none.scores([TEST], base) is base
 
 
@@ -113,7 +113,7 @@ def test_what_was_laid_out_is_not_asked_for_again() -> None:
         asked.append(i)
         return people.recordings(i)
 
-    counted = Utterances(people.models, people.relevance, recordings)
+    counted = ByRecording(people.models, people.relevance, recordings)
     base = people.models.ratios(TEST)
     first = counted.scores([TEST], base)
     assert counted.scores([TEST], base).tobytes() == first.tobytes()
@@ -141,9 +141,9 @@ def test_recordings_of_dependent_features_cannot_count(tiny: System) -> None:
     k, d = tiny.ubm.means.shape
     full = GMM(np.full(k, 1 / k), tiny.ubm.means, Full(np.tile(np.eye(d), (k, 1, 1))))
     with pytest.raises(InvalidInput, match="a UBM whose speakers' recordings count must be an Independent; got a Full"):
-        System(tiny.frontend, full, utterances=True)
-    with pytest.raises(InvalidInput, match="utterances must be a bool"):
-        System(tiny.frontend, tiny.ubm, utterances=1)  # type: ignore[arg-type]
+        System(tiny.frontend, full, by_recording=True)
+    with pytest.raises(InvalidInput, match="by_recording must be a bool"):
+        System(tiny.frontend, tiny.ubm, by_recording=1)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -154,16 +154,16 @@ def best(background: tuple[Recording, ...]) -> System:
 def test_the_best_quality_counts_single_recordings(
     best: System, system: System, corpus: Corpus, tmp_path: Path
 ) -> None:
-    assert (best.utterances, system.utterances) == (True, False)
+    assert (best.by_recording, system.by_recording) == (True, False)
     best.save(tmp_path / "best.sgmm")
     again = load_system(tmp_path / "best.sgmm")
-    assert again.utterances
-    assert again.summary()["utterances"] is True
+    assert again.by_recording
+    assert again.summary()["by_recording"] is True
     tests = [r.path for r in corpus.where(split="test", speaker=("rms", "slt"))]
     with SpeakerStore(tmp_path / "s.db", again, create=True) as store:
         enroll(again, store, corpus.where(speaker=("rms", "slt", "es_f1"), split="enroll"))
         found = identify(again, store, tests)
-        plain = identify(dataclasses.replace(again, utterances=False), store, tests)
+        plain = identify(dataclasses.replace(again, by_recording=False), store, tests)
         for test, answer, other in zip(tests, found, plain, strict=True):
             assert f"/{answer.candidates[0].name}/" in test
             assert answer.candidates[0].score != other.candidates[0].score

@@ -35,7 +35,7 @@ _KEPT = 100
 
 
 @dataclass(frozen=True, eq=False)
-class Utterances:
+class ByRecording:
     """The single recordings of enrolled people.
 
     Parameters
@@ -52,10 +52,10 @@ class Utterances:
     relevance: float
     recordings: Callable[[int], Iterable[Moments]]
 
-    def take(self, indices: Array) -> "Utterances":
+    def take(self, indices: Array) -> "ByRecording":
         """Return those of the people with these places (n,); what is laid out stays so."""
         places = indices.tolist()
-        chosen = Utterances(self.models.take(indices), self.relevance, lambda i: self.recordings(places[i]))
+        chosen = ByRecording(self.models.take(indices), self.relevance, lambda i: self.recordings(places[i]))
         vars(chosen)["_columns"] = lambda i: self._columns(places[i])
         return chosen
 
