@@ -8,7 +8,6 @@ model, moved as far as those of the others move in the middle. Symbols: N frames
 speakers, R recordings, P mixtures.
 """
 
-import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
@@ -17,10 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from speechgmm.checks import Array
-from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.speakers.best_components import top_log_densities
 from speechgmm.speakers.models import SpeakerModels
-from speechgmm.speakers.sessions import Moments, first_order
+from speechgmm.speakers.sessions import Moments
 
 BEST = 20
 """So many candidates are scored by their recordings: with 10 the error rate of telephone speech was halfway back."""
@@ -110,19 +108,32 @@ class ByRecording:
 
         @functools.lru_cache(maxsize=_KEPT)
         def columns(i: int) -> list[Array]:
-            ubm = self.models.ubm
-            own = ubm.with_means(ubm.origin + self.models.offsets[i])
-            offsets = [
-                adapted_offsets(own, first_order(m.counts, m.first, ubm.origin), self.relevance)
-                for m in itertools.islice(self.recordings(i), RECORDINGS)
-            ]
-            if not offsets:
-                return [np.empty((p.n_components, len(p.origin) + 1, 0), np.float32) for p in ubm.parts]
-            names, unknown = tuple(map(str, range(len(offsets)))), np.full(len(offsets), np.nan)
-            models = dataclasses.replace(self.models, names=names, offsets=np.stack(offsets), speech_seconds=unknown)
-            return [part.terms(np.float32).columns[:, :, 1:] for part in models.parts]
+            own, parts = self.models.offsets[i], self.models.parts
+            counts, first = _stacked(list(itertools.islice(self.recordings(i), RECORDINGS)), own)
+            places = np.cumsum([part.ubm.n_components for part in parts])[:-1]
+            return list(map(self._laid_out, parts, *(np.split(x, places) for x in (own, counts, first))))
 
         return columns
+
+    def _laid_out(self, part: SpeakerModels, own: Array, counts: Array, first: Array) -> Array:
+        """Return (K, D + 1, R) of one mixture from a speaker's means (K, D), counts (K, R) and moments (K, D, R)."""
+        precisions, constant = part.shared
+        total = counts + self.relevance
+        away = first - counts[:, None] * own[:, :, None]
+        offsets = own[:, :, None] + np.divide(away, total[:, None], out=np.zeros(away.shape), where=total[:, None] > 0)
+        columns = np.empty((len(own), own.shape[1] + 1, counts.shape[1]), np.float32)
+        scaled = offsets * precisions[:, :, None]
+        columns[:, :-1] = scaled
+        columns[:, -1] = constant[:, None] - 0.5 * np.einsum("kdr,kdr->kr", offsets, scaled)
+        return columns
+
+
+def _stacked(recordings: Sequence[Moments], like: Array) -> tuple[Array, Array]:
+    """Return the counts (K, R) and first moments (K, D, R) of recordings, of which there may be none."""
+    counts, first = np.empty((len(like), len(recordings))), np.empty((*like.shape, len(recordings)))
+    for r, moments in enumerate(recordings):
+        counts[:, r], first[:, :, r] = moments.counts, moments.first
+    return counts, first
 
 
 def soft_maximum(scores: Array) -> float:

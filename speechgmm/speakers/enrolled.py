@@ -166,7 +166,7 @@ def _domain(
     ubm, size, calibration = people.domain(system.ubm), len(digests), system.calibration
     tested = people.first(MOST_TESTED)
     own = {n: sums[n].recordings for n in tested.names}
-    every, damaged = _samples(store, own, RECORDINGS if system.by_recording else _each(own))
+    every, damaged = _samples(store, own, MOST_EACH if system.by_recording else _each(own))
     tested = dataclasses.replace(tested, recordings=tuple(every[n] for n in tested.names))
     kept = {n: samples[: _each(own)] for n, samples in every.items()}
     familiarity = _measured(system, kept)

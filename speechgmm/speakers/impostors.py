@@ -23,7 +23,7 @@ from speechgmm.speakers.sessions import Moments
 from speechgmm.speakers.system import System
 
 MOST_EACH = 4
-"""So many recordings of one person are tested at most."""
+"""So many recordings of one person are tested at most, and so many make models of their own in these trials."""
 FRAMES = 300
 """So many frames of a recording are tested: drawn at random they serve as well as all of a recording."""
 
@@ -156,7 +156,8 @@ def impostor_trials(
         others = people.without(i)
         if speech.get(name) and others.names:
             models = models_among(system, others)
-            found.append(trials(system, models, others.recordings, cohort, speech[name], n_threads=n_threads))
+            single = [own[:MOST_EACH] for own in others.recordings]
+            found.append(trials(system, models, single, cohort, speech[name], n_threads=n_threads))
     return tuple(found)
 
 

@@ -136,6 +136,16 @@ class SpeakerModels:
         return self._terms(np.float32)
 
     def _terms(self, dtype: Any) -> Terms:
+        precisions, constant = self.shared
+        linear = np.empty((len(self.names) + 1, precisions.shape[1] + 1, len(constant)), dtype)
+        for one, offsets in zip(linear, [self.ubm.offsets, *self.offsets], strict=True):
+            scaled = offsets * precisions
+            one[:-1], one[-1] = scaled.T, constant - 0.5 * (offsets * scaled).sum(axis=1)
+        return Terms(linear, np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype))
+
+    @functools.cached_property
+    def shared(self) -> tuple[Array, Array]:
+        """What all models of one mixture share: precisions (K, D), and what does not depend on means (K,)."""
         if not isinstance(self.ubm.covariance, Independent):
             found = type(self.ubm.covariance).__name__
             refuse("approximate scores", "be of a UBM whose features are independent", found, "Use the exact ones.")
@@ -143,12 +153,7 @@ class SpeakerModels:
         assert isinstance(self.ubm, GMM)
         weights = self.ubm.weights
         log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), NEVER)
-        shared = log_weights - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
-        linear = np.empty((len(self.names) + 1, precisions.shape[1] + 1, len(weights)), dtype)
-        for one, offsets in zip(linear, [self.ubm.offsets, *self.offsets], strict=True):
-            scaled = offsets * precisions
-            one[:-1], one[-1] = scaled.T, shared - 0.5 * (offsets * scaled).sum(axis=1)
-        return Terms(linear, np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype))
+        return precisions, log_weights - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
 
 
 def adapted_model(system: System, statistics: Statistics) -> UBM:
