@@ -82,6 +82,36 @@ def test_an_object_hidden_for_a_while_comes_back_as_itself() -> None:
     assert places(results[-1])[mine] == pytest.approx([19.0, 3.0], abs=0.3)
 
 
+@pytest.mark.parametrize("hidden", [1, 3, 8])
+def test_who_was_hidden_comes_back_with_the_velocity_of_the_time_between(hidden: int) -> None:
+    """It went faster behind something: what it is ahead of its expected place took as many frames as it was away."""
+    gone, slow, fast = 15, 0.5, 0.9
+
+    def path(t: int) -> tuple[float, float] | None:
+        back = gone + hidden
+        return None if gone <= t < back else (slow * min(t, gone - 1) + fast * max(t - gone + 1, 0), 0.0)
+
+    results = list(track(standing((0, 0)), moving(path, frames=gone + hidden + 1), region=BOX, births=False))
+    assert results[gone - 1].velocities[0, 0] == pytest.approx(slow, abs=0.01)
+    assert results[-1].visible.tolist() == [True]
+    # all of its points are new, but those that are remembered count as one frame beside as many as it was away
+    share = (hidden + 1) / (hidden + 2)
+    assert results[-1].velocities[0, 0] == pytest.approx(slow + share * (fast - slow), abs=0.02)
+
+
+@pytest.mark.parametrize(("step", "turn"), [(0.5, 0.1), (0.25, 0.02)])
+def test_an_accelerating_object_is_followed_at_the_distance_of_an_alpha_beta_filter(step: float, turn: float) -> None:
+    """Where the lag has settled, the velocity gains in each frame what the object gains: its share of what is left."""
+    frames = moving(lambda t: (0.5 * turn * t**2, 0.0), frames=60)
+    last = list(track(standing((0, 0)), frames, step=step, noise=1e-6, region=BOX, births=False))[-1]
+    left = turn * (2 - step) / step**2  # Benedict and Bordner 1962: beta = alpha**2 / (2 - alpha)
+    true = 0.5 * turn * 59**2
+    assert true - last.mixture.means[0, 0] == pytest.approx((1 - step) * left, rel=0.05)
+    # the expected place of the next frame lags by all that is left
+    expected = last.mixture.means[0, 0] + last.velocities[0, 0]
+    assert 0.5 * turn * 60**2 - expected == pytest.approx(left, rel=0.05)
+
+
 def test_an_object_that_stays_away_dies_and_its_number_is_not_used_again() -> None:
     frames = moving(lambda t: (5.0, 5.0) if t < 5 or t > 20 else None, lambda t: (-9.0, 0.0), frames=30)
     results = list(track(standing((5, 5), (-9, 0)), frames, region=BOX, patience=4))
