@@ -74,7 +74,7 @@ def test_counted_rates_are_those_of_the_scores_themselves() -> None:
 
 @pytest.mark.parametrize("shape", [-0.3, -0.1, 0.15])
 def test_a_generalized_pareto_tail_is_found_and_carried_on(shape: float) -> None:
-    """Above any limit u, the excesses of a generalized Pareto distribution follow another: same shape, scale 1 + shape u."""
+    """Above any limit u excesses of a generalized Pareto distribution follow another: same shape, scale 1 + shape u."""
     law, n = stats.genpareto(shape), 20_000
     found = fit_strangers(law.ppf((np.arange(n) + 0.5) / n)[:, None])
     begin = law.isf(found.edge[0])
