@@ -84,6 +84,14 @@ def test_a_generalized_pareto_tail_is_found_and_carried_on(shape: float) -> None
         assert found.threshold(far).score - begin == pytest.approx(law.isf(far) - begin, rel=0.04)
 
 
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_the_tail_begins_so_high_that_the_bulk_of_the_scores_bends_it_little(law: Any) -> None:
+    """Of scores without any chance in them the rates come back; a longer tail would miss them by how the law bends."""
+    for n, far, off in ((100, 0.05, 0.05), (300, 0.01, 0.06), (20_000, 0.001, 0.04), (20_000, 0.0001, 0.3)):
+        found = fit_strangers(law.ppf((np.arange(n) + 0.5) / n)[:, None]).threshold(far).score
+        assert law.sf(found) == pytest.approx(far, rel=off), (n, far)
+
+
 def by_moments(scores: Any, far: float, *, shaped: bool) -> float:
     """The threshold of a tail of the 25 highest scores by moments alone, or of an exponential one."""
     u, excess = scores[-26], scores[-25:] - scores[-26]
@@ -150,6 +158,8 @@ def test_rows_of_different_lengths_and_degenerate_scores() -> None:
     assert ragged.sizes.tolist() == [1, 2, 4, 5]
     equal = fit_strangers(np.ones((50, 3)))
     assert equal.threshold(0.01, 3).score == 1.0
+    steep = fit_strangers(np.concatenate([np.zeros(475), np.linspace(9.0, 9.001, 25)])[:, None])  # nothing like a tail
+    assert 9.0 <= steep.threshold(0.01).score < steep.threshold(1e-9).score < 19.0
     one = fit_strangers([[0.5]])
     assert one.threshold(0.1).extrapolated
     assert one.threshold(0.1).score == 0.5
