@@ -112,6 +112,40 @@ def test_an_accelerating_object_is_followed_at_the_distance_of_an_alpha_beta_fil
     assert 0.5 * turn * 60**2 - expected == pytest.approx(left, rel=0.05)
 
 
+@pytest.mark.parametrize("visible", [True, False])
+def test_an_object_that_is_nearly_covered_moves_on_and_learns_nothing_from_its_rim(visible: bool) -> None:
+    """From 8 of 60 points, those at its rear, it would learn to be slow; a third of all of them tells where it is."""
+    frames = moving(lambda t: (-20.0 + t, 0.0), frames=20)
+    for t in range(15, 20):
+        order = np.argsort(frames[t][:, 0])
+        frames[t] = frames[t][order[1::3] if visible else order[:8]]
+    results = list(track(standing((-20, 0)), frames, region=BOX, births=False))
+    assert results[14].visible.all()
+    assert [bool(r.visible[0]) for r in results[15:]] == [visible] * 5
+    assert results[-1].velocities[0, 0] == pytest.approx(1.0, abs=0.05)
+    assert places(results[-1])[0] == pytest.approx([-1.0, 0.0], abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "off", "itself"), [(2, 4.5, True), (2, 7.0, False), (8, 7.0, True), (8, 10.0, False)]
+)
+def test_the_longer_an_object_is_hidden_the_farther_it_is_looked_for(hidden: int, off: float, itself: bool) -> None:
+    """Where it may be grows with the time, but not so far that anything which appears is taken for it."""
+
+    def path(t: int) -> tuple[float, float] | None:
+        return None if 10 <= t < 10 + hidden else (-20.0 + t, off * (t >= 10))
+
+    last = list(track(standing((-20, 0)), moving(path, frames=14 + hidden), region=BOX))[-1]
+    assert [i for i, seen in zip(last.identities.tolist(), last.visible, strict=True) if seen] == [0 if itself else 1]
+
+
+@pytest.mark.parametrize("apart", [5.0, 7.0])
+def test_two_that_appear_side_by_side_are_two(apart: float) -> None:
+    frames = moving(lambda t: (0.3 * t, 0.0), lambda t: (0.3 * t, apart), frames=8)
+    last = list(track(Diagonal([[1.0, 1.0]]), frames, region=BOX))[-1]
+    assert sorted(place[1] for place in places(last).values()) == pytest.approx([0.0, apart], abs=0.2)
+
+
 def test_an_object_that_stays_away_dies_and_its_number_is_not_used_again() -> None:
     frames = moving(lambda t: (5.0, 5.0) if t < 5 or t > 20 else None, lambda t: (-9.0, 0.0), frames=30)
     results = list(track(standing((5, 5), (-9, 0)), frames, region=BOX, patience=4))
