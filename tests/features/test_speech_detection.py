@@ -126,6 +126,13 @@ def test_laws_for_any_levels(level: Array, method: str) -> None:
         np.testing.assert_array_equal(found, level > SILENCE)
 
 
+@given(nps.arrays(float, st.integers(2, 80), elements=tenths(-120, 0)), st.sampled_from(METHODS))
+def test_how_silent_silence_is_changes_nothing(level: Array, method: str) -> None:
+    found = speech(level, method)
+    for deeper in (SILENCE, -500.0):
+        np.testing.assert_array_equal(speech(np.where(level <= SILENCE, deeper, level), method), found)
+
+
 @given(nps.arrays(float, st.integers(2, 60), elements=tenths(-70, -20)), st.integers(-4, 20))
 def test_a_gain_changes_nothing_while_all_is_audible(level: Array, gain: int) -> None:
     np.testing.assert_array_equal(speech(level + gain, silence=-200.0), speech(level, silence=-200.0))

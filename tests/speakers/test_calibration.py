@@ -14,10 +14,11 @@ from scipy import stats
 
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel
+from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.features.normalize import normalize
 from speechgmm.mixture import fit_gmm
 from speechgmm.speakers import System, held_out, load_system
-from speechgmm.speakers.calibration import FADE, LEAST_PEOPLE, amount, impostor_level
+from speechgmm.speakers.calibration import FADE, LEAST_PEOPLE, ImpostorLevels, amount, impostor_level
 from speechgmm.speakers.costs import error_table
 from speechgmm.speakers.held_out import Material, SimulatedStore, divide, simulate_stores, store_sizes
 from speechgmm.speakers.impostors import ScoredTrials
@@ -261,6 +262,32 @@ def test_one_who_is_enrolled_under_two_names_does_not_move_the_level() -> None:
     (a, b), (c, d) = impostor_level(trials), impostor_level(doubled)
     assert abs(a - c) < 0.05
     assert abs(b - d) < 0.1
+
+
+def test_the_level_of_impostors_is_the_normal_distribution_of_their_upper_tail() -> None:
+    shares = (np.arange(20_000) + 0.5) / 20_000
+    normal = stats.norm(0.7, 1.6).ppf(shares)
+    assert impostor_level([normal]) == pytest.approx((0.7, 1.6), rel=1e-3)
+    below = np.where(normal < 0.7, 3 * normal - 1.4, normal)  # how far the low ones lie changes nothing
+    assert impostor_level([below]) == pytest.approx((0.7, 1.6), rel=1e-3)
+
+
+def test_between_sizes_of_stores_levels_and_thresholds_follow_the_logarithm_of_the_size() -> None:
+    """The best of n independent Gumbel scores lies log n higher: what training knows of two sizes tells all between."""
+    sizes, none = np.array([1.0, 4.0, 32.0]), np.zeros(1)
+    rates = np.geomspace(1e-3, 0.999, 500)
+    strangers = tuple(
+        Strangers([1], [10**6], rates[None], (stats.gumbel_r.isf(rates) + np.log(n))[None], none + 1e-3, none + 1, none)
+        for n in sizes
+    )
+    levels = ImpostorLevels(BY_HAND.levels.amounts, sizes, 2 + 0.3 * np.log(sizes), 1.4 * sizes**-0.2)
+    c = dataclasses.replace(BY_HAND, levels=levels, strangers=strangers)
+    for size in (1, 2, 3, 4, 7, 20, 31, 32):
+        known = levels.norm(size)
+        assert known.location == pytest.approx(2 + 0.3 * np.log(size))
+        assert known.scale == pytest.approx(1.4 * size**-0.2)
+        expected = stats.gumbel_r.isf(0.05) + np.log(size)
+        assert c.threshold(0.05, known, 1).score == pytest.approx(expected, abs=1e-3)
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.floats(0.005, 0.5))

@@ -112,6 +112,22 @@ def test_an_accelerating_object_is_followed_at_the_distance_of_an_alpha_beta_fil
     assert 0.5 * turn * 60**2 - expected == pytest.approx(left, rel=0.05)
 
 
+def test_the_noise_that_is_assumed_at_the_start_is_forgotten() -> None:
+    frames = moving(lambda t: (0.3 * t, 0.0), frames=25)
+    little, much = (list(track(standing((0, 0)), frames, region=BOX, noise=noise)) for noise in (1e-4, 0.8))
+    assert little[0].noise < 1e-4 < 1e-3 < much[0].noise
+    assert max(little[-1].noise, much[-1].noise) < 1e-4
+    found, expected = (r[-1].mixture.covariance.parameters for r in (much, little))
+    np.testing.assert_allclose(found, expected, rtol=2e-4)
+
+
+def test_where_an_object_is_first_seen_tells_nothing_of_its_velocity() -> None:
+    first, *_, last = track(standing((0, 0)), moving(lambda t: (1.5, 0.0)), region=BOX, births=False)
+    assert places(first)[0][0] > 0.7
+    assert first.velocities.tolist() == [[0.0, 0.0]]
+    assert places(last)[0] == pytest.approx([1.5, 0.0], abs=0.01)
+
+
 @pytest.mark.parametrize("visible", [True, False])
 def test_an_object_that_is_nearly_covered_moves_on_and_learns_nothing_from_its_rim(visible: bool) -> None:
     """From 8 of 60 points, those at its rear, it would learn to be slow; a third of all of them tells where it is."""
