@@ -72,6 +72,75 @@ def test_counted_rates_are_those_of_the_scores_themselves() -> None:
         assert np.mean(scores >= found.threshold(far, 1).score) == pytest.approx(far, abs=0.01)
 
 
+@pytest.mark.parametrize("shape", [-0.3, -0.1, 0.15])
+def test_a_generalized_pareto_tail_is_found_and_carried_on(shape: float) -> None:
+    """Above any limit u excesses of a generalized Pareto distribution follow another: same shape, scale 1 + shape u."""
+    law, n = stats.genpareto(shape), 20_000
+    found = fit_strangers(law.ppf((np.arange(n) + 0.5) / n)[:, None])
+    begin = law.isf(found.edge[0])
+    assert found.shape[0] == pytest.approx(shape, rel=0.12)  # 1000 excesses, beside which 50 say 0
+    assert found.scale[0] == pytest.approx(1 + shape * begin, rel=0.03)
+    for far in (0.01, 0.001, 0.0002):
+        assert found.threshold(far).score - begin == pytest.approx(law.isf(far) - begin, rel=0.04)
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_the_tail_begins_so_high_that_the_bulk_of_the_scores_bends_it_little(law: Any) -> None:
+    """Of scores without any chance in them the rates come back; a longer tail would miss them by how the law bends."""
+    for n, far, off in ((100, 0.05, 0.05), (300, 0.01, 0.06), (20_000, 0.001, 0.04), (20_000, 0.0001, 0.3)):
+        found = fit_strangers(law.ppf((np.arange(n) + 0.5) / n)[:, None]).threshold(far).score
+        assert law.sf(found) == pytest.approx(far, rel=off), (n, far)
+
+
+def by_moments(scores: Any, far: float, *, shaped: bool) -> float:
+    """The threshold of a tail of the 25 highest scores by moments alone, or of an exponential one."""
+    u, excess = scores[-26], scores[-25:] - scores[-26]
+    m, v = excess.mean(), excess.var()
+    shape = 0.5 * (1 - m**2 / v) if shaped else 0.0
+    return u + float(stats.genpareto.isf(far * len(scores) / 25, shape, scale=m * (1 - shape)))
+
+
+def test_few_excesses_say_little_of_the_shape_and_many_say_all() -> None:
+    """Of 25 excesses the shape is drawn towards 0: nearer to the asked rate than all of it, or than none."""
+    far, off = 1e-4, {}
+    for name, law in LAWS.items():
+        errors = []
+        for seed in range(80):
+            scores = np.sort(law.ppf(np.random.default_rng(seed).random(300)))
+            found = fit_strangers(scores[:, None]).threshold(far).score
+            others = by_moments(scores, far, shaped=True), by_moments(scores, far, shaped=False)
+            errors.append(law.logsf([found, *others]) - np.log(far))
+        off[name] = np.sqrt(np.mean(np.square(errors), axis=0))
+    ours, all_of_it, none_of_it = np.mean(list(off.values()), axis=0)
+    assert ours < 0.8 * all_of_it
+    assert ours < 0.95 * none_of_it
+    assert off["normal"][0] < 0.8 * off["normal"][2], "the tail of a normal distribution ends sooner"
+
+
+def test_a_rate_is_called_extrapolated_where_it_may_be_wrong_by_a_factor_of_two_and_not_before() -> None:
+    fars, near = np.geomspace(0.002, 0.5, 120), []
+    for law in LAWS.values():
+        for seed in range(150):
+            found = fit_strangers(law.ppf(np.random.default_rng(seed).random((200, 1))))
+            least = next(float(far) for far in fars if not found.threshold(far).extrapolated)
+            near.append([0.5 < law.sf(found.threshold(far).score) / far < 2 for far in (least, least / 2)])
+    told, untold = np.mean(near, axis=0)
+    assert told > 0.975
+    assert untold < 0.975, "half of the least rate that is not flagged is less sure"
+
+
+@pytest.mark.parametrize("far", [0.01, 0.1, 0.5])
+def test_between_counted_sizes_the_best_score_grows_with_the_logarithm_of_the_size(far: float) -> None:
+    """The best of S Gumbel scores is a Gumbel score that lies log S higher: there the threshold is known exactly."""
+    rates, sizes = np.geomspace(1e-3, 0.999, 2000), np.array([1, 8, 64])
+    best = stats.gumbel_r.isf(rates) + np.log(sizes)[:, None]
+    none = np.zeros(3)
+    made = Strangers(sizes, none + 1e6, np.tile(rates, (3, 1)), best, none + 0.001, none + 1.0, none)
+    for speakers in (1, 2, 3, 6, 8, 9, 20, 40, 63, 64):
+        expected = stats.gumbel_r.isf(far) + np.log(speakers)
+        assert made.threshold(far, speakers).score == pytest.approx(expected, abs=1e-3), speakers
+
+
 def test_scores_that_go_together_make_the_true_rate_lower_not_higher() -> None:
     rng = np.random.default_rng(0)
 
@@ -89,6 +158,8 @@ def test_rows_of_different_lengths_and_degenerate_scores() -> None:
     assert ragged.sizes.tolist() == [1, 2, 4, 5]
     equal = fit_strangers(np.ones((50, 3)))
     assert equal.threshold(0.01, 3).score == 1.0
+    steep = fit_strangers(np.concatenate([np.zeros(475), np.linspace(9.0, 9.001, 25)])[:, None])  # nothing like a tail
+    assert 9.0 <= steep.threshold(0.01).score < steep.threshold(1e-9).score < 19.0
     one = fit_strangers([[0.5]])
     assert one.threshold(0.1).extrapolated
     assert one.threshold(0.1).score == 0.5

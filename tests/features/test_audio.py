@@ -219,6 +219,22 @@ def test_resampling_keeps_length_level_and_tones(rate: int) -> None:
     np.testing.assert_allclose(signal.samples[500:-500], expected[500:-500], atol=1e-3)
 
 
+def gain(rate: int, frequency: float) -> float:
+    """How much of a tone is left after resampling to `RATE`, wherever it lies then, in dB."""
+    tone = np.sin(2 * np.pi * frequency * np.arange(rate // 4) / rate)
+    left = audio.resample(Signal(tone.astype(np.float32), rate), RATE).samples[500:-500].astype(np.float64)
+    return float(10 * np.log10(2 * np.mean(left**2)))
+
+
+@pytest.mark.parametrize("rate", [22050, 44100, 48000])
+def test_resampling_keeps_nine_tenths_of_the_band_and_folds_nothing_into_it(rate: int) -> None:
+    """Bands of the front end reach up to half of the rate; an image lies below the rounding of 20 bits."""
+    for share in (0.1, 0.5, 0.7, 0.8, 0.85, 0.9):
+        assert abs(gain(rate, share * RATE / 2)) < 0.05, share
+    for share in (1.02, 1.05, 1.1, 1.15, 1.2, 1.3):
+        assert gain(rate, share * RATE / 2) < -120, share
+
+
 @pytest.mark.parametrize("rate", [44100, 192000])
 def test_a_higher_rate_gives_nearly_the_same_features(tmp_path: Path, rate: int) -> None:
     frontend = MFCC(sample_rate=8000, dither=0.0, speech="none", deltas=0)

@@ -88,6 +88,31 @@ def test_digital_silence_around_speech_changes_nothing_of_it(method: str) -> Non
     assert found[200:500][words > -30].all()
 
 
+@pytest.mark.parametrize("spread", [0.5, 2.0])
+def test_weak_sounds_of_words_are_speech_and_pauses_are_not(spread: float) -> None:
+    """Consonants lie some 12 dB below vowels, noise between words 25 dB or more: both make two clear Gaussians."""
+    loud = around(-15, 200, spread=spread)
+    for below, expected in ((12, True), (28, False), (45, False)):
+        found = speech(np.concatenate([around(-15 - below, 200, spread=spread, seed=1), loud]))
+        assert (found[:200] == expected).mean() > 0.97, below
+        assert found[200:].mean() > 0.97
+
+
+@given(nps.arrays(float, st.integers(2, 80), elements=tenths(-70, 0)))
+def test_whatever_is_near_the_loud_end_is_speech(level: Array) -> None:
+    assert speech(level)[level > np.percentile(level, 95) - 20 + 1e-6].all()
+
+
+def test_dips_of_a_steady_noise_are_not_speech_however_wide_that_is() -> None:
+    """Far below both means the wider Gaussian explains more, and it is that of speech."""
+    dips = np.full(5, -74.0)
+    level = np.concatenate([around(-60, 300, spread=0.7), around(-30, 300, spread=9), dips])
+    found = speech(level)
+    assert not found[:300].any()
+    assert found[300:600].mean() > 0.95
+    assert not found[600:].any()
+
+
 @given(nps.arrays(float, st.integers(1, 80), elements=tenths(-120, 0)), st.sampled_from(METHODS))
 def test_laws_for_any_levels(level: Array, method: str) -> None:
     found = speech(level, method)
@@ -99,6 +124,15 @@ def test_laws_for_any_levels(level: Array, method: str) -> None:
     assert found.any() == (level > SILENCE).any()
     if method == "none":
         np.testing.assert_array_equal(found, level > SILENCE)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_how_silent_silence_is_changes_nothing(method: str) -> None:
+    """Far below all else it would be a Gaussian of its own, and the noise between words speech."""
+    words = np.concatenate([around(-60, 100), around(-20, 100)])
+    first = speech(np.concatenate([np.full(100, SILENCE), words]), method)
+    for deeper in (-90.0, FLOOR, -190.0):
+        np.testing.assert_array_equal(speech(np.concatenate([np.full(100, deeper), words]), method), first)
 
 
 @given(nps.arrays(float, st.integers(2, 60), elements=tenths(-70, -20)), st.integers(-4, 20))

@@ -67,6 +67,60 @@ def test_the_running_mean_is_of_one_frame_and_forgets_geometrically(kind, k, d):
     laws.close(state.running.frames, 1 - 0.75**3)  # what the start imagined is no frame
 
 
+def shares_of_batches(t: int) -> np.ndarray:
+    """How much the start and each of t batches count in the running mean, (1 + t,), by the default steps."""
+    state = StepwiseState.of(GMM([1.0], np.zeros((1, t)), Diagonal(np.ones((1, t)))))
+    for batch in np.eye(t):  # the mean of all frames tells the share of each
+        state = stepwise(state, [batch], m_step=still)
+    return np.concatenate([[1 - state.running.first.sum()], state.running.first[0]])
+
+
+def test_the_default_steps_forget_the_start_and_average_over_more_and_more_batches():
+    few, many = shares_of_batches(50), shares_of_batches(200)
+    for shares in (few, many):
+        laws.close(shares.sum(), 1.0)
+        assert (np.diff(shares) > 0).all()  # a mixture that has learned more explains the later batches better
+        assert shares[0] < 0.02 / len(shares)  # the start is forgotten, which equal shares would not do
+    memory = [1 / np.sum(shares**2) for shares in (few, many)]  # so many equal shares vary as these
+    assert memory[0] > 50 / 3
+    assert memory[1] > 200 / 3.5
+    assert memory[1] > 2.3 * memory[0]  # steps of t**-0.5 would double it
+
+
+@pytest.mark.parametrize("step", [1.0, 0.5, 0.1])
+@family
+def test_an_m_step_sees_the_frames_that_are_remembered(kind, k, d, step):
+    gmm, x = problem(kind, k, d, n=60)
+    batches, seen = np.split(x, 3), []
+
+    def watch(statistics, model):
+        seen.append(statistics)
+        return Update(model)
+
+    state = StepwiseState.of(gmm)
+    for batch in batches:
+        state = stepwise(state, batch, step=step, m_step=watch)
+    parts = [(1 - step) ** (2 - i) * gmm.statistics(batch) for i, batch in enumerate(batches)]
+    start = (1 - step) ** 3 * 20 / step * gmm.imagined(gmm.weights)
+    laws.same_statistics(seen[-1], start + parts[0] + parts[1] + parts[2], rtol=1e-8, atol=1e-8)
+    laws.close(seen[-1].counts.sum(), 20 / step)  # a geometric series of batches
+
+
+def test_what_is_rare_in_a_batch_is_not_lost_while_the_memory_holds_frames_enough_of_it():
+    """One frame in a hundred: ten of the thousand frames that steps of 0.1 remember, of which five are asked."""
+    rng = np.random.default_rng(0)
+    state = StepwiseState.of(GMM([0.99, 0.01], [[0.0], [20.0]], Diagonal([[1.0], [1.0]])))
+    keep = functools.partial(maximize, floor=Floor(occupancy=5.0))
+    for _ in range(30):
+        batch = np.concatenate([rng.normal(0, 1, (99, 1)), rng.normal(20, 1, (1, 1))])
+        state = stepwise(state, batch, step=0.1, m_step=keep)
+    laws.close(state.model.weights, [0.99, 0.01], rtol=0, atol=1e-3)
+    laws.close(state.model.means[1], 20.0, rtol=0, atol=1.0)
+    alone = stepwise(state, batch, step=1.0, m_step=keep)  # plain EM remembers one
+    laws.close(alone.running.counts, alone.model.weights)
+    assert alone.model.means[1, 0] < 5
+
+
 @family
 def test_sample_weights_equal_repeated_frames(kind, k, d):
     gmm, x = problem(kind, k, d)

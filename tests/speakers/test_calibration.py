@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel
+from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.features.normalize import normalize
 from speechgmm.mixture import fit_gmm
 from speechgmm.speakers import System, held_out, load_system
-from speechgmm.speakers.calibration import FADE, LEAST_PEOPLE, amount, impostor_level
+from speechgmm.speakers.calibration import FADE, LEAST_PEOPLE, ImpostorLevels, amount, impostor_level
+from speechgmm.speakers.costs import error_table
 from speechgmm.speakers.held_out import Material, SimulatedStore, divide, simulate_stores, store_sizes
 from speechgmm.speakers.impostors import ScoredTrials
-from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, _fit_amounts, calibrate
+from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, _fit, _fit_amounts, calibrate, normalized_by
 from tests.speakers.conftest import tiny_system
 from tests.speakers.made import (
     FRONTEND,
@@ -55,6 +58,7 @@ def test_what_was_measured_is_said(calibrated: System) -> None:
     for r in measured["per_search"]:
         assert 0 <= r["low"] <= r["measured"] <= r["high"]
         assert 0 <= r["missed"] < 1
+        assert r["low"] <= r["asked"] <= r["high"], "the threshold is that of a search among twelve"
     json.dumps(calibrated.summary(), allow_nan=False)
 
 
@@ -201,6 +205,28 @@ def test_amounts_are_taken_out_of_strangers_scores() -> None:
             assert 0.8 < found.std() < 1.25
 
 
+def test_llrs_are_exact_where_acceptance_of_rare_owners_is_decided() -> None:
+    """Where owners spread more than strangers no line is exact everywhere; it is to be so at a prior of about 0.1."""
+    owners, others = stats.norm(3, 2), stats.norm(0, 1)
+    scores = np.concatenate([law.ppf((np.arange(n) + 0.5) / n) for law, n in ((owners, 1000), (others, 4000))])
+    ones = np.ones(len(scores))
+    tested = np.repeat(["a", "z"], (1000, 4000))
+    store = SimulatedStore(("a",), ScoredTrials(scores[None], ones[:1], ones), tested, ())
+    found = _fit([[store]], BY_HAND.cohort)
+
+    def cost(threshold: Any, prior: float) -> Any:
+        return prior * owners.cdf(threshold) + (1 - prior) * others.sf(threshold)
+
+    def paid(prior: float) -> float:
+        """What Bayes decisions by these LLRs cost, as a multiple of the least that any threshold costs."""
+        llrs = found.llr(normalized_by(found.levels, store)[0])
+        accepted = np.interp(np.log((1 - prior) / prior), np.sort(llrs), np.sort(scores))
+        return float(cost(accepted, prior) / cost(np.linspace(-5, 9, 5000), prior).min())
+
+    assert paid(0.1) < 1.015
+    assert paid(0.1) < min(paid(0.01), paid(0.5))
+
+
 def test_an_amount_that_is_not_known_is_a_usual_one_and_far_ones_are_the_nearest() -> None:
     norm = BY_HAND.levels.amounts
     middle = np.sqrt(norm.low * norm.high)
@@ -238,6 +264,32 @@ def test_one_who_is_enrolled_under_two_names_does_not_move_the_level() -> None:
     assert abs(b - d) < 0.1
 
 
+def test_the_level_of_impostors_is_the_normal_distribution_of_their_upper_tail() -> None:
+    shares = (np.arange(20_000) + 0.5) / 20_000
+    normal = stats.norm(0.7, 1.6).ppf(shares)
+    assert impostor_level([normal]) == pytest.approx((0.7, 1.6), rel=1e-3)
+    below = np.where(normal < 0.7, 3 * normal - 1.4, normal)  # how far the low ones lie changes nothing
+    assert impostor_level([below]) == pytest.approx((0.7, 1.6), rel=1e-3)
+
+
+def test_between_sizes_of_stores_levels_and_thresholds_follow_the_logarithm_of_the_size() -> None:
+    """The best of n independent Gumbel scores lies log n higher: what training knows of two sizes tells all between."""
+    sizes, none = np.array([1.0, 4.0, 32.0]), np.zeros(1)
+    rates = np.geomspace(1e-3, 0.999, 500)
+    strangers = tuple(
+        Strangers([1], [10**6], rates[None], (stats.gumbel_r.isf(rates) + np.log(n))[None], none + 1e-3, none + 1, none)
+        for n in sizes
+    )
+    levels = ImpostorLevels(BY_HAND.levels.amounts, sizes, 2 + 0.3 * np.log(sizes), 1.4 * sizes**-0.2)
+    c = dataclasses.replace(BY_HAND, levels=levels, strangers=strangers)
+    for size in (1, 2, 3, 4, 7, 20, 31, 32):
+        known = levels.norm(size)
+        assert known.location == pytest.approx(2 + 0.3 * np.log(size))
+        assert known.scale == pytest.approx(1.4 * size**-0.2)
+        expected = stats.gumbel_r.isf(0.05) + np.log(size)
+        assert c.threshold(0.05, known, 1).score == pytest.approx(expected, abs=1e-3)
+
+
 @given(st.integers(1, 20), st.integers(1, 20), st.floats(0.005, 0.5))
 def test_thresholds_move_evenly_with_size_and_rate(size: int, searched: int, far: float) -> None:
     c = BY_HAND
@@ -249,6 +301,16 @@ def test_thresholds_move_evenly_with_size_and_rate(size: int, searched: int, far
     assert min(ends) - 1e-9 <= t.score <= max(ends) + 1e-9
     if size in known:
         assert t.score == c.strangers[known.index(size)].threshold(far, searched).score
+
+
+def test_what_a_rate_costs_is_told_for_the_size_of_the_search() -> None:
+    c = BY_HAND
+    for size in (1, 5, 8):
+        for cost in error_table(c, c.levels.norm(8), 3.0, size):
+            threshold = c.threshold(cost.far, c.levels.norm(8), size).score
+            mean = c.owners.mean[0] + c.owners.mean[1] * np.log(1 / (1 / 3 + 1 / cost.test_seconds))
+            assert cost.speakers == size
+            assert cost.missed == pytest.approx(stats.norm.cdf(threshold, mean, c.owners.deviation))
 
 
 @given(st.floats(-5, 5), st.floats(0.01, 1e3), st.floats(0.01, 1e3))

@@ -22,6 +22,7 @@ def test_misses_are_the_lower_tail_of_owners_scores() -> None:
     assert USUAL.missed(4.0, 1.0) == pytest.approx(0.5)
     assert USUAL.missed(3.0, 2.0) == pytest.approx(norm.cdf((3 - 4 - 2 * np.log(2)) / 1.5))
     np.testing.assert_array_equal(USUAL.missed(3.0, [0.1, 100.0]), USUAL.missed(3.0, [0.5, 16.0]))  # within its reach
+    assert USUAL.missed(3.0, 16.0) < USUAL.missed(3.0, 8.0)  # which goes to four times of what was seen
 
 
 def test_a_store_moves_what_is_known_of_owners_by_its_people() -> None:

@@ -82,6 +82,86 @@ def test_an_object_hidden_for_a_while_comes_back_as_itself() -> None:
     assert places(results[-1])[mine] == pytest.approx([19.0, 3.0], abs=0.3)
 
 
+@pytest.mark.parametrize("hidden", [1, 3, 8])
+def test_who_was_hidden_comes_back_with_the_velocity_of_the_time_between(hidden: int) -> None:
+    """It went faster behind something: what it is ahead of its expected place took as many frames as it was away."""
+    gone, slow, fast = 15, 0.5, 0.9
+
+    def path(t: int) -> tuple[float, float] | None:
+        back = gone + hidden
+        return None if gone <= t < back else (slow * min(t, gone - 1) + fast * max(t - gone + 1, 0), 0.0)
+
+    results = list(track(standing((0, 0)), moving(path, frames=gone + hidden + 1), region=BOX, births=False))
+    assert results[gone - 1].velocities[0, 0] == pytest.approx(slow, abs=0.01)
+    assert results[-1].visible.tolist() == [True]
+    # all of its points are new, but those that are remembered count as one frame beside as many as it was away
+    share = (hidden + 1) / (hidden + 2)
+    assert results[-1].velocities[0, 0] == pytest.approx(slow + share * (fast - slow), abs=0.02)
+
+
+@pytest.mark.parametrize(("step", "turn"), [(0.5, 0.1), (0.25, 0.02)])
+def test_an_accelerating_object_is_followed_at_the_distance_of_an_alpha_beta_filter(step: float, turn: float) -> None:
+    """Where the lag has settled, the velocity gains in each frame what the object gains: its share of what is left."""
+    frames = moving(lambda t: (0.5 * turn * t**2, 0.0), frames=60)
+    last = list(track(standing((0, 0)), frames, step=step, noise=1e-6, region=BOX, births=False))[-1]
+    left = turn * (2 - step) / step**2  # Benedict and Bordner 1962: beta = alpha**2 / (2 - alpha)
+    true = 0.5 * turn * 59**2
+    assert true - last.mixture.means[0, 0] == pytest.approx((1 - step) * left, rel=0.05)
+    # the expected place of the next frame lags by all that is left
+    expected = last.mixture.means[0, 0] + last.velocities[0, 0]
+    assert 0.5 * turn * 60**2 - expected == pytest.approx(left, rel=0.05)
+
+
+def test_the_noise_that_is_assumed_at_the_start_is_forgotten() -> None:
+    frames = moving(lambda t: (0.3 * t, 0.0), frames=25)
+    little, much = (list(track(standing((0, 0)), frames, region=BOX, noise=noise)) for noise in (1e-4, 0.8))
+    assert little[0].noise < 1e-4 < 1e-3 < much[0].noise
+    assert max(little[-1].noise, much[-1].noise) < 1e-4
+    found, expected = (r[-1].mixture.covariance.parameters for r in (much, little))
+    np.testing.assert_allclose(found, expected, rtol=2e-4)
+
+
+def test_where_an_object_is_first_seen_tells_nothing_of_its_velocity() -> None:
+    first, *_, last = track(standing((0, 0)), moving(lambda t: (1.5, 0.0)), region=BOX, births=False)
+    assert places(first)[0][0] > 0.7
+    assert first.velocities.tolist() == [[0.0, 0.0]]
+    assert places(last)[0] == pytest.approx([1.5, 0.0], abs=0.01)
+
+
+@pytest.mark.parametrize("visible", [True, False])
+def test_an_object_that_is_nearly_covered_moves_on_and_learns_nothing_from_its_rim(visible: bool) -> None:
+    """From 8 of 60 points, those at its rear, it would learn to be slow; a third of all of them tells where it is."""
+    frames = moving(lambda t: (-20.0 + t, 0.0), frames=20)
+    for t in range(15, 20):
+        order = np.argsort(frames[t][:, 0])
+        frames[t] = frames[t][order[1::3] if visible else order[:8]]
+    results = list(track(standing((-20, 0)), frames, region=BOX, births=False))
+    assert results[14].visible.all()
+    assert [bool(r.visible[0]) for r in results[15:]] == [visible] * 5
+    assert results[-1].velocities[0, 0] == pytest.approx(1.0, abs=0.05)
+    assert places(results[-1])[0] == pytest.approx([-1.0, 0.0], abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "off", "itself"), [(2, 4.5, True), (2, 7.0, False), (8, 7.0, True), (8, 10.0, False)]
+)
+def test_the_longer_an_object_is_hidden_the_farther_it_is_looked_for(hidden: int, off: float, itself: bool) -> None:
+    """Where it may be grows with the time, but not so far that anything which appears is taken for it."""
+
+    def path(t: int) -> tuple[float, float] | None:
+        return None if 10 <= t < 10 + hidden else (-20.0 + t, off * (t >= 10))
+
+    last = list(track(standing((-20, 0)), moving(path, frames=14 + hidden), region=BOX))[-1]
+    assert [i for i, seen in zip(last.identities.tolist(), last.visible, strict=True) if seen] == [0 if itself else 1]
+
+
+@pytest.mark.parametrize("apart", [5.0, 7.0])
+def test_two_that_appear_side_by_side_are_two(apart: float) -> None:
+    frames = moving(lambda t: (0.3 * t, 0.0), lambda t: (0.3 * t, apart), frames=8)
+    last = list(track(Diagonal([[1.0, 1.0]]), frames, region=BOX))[-1]
+    assert sorted(place[1] for place in places(last).values()) == pytest.approx([0.0, apart], abs=0.2)
+
+
 def test_an_object_that_stays_away_dies_and_its_number_is_not_used_again() -> None:
     frames = moving(lambda t: (5.0, 5.0) if t < 5 or t > 20 else None, lambda t: (-9.0, 0.0), frames=30)
     results = list(track(standing((5, 5), (-9, 0)), frames, region=BOX, patience=4))
