@@ -6,13 +6,17 @@ the logarithm of the size, and beyond them rates are *modeled*:
 
 1. More speakers than were searched, S for m, are S / m independent draws: all best scores stay below the threshold
    with the probability of m to the power S / m. Scores of one test that go together make the true rate lower.
-2. Above the last scores that were often enough seen, excesses follow a generalized Pareto distribution (Pickands
+2. Searches of one person, or that one model wins, go together: they count for as many independent ones as vary as much
+   (two-way clusters, Cameron, Gelbach and Miller 2011 [3]_). A rate that too few of these would exceed is marked.
+3. Above the last scores that were often enough seen, excesses follow a generalized Pareto distribution (Pickands
    1975 [1]_), its two parameters by moments (Hosking and Wallis 1987 [2]_, section 2); its shape is drawn towards 0,
    the exponential tail, where there are few excesses.
 
 .. [1] J. Pickands, "Statistical inference using extreme order statistics", Annals of Statistics 3 (1975).
 .. [2] J. Hosking and J. Wallis, "Parameter and quantile estimation for the generalized Pareto distribution",
    Technometrics 29 (1987).
+.. [3] A. Cameron, J. Gelbach and D. Miller, "Robust inference with multiway clustering", Journal of Business & Economic
+   Statistics 29 (2011), section 2.2.
 """
 
 from collections.abc import Iterable
@@ -24,7 +28,9 @@ from numpy.typing import ArrayLike
 from speechgmm.checks import FAR, Array, finite, floats, hold, integer, numeric, probability, refuse
 
 SEEN = 10.0
-"""A rate is supported by the data if at least so many of the searches would exceed the threshold."""
+"""A rate is supported by the data if at least so many independent searches would exceed the threshold."""
+_TOGETHER = 0.1
+"""How much searches go together is told by the highest tenth of their scores."""
 _TAIL_SHARE = 0.05
 _TAIL_LEAST = 25
 _TRUST = 50.0
@@ -51,7 +57,7 @@ class Strangers:
     sizes : ndarray, shape (J,)
         How many were searched, ascending, from 1 on.
     searches : ndarray, shape (J,)
-        How many searches of each size there were.
+        How many independent searches of each size they are worth.
     rates : ndarray, shape (J, P)
         Shares of the searches that exceed `scores`, ascending.
     scores : ndarray, shape (J, P)
@@ -134,13 +140,24 @@ def _shares(rates: Array) -> bool:
     return bool(((rates > 0) & (rates <= 1)).all())
 
 
-def fit_strangers(searches: Array | Iterable[ArrayLike], *, seed: int = 0, tail: int = _TAIL_LEAST) -> Strangers:
+def fit_strangers(
+    searches: Array | Iterable[ArrayLike],
+    *,
+    tested: ArrayLike | None = None,
+    models: Iterable[ArrayLike] | None = None,
+    seed: int = 0,
+    tail: int = _TAIL_LEAST,
+) -> Strangers:
     """Count how high strangers come.
 
     Parameters
     ----------
     searches : array_like, shape (T, M), or iterable of array_like (M,)
         For each test of a stranger the scores against M speakers, finite; M may differ from test to test.
+    tested : array_like, shape (T,), optional
+        Who speaks in each test. Default: somebody else in each.
+    models : iterable of array_like (M,), optional
+        For each test who the M speakers are. Default: others in each, so that no model makes searches go together.
     seed : int
         For the division of M into smaller searches.
     tail : int
@@ -149,21 +166,72 @@ def fit_strangers(searches: Array | Iterable[ArrayLike], *, seed: int = 0, tail:
     Raises
     ------
     InvalidInput
-        If there is no search, or a score is not finite.
+        If there is no search, a score is not finite, or names are not one for each test or score.
     """
     integer(seed, "seed", minimum=0)
     rng = np.random.default_rng(seed)
-    rows = [rng.permutation(finite(numeric(s, "searches").astype(np.float64), "searches")) for s in searches]
-    least = min((r.size for r in rows), default=0)
+    given = [finite(numeric(s, "searches").astype(np.float64), "searches") for s in searches]
+    least = min((r.size for r in given), default=0)
     if not least:
-        refuse("searches of strangers", "be at least one, of at least one speaker each", f"{len(rows)} rows")
+        refuse("searches of strangers", "be at least one, of at least one speaker each", f"{len(given)} rows")
+    drawn = [rng.permutation(r.size) for r in given]
+    rows = [r[i] for r, i in zip(given, drawn, strict=True)]
+    who = _numbered(np.arange(len(rows)) if tested is None else tested, len(rows))
+    owners = None if models is None else _owners(models, drawn)
     doubled = [2**i for i in range(least.bit_length()) if 2**i < least]
     sizes = [*doubled, least] if least > 1 else [1]
     best = [_best(rows, size) for size in sizes]
     curves = [_curve(b) for b in best]
     tails = np.array([_tail(b, tail) for b in best])
     rates, scores = (np.stack(part) for part in zip(*curves, strict=True))
-    return Strangers(np.array(sizes), np.array([len(b) for b in best]), rates, scores, *tails.T)
+    worth = np.array([_independent(rows, who, owners, size) for size in sizes])
+    return Strangers(np.array(sizes), worth, rates, scores, *tails.T)
+
+
+def _numbered(names: ArrayLike, size: int) -> Array:
+    """Return a number for each of so many names, the same one for the same name."""
+    every = np.ravel(np.asarray(names))
+    if every.size != size:
+        refuse("names of strangers or models", f"be {size}, as the scores are", every.size)
+    return np.asarray(np.unique(every, return_inverse=True)[1])
+
+
+def _owners(models: Iterable[ArrayLike], drawn: list[Array]) -> list[Array]:
+    """Return numbers of the models of each search, in the order in which they were drawn."""
+    names = [np.ravel(np.asarray(m)) for m in models]
+    if [n.size for n in names] != [i.size for i in drawn]:
+        refuse("models of searches", "be one for each score", f"{sum(n.size for n in names)} in {len(names)} searches")
+    numbers = np.split(_numbered(np.concatenate(names), sum(map(len, names))), np.cumsum([n.size for n in names])[:-1])
+    return [n[i] for n, i in zip(numbers, drawn, strict=True)]
+
+
+def _independent(rows: list[Array], who: Array, owners: list[Array] | None, size: int) -> int:
+    """Return how many independent searches those of `size` speakers are worth."""
+    groups = [r[: len(r) // size * size].reshape(-1, size) for r in rows]
+    best = np.concatenate([g.max(axis=1) for g in groups])
+    high = (best > np.quantile(best, 1 - _TOGETHER)).astype(np.float64)
+    n, share = len(best), high.mean()
+    if n < 2 or share == 0:
+        return n
+    test = np.repeat(who, [len(g) for g in groups])
+    apart = [_variance(high - share, test)]
+    if owners is not None:
+        won = np.concatenate(
+            [
+                o[: g.size].reshape(g.shape)[np.arange(len(g)), g.argmax(axis=1)]
+                for o, g in zip(owners, groups, strict=True)
+            ]
+        )
+        model, both = _variance(high - share, won), _variance(high - share, test * (1 + won.max()) + won)
+        apart += [model, apart[0] + model - both]
+    alone = n * share * (1 - share) * n / (n - 1)
+    return max(1, int(n / max(1.0, max(apart) / alone)))
+
+
+def _variance(left: Array, cluster: Array) -> float:
+    """Return the variance of the sum of residuals that go together within clusters."""
+    sums = np.bincount(np.unique(cluster, return_inverse=True)[1], left)
+    return float(len(sums) / max(len(sums) - 1, 1) * (sums**2).sum())
 
 
 def _best(rows: list[Array], size: int) -> Array:

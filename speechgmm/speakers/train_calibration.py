@@ -121,7 +121,13 @@ def _fit(folds: Sequence[Sequence[SimulatedStore]], cohort: Array) -> SystemCali
     strangers = []
     for size in levels.sizes.tolist():
         of_size = [(x, s) for x, s in zip(scores, stores, strict=True) if len(s.names) == size]
-        strangers.append(fit_strangers([row for x, s in of_size for row in x[:, s.stranger].T]))
+        strangers.append(
+            fit_strangers(
+                [row for x, s in of_size for row in x[:, s.stranger].T],
+                tested=np.concatenate([s.tested[s.stranger] for _, s in of_size]),
+                models=[s.names for _, s in of_size for _ in range(int(s.stranger.sum()))],
+            )
+        )
     trials = [_trials(s, x) for s, x in zip(stores, scores, strict=True)]
     score, target, amounts, weight = (_column(trials, n) for n in ("score", "target", "amount", "weight"))
     llr = fit_calibration(score, target, prior=PRIOR, weights=weight)
