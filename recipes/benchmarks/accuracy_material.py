@@ -49,7 +49,7 @@ TESTED = (0.5, 1.0, 2.0, 4.0, 8.0)
 SEVERAL = ("wuw2", "malayalam_msc")
 """Corpora with several sessions of a speaker among the tests, where a session makes a test, too: a call of wuw2."""
 LEAST = 6
-"""Speakers of a row: with fewer, a half of them is nobody to search among."""
+"""Speakers of a row: as many as fsdd has, which makes halves of three."""
 
 
 @dataclass(frozen=True)
