@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import itertools
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -97,8 +98,8 @@ class Row:
         "clean" is as recorded; "telephone": all recordings go through a telephone, the background too; "babble": the
         tests alone, others talk while they are spoken.
     enroll_seconds, test_seconds : float, optional
-        Amounts of speech; default: all enrolled, and a test is as `by` says. Recordings are cut, and short ones of one
-        session are put together, before they are normalized.
+        Amounts of speech; default: all enrolled, and a test is as `by` says. Recordings are cut, and short ones are put
+        together (in a test, those of one session), before they are normalized. They come in an order that is drawn.
     by : str
         Whether a "recording" or all of a "session" is one test.
     """
@@ -224,7 +225,7 @@ class Searches:
         pieces = grouped(self._heard(row, frontend, "enroll"), speaker_of)
         if row.enroll_seconds is not None:
             frames = round(row.enroll_seconds / frontend.hop_length)
-            cuts = {s: cut(rows, frames, 1) for s, rows in pieces.items()}
+            cuts = {s: cut(_mixed(rows), frames, 1) for s, rows in pieces.items()}
             pieces = {s: c[0] for s, c in cuts.items() if c}
         every = [(s, e) for s, rows in pieces.items() for e in rows]
         statistics = threads(self._n_threads)(lambda x: system.statistics(frontend.normalized(x[1].usable())), every)
@@ -240,7 +241,7 @@ class Searches:
         heard = self._heard(row, frontend, "test")
         if row.test_seconds is not None:
             frames = round(row.test_seconds / frontend.hop_length)
-            tests = [c for rows in grouped(heard, sitting_of).values() for c in cut(rows, frames)]
+            tests = [c for rows in grouped(heard, sitting_of).values() for c in cut(_mixed(rows), frames)]
         else:
             tests = list(grouped(heard, sitting_of).values()) if row.by == "session" else [[e] for e in heard]
 
@@ -285,3 +286,8 @@ class Searches:
     @property
     def _n_threads(self) -> int | None:
         return self.recordings.n_threads
+
+
+def _mixed(extracted: Sequence[Extracted]) -> list[Extracted]:
+    """Return recordings in an order that their names draw: a corpus may be sorted by what is said."""
+    return sorted(extracted, key=lambda e: hashlib.sha256(e.name.encode()).digest())

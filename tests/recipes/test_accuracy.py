@@ -161,6 +161,11 @@ def test_amounts_are_enrolled_and_tested_to_the_frame(accuracy: ModuleType, sear
         for e in test.sounds:
             np.testing.assert_allclose(e.usable().mean(axis=0), 0, atol=1e-3, err_msg="normalized by itself")
     assert [len(t.sounds) for t in searches._tests(dataclasses.replace(row, test_seconds=0.5), system)] == [1] * 30
+    mixed = sys.modules["accuracy_material"]._mixed
+    heard = searches._heard(row, system.frontend, "test")
+    names = [e.name for e in mixed(heard)]
+    assert names == [e.name for e in mixed(heard[::-1])], "nothing depends on the order in a manifest"
+    assert names != sorted(names) == sorted(e.name for e in heard)
     with pytest.raises(sys.modules["recordings"].Skip, match="0 speakers have so much speech, and 6 is the least"):
         searches.of(dataclasses.replace(row, test_seconds=100.0), way)
 
