@@ -6,10 +6,8 @@ Background models, cohorts and features lie in files: another way, or another ro
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import itertools
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +38,7 @@ from speechgmm.speakers.domain import People
 from speechgmm.speakers.held_out import adapt_cohort
 from speechgmm.speakers.impostors import models_among, normalized_together
 from speechgmm.speakers.models import cohort_models
+from speechgmm.speakers.sessions import sums_by_key
 
 __all__ = ["ROWS", "Row", "Searches", "Way"]
 
@@ -229,11 +228,9 @@ class Searches:
             pieces = {s: c[0] for s, c in cuts.items() if c}
         every = [(s, e) for s, rows in pieces.items() for e in rows]
         statistics = threads(self._n_threads)(lambda x: system.statistics(frontend.normalized(x[1].usable())), every)
-        own: dict[str, list[Statistics]] = {}
-        for (s, _), found in zip(every, statistics, strict=True):
-            own.setdefault(s, []).append(found)
+        sums = sums_by_key(zip((s for s, _ in every), statistics, strict=True))
         seconds = {s: sum(e.speech_seconds for e in rows) for s, rows in pieces.items()}
-        return {s: (functools.reduce(operator.add, found), seconds[s]) for s, found in own.items()}
+        return {s: (found, seconds[s]) for s, found in sums.items()}
 
     def _tests(self, row: Row, system: System) -> list[Spoken]:
         """Return the tests of all speakers, each recording or piece normalized by itself."""
