@@ -1,80 +1,56 @@
-"""Which defaults find more speakers? Ways to do it beside each other, on all corpora at once.
+"""Which defaults tell more speakers apart? Ways to do it beside each other, on all corpora in one table.
 
 A background model is trained on the `ubm` rows of each corpus; everybody else is enrolled and tested. Scores are
 relative to a cohort of background speakers (T-norm) in the domain of all who are enrolled, without a calibration. Each
-way is the defaults but for one thing. Shown are the equal error rate, the share identified, and by how much each is
-more than with the defaults, with the 95 % interval over speakers.
+way is the defaults but for one thing. Shown are, in percent:
 
-    python recipes/benchmarks/accuracy.py [--data DIR] [--corpora wuw2 malayalam_msc] [--ways 'relevance 4'] [--json]
+EER, strangers     of owners' trials against those of people who are not enrolled: half of the speakers are enrolled,
+                   the others are the strangers, and then the other way around
+EER, enrolled      of owners' trials against those of others who are enrolled: everybody is
+identified         how often the speaker of a test has the best score of everybody
 
-Tests are recordings, parts of them (the first seconds of speech, normalized by themselves) and whole calls.
+and, in brackets, the 95 % interval of the change from the defaults, by bootstrap over speakers. The last lines tell of
+all corpora at once: the mean change, for which each corpus counts alike, and in how many rows the whole interval is on
+one side.
+
+    python recipes/benchmarks/accuracy.py --list
+    python recipes/benchmarks/accuracy.py --cache DIR                         # the whole campaign
+    python recipes/benchmarks/accuracy.py --cache DIR --rows fsdd 'wuw2+babble' 'malayalam_msc/5s/*' --ways best
+
+A row is CORPUS, CORPUS+telephone or CORPUS+babble, then what is enrolled (`all`, or `5s`: five seconds of speech), then
+what is one test (`recordings`, `sessions` or seconds of speech); `all` and `recordings` at the end are left out.
+Through a telephone goes everything, the background too. Babble is in the tests alone: people enroll where it is quiet,
+and are met where it is not. DIR keeps background models, cohorts, features and copies of recordings, so that a second
+run, or another way, is quick: empty it after a change of the training or of the features.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import fnmatch
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import corpora
-from halves import a_store
-from rates_material import RECIPES
+import rates_counts as counts
+from accuracy_material import ROWS, Row, Searches, Way
+from halves import Half
+from recordings import Recordings, Skip
 
-import speechgmm
-from speechgmm.evaluation import Interval, bootstrap, eer
-from speechgmm.features import MFCC, Corpus, Extracted, common_rate, extract_all, training_frames
-from speechgmm.parallel import threads
-from speechgmm.speakers import System, enrolled
-from speechgmm.speakers.held_out import adapt_cohort
-from speechgmm.speakers.impostors import normalized_together
-from speechgmm.speakers.models import cohort_models
+from speechgmm.evaluation import Interval
 
-CUTS = (1.0, 2.0, 4.0)
-"""Seconds of speech at the beginning of a recording that make a test."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """What is done otherwise than by default.
-
-    Parameters
-    ----------
-    normalization : str
-        Of features over a recording.
-    relevance : float
-        Of speakers.
-    n_components : tuple of int, optional
-        Of the mixtures of the background model; default: those of `train_system`.
-    power : float
-        Of its seconds, by which each recording of a call counts: 0 is alike.
-    kind : str
-        Of cepstra.
-    quality : str
-        As in `train_system`.
-    """
-
-    normalization: str = "smoothed"
-    relevance: float = System.relevance
-    n_components: tuple[int, ...] | None = None
-    power: float = 0.5
-    kind: str = "mfcc+lfcc"
-    quality: str = "default"
-
-
+DEFAULTS = "defaults"
 WAYS = {
-    "defaults": Way(),
+    DEFAULTS: Way(),
     "normalized by itself": Way(normalization="mean_variance"),
     "relevance 4": Way(relevance=4.0),
     "relevance 16": Way(relevance=16.0),
@@ -85,144 +61,130 @@ WAYS = {
     "linear cepstra alone": Way(kind="lfcc"),
     "mel cepstra, 256": Way(n_components=(256,), kind="mfcc"),
     "mel cepstra, 64": Way(n_components=(64,), kind="mfcc"),
-    "calls by seconds": Way(power=1.0),
-    "calls alike": Way(power=0.0),
+    "recordings by seconds": Way(power=1.0),
+    "recordings alike": Way(power=0.0),
     "first release": Way("mean_variance", 4.0, (256,), 1.0, "mfcc"),
 }
+COLUMNS = {"EER, strangers": "eer_strangers", "EER, enrolled": "eer_enrolled", "identified": "identified"}
+
+Found = Mapping[str, Interval]
 
 
-@dataclass(frozen=True, eq=False)
-class Tested:
-    """Scores (T, S) of T tests, whose speakers are `speaker` (T,), against S enrolled ones."""
-
-    speaker: np.ndarray
-    enrolled: np.ndarray
-    scores: np.ndarray
-
-    def rates(self, times: np.ndarray, people: np.ndarray) -> dict[str, float]:
-        """Return the error rate and the share identified where each of the people is drawn so many times."""
-        tested, enrolled = (np.searchsorted(people, names) for names in (self.speaker, self.enrolled))
-        chosen = np.repeat(np.arange(len(tested)), times[tested])
-        scores, target = self.scores[chosen], self.speaker[chosen, None] == self.enrolled
-        there = times[enrolled] > 0
-        impostors = scores[:, there][~target[:, there]]
-        best = self.enrolled[scores.argmax(axis=1)] == self.speaker[chosen]
-        return {"EER": eer(scores[target], impostors), "identified": float(best.mean())}
+def beside(ours: Sequence[Half], others: Sequence[Half]) -> dict[str, Interval]:
+    """Return the accuracies of a way, and the change of each, from searches as `Searches.of` gives them."""
+    everybody = counts.accuracy(ours[:1], others[:1], ("eer_enrolled", "identified"))
+    return counts.accuracy(ours[1:], others[1:], ("eer_strangers",)) | everybody
 
 
-def tests_of(extracted: Sequence[Extracted], frontend: Any) -> Iterator[tuple[str, list[list[np.ndarray]], list[str]]]:
-    """Yield kinds of tests: what they are called, the features of each test's recordings, and who speaks."""
-    whole = [(e, frontend.normalized(e.usable())) for e in extracted]
-    yield "recordings", [[x] for _, x in whole], [e.recording.speaker for e, _ in whole]
-    for seconds in CUTS:
-        frames = round(seconds / frontend.hop_length)
-        long = [e for e in extracted if len(e.usable()) > frames]
-        if len({e.recording.speaker for e in long}) >= 10:
-            cut = [[frontend.normalized(e.usable()[:frames])] for e in long]
-            yield f"{seconds:g} s", cut, [e.recording.speaker for e in long]
-    calls: dict[tuple[str, str], list[np.ndarray]] = {}
-    for e, x in whole:
-        calls.setdefault((e.recording.speaker, e.recording.session_name), []).append(x)
-    if len(calls) < len(whole):
-        yield "calls", list(calls.values()), [speaker for speaker, _ in calls]
+def together(rows: Mapping[str, Found], corpora: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """Return what a way changes in all rows: for each accuracy the mean change, and where it is better and worse.
+
+    Parameters
+    ----------
+    rows : mapping
+        What `beside` tells of each row.
+    corpora : mapping
+        The corpus of each row; in the mean each corpus counts alike.
+    """
+    told = {}
+    for name in counts.ACCURACIES:
+        changes: dict[str, list[float]] = {}
+        for row, found in rows.items():
+            changes.setdefault(corpora[row], []).append(found[f"{name} change"].estimate)
+        told[name] = {
+            "change": float(np.mean([np.mean(own) for own in changes.values()])),
+            "better": sum(name in counts.better(found) for found in rows.values()),
+            "worse": sum(name in counts.worse(found) for found in rows.values()),
+            "rows": len(rows),
+        }
+    return told
 
 
-def measure(corpus: Corpus, way: Way, n_threads: int | None = None, seed: int = 0) -> dict[str, Tested]:
-    """Return the scores of each kind of test."""
-    background = corpus.where(split="ubm")
-    frontend = MFCC(sample_rate=common_rate(background), normalization=way.normalization, kind=way.kind)
-    made = speechgmm.train_system(
-        background,
-        frontend=frontend,
-        n_components=way.n_components,
-        quality=way.quality,
-        relevance=way.relevance,
-        calibrated=False,
-        n_threads=n_threads,
-        seed=seed,
-    ).system
-    frames = training_frames(made.frontend, background, n_threads=n_threads)
-    cohort = adapt_cohort(made, frames, n_threads=n_threads, seed=seed)
-    with a_store(made) as store:
-        speechgmm.enroll(made, store, corpus.where(split="enroll"), n_threads=n_threads)
-        models = enrolled(made, store).models
-    others = cohort_models(models.ubm, cohort)
-    assert others is not None
-    heard = extract_all(made.frontend.unnormalized, corpus.where(split="test"), n_threads=n_threads)
-    usable = [e for e in heard if not e.error and e.recording.speaker in models.names]
-
-    def score(recordings: list[np.ndarray]) -> np.ndarray:
-        raw = np.stack([np.concatenate([m.ratios(x, 1) for m in (models, others)]) for x in recordings], axis=1)
-        return normalized_together(raw, len(models.names), np.array([len(x) for x in recordings]) ** way.power)
-
-    found = {}
-    for kind, tests, speakers in tests_of(usable, made.frontend):
-        rows = np.stack(list(threads(n_threads)(score, tests)))
-        found[kind] = Tested(np.array(speakers), np.array(models.names), rows)
-    return found
+def line(*fields: str) -> str:
+    """Return a line of the table."""
+    return f"| {' | '.join(fields)} |"
 
 
-def beside(ours: Tested, others: Tested) -> dict[str, Interval]:
-    """Return the error rates of a way, and what each is more than with the defaults, with intervals."""
-    people = np.unique(np.concatenate([ours.speaker, ours.enrolled]))
-
-    def both(times: np.ndarray) -> dict[str, float]:
-        drawn = times.astype(np.int64)
-        a, b = (t.rates(drawn, people) for t in (ours, others))
-        return a | {f"{name} change": a[name] - b[name] for name in a}
-
-    return bootstrap(both, people, replicates=200)
+def cells(found: Found, changed: bool) -> list[str]:
+    """Return the accuracies of a row, with the intervals of their changes where there are any."""
+    told = []
+    for name in COLUMNS.values():
+        low, high = (f"{100 * end:+.1f}" for end in (found[f"{name} change"].low, found[f"{name} change"].high))
+        told.append(f"{100 * found[name].estimate:.1f}" + f" ({low} to {high})" * changed)
+    return told
 
 
-def show(corpus: str, found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> None:
-    """Print a table for a corpus: a row for each way, a column for each kind of test."""
-    kinds = list(next(iter(found.values())))
-    table = Table(title=f"{corpus}: EER %, identified %", title_justify="left")
-    for column in ("", *kinds):
-        table.add_column(column)
-    for way, by_kind in found.items():
-        cells = []
-        for told in by_kind.values():
-            text = f"{100 * told['EER'].estimate:.1f}, {100 * told['identified'].estimate:.1f}"
-            if way != "defaults":
-                for name in ("EER", "identified"):
-                    change = told[f"{name} change"]
-                    text += f" ({100 * change.low:+.1f} to {100 * change.high:+.1f})"
-            cells.append(text)
-        table.add_row(way, *cells)
-    Console(width=200).print(table)
+def measure(
+    rows: Sequence[Row], ways: Sequence[str], searches: Searches, most: int | None = None, shown: bool = True
+) -> dict[str, dict[str, dict[str, Interval]]]:
+    """Return what `beside` tells of each row and way, the defaults first; lines are printed as they come."""
+    every: dict[str, dict[str, dict[str, Interval]]] = {}
+    if shown:
+        print(line("row", "way", *COLUMNS), line(*["---"] * (2 + len(COLUMNS))), sep="\n", flush=True)
+    for row in rows:
+        try:
+            defaults = searches.of(row, WAYS[DEFAULTS], most)
+        except Skip as reason:
+            searches.say(f"{row.name} is left out: {reason}")
+            continue
+        every[row.name] = {}
+        for way in dict.fromkeys([DEFAULTS, *ways]):
+            ours = defaults if way == DEFAULTS else searches.of(row, WAYS[way], most)
+            every[row.name][way] = beside(ours, defaults)
+            if shown:
+                print(line(row.name, way, *cells(every[row.name][way], way != DEFAULTS)), flush=True)
+    return every
+
+
+def show_together(told: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+    """Print what each way changes in all rows."""
+    for way, found in told.items():
+        fields = (
+            f"{100 * n['change']:+.1f}; better in {n['better']:g}, worse in {n['worse']:g} of {n['rows']:g}"
+            for n in (found[name] for name in COLUMNS.values())
+        )
+        print(line("all", way, *fields))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="prepared copies of the corpora; without it, they are downloaded")
-    parser.add_argument("--corpora", nargs="+", default=list(RECIPES), choices=list(RECIPES))
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS), help="beside the defaults")
+    parser.add_argument("--rows", nargs="+", default=["*"], help="names or patterns (default: all)")
+    parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS), help="beside the defaults")
+    parser.add_argument("--tests", type=int, help="the most tests of a speaker, spread over all (default: all)")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--cache", type=Path, help="where all that takes time is kept (default: nowhere)")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--list", action="store_true", help="only name the rows")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure what is asked for, and print each corpus when it is done."""
-    given, every = _arguments(), {}
-    for name in given.corpora:
-        recipe = Path(__file__).resolve().parent.parent / RECIPES[name]
-        manifest = corpora.prepare(recipe, data=given.data / name if given.data else None)
-        corpus = speechgmm.read_corpus(manifest)
-        ways = {way: WAYS[way] for way in dict.fromkeys(["defaults", *given.ways])}
-        scores = {way: measure(corpus, settings, given.threads) for way, settings in ways.items()}
-        found = {
-            way: {k: beside(t, scores["defaults"][k]) for k, t in by_kind.items()} for way, by_kind in scores.items()
-        }
-        if not given.json:
-            show(name, found)
-        every[name] = {
-            way: {k: {n: dataclasses.astuple(i) for n, i in told.items()} for k, told in kinds.items()}
-            for way, kinds in found.items()
-        }
+    """Measure the rows that are asked for, and print each way when it is done."""
+    given, began = _arguments(), time.monotonic()
+    rows = [r for r in ROWS if any(fnmatch.fnmatchcase(r.name, pattern) for pattern in given.rows)]
+    if given.list or not rows:
+        print("\n".join(r.title for r in ROWS))
+        return
+
+    def say(what: str) -> None:
+        print(f"{time.monotonic() - began:7.0f} s  {what}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        (cache := given.cache or Path(folder)).mkdir(parents=True, exist_ok=True)
+        searches = Searches(Recordings(given.data, cache, given.threads), cache, say)
+        every = measure(rows, given.ways, searches, given.tests, shown=not given.json)
+    corpora = {r.name: r.corpus for r in rows}
+    others = [way for way in dict.fromkeys(given.ways) if way != DEFAULTS and every]
+    told = {way: together({row: ways[way] for row, ways in every.items()}, corpora) for way in others}
     if given.json:
-        print(json.dumps(every))
+        found = {
+            row: {way: {n: dataclasses.astuple(i) for n, i in f.items()} for way, f in ways.items()}
+            for row, ways in every.items()
+        }
+        print(json.dumps({"rows": found, "together": told}))
+        return
+    show_together(told)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import rates_counts as counts
 from halves import RATES, Half, Material, accepted, halves_of, missed, oracle
-from rates_material import ROWS, Materials, Row, Skip, raw_scores
+from rates_material import ROWS, Materials, Row, raw_scores
+from recordings import Skip
 
 from speechgmm.evaluation import Interval
 

@@ -6,7 +6,7 @@ Symbols: T tests, N enrolled, P persons.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from speechgmm.evaluation import Interval, bootstrap
 from speechgmm.evaluation.intervals import weigh
 from speechgmm.evaluation.roc import hull_of_counts
 
-__all__ = ["accuracy", "judged", "loaded", "stored", "worse"]
+__all__ = ["ACCURACIES", "accuracy", "better", "judged", "loaded", "stored", "worse"]
 
 Array = NDArray[Any]
 
@@ -29,6 +29,8 @@ MOST = {0.01: 0.03, 0.05: 0.1, 0.1: 0.2}
 """Of strangers accepted, by the rate that was asked."""
 MARGIN = {0.01: 0.15, 0.05: 0.1, 0.1: 0.1}
 """By how much misses may exceed those of the oracle."""
+ACCURACIES = {"eer_strangers": 1, "eer_enrolled": 1, "identified": -1}
+"""What `accuracy` tells, and whether more is worse (1) or better (-1)."""
 REPLICATES = 300
 """Draws of the bootstrap over accuracies."""
 
@@ -64,20 +66,23 @@ def judged(share: Interval, misses: float, oracle_misses: float, rate: float, en
     return ", ".join(wrong) or "ok"
 
 
-def accuracy(halves: Sequence[Half], others: Sequence[Half]) -> dict[str, Interval]:
+def accuracy(
+    halves: Sequence[Half], others: Sequence[Half], names: Collection[str] = ACCURACIES
+) -> dict[str, Interval]:
     """Return EERs against strangers and against enrolled impostors, and the share identified, beside those of others.
 
     Each is the mean over halves; `NAME change` is what `halves` have more than `others`, which are the same halves
-    scored in another way. A name is left out where there are no such trials, or too few speakers for an interval.
+    scored in another way. Only what `names` asks for is told, and not where there are no such trials.
     """
     people = np.unique(np.concatenate([h.speaker for h in halves]))
-    names = ["eer_strangers", "eer_enrolled", "identified"]
-    ways = [
-        [[_eer(h, people, among) for h in side] for side in (halves, others)] for among in ("strangers", "enrolled")
-    ]
-    ways.append([[_identified(h, people) for h in side] for side in (halves, others)])
+    measures: dict[str, Callable[[Half], Callable[[Array], float] | None]] = {
+        "eer_strangers": lambda h: _eer(h, people, "strangers"),
+        "eer_enrolled": lambda h: _eer(h, people, "enrolled"),
+        "identified": lambda h: _identified(h, people),
+    }
     found: dict[str, Interval] = {}
-    for name, sides in zip(names, ways, strict=True):
+    for name in names:
+        sides = [[measures[name](h) for h in side] for side in (halves, others)]
         if any(measure is None for side in sides for measure in side):
             continue
 
@@ -95,10 +100,18 @@ def accuracy(halves: Sequence[Half], others: Sequence[Half]) -> dict[str, Interv
 
 def worse(found: Mapping[str, Interval]) -> list[str]:
     """Return in what `accuracy` the whole interval of the change is on the worse side."""
-    signs = {"eer_strangers": 1, "eer_enrolled": 1, "identified": -1}
-    changes = {name: found.get(f"{name} change") for name in signs}
-    ends = {name: (i.low if signs[name] > 0 else -i.high) for name, i in changes.items() if i is not None}
-    return [name for name, end in ends.items() if end > 0]
+    return [name for name, (low, _) in _worsened(found).items() if low > 0]
+
+
+def better(found: Mapping[str, Interval]) -> list[str]:
+    """Return in what `accuracy` the whole interval of the change is on the better side."""
+    return [name for name, (_, high) in _worsened(found).items() if high < 0]
+
+
+def _worsened(found: Mapping[str, Interval]) -> dict[str, tuple[float, float]]:
+    """Return the interval by how much each accuracy is worse."""
+    changes = {name: found[f"{name} change"] for name in ACCURACIES if f"{name} change" in found}
+    return {name: (i.low, i.high) if ACCURACIES[name] > 0 else (-i.high, -i.low) for name, i in changes.items()}
 
 
 def _eer(half: Half, people: Array, among: str) -> Callable[[Array], float] | None:

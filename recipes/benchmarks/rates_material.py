@@ -7,39 +7,26 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import operator
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import corpora
 import numpy as np
-import soundfile as sf
 from halves import Kept, Material, Spoken, a_store, enrolled_once
-from telephone import Telephone
+from recordings import Recordings, Skip, cut, grouped, sitting_of, speaker_of, spread
 
 import speechgmm
-from speechgmm.features import Corpus, Extracted, Recording, extract_all, read
+from speechgmm.features import Extracted, extract_all
 from speechgmm.parallel import threads
 from speechgmm.speakers import System, enroll_features, log_likelihood_ratios, speaker_models
 
-__all__ = ["ROWS", "Materials", "Row", "Skip", "raw_scores"]
+__all__ = ["ROWS", "Materials", "Row", "raw_scores"]
 
-K = TypeVar("K", bound=Hashable)
-
-RECIPES = {"malayalam_msc": "other_microphones", "librispeech_mini": "identify_readers", "wuw2": "verify_telephone"}
-"""Which recipe prepares a corpus."""
 PACKAGED = {"packaged 16 kHz": 16000, "packaged 8 kHz": 8000}
 ADAPTED = {"adapted 16 kHz": (16000, "malayalam_msc"), "adapted 8 kHz": (8000, "wuw2")}
 """Packaged models that were adapted to the `ubm` rows of a corpus, without their speakers."""
-LINE = 8000
-"""Hz, of a telephone."""
-
-
-class Skip(Exception):
-    """A row that cannot be measured, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +117,8 @@ class Materials:
     """
 
     def __init__(self, data: Path | None, folder: Path, n_threads: int, say: Callable[[str], None]) -> None:
-        self.data, self.folder, self.n_threads, self.say = data, folder, n_threads, say
+        self.folder, self.n_threads, self.say = folder, n_threads, say
+        self._recordings = Recordings(data, folder, n_threads)
         self._kept: dict[tuple[Any, ...], Any] = {}
 
     def of(self, row: Row, most: int | None = None) -> Material:
@@ -145,16 +133,17 @@ class Materials:
         else:
             hop = system.frontend.hop_length
             enrolled = [e for e in self._once(self._extracted, *where, "enroll") if not e.error]
-            cuts = {s: _cut(rows, round(row.enroll_seconds / hop), 1) for s, rows in _by(enrolled, _speaker).items()}
+            people = grouped(enrolled, speaker_of)
+            cuts = {s: cut(rows, round(row.enroll_seconds / hop), 1) for s, rows in people.items()}
             kept = self._enrolled_cuts(system, {s: c[0] for s, c in cuts.items() if c})
-            groups = _by(good, _sitting).values()
-            tests = [Spoken.of(c) for rows in groups for c in _cut(rows, round(row.test_seconds / hop))]
-        people = sorted(set(kept.sessions) & {t.speaker for t in tests})
-        if len(people) < 10:
-            raise Skip(f"{len(people)} speakers have so much speech, and 10 is the least")
-        by_speaker = [[t for t in tests if t.speaker == s] for s in people]
-        chosen = tuple(t for rows in by_speaker for t in _spread(rows, most))
-        return Material(system, Kept({s: kept.sessions[s] for s in people}, kept.samples), chosen)
+            groups = grouped(good, sitting_of).values()
+            tests = [Spoken.of(c) for rows in groups for c in cut(rows, round(row.test_seconds / hop))]
+        both = sorted(set(kept.sessions) & {t.speaker for t in tests})
+        if len(both) < 10:
+            raise Skip(f"{len(both)} speakers have so much speech, and 10 is the least")
+        by_speaker = [[t for t in tests if t.speaker == s] for s in both]
+        chosen = tuple(t for rows in by_speaker for t in spread(rows, most))
+        return Material(system, Kept({s: kept.sessions[s] for s in both}, kept.samples), chosen)
 
     def _once(self, make: Callable[..., Any], *key: Any) -> Any:
         """Return what `make` gives for a key, made when first asked for."""
@@ -168,38 +157,29 @@ class Materials:
             return speechgmm.default_system(PACKAGED[model])
         if model in ADAPTED:
             rate, corpus = ADAPTED[model]
-            packaged, heard = speechgmm.default_system(rate), self._corpus(corpus, "ubm", telephone=False)
+            packaged, heard = speechgmm.default_system(rate), self._recordings.of(corpus, "ubm")
             return speechgmm.adapt_system(packaged, heard, n_threads=self.n_threads).system
         path = self.folder / f"{model}.sgmm"
         if path.is_file():
             self.say(f"{path}, trained on {model} before, is taken")
             return speechgmm.load_system(path)
         self.say(f"training on {model}")
-        background = self._corpus(model, "ubm", telephone=False)
+        background = self._recordings.of(model, "ubm")
         system = speechgmm.train_system(background, n_threads=self.n_threads).system
         system.save(path)
         return system
-
-    def _corpus(self, name: str, split: str, telephone: bool) -> Corpus:
-        """Return the recordings of a split."""
-        recipe = Path(__file__).resolve().parent.parent / RECIPES[name]
-        manifest = corpora.prepare(recipe, data=self.data / name if self.data else None)
-        corpus = speechgmm.read_corpus(manifest).where(split=split)
-        if not telephone:
-            return corpus
-        heard = threads(self.n_threads)(lambda r: _called(r, self.folder / "telephone"), corpus)
-        return Corpus(tuple(heard), corpus.source)
 
     def _extracted(self, model: str, corpus: str, telephone: bool, split: str) -> list[Extracted]:
         """Return the features of a split by a model's front end."""
         self.say(f"features of {corpus}, {split}, for {model}")
         frontend = self._once(self._system, model).frontend
-        return list(extract_all(frontend, self._corpus(corpus, split, telephone), n_threads=self.n_threads))
+        heard = self._recordings.of(corpus, split, telephone=telephone)
+        return list(extract_all(frontend, heard, n_threads=self.n_threads))
 
     def _enrolled(self, model: str, corpus: str, telephone: bool) -> Kept:
         """Return what is kept of everybody in a corpus."""
         self.say(f"enrolling everybody of {corpus} with {model}")
-        recordings = self._corpus(corpus, "enroll", telephone)
+        recordings = self._recordings.of(corpus, "enroll", telephone=telephone)
         return enrolled_once(self._once(self._system, model), recordings, self.n_threads)
 
     def _enrolled_cuts(self, system: System, cuts: Mapping[str, list[Extracted]]) -> Kept:
@@ -211,59 +191,6 @@ class Materials:
             return Kept.of(store)
 
 
-def _speaker(e: Extracted) -> str:
-    return e.recording.speaker
-
-
-def _sitting(e: Extracted) -> tuple[str, str]:
-    return e.recording.speaker, e.recording.session_name
-
-
-def _by(extracted: Iterable[Extracted], key: Callable[[Extracted], K]) -> dict[K, list[Extracted]]:
-    """Return recordings by their speakers or sessions."""
-    found: dict[K, list[Extracted]] = {}
-    for e in extracted:
-        found.setdefault(key(e), []).append(e)
-    return found
-
-
-def _spread(tests: Sequence[Spoken], most: int | None) -> list[Spoken]:
-    """Return at most so many tests, spread over all."""
-    places = np.linspace(0, len(tests) - 1, min(len(tests), most or len(tests))).round().astype(int)
-    return [tests[i] for i in places]
-
-
 def _sittings(extracted: Iterable[Extracted]) -> list[Spoken]:
     """Return a test for each session."""
-    return [Spoken.of(rows) for rows in _by(extracted, _sitting).values()]
-
-
-def _cut(extracted: Iterable[Extracted], frames: int, most: int | None = None) -> list[list[Extracted]]:
-    """Return what has exactly so many frames: recordings one after the other, the last of each cut, at most so many."""
-    found: list[list[Extracted]] = []
-    held: list[Extracted] = []
-    missing = frames
-    for e in extracted:
-        if most is not None and len(found) == most:
-            break
-        x = e.usable()[:missing]
-        held.append(dataclasses.replace(e, features=x, speech_seconds=e.speech_seconds * len(x) / len(e.usable())))
-        missing -= len(x)
-        if not missing:
-            found.append(held)
-            held, missing = [], frames
-    return found
-
-
-def _called(recording: Recording, folder: Path) -> Recording:
-    """Return a recording as it arrives at the other end of a telephone line, in a file of its own."""
-    place = hashlib.sha256(recording.path.encode()).hexdigest()[:16]
-    path = folder / f"{place}.wav"
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        sound = read(recording.path)
-        samples = Telephone()(sound.samples, sound.sample_rate)
-        part = folder / f"{place}.part"
-        sf.write(part, samples, LINE, format="WAV", subtype="PCM_16")
-        part.replace(path)
-    return dataclasses.replace(recording, path=str(path))
+    return [Spoken.of(rows) for rows in grouped(extracted, sitting_of).values()]

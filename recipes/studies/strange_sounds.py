@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import itertools
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +19,10 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 from scipy import signal
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from babble import babble, level, scaled
 
 Array = NDArray[Any]
 Maker = Callable[[Array, Sequence[Array], int, np.random.Generator], Array]
@@ -35,16 +41,6 @@ ESPEAK = ("en-us", "en-gb", "en-gb-scotland", "en-us+f2", "en-us+f4", "en-gb+m3"
 FLITE = ("kal16", "awb", "rms", "slt")
 
 
-def _level(x: Array) -> float:
-    """Return the root mean square of the loud half of a signal's 20 ms pieces: its level where there is speech."""
-    pieces = np.sqrt((x[: len(x) // 160 * 160].reshape(-1, 160) ** 2).mean(axis=1))
-    return float(np.sort(pieces)[len(pieces) // 2 :].mean()) + 1e-12
-
-
-def _scaled(x: Array, peak: float = 0.5) -> Array:
-    return peak * x / max(float(np.abs(x).max()), 1e-12)
-
-
 def _time(rate: int, rng: np.random.Generator) -> Array:
     return np.arange(round(rng.uniform(*SECONDS) * rate)) / rate
 
@@ -55,25 +51,15 @@ def _colored(n: int, slope: float, rng: np.random.Generator) -> Array:
     return np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 1) ** (slope / 2), n)
 
 
-def babble(speech: Array, others: Sequence[Array], rate: int, rng: np.random.Generator) -> Array:
-    """Return speech with eight others, as loud together as it is: 0 dB."""
-    total = np.zeros(len(speech))
-    for i in rng.permutation(len(others))[:8]:
-        other = np.resize(others[i], len(others[i]) + len(speech))
-        start = rng.integers(len(others[i]))
-        total += other[start : start + len(speech)] / _level(others[i])
-    return _scaled(speech + total * _level(speech) / _level(total))
-
-
 def noisy(speech: Array, others: Sequence[Array], rate: int, rng: np.random.Generator) -> Array:
     """Return speech in white or pink noise at 0 dB."""
     noise = _colored(len(speech), rng.choice([0.0, 1.0]), rng)
-    return _scaled(speech + noise * _level(speech) / _level(noise))
+    return scaled(speech + noise * level(speech) / level(noise))
 
 
 def noise(speech: Array, others: Sequence[Array], rate: int, rng: np.random.Generator) -> Array:
     """Return white, pink or brown noise."""
-    return _scaled(_colored(len(_time(rate, rng)), rng.choice([0.0, 1.0, 2.0]), rng))
+    return scaled(_colored(len(_time(rate, rng)), rng.choice([0.0, 1.0, 2.0]), rng))
 
 
 def music(speech: Array, others: Sequence[Array], rate: int, rng: np.random.Generator) -> Array:
@@ -90,7 +76,7 @@ def music(speech: Array, others: Sequence[Array], rate: int, rng: np.random.Gene
             total += gain * _note(t - i * beat, key * 2 ** (step / 12), partials, sharpness, length, rate)
         after = np.clip(t - (i + 0.5) * beat, 0, None)
         total += 0.5 * rng.standard_normal(len(t)) * np.exp(-after / 0.03) * (after > 0)
-    return _scaled(total)
+    return scaled(total)
 
 
 def _note(t: Array, pitch: float, partials: int, sharpness: float, length: float, rate: int) -> Array:
@@ -125,7 +111,7 @@ def upsampled(speech: Array, others: Sequence[Array], rate: int, rng: np.random.
 
 def clipped(speech: Array, others: Sequence[Array], rate: int, rng: np.random.Generator) -> Array:
     """Return speech that was 12 to 20 dB too loud."""
-    return np.clip(_scaled(speech, 10 ** (rng.uniform(12, 20) / 20)), -1, 1)
+    return np.clip(scaled(speech, 10 ** (rng.uniform(12, 20) / 20)), -1, 1)
 
 
 def _bands(speech: Array, channels: int, rate: int) -> tuple[list[Array], Array, list[Array]]:
@@ -142,14 +128,14 @@ def noise_vocoded(speech: Array, others: Sequence[Array], rate: int, rng: np.ran
     """Return noise in 4 to 16 bands, with the envelopes of speech."""
     sections, _, envelopes = _bands(speech, int(rng.choice([4, 8, 16])), rate)
     carriers = [signal.sosfiltfilt(s, rng.standard_normal(len(speech))) for s in sections]
-    return _scaled(sum(e * c / np.sqrt((c**2).mean()) for e, c in zip(envelopes, carriers, strict=True)))
+    return scaled(sum(e * c / np.sqrt((c**2).mean()) for e, c in zip(envelopes, carriers, strict=True)))
 
 
 def sine_vocoded(speech: Array, others: Sequence[Array], rate: int, rng: np.random.Generator) -> Array:
     """Return a tone in each of 4 to 16 bands, with the envelopes of speech."""
     _, centers, envelopes = _bands(speech, int(rng.choice([4, 8, 16])), rate)
     t = np.arange(len(speech)) / rate
-    return _scaled(sum(e * np.sin(2 * np.pi * f * t) for e, f in zip(envelopes, centers, strict=True)))
+    return scaled(sum(e * np.sin(2 * np.pi * f * t) for e, f in zip(envelopes, centers, strict=True)))
 
 
 def _spoken(command: list[str], rate: int) -> Array:

@@ -174,7 +174,7 @@ def extracted(name: str, frames: int) -> Extracted:
 
 
 def test_amounts_are_cut_to_the_frame(rates: ModuleType) -> None:
-    cut, rows = module("rates_material")._cut, [extracted("a", 70), extracted("b", 50), extracted("c", 120)]
+    cut, rows = module("recordings").cut, [extracted("a", 70), extracted("b", 50), extracted("c", 120)]
     found = cut(rows, 100)
     assert [[(e.name, len(e.features)) for e in one] for one in found] == [[("a", 70), ("b", 30)], [("c", 100)]]
     assert [round(sum(e.speech_seconds for e in one), 9) for one in found] == [1.0, 1.0]
@@ -183,20 +183,20 @@ def test_amounts_are_cut_to_the_frame(rates: ModuleType) -> None:
 
 
 def test_tests_of_a_speaker_are_spread(rates: ModuleType) -> None:
-    spread = module("rates_material")._spread
+    spread = module("recordings").spread
     assert spread(list(range(9)), 3) == [0, 4, 8]
     assert spread(list(range(2)), 3) == spread([0, 1], None) == [0, 1]
 
 
 def test_a_telephone_limits_the_band_and_keeps_who_speaks(rates: ModuleType, tmp_path: Path) -> None:
     recording = next(iter(read_corpus(ROOT / "data" / "manifest.csv")))
-    called = module("rates_material")._called(recording, tmp_path)
+    called = module("recordings")._called(recording, tmp_path)
     assert (called.speaker, called.session, called.name) == (recording.speaker, recording.session, recording.name)
     heard, sound = read(called.path), read(recording.path)
     assert heard.sample_rate == 8000
     assert heard.seconds == pytest.approx(sound.seconds, abs=0.01)
     written = Path(called.path).stat().st_mtime_ns
-    assert module("rates_material")._called(recording, tmp_path) == called
+    assert module("recordings")._called(recording, tmp_path) == called
     assert Path(called.path).stat().st_mtime_ns == written, "what is there is taken"
 
 

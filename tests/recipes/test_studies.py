@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 
-import numpy as np
 import pytest
 
 from speechgmm import read_corpus, train_system
@@ -78,25 +77,3 @@ def test_constants_of_tracking_are_halved_and_doubled_and_put_back(monkeypatch: 
     assert found["LOOSE"][1] == 0, "what nothing may be cannot be born"
     assert found["patience"][0] > 0
     assert as_it_is == place.LOOSE
-
-
-def test_ways_are_compared_on_the_same_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = script(RECIPES / "benchmarks" / "accuracy.py", monkeypatch)
-    ways = [module.Way(n_components=16), module.Way(n_components=16, normalization="mean_variance", power=1.0)]
-    ours, others = (module.measure(read_corpus(MANIFEST), way, n_threads=1) for way in ways)
-    assert list(ours) == list(others) == ["recordings", "1 s", "2 s", "calls"]
-    assert len(ours["recordings"].scores) == 30 > len(ours["calls"].scores)
-    for kind, tested in ours.items():
-        assert (tested.speaker == others[kind].speaker).all()
-        assert np.abs(tested.scores - others[kind].scores).max() > 1e-3
-        told = module.beside(tested, others[kind])
-        every = module.eer(*(tested.scores[(tested.speaker[:, None] == tested.enrolled) == is_it] for is_it in (1, 0)))
-        assert told["EER"].estimate == pytest.approx(every)
-        assert (
-            told["identified"].estimate
-            == np.mean(tested.enrolled[tested.scores.argmax(axis=1)] == tested.speaker)
-            > 0.8
-        )
-        same = module.beside(tested, tested)
-        assert (same["EER change"].low, same["EER change"].high) == (0.0, 0.0)
-    module.show("voices", {"defaults": {kind: module.beside(t, t) for kind, t in ours.items()}})
