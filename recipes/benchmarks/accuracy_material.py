@@ -36,8 +36,7 @@ from speechgmm.parallel import threads
 from speechgmm.speakers import System
 from speechgmm.speakers.domain import People
 from speechgmm.speakers.held_out import adapt_cohort
-from speechgmm.speakers.impostors import models_among, normalized_together
-from speechgmm.speakers.models import cohort_models
+from speechgmm.speakers.impostors import models_among, normalized_together, scored_by
 from speechgmm.speakers.sessions import sums_by_key
 
 __all__ = ["ROWS", "Row", "Searches", "Way"]
@@ -145,8 +144,8 @@ ROWS = tuple(
 )
 """The table of the campaign."""
 
-Enrolled = Mapping[str, tuple[Statistics, float]]
-"""Statistics and seconds of speech of each speaker."""
+Enrolled = Mapping[str, tuple[Statistics, float, list[Statistics]]]
+"""Statistics and seconds of speech of each speaker, and the statistics of single recordings."""
 
 
 @dataclass(frozen=True)
@@ -226,11 +225,11 @@ class Searches:
             frames = round(row.enroll_seconds / frontend.hop_length)
             cuts = {s: cut(_mixed(rows), frames, 1) for s, rows in pieces.items()}
             pieces = {s: c[0] for s, c in cuts.items() if c}
-        every = [(s, e) for s, rows in pieces.items() for e in rows]
-        statistics = threads(self._n_threads)(lambda x: system.statistics(frontend.normalized(x[1].usable())), every)
-        sums = sums_by_key(zip((s for s, _ in every), statistics, strict=True))
-        seconds = {s: sum(e.speech_seconds for e in rows) for s, rows in pieces.items()}
-        return {s: (found, seconds[s]) for s, found in sums.items()}
+        every = [e for rows in pieces.values() for e in rows]
+        statistics = threads(self._n_threads)(lambda e: system.statistics(frontend.normalized(e.usable())), every)
+        single = {s: list(itertools.islice(statistics, len(rows))) for s, rows in pieces.items()}
+        sums = sums_by_key((s, x) for s, own in single.items() for x in own)
+        return {s: (sums[s], sum(e.speech_seconds for e in rows), single[s]) for s, rows in pieces.items()}
 
     def _tests(self, row: Row, system: System) -> list[Spoken]:
         """Return the tests of all speakers, each recording or piece normalized by itself."""
@@ -267,13 +266,12 @@ class Searches:
 
     def _searched(self, system: System, cohort: Any, enrolled: Enrolled, tests: Sequence[Spoken], power: float) -> Half:
         """Return the scores of tests against these people in their domain, relative to the cohort's in the same."""
-        statistics, seconds = zip(*enrolled.values(), strict=True)
+        statistics, seconds, single = zip(*enrolled.values(), strict=True)
         models = models_among(system, People(tuple(enrolled), statistics, np.array(seconds)))
-        every = [m for m in (models, cohort_models(models.ubm, cohort)) if m is not None]
+        ratios = scored_by(system, models, single, cohort)
 
         def score(test: Spoken) -> Any:
-            ratios = [np.concatenate([m.ratios(e.usable(), 1) for m in every]) for e in test.sounds]
-            raw = np.stack(ratios, axis=1)
+            raw = np.stack([ratios(e.usable()) for e in test.sounds], axis=1)
             weights = np.array([e.speech_seconds for e in test.sounds]) ** power
             return normalized_together(raw, len(models.names), weights)
 

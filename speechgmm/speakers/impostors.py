@@ -5,7 +5,7 @@ learns from these trials how high its strangers come, and training learns from t
 trials tell it. Symbols: S people, C cohort, N frames, D dimensions, T tests.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,21 @@ def models_among(system: System, people: People) -> SpeakerModels:
     return adapted_models(system, people.names, people.statistics, people.speech_seconds, ubm=people.domain(system.ubm))
 
 
+def scored_by(
+    system: System, models: SpeakerModels, recordings: Sequence[Sequence[Moments]], cohort: Array | None
+) -> Callable[[Array], Array]:
+    """Return what gives the raw scores (S + C,) of frames (N, S D): see `trials`."""
+    others = cohort_models(models.ubm, cohort)
+    by_recording = ByRecording(models, system.relevance, recordings.__getitem__) if system.by_recording else None
+
+    def score(x: Array) -> Array:
+        own = models.ratios(x, n_threads=1)
+        own = own if by_recording is None else by_recording.scores([x], own)
+        return own if others is None else np.concatenate([own, others.ratios(x, n_threads=1)])
+
+    return score
+
+
 def trials(
     system: System,
     models: SpeakerModels,
@@ -128,16 +143,8 @@ def trials(
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     """
-    others = cohort_models(models.ubm, cohort)
-    by_recording = ByRecording(models, system.relevance, recordings.__getitem__) if system.by_recording else None
-
-    def score(test: Heard) -> Array:
-        x = test.features
-        own = models.ratios(x, n_threads=1)
-        own = own if by_recording is None else by_recording.scores([x], own)
-        return own if others is None else np.concatenate([own, others.ratios(x, n_threads=1)])
-
-    raw = np.stack(list(threads(n_threads)(score, tests)), axis=1)
+    score = scored_by(system, models, recordings, cohort)
+    raw = np.stack(list(threads(n_threads)(score, [t.features for t in tests])), axis=1)
     seconds = np.array([t.speech_seconds for t in tests])
     return ScoredTrials(normalized(raw, len(models.names)), models.speech_seconds, seconds)
 

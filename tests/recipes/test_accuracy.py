@@ -151,9 +151,10 @@ def test_amounts_are_enrolled_and_tested_to_the_frame(accuracy: ModuleType, sear
     system, _ = searches._trained(row, way)
     people, tests = searches._people(row, system), searches._tests(row, system)
     assert len(people) == 10
-    for statistics, seconds in people.values():
+    for statistics, seconds, single in people.values():
         assert seconds == pytest.approx(5.0)
         assert statistics.counts.sum() == pytest.approx(500, abs=0.01)
+        assert sum(x.counts.sum() for x in single) == pytest.approx(500, abs=0.01)
     assert len(tests) > 10
     for test in tests:
         assert sum(len(e.usable()) for e in test.sounds) == 200
