@@ -70,7 +70,8 @@ def _top_ratios(models: SpeakerModels, x: Array, c: int, n_threads: int | None) 
     groups = [columns[:, :, a : a + _SPEAKERS] for a in range(0, len(total), _SPEAKERS)]
     mapper = threads(workers(n_threads, len(groups)))
     for start in range(0, len(x), _FRAMES):
-        chosen = _Chosen.of(centered(x[start : start + _FRAMES], models.ubm.origin), columns, quadratic, c)
+        y = centered(x[start : start + _FRAMES], models.ubm.origin, columns.dtype)
+        chosen = _Chosen.of(y, columns, quadratic, c)
         total += np.concatenate(list(mapper(chosen.log_densities, groups)))
     return np.asarray((total[1:] - total[0]) / len(x))
 
