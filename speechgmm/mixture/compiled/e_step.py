@@ -265,7 +265,7 @@ def narrow(squares: Array, precisions: Array) -> NDArray[np.bool_]:
     Parameters
     ----------
     squares : array
-        Of each component, the squared offset of its mean from the origin, in its own deviations, summed over dimensions.
+        Of each component, the squared offset of its mean from the origin in its own deviations, over all dimensions.
     precisions : array, broadcast with the squares
         The largest of its precisions, in the units of the arithmetic.
     """
