@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation.intervals import Interval, Resampler, detection_intervals, resampler
+from speechgmm.evaluation.intervals import Interval
+from speechgmm.evaluation.jackknife import Resampler, detection_intervals, resampler
 from speechgmm.evaluation.roc import roc_hull
 from speechgmm.evaluation.trials import Scores, check_labels
 

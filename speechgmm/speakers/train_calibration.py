@@ -15,7 +15,7 @@ import numpy as np
 from speechgmm.checks import Array
 from speechgmm.evaluation import Scores, bootstrap, cllr, eer, min_cllr
 from speechgmm.evaluation.calibration import fit_calibration
-from speechgmm.evaluation.intervals import detection_intervals, resampler
+from speechgmm.evaluation.jackknife import detection_intervals, resampler
 from speechgmm.evaluation.thresholds import fit_strangers
 from speechgmm.features import TrainingFrames
 from speechgmm.mixture import UBM
