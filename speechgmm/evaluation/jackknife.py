@@ -13,10 +13,10 @@ persons than replicates, groups of them are left out.
 * Costs and error rates vary in proportion to their size, so that their ends are multiples. Few speakers make most of
   the errors, so that the variance is known worse than from as many like ones: the quantile is Student's, of fewer
   degrees of freedom the longer the tail of the changes is.
-* Shares of searches have Wilson's interval [3]_ for as many decisions as would have that variance. A search that goes
-  wrong by chance changes with the speaker who is tested and with the one who is taken for them; it is counted once.
-* Where there is no error at all, the upper end is that of as many independent decisions as there are speakers with
-  target trials.
+* A search that goes wrong by chance changes with the speaker who is tested and with the one who is taken for them; it
+  is counted once. A share of searches that are right is one less the error rate.
+* Where there is no error at all, the upper end is Wilson's [3]_ for as many decisions as there are speakers with target
+  trials.
 
 It says how much a rate would differ with other speakers of the same kind; it says nothing of other places, telephones
 or languages. `recipes/benchmarks/coverage.py` measures how often the truth is held.
@@ -59,6 +59,8 @@ _SEEN = 2 / 3
 """The share of the bias of an optimum that leaving out one shows."""
 _UNSURE = 0.5
 """So much of what it shows is added to the deviation."""
+_FAR = 700.0
+"""Beyond the exponential of this no number is finite."""
 _UNCLAIMED, _NOBODY = -1, -2
 """The group of whom a stranger's test is of, and the group that is left out for the estimates."""
 
@@ -156,10 +158,11 @@ class _Change:
         """Of each stratum, (n - 1) / n times the sum of squares."""
         return np.array([(len(u) - 1) / len(u) * (u @ u) for u in self.shifts])
 
-    def quantile(self, level: float, *, tails: bool) -> float:
-        """Return Student's quantile, of as many degrees of freedom as the strata have together (Satterthwaite).
+    def quantile(self, level: float) -> float:
+        """Return Student's quantile.
 
-        With `tails` they are at most as many as changes of this kurtosis say: 3 (sum u**2)**2 / sum u**4 - 1.
+        Its degrees of freedom are those of the strata together (Satterthwaite), and at most as many as changes of this
+        kurtosis say: 3 (sum u**2)**2 / sum u**4 - 1.
         """
         from scipy.special import stdtrit
 
@@ -167,30 +170,31 @@ class _Change:
         v, most = self.variances, freedom[0]
         if v.sum() > 0:
             most = np.clip(v.sum() ** 2 / (v**2 / freedom).sum(), 1, most)
-        if tails and (fourth := (every**4).sum()) > 0:
-            most = np.clip(3 * (every @ every) ** 2 / fourth - 1, min(2, most), most)
+            most = np.clip(3 * (every @ every) ** 2 / (every**4).sum() - 1, min(2, most), most)
         return float(stdtrit(most, (1 + level) / 2))
 
-    def cost(self, level: float, *, flatters: bool, most: float = np.inf) -> Interval:
-        """Return the interval of a cost or an error rate from 0 up, which may be an optimum that flatters."""
-        bias = max(0.0, self.bias) / _SEEN if flatters else 0.0
-        deviation = float(np.sqrt(self.variances.sum() + (_UNSURE * _SEEN * bias) ** 2))
-        q = self.quantile(level, tails=True)
-        if self.estimate <= 0:
-            return Interval(self.estimate, 0.0, q * q / (self.people + q * q), level)
-        low = self.estimate * np.exp(-q * deviation / self.estimate)
-        high = (self.estimate + bias) * np.exp(q * deviation / (self.estimate + bias))
-        return Interval(self.estimate, float(low), float(min(high, most)), level)
+    def interval(self, level: float, *, flatters: bool = False, chance: float = 0.0, most: float = np.inf) -> Interval:
+        """Return the interval of a cost or an error rate, from 0 up to `most`.
 
-    def share(self, level: float, chance: float) -> Interval:
-        """Return the interval of a share of searches, `chance` being the variance that is counted twice."""
-        q, p = self.quantile(level, tails=False), self.estimate
+        Parameters
+        ----------
+        level : float
+        flatters : bool
+            Whether it is an optimum.
+        chance : float
+            The variance that is counted twice; at most half is.
+        most : float
+        """
+        bias = max(0.0, self.bias) / _SEEN if flatters else 0.0
         variance = float(self.variances.sum())
-        variance = max(variance - chance, variance / 2)
-        n = p * (1 - p) / variance if variance > 0 and 0 < p < 1 else float(self.people)
-        center, width = p + q * q / (2 * n), q * (p * (1 - p) / n + (q / (2 * n)) ** 2) ** 0.5
-        scale = 1 + q * q / n
-        return Interval(p, max(0.0, (center - width) / scale), min(1.0, (center + width) / scale), level)
+        variance = max(variance - chance, variance / 2) + (_UNSURE * _SEEN * bias) ** 2
+        q = self.quantile(level)
+        if self.estimate <= 0:
+            return Interval(0.0, 0.0, q * q / (self.people + q * q), level)
+        top = self.estimate + bias
+        low = self.estimate * np.exp(-q * variance**0.5 / self.estimate)
+        high = top * np.exp(min(_FAR, q * variance**0.5 / top))
+        return Interval(self.estimate, float(low), float(min(high, most)), level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,7 +273,7 @@ def detection_intervals(
     changes = _changes(rates(np.ones_like(everyone)), left, strata)
     highest = {"eer": 0.5} | {name: 1.0 for name in changes if name.startswith("min")}
     return {
-        name: change.cost(sampler.level, flatters=name in highest, most=highest.get(name, np.inf))
+        name: change.interval(sampler.level, flatters=name in highest, most=highest.get(name, np.inf))
         for name, change in changes.items()
     }
 
@@ -340,24 +344,30 @@ def search_intervals(
     first, best, second = _best_rivals(sampler, group, len(parts))
     tested, own = group[sampler.tested], np.where(claimed >= 0, group[claimed], _UNCLAIMED)
 
-    def rates(out: int) -> Rates:
+    def errors_without(out: int) -> Rates:
         rival = np.where(first == out, second, best)
         left = replace(found, best=rival, rivals=(rival >= found.own).astype(np.int64))
         weights = ((tested != out) & (own != out)).astype(np.int64)
-        some = {"identification_rate": left.found(weights)}
+        some = {"identification_rate": 1 - left.found(weights)}
         if far is not None:
-            some["open_set_rate"] = left.open_set(weights, far).rate
+            some["open_set_rate"] = 1 - left.open_set(weights, far).rate
         if threshold is not None:
             strangers = weights[found.strangers]
             passed = strangers @ (rival[found.strangers] >= threshold)
             some["accepted"] = float(passed / strangers.sum()) if strangers.any() else np.nan
         return some
 
-    changes = _changes(rates(_NOBODY), [rates(i) for i in range(len(parts))], strata)
+    changes = _changes(errors_without(_NOBODY), [errors_without(i) for i in range(len(parts))], strata)
     chance = {"identification_rate": _chance(found.known, (best >= found.own) & (second < found.own), tested, first)}
     if threshold is not None:
         chance["accepted"] = _chance(found.strangers, (best >= threshold) & (second < threshold), tested, first)
-    return {name: change.share(sampler.level, chance.get(name, 0.0)) for name, change in changes.items()}
+    errors = {n: change.interval(sampler.level, chance=chance.get(n, 0.0), most=1.0) for n, change in changes.items()}
+    return {name: i if name == "accepted" else _turned(i) for name, i in errors.items()}
+
+
+def _turned(error: Interval) -> Interval:
+    """Return the interval of what is right."""
+    return Interval(1 - error.estimate, 1 - error.high, 1 - error.low, error.level)
 
 
 def _best_rivals(sampler: Resampler, group: Counts, groups: int) -> tuple[Counts, Floats, Floats]:

@@ -44,17 +44,21 @@ def left_out(scores, rate):
     )
 
 
-def spread(strata):
-    """The variance, the bias and the degrees of freedom of the strata together, and all changes."""
-    variances, bias, changes = [], 0.0, []
-    for whole, values in strata:
+def expected(strata, level=0.95, chance=0.0, flatters=False, most=1.0):
+    """The ends of the interval of a cost, for (rate of all, rates without each) of each stratum."""
+    variances, bias, changes, whole = [], 0.0, [], strata[0][0]
+    for _, values in strata:
         n, middle = len(values), math.fsum(values) / len(values)
         variances.append((n - 1) / n * sum((v - middle) ** 2 for v in values))
         bias += (n - 1) * (whole - middle)
         changes += [middle - v for v in values]
-    owners = len(strata[0][1])
     together = sum(variances) ** 2 / sum(v**2 / (len(s[1]) - 1) for v, s in zip(variances, strata, strict=True))
-    return sum(variances), bias, min(owners - 1, max(1, together)), changes
+    fourth = 3 * sum(c**2 for c in changes) ** 2 / sum(c**4 for c in changes) - 1
+    q = student.ppf((1 + level) / 2, min(len(strata[0][1]) - 1, max(1, together), max(2, fourth)))
+    bias = max(0.0, bias) if flatters else 0.0
+    deviation = math.sqrt(max(sum(variances) - chance, sum(variances) / 2) + (0.5 * bias) ** 2)
+    top = whole + 1.5 * bias
+    return whole * math.exp(-q * deviation / whole), min(most, top * math.exp(q * deviation / top))
 
 
 # Detection
@@ -79,16 +83,10 @@ METRICS = {
 def test_intervals_are_those_of_loops_over_rows(name, level):
     scores, (rate, flatters, most) = matrix(), METRICS[name]
     whole, owners, strangers = left_out(scores, rate)
-    variance, bias, freedom, changes = spread([(whole, owners), (whole, strangers)])
-    fourth = 3 * sum(c**2 for c in changes) ** 2 / sum(c**4 for c in changes) - 1
-    q = student.ppf((1 + level) / 2, min(freedom, max(2, fourth)))
-    bias = max(0.0, bias) if flatters else 0.0
-    deviation = math.sqrt(variance + (0.5 * bias) ** 2)
-    top = whole + 1.5 * bias
+    ends = expected([(whole, owners), (whole, strangers)], level, flatters=flatters, most=most)
     found = detection_intervals(resampler(scores, level=level), {"": NIST["SRE08"]})[name]
     assert found.estimate == pytest.approx(whole)
-    assert found.low == pytest.approx(whole * math.exp(-q * deviation / whole), rel=1e-9)
-    assert found.high == pytest.approx(min(most, top * math.exp(q * deviation / top)), rel=1e-9)
+    assert (found.low, found.high) == pytest.approx(ends, rel=1e-9)
     assert found.level == level
 
 
@@ -176,76 +174,63 @@ def test_groups_say_about_what_single_speakers_do():
 # Searches
 
 
-def identified(rows):
-    """The share of owners' tests whose own score is above all others."""
-    tests = {}
-    for model, test, _, score, target in rows:
-        tests.setdefault(test, []).append((score, -target, model))
-    known = [max(scores)[1] == -1 for scores in tests.values() if any(t == -1 for _, t, _ in scores)]
-    return sum(known) / len(known)
-
-
-def accepted(rows, threshold=1.5):
-    """The share of strangers' tests with a score that reaches a threshold."""
+def searched(rows):
+    """The scores and labels of each test: of those with a target, and of the others."""
     tests = {}
     for _, test, _, score, target in rows:
         tests.setdefault(test, []).append((score, target))
-    best = [max(s for s, _ in scores) for scores in tests.values() if not any(t for _, t in scores)]
-    return sum(b >= threshold for b in best) / len(best)
+    known = {test: any(target for _, target in scores) for test, scores in tests.items()}
+    return [tests[t] for t in tests if known[t]], [tests[t] for t in tests if not known[t]]
 
 
-@pytest.mark.parametrize(("name", "rate"), [("identification_rate", identified), ("accepted", accepted)])
-def test_searches_leave_out_the_models_too(name, rate):
-    scores = matrix(enrolled=9, strangers=6, tests=4, seed=3)
-    whole, owners, strangers = left_out(scores, rate)
-    values = [(whole, owners), (whole, strangers)]
-    variance, _, freedom, _ = spread(values)
+def confused(rows):
+    """The share of owners' tests in which another is the best."""
+    known, _ = searched(rows)
+    return sum(max(scores)[1] == 0 for scores in known) / len(known)
+
+
+def accepted(rows):
+    """The share of strangers' tests with a score of 1.5 or more."""
+    _, strangers = searched(rows)
+    return sum(max(scores)[0] >= 1.5 for scores in strangers) / len(strangers)
+
+
+def lost(rows):
+    """The share of owners' tests that are not found where a fifth of the strangers is accepted."""
+    known, strangers = searched(rows)
+    cut = sorted((max(scores)[0] for scores in strangers), reverse=True)[math.floor(0.2 * len(strangers) + 1e-9)]
+    return sum(max(scores)[1] == 0 or max(scores)[0] <= cut for scores in known) / len(known)
+
+
+def by_chance(rows, rate, of_owners):
+    """The sum over pairs of who is tested and one model of the squared change without that model alone."""
+    models = {r[0] for r in rows}
+    tests = {(r[2], r[1]) for r in rows if (r[2] in models) == of_owners}
+    total = 0.0
+    for who in {who for who, _ in tests}:
+        own = [r for r in rows if r[2] == who]
+        for model in models - {who}:
+            change = rate(own) - rate([r for r in own if r[0] != model])
+            total += (change * len({r[1] for r in own}) / len(tests)) ** 2
+    return total
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_searches_leave_out_the_models_too(seed):
+    scores = matrix(enrolled=9, strangers=6, tests=4, seed=seed)
     rows = rows_of(scores)
-    kind = [(who, test) for _, test, who, *_ in rows if (who in {r[0] for r in rows}) == (name != "accepted")]
-    tests = len(set(kind))
-    chance = 0.0
-    for who in {who for who, _ in kind}:
-        for model in {r[0] for r in rows} - {who}:
-            own = [r for r in rows if r[2] == who]
-            turned = rate(own) - rate([r for r in own if r[0] != model])
-            chance += (turned * len({r[1] for r in own}) / tests) ** 2
-    assert 0 < chance < variance
-    variance = max(variance - chance, variance / 2)
-    q, n = student.ppf(0.975, freedom), whole * (1 - whole) / variance
-    center = (whole + q * q / 2 / n) / (1 + q * q / n)
-    half = q / (1 + q * q / n) * math.sqrt(whole * (1 - whole) / n + q * q / 4 / n**2)
-    found = search_intervals(resampler(scores), threshold=1.5)[name]
-    assert found.estimate == pytest.approx(whole)
-    assert (found.low, found.high) == pytest.approx((center - half, center + half))
+    found = search_intervals(resampler(scores), 0.2, threshold=1.5)
+    for name, rate in {"identification_rate": confused, "accepted": accepted, "open_set_rate": lost}.items():
+        whole, owners, strangers = left_out(scores, rate)
+        chance = 0.0 if rate is lost else by_chance(rows, rate, of_owners=rate is confused)
+        low, high = expected([(whole, owners), (whole, strangers)], chance=chance)
+        assert (chance > 0) == (rate is not lost)
+        ends = (low, whole, high) if rate is accepted else (1 - high, 1 - whole, 1 - low)
+        assert (found[name].low, found[name].estimate, found[name].high) == pytest.approx(ends), name
 
 
-def test_the_open_set_takes_its_threshold_from_the_strangers_that_are_left():
-    scores = matrix(enrolled=9, strangers=6, tests=4, seed=3)
-
-    def rate(rows):
-        best = sorted(accepted_best(rows))
-        cut = best[::-1][math.floor(0.1 * len(best) + 1e-9)]
-        return found_above(rows, cut)
-
-    def accepted_best(rows):
-        tests = {}
-        for _, test, _, score, target in rows:
-            tests.setdefault(test, []).append((score, target))
-        return [max(s for s, _ in scores) for scores in tests.values() if not any(t for _, t in scores)]
-
-    def found_above(rows, cut):
-        tests = {}
-        for _, test, _, score, target in rows:
-            tests.setdefault(test, []).append((score, target))
-        known = [max(scores) for scores in tests.values() if any(t for _, t in scores)]
-        return sum(t == 1 and s > cut for s, t in known) / len(known)
-
-    whole, owners, strangers = left_out(scores, rate)
-    variance, _, freedom, _ = spread([(whole, owners), (whole, strangers)])
-    q, n = student.ppf(0.975, freedom), whole * (1 - whole) / variance
-    found = search_intervals(resampler(scores), 0.1)["open_set_rate"]
-    assert found.estimate == pytest.approx(whole)
-    assert found.low + found.high == pytest.approx(2 * (whole + q * q / 2 / n) / (1 + q * q / n))
+def test_without_a_rate_or_a_threshold_there_is_the_identification_rate_alone():
+    assert set(search_intervals(resampler(matrix()))) == {"identification_rate"}
 
 
 # Refusals
@@ -269,6 +254,6 @@ def test_one_speaker_and_rates_that_hang_on_one_person_are_refused():
     with pytest.raises(InvalidInput, match="speakers must be at least two, for an interval over speakers; got 1"):
         detection_intervals(resampler(alone), {})
     pair = Scores(["a", "b", "a"], ["t", "u", "v"], [1.0, 2.0, 0.0], [1, 1, 0], test_speaker=["a", "b", "x"])
-    message = "eer must be there whoever is left out; got none of its trials without somebody .* More speakers are"
+    message = "eer must be there whoever is left out; got none of its trials without somebody. More speakers are"
     with pytest.raises(InvalidInput, match=message):
         detection_intervals(resampler(pair), {})
