@@ -59,8 +59,8 @@ _SEEN = 2 / 3
 """The share of the bias of an optimum that leaving out one shows."""
 _UNSURE = 0.5
 """So much of what it shows is added to the deviation."""
-_FAR = 700.0
-"""Beyond the exponential of this no number is finite."""
+_LARGEST = 700.0
+"""The exponential of much more than this is no finite number."""
 _UNCLAIMED, _NOBODY = -1, -2
 """The group of whom a stranger's test is of, and the group that is left out for the estimates."""
 
@@ -190,10 +190,10 @@ class _Change:
         variance = max(variance - chance, variance / 2) + (_UNSURE * _SEEN * bias) ** 2
         q = self.quantile(level)
         if self.estimate <= 0:
-            return Interval(0.0, 0.0, q * q / (self.people + q * q), level)
+            return Interval(0.0, 0.0, min(most, q * q / (self.people + q * q)), level)
         top = self.estimate + bias
         low = self.estimate * np.exp(-q * variance**0.5 / self.estimate)
-        high = top * np.exp(min(_FAR, q * variance**0.5 / top))
+        high = top * np.exp(min(_LARGEST, q * variance**0.5 / top))
         return Interval(self.estimate, float(low), float(min(high, most)), level)
 
 
@@ -268,7 +268,6 @@ def detection_intervals(
     strata = sampler.groups(owners, np.setdiff1d(others, owners))
     rates = _detection_rates(kinds, applications)
     everyone = np.arange(sampler.persons)
-
     left = [rates(np.where(np.isin(everyone, part), 0, 1)) for stratum in strata for part in stratum.groups]
     changes = _changes(rates(np.ones_like(everyone)), left, strata)
     highest = {"eer": 0.5} | {name: 1.0 for name in changes if name.startswith("min")}
@@ -341,7 +340,7 @@ def search_intervals(
     group = np.empty(sampler.persons, dtype=np.int64)
     for i, part in enumerate(parts):
         group[part] = i
-    first, best, second = _best_rivals(sampler, group, len(parts))
+    first, best, second = _best_rivals(sampler, group)
     tested, own = group[sampler.tested], np.where(claimed >= 0, group[claimed], _UNCLAIMED)
 
     def errors_without(out: int) -> Rates:
@@ -370,7 +369,7 @@ def _turned(error: Interval) -> Interval:
     return Interval(1 - error.estimate, 1 - error.high, 1 - error.low, error.level)
 
 
-def _best_rivals(sampler: Resampler, group: Counts, groups: int) -> tuple[Counts, Floats, Floats]:
+def _best_rivals(sampler: Resampler, group: Counts) -> tuple[Counts, Floats, Floats]:
     """Return of each test the group of the best nontarget, its score, and the best score of all other groups."""
     scores = sampler.scores
     rows = np.flatnonzero(scores.target == 0)
