@@ -204,7 +204,7 @@ def _least_loss(
         curvature = (x.T * (shares * posterior * (1 - posterior))) @ x + np.diag(ridge)
         unit = np.sqrt(np.diag(curvature))
         step = np.linalg.solve(curvature / np.outer(unit, unit), gradient / unit) / unit
-        if gradient @ step < _NEAR * least:
+        if gradient @ step <= _NEAR * least:
             return parameters - step
         while (reached := loss(parameters - step)) > least:
             step = 0.5 * step
