@@ -89,7 +89,7 @@ def loop(models: SpeakerModels, x: np.ndarray) -> Callable[[], Any]:
 def product(models: SpeakerModels, x: np.ndarray) -> Callable[[], Any]:
     """Return the one matrix product that exact scores need at least, its threads left to the library."""
     linear = models.terms(np.float32).linear
-    y = centered(x, models.ubm.origin)
+    y = centered(x, models.ubm.origin, linear.dtype)
     joint = np.empty((len(y), linear.shape[2]), np.float32)
 
     def run() -> None:

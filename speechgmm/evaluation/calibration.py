@@ -2,8 +2,9 @@
 
 The map is logistic regression (Brümmer and du Preez 2006 [1]_): affine in the score, with coefficients that may move
 with side information such as the amount of speech. Training trials are weighted to a stated prior, which is then taken
-out again, so that the result is a likelihood ratio and no posterior odds. Symbols: T trials, Q kinds of side
-information, M features.
+out again, so that the result is a likelihood ratio and no posterior odds. At a small prior only the few trials near a
+threshold far out say anything about the slope; it stays near the slope of prior one half unless they say otherwise.
+Symbols: T trials, Q kinds of side information, M features.
 
 .. [1] N. Brümmer and J. du Preez, "Application-independent evaluation of speaker detection", Computer Speech and
    Language 20 (2006), sections 5 and 6.
@@ -18,8 +19,14 @@ from speechgmm.checks import FAR, Array, floats, hold, numeric, probability, ref
 from speechgmm.evaluation.roc import Application
 
 _STRENGTH = 1.0
-"""scikit-learn's C for standardized scores: a penalty of the weight of about one trial. It keeps slopes finite where
-the scores separate the two kinds perfectly, and shares weight among scores that say the same."""
+"""The penalty of slopes for standardized scores at prior one half, of the weight of about one trial. It keeps slopes
+finite where the scores separate the two kinds perfectly, and shares weight among scores that say the same."""
+_CHANGE = 2.0
+"""The penalty of what another prior changes in the slopes: `recipes/benchmarks/penalty.py` compares costs."""
+_ITERATIONS = 100
+"""Of Newton's method at most; a dozen is usual."""
+_NEAR = 1e-10
+"""It ends when the next step would lower the loss by less than this share, which that step then squares."""
 _EDGES = (0.02, 0.98)
 """Side information counts as if it lay within these quantiles of what the calibration was fitted on."""
 
@@ -147,6 +154,10 @@ def regress(
 ) -> tuple[Array, float]:
     """Return slopes (M,) and offset of the LLR as a linear function of features (T, M), by logistic regression.
 
+    It is fitted twice: at prior one half, where every trial counts, with slopes penalized towards 0; then at the stated
+    prior, with slopes penalized towards the first ones. Penalized towards 0 there, they would shrink: at prior 0.001
+    all targets together weigh as much as a thousandth of the trials, less than a penalty of the weight of one trial.
+
     Parameters
     ----------
     features : array, shape (T, M)
@@ -158,15 +169,47 @@ def regress(
     prior : float
         Share of the targets' weight; its log odds are taken off the offset.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    of_targets, of_nontargets = prior / weights[targets].sum(), (1 - prior) / weights[~targets].sum()
-    shares = len(weights) * weights * np.where(targets, of_targets, of_nontargets)
     center, spread = features.mean(axis=0), np.where(spread == 0, 1.0, spread)
-    model = LogisticRegression(C=_STRENGTH, solver="newton-cholesky", tol=1e-8, max_iter=1000)
-    model.fit((features - center) / spread, targets, sample_weight=shares)
-    slopes = np.divide(model.coef_[0], spread)
-    return slopes, float(model.intercept_[0] - slopes @ center - np.log(prior) + np.log1p(-prior))
+    x = np.column_stack([(features - center) / spread, np.ones(len(features))])
+    found = _least_loss(x, targets, weights, 0.5, np.zeros(len(spread)), _STRENGTH)
+    if away := (1 - 2 * prior) ** 2:  # in units of 1 - 2 prior, a change of slopes is penalized alike
+        found = _least_loss(x, targets, weights, prior, found[:-1], _CHANGE / away)
+    slopes = found[:-1] / spread
+    return slopes, float(found[-1] - slopes @ center)
+
+
+def _least_loss(
+    x: Array, targets: NDArray[np.bool_], weights: Array, prior: float, start: Array, penalty: float
+) -> Array:
+    """Return the slopes, then the offset, of x (T, M + 1) with the least logistic loss and penalty, by Newton's method.
+
+    Losses are weighted to the prior and sum to T times their mean; beside them stands half the penalty times the square
+    of the slopes' distance from `start` (M,).
+    """
+    from scipy.special import expit
+
+    shares = weights * np.where(targets, prior / weights[targets].sum(), (1 - prior) / weights[~targets].sum())
+    shares, sign = len(x) * shares, np.where(targets, -1.0, 1.0)
+    log_odds, ridge = np.log(prior) - np.log1p(-prior), np.append(np.full(len(start), penalty), 0.0)
+
+    def loss(parameters: Array) -> float:
+        losses = np.logaddexp(0, sign * (x @ parameters + log_odds))
+        return float(shares @ losses + 0.5 * ridge @ (parameters - center) ** 2)
+
+    center = np.append(start, 0.0)
+    parameters, least = center, loss(center)
+    for _ in range(_ITERATIONS):
+        posterior = expit(x @ parameters + log_odds)
+        gradient = x.T @ (shares * (posterior - targets)) + ridge * (parameters - center)
+        curvature = (x.T * (shares * posterior * (1 - posterior))) @ x + np.diag(ridge)
+        unit = np.sqrt(np.diag(curvature))
+        step = np.linalg.solve(curvature / np.outer(unit, unit), gradient / unit) / unit
+        if gradient @ step <= _NEAR * least:
+            return parameters - step
+        while (reached := loss(parameters - step)) > least:
+            step = 0.5 * step
+        parameters, least = parameters - step, reached
+    return parameters
 
 
 def bayes_threshold(*, prior: float, cost_miss: float = 1.0, cost_fa: float = 1.0) -> float:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation.intervals import Interval, Resampler, detection_intervals, resampler
+from speechgmm.evaluation.intervals import Interval
+from speechgmm.evaluation.jackknife import Resampler, detection_intervals, resampler
 from speechgmm.evaluation.roc import roc_hull
 from speechgmm.evaluation.trials import Scores, check_labels
 
@@ -65,7 +66,7 @@ def error_by_duration(
     bins : int
         At most so many, and no more than a tenth of the tests; bins without a target or nontarget are left out.
     replicates, level, seed
-        Of the intervals, as in `bootstrap`; 0 replicates for none.
+        Of the intervals, by leaving out speakers, as in `evaluate`; 0 replicates for none.
     sampler : Resampler, optional
         Of these scores, if there is one already; the intervals then follow its options.
 

@@ -12,7 +12,8 @@ from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.confusion import ConfusionMatrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
 from speechgmm.evaluation.identification import OpenSet, Searches, closed_set_confusion, cmc, open_set_rate, searches
-from speechgmm.evaluation.intervals import Interval, Resampler, detection_intervals, resampler, search_intervals
+from speechgmm.evaluation.intervals import Interval
+from speechgmm.evaluation.jackknife import REPLICATES, Resampler, detection_intervals, resampler, search_intervals
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr
 from speechgmm.evaluation.roc import Application, Hull, roc_hull
 from speechgmm.evaluation.trials import Scores, check_labels, columns
@@ -24,7 +25,6 @@ _FAR = 0.01
 """The share of strangers' searches that accept anybody, for the open set."""
 _BIN_SHARE = 4
 """Intervals of the bins by duration take one of so many replicates, but at least 20."""
-_MANY = 1_000_000
 
 Reasons = list[str]
 """What was left out, and why: "name: reason"."""
@@ -66,7 +66,7 @@ class Evaluation:
     confusion : ConfusionMatrix or None
         Whom the tests of enrolled speakers are taken for.
     intervals : mapping of str to Interval
-        By bootstrap over speakers, for the rates above by name; NIST's costs as "min_dcf SRE08".
+        By leaving out speakers, for the rates above by name; NIST's costs as "min_dcf SRE08".
     prior, cost_miss, cost_fa : float
         The application that min_dcf and actual_dcf are for.
     left_out : tuple of str
@@ -130,8 +130,8 @@ def evaluate(
     prior, cost_miss, cost_fa : float
         The application for the detection costs, as in `min_dcf`.
     replicates, level, seed
-        Of the intervals, as in `bootstrap`; 0 replicates leave them out. Default: 1000, or 300 for more than a million
-        trials.
+        Of the intervals, by leaving out one speaker after the other: at most so many replicates (default: 200), 0 leave
+        the intervals out; their level; the seed of groups, where speakers are more than replicates.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def evaluate(
     hull, application = roc_hull(*pair), Application(prior, cost_miss, cost_fa)
     own, *nist = (_cost(name, points, hull, pair) for name, points in ({"": (application,)} | NIST).items())
     if replicates is None:
-        replicates = 1000 if len(scores) <= _MANY else 300
+        replicates = REPLICATES
     sampler = resampler(scores, replicates=replicates, level=level, seed=seed) if replicates else None
     searched, why_no_searches = _searches(scores)
     durations, why_no_durations = _durations(scores, hull.eer_threshold(), sampler)
@@ -239,7 +239,18 @@ def _intervals(
         rates = detection_intervals(sampler, points)
     except InvalidInput as error:
         return {}, [*left_out, f"intervals: {error}"]
-    if searched:
-        open_set = searched["open_set"]
-        rates |= search_intervals(sampler, open_set and open_set.far)
-    return rates, left_out
+    if not searched:
+        return rates, left_out
+    open_set = searched["open_set"]
+    few = _few_strangers(sampler, open_set) if open_set else ""
+    far = open_set.far if open_set and not few else None
+    return rates | search_intervals(sampler, far), [*left_out, *([f"intervals: open_set_rate: {few}"] if few else [])]
+
+
+def _few_strangers(sampler: Resampler, open_set: OpenSet) -> str:
+    """Return why there are too few strangers for an interval, "" if there are enough."""
+    if open_set.far * open_set.strangers < 1:
+        return f"{open_set.strangers} tests of strangers cannot tell a rate of {open_set.far:g}"
+    people = sampler.strangers()
+    few = f"fewer than {sampler.LEAST_SPEAKERS} are too few to draw from"
+    return f"tests of {number_of(people, 'stranger')}; {few}" if people < sampler.LEAST_SPEAKERS else ""

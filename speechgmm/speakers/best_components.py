@@ -29,7 +29,8 @@ def top_log_densities(models: SpeakerModels, x: Array, c: int, columns: Array, n
     groups = [columns[:, :, a : a + _SPEAKERS] for a in range(0, len(total), _SPEAKERS)]
     mapper = threads(workers(n_threads, len(groups)))
     for start in range(0, len(x), _FRAMES):
-        chosen = _Chosen.of(centered(x[start : start + _FRAMES], models.ubm.origin), columns, quadratic, c)
+        y = centered(x[start : start + _FRAMES], models.ubm.origin, columns.dtype)
+        chosen = _Chosen.of(y, columns, quadratic, c)
         total += np.concatenate(list(mapper(chosen.log_densities, groups)))
     return total
 

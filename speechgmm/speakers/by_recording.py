@@ -121,7 +121,7 @@ class ByRecording:
         total = counts + self.relevance
         away = first - counts[:, None] * own[:, :, None]
         offsets = own[:, :, None] + np.divide(away, total[:, None], out=np.zeros(away.shape), where=total[:, None] > 0)
-        columns = np.empty((len(own), own.shape[1] + 1, counts.shape[1]), np.float32)
+        columns = np.empty((len(own), own.shape[1] + 1, counts.shape[1]), part.terms(np.float32).linear.dtype)
         scaled = offsets * precisions[:, :, None]
         columns[:, :-1] = scaled
         columns[:, -1] = constant[:, None] - 0.5 * np.einsum("kdr,kdr->kr", offsets, scaled)

@@ -16,7 +16,7 @@ import numpy as np
 from speechgmm.checks import Array, refuse
 from speechgmm.mixture import GMM, UBM, Ensemble, Statistics
 from speechgmm.mixture.adapt import adapted_offsets, moved
-from speechgmm.mixture.compiled.e_step import NEVER, log_sums
+from speechgmm.mixture.compiled.e_step import NEVER, log_sums, narrow
 from speechgmm.mixture.covariance import Independent
 from speechgmm.parallel import threads, workers
 from speechgmm.speakers.damage import DamagedSession
@@ -56,7 +56,7 @@ class Terms:
         most = max(1, _CELLS // self.quadratic.shape[1])
         step = -(-len(x) // -(-len(x) // most))
         for start in range(0, len(x), step):
-            y = centered(x[start : start + step], origin)
+            y = centered(x[start : start + step], origin, linear.dtype)
             square = (y[:, :-1] ** 2) @ self.quadratic
             at_once = max(1, _CELLS // square.size)
             joint = np.empty((min(at_once, len(linear)), *square.shape), square.dtype)
@@ -128,7 +128,7 @@ class SpeakerModels:
         return dataclasses.replace(self, names=names, offsets=self.offsets[indices], speech_seconds=seconds)
 
     def terms(self, dtype: Any) -> Terms:
-        """Return the terms in the precision of frames; those of float32 are kept."""
+        """Return the terms in the precision of frames, in float64 where float32 loses too much; those are kept."""
         return self._single if dtype == np.float32 else self._terms(dtype)
 
     @functools.cached_property
@@ -137,10 +137,14 @@ class SpeakerModels:
 
     def _terms(self, dtype: Any) -> Terms:
         precisions, constant = self.shared
+        largest = precisions.max(axis=1)
         linear = np.empty((len(self.names) + 1, precisions.shape[1] + 1, len(constant)), dtype)
         for one, offsets in zip(linear, [self.ubm.offsets, *self.offsets], strict=True):
             scaled = offsets * precisions
-            one[:-1], one[-1] = scaled.T, constant - 0.5 * (offsets * scaled).sum(axis=1)
+            squares = (offsets * scaled).sum(axis=1)
+            if dtype == np.float32 and narrow(squares, largest).any():
+                return self._terms(np.float64)
+            one[:-1], one[-1] = scaled.T, constant - 0.5 * squares
         return Terms(linear, np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype))
 
     @functools.cached_property
@@ -207,8 +211,8 @@ def cohort_models(ubm: UBM, cohort: Array | None) -> SpeakerModels | None:
     return SpeakerModels(names, ubm.offsets + cohort, np.full(len(names), np.nan), ubm, "")
 
 
-def centered(x: Array, origin: Array) -> Array:
-    """Return [x - origin, 1], (N, D + 1), in the type of x; the difference is taken in float64."""
-    y = np.ones((len(x), x.shape[1] + 1), x.dtype)
+def centered(x: Array, origin: Array, dtype: Any) -> Array:
+    """Return [x - origin, 1], (N, D + 1), in a type; the difference is taken in float64."""
+    y = np.ones((len(x), x.shape[1] + 1), dtype)
     y[:, :-1] = x - origin
     return y

@@ -15,7 +15,7 @@ import numpy as np
 from speechgmm.checks import Array
 from speechgmm.evaluation import Scores, bootstrap, cllr, eer, min_cllr
 from speechgmm.evaluation.calibration import fit_calibration
-from speechgmm.evaluation.intervals import detection_intervals, resampler
+from speechgmm.evaluation.jackknife import detection_intervals, resampler
 from speechgmm.evaluation.thresholds import fit_strangers
 from speechgmm.features import TrainingFrames
 from speechgmm.mixture import UBM
@@ -216,7 +216,7 @@ def _measure(folds: Sequence[Sequence[SimulatedStore]], cohort: Array, seed: int
         "tests": sum(len(s.tested) for s in stores),
         "seconds": _spread([s.tests.tested for s in stores]),
         "enroll_seconds": _spread([s.tests.enrolled for s in stores]),
-        "intervals": "95 %, by bootstrap over speakers",
+        "intervals": "95 %, over speakers",
         **{name: [value, intervals[name].low, intervals[name].high] for name, value in rates.items()},
         "per_search": [_rates(far, i, searches, seed) for i, far in enumerate(RATES)],
     }

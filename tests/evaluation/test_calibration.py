@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import logit
+from scipy.stats import norm
 
 from speechgmm import storage
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation import cllr, min_cllr
 from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
+from speechgmm.evaluation.roc import Application
 
 N = 4000
 Case = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
@@ -42,6 +46,69 @@ def test_neither_the_prior_nor_the_number_of_trials_moves_the_likelihood_ratio(g
     for rows in (slice(None), few):
         found = fit_calibration(s[rows], target[rows], prior=prior)
         assert np.median(np.abs(found(s) - truth)) < 0.25  # posterior odds would be off by up to log(99) = 4.6
+
+
+def gaussian_trials(seed: int, n: int, slope: float = 3.0) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """So many targets and as many nontargets: their LLR is slope * s - slope**2 / 2."""
+    target = np.arange(2 * n) < n
+    return np.random.default_rng(seed).normal(size=2 * n) + slope * target, target
+
+
+@pytest.mark.parametrize("prior", [0.5, 0.1, 0.01, 0.999])
+def test_it_is_the_least_of_the_losses_and_penalties_that_are_stated(prior: float) -> None:
+    """An independent minimizer, of the two problems as the docstring of `regress` has them."""
+    s, target = gaussian_trials(4, 40)
+    x = (s - s.mean()) / s.std()
+
+    def loss(parameters: Any, share: float, start: float, penalty: float) -> float:
+        posterior = parameters[0] * x + parameters[1] + logit(share)
+        losses = np.logaddexp(0, np.where(target, -posterior, posterior))
+        mean = share * losses[target].mean() + (1 - share) * losses[~target].mean()
+        return float(len(s) * mean + penalty * (parameters[0] - start) ** 2 / 2)
+
+    least = {"method": "Nelder-Mead", "options": {"xatol": 1e-8, "fatol": 1e-12, "maxiter": 4000}}
+    slope, offset = minimize(loss, [0, 0], (0.5, 0, 1.0), **least).x
+    if prior != 0.5:
+        penalty = 2.0 / (1 - 2 * prior) ** 2
+        slope, offset = minimize(loss, [slope, offset], (prior, slope, penalty), **least).x
+    found = fit_calibration(s, target, prior=prior)
+    assert found.slopes[0] == pytest.approx(slope / s.std(), rel=1e-5)
+    assert found(s.mean()) == pytest.approx(offset, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("prior", "oracle", "most"), [(0.1, 0.3365, 0.3400), (0.01, 0.6330, 0.652), (0.001, 0.8604, 0.89)]
+)
+def test_at_a_small_prior_few_trials_give_decisions_that_cost_little_more_than_those_of_the_true_ratio(
+    prior: float, oracle: float, most: float
+) -> None:
+    """300 and 300 trials; with slopes penalized towards 0 by one trial the costs are 0.342, 0.793 and 1."""
+    costs, truth = [], Calibration([3.0], [-4.5], [], [])
+
+    def cost(c: Calibration) -> float:
+        least = (bayes_threshold(prior=prior) - c.offsets[0]) / c.slopes[0]
+        return float(Application(prior).cost(norm.cdf(least - 3), norm.sf(least)))
+
+    assert cost(truth) == pytest.approx(oracle, abs=1e-4)
+    for seed in range(50):
+        found = fit_calibration(*gaussian_trials(seed, 300), prior=prior)
+        assert 1.7 < found.slopes[0] < 4.5
+        costs.append(cost(found))
+    assert oracle < np.mean(costs) < most
+
+
+@given(distance=st.floats(1e-12, 1e-3), sign=st.sampled_from([1, -1]))
+def test_next_to_prior_one_half_is_next_to_its_calibration(distance: float, sign: int) -> None:
+    s, target = gaussian_trials(5, 30)
+    half, near = (fit_calibration(s, target, prior=0.5 + away) for away in (0.0, sign * distance))
+    np.testing.assert_allclose(near(s), half(s), atol=50 * distance)
+
+
+@pytest.mark.parametrize("prior", [1e-300, 1e-9, 1 - 1e-9])
+def test_separated_scores_get_finite_slopes_at_any_prior(prior: float) -> None:
+    found = fit_calibration([0.0, 1.0, 1e6, 1e6 + 1], [0, 0, 1, 1], prior=prior)
+    assert 0 < found.slopes[0] < 1e-4
+    assert np.isfinite(found.offsets).all()
 
 
 @given(scale=st.floats(1e-3, 1e3), shift=st.floats(-100, 100))

@@ -1,4 +1,4 @@
-"""Intervals by bootstrap over speakers: against loops that copy rows, against theory, and what is refused."""
+"""Intervals by bootstrap over speakers: what a draw is, against theory, and what is refused."""
 
 import math
 
@@ -9,29 +9,13 @@ from hypothesis import strategies as st
 
 from speechgmm import storage
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation import NIST, Interval, Scores, actual_dcf, bootstrap, cllr, eer, min_cllr, min_dcf
-from speechgmm.evaluation import intervals as module
-from speechgmm.evaluation.intervals import detection_intervals, draws, resampler, search_intervals
+from speechgmm.evaluation import Interval, bootstrap
+from speechgmm.evaluation.intervals import draws
 
 
 def mean_of(values):
     """A weighted mean as a statistic."""
     return lambda w: {"mean": float(w @ values / w.sum())}
-
-
-def matrix(seed=0, enrolled=8, strangers=4, tests=3, named=True, spread=1.0):
-    """Scores of tests of enrolled speakers and strangers against all who are enrolled; speakers differ in height."""
-    rng = np.random.default_rng(seed)
-    people = [f"p{i}" for i in range(enrolled + strangers)]
-    height = dict(zip(people, rng.normal(0, spread, len(people)), strict=True))
-    rows = []
-    for who in people:
-        for k in range(tests):
-            for model in people[:enrolled]:
-                same = who == model
-                rows.append((model, f"{who}-{k}", rng.normal(2.0 * same + height[who]), int(same), who))
-    columns = dict(zip(("speaker", "test", "score", "target", "test_speaker"), zip(*rows, strict=True), strict=True))
-    return Scores(**{k: list(v) for k, v in columns.items() if named or k != "test_speaker"})
 
 
 # The bootstrap
@@ -107,119 +91,6 @@ def test_infinite_values_have_an_interval():
 def test_an_interval_can_be_stored(tmp_path):
     storage.save(Interval(0.1, 0.0, 0.2, 0.95), tmp_path / "i")
     assert storage.load(tmp_path / "i", Interval) == Interval(0.1, 0.0, 0.2, 0.95)
-
-
-# The quick form for tables
-
-
-def copied(scores, people, times):
-    """The scores of both kinds, each trial copied as often as it counts."""
-    count = dict(zip(people, times, strict=True))
-    kinds = {0: [], 1: []}
-    for model, who, score, target in zip(
-        scores.speaker.tolist(),
-        scores.test_speaker.tolist(),
-        scores.score.tolist(),
-        scores.target.tolist(),
-        strict=True,
-    ):
-        kinds[target] += [score] * int(count[model] if model == who else count[model] * count[who])
-    return kinds[1], kinds[0]
-
-
-def test_the_quick_form_is_the_metrics_of_copied_trials():
-    scores = matrix()
-    people = sorted(set(scores.test_speaker.tolist()))
-    points = {"": NIST["SRE08"], " SRE12": NIST["SRE12"]}
-    values = []
-    for times in draws(len(people), 20, seed=7):
-        pair = copied(scores, people, times)
-        sre08 = {"prior": 0.01, "cost_miss": 10.0, "cost_fa": 1.0}
-        values.append(
-            {
-                "eer": eer(*pair),
-                "cllr": cllr(*pair),
-                "min_cllr": min_cllr(*pair),
-                "min_dcf": min_dcf(*pair, **sre08),
-                "actual_dcf": actual_dcf(*pair, **sre08),
-                "min_dcf SRE12": (min_dcf(*pair, prior=0.01) + min_dcf(*pair, prior=0.001)) / 2,
-                "actual_dcf SRE12": (actual_dcf(*pair, prior=0.01) + actual_dcf(*pair, prior=0.001)) / 2,
-            }
-        )
-    found = detection_intervals(resampler(scores, replicates=20, seed=7, level=0.5), points)
-    assert set(found) == set(values[0])
-    for name, interval in found.items():
-        ordered = sorted(v[name] for v in values)
-        assert interval.low == pytest.approx(ordered[4], rel=1e-12), name  # the 5th and the 15th of 20
-        assert interval.high == pytest.approx(ordered[14], rel=1e-12), name
-    assert found["eer"].estimate == eer(scores.score[scores.target == 1], scores.score[scores.target == 0])
-
-
-def test_thinning_changes_little():
-    scores = matrix(enrolled=30, strangers=10, tests=6)
-    sampler = resampler(scores, replicates=100)
-    whole = detection_intervals(sampler, {"": NIST["SRE16"]})
-    thinned = detection_intervals(sampler, {"": NIST["SRE16"]}, kept=500)
-    for name, interval in whole.items():
-        width = interval.high - interval.low
-        assert thinned[name].low == pytest.approx(interval.low, abs=0.15 * width), name
-        assert thinned[name].high == pytest.approx(interval.high, abs=0.15 * width), name
-
-
-@pytest.mark.parametrize("label", [0, 1])
-def test_thinning_keeps_those_that_decide_and_the_number_of_all(label):
-    scores = Scores(["a"] * 1000, [f"t{i}" for i in range(1000)], np.arange(1000.0), [label] * 1000)
-    kind = module._kept_trials(resampler(scores), np.ones(1000, dtype=bool), label, 50)
-    assert (np.diff(kind.score) > 0).all()
-    assert kind.stands.sum() == 1000
-    assert 100 < len(kind.stands) < 300
-    whole = kind.score[-50:] if label == 0 else kind.score[:50]
-    np.testing.assert_array_equal(whole, np.arange(950.0, 1000) if label == 0 else np.arange(50.0))
-    assert (kind.stands[np.isin(kind.score, whole)] == 1).all()
-
-
-def test_rows_take_a_part():
-    scores = matrix()
-    rows = np.arange(len(scores)) % 3 > 0
-    part = Scores(*(c[rows] for c in (scores.speaker, scores.test, scores.score, scores.target, scores.test_speaker)))
-    assert (
-        detection_intervals(resampler(scores), {}, rows=rows)["eer"].estimate
-        == detection_intervals(resampler(part), {})["eer"].estimate
-    )
-
-
-def test_without_a_column_the_speaker_of_a_test_is_that_of_its_target():
-    named, bare = (matrix(strangers=0, named=n) for n in (True, False))
-    assert detection_intervals(resampler(named), {}) == detection_intervals(resampler(bare), {})
-
-
-def test_without_a_column_each_test_of_a_stranger_is_another_stranger():
-    assert resampler(matrix(named=False)).persons == 8 + 4 * 3
-    assert resampler(matrix(named=True)).persons == 8 + 4
-
-
-def test_searches_draw_the_tested_speakers():
-    scores = matrix(spread=0.3)
-    found = search_intervals(resampler(scores, replicates=50, level=0.5, seed=2), 0.1)
-    values = {"identification_rate": [], "open_set_rate": []}
-    people = sorted(set(scores.test_speaker.tolist()))
-    by_test = {}
-    for model, test, who, score in zip(scores.speaker, scores.test, scores.test_speaker, scores.score, strict=True):
-        by_test.setdefault((str(test), str(who)), {})[str(model)] = float(score)
-    for times in draws(len(people), 50, seed=2):
-        count = dict(zip(people, times.tolist(), strict=True))
-        known = [(s, who) for (_, who), s in by_test.items() if who in s for _ in range(count[who])]
-        best = sorted(max(s.values()) for (_, who), s in by_test.items() if who not in s for _ in range(count[who]))
-        hits = [max(s, key=s.get) == who for s, who in known]
-        values["identification_rate"].append(sum(hits) / len(hits))
-        if best:
-            cut = best[::-1][math.floor(0.1 * len(best) + 1e-9)]
-            passed = [hit and s[who] > cut for hit, (s, who) in zip(hits, known, strict=True)]
-            values["open_set_rate"].append(sum(passed) / len(passed))
-    for name, interval in found.items():
-        ordered = sorted(values[name])
-        low, high = np.quantile(ordered, [0.25, 0.75], method="inverted_cdf")
-        assert (interval.low, interval.high) == pytest.approx((low, high)), name
 
 
 # Refusals

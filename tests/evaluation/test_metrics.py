@@ -444,11 +444,11 @@ def matrix(seed=0, enrolled=10, strangers=3, tests=4):
 
 
 def test_evaluate_of_a_whole_table_leaves_nothing_out():
-    scores = matrix()
+    scores = matrix(strangers=25)
     found = evaluate(scores, replicates=50)
     pair = scores.score[scores.target == 1], scores.score[scores.target == 0]
-    assert found.left_out == ("identification_rate: 12 of 52 tests not counted, with no target trial (open set)",)
-    assert (found.speakers, found.tests) == (10, 52)
+    assert found.left_out == ("identification_rate: 100 of 140 tests not counted, with no target trial (open set)",)
+    assert (found.speakers, found.tests) == (10, 140)
     np.testing.assert_array_equal(found.cmc, cmc(scores, 10))
     assert found.open_set == open_set_rate(scores, 0.01)
     assert found.confusion.accuracy == pytest.approx(found.identification_rate)
@@ -463,6 +463,20 @@ def test_evaluate_of_a_whole_table_leaves_nothing_out():
         assert interval.low <= interval.high, name
     assert found.intervals["open_set_rate"].estimate == found.open_set.rate
     assert found.intervals["min_dcf SRE10"].estimate == pytest.approx(found.nist[1].min_dcf)
+
+
+@pytest.mark.parametrize(
+    ("strangers", "tests", "reason"),
+    [
+        (3, 4, "12 tests of strangers cannot tell a rate of 0.01"),
+        (4, 25, "tests of 4 strangers; fewer than 5 are too few to draw from"),
+    ],
+)
+def test_evaluate_says_where_strangers_are_too_few_for_an_interval(strangers, tests, reason):
+    found = evaluate(matrix(strangers=strangers, tests=tests), replicates=20)
+    assert found.left_out[-1] == f"intervals: open_set_rate: {reason}"
+    assert "open_set_rate" not in found.intervals
+    assert "identification_rate" in found.intervals
 
 
 def test_evaluate_without_replicates_says_so():
@@ -486,7 +500,8 @@ def test_lengths_that_nobody_knows_are_a_missing_column():
 
 
 def test_the_same_seed_gives_the_same_evaluation():
-    first, second, other = (evaluate(matrix(), replicates=20, seed=seed).as_dict() for seed in (1, 1, 2))
+    many = matrix(enrolled=25)  # more than replicates, so that groups are drawn
+    first, second, other = (evaluate(many, replicates=20, seed=seed).as_dict() for seed in (1, 1, 2))
     assert first == second != other
 
 

@@ -86,6 +86,36 @@ def test_all_speakers_at_once_are_each_alone(k: int, d: int, relevance: float, d
     close(found, [expected_llr(system, e, x) for e in enrolled.values()], rtol=atol, atol=atol)
 
 
+def narrow_system(narrow: int, variance: float, k: int = 16, d: int = 12) -> tuple[System, Array]:
+    """A system some of whose components are narrow, and frames in float32 that lie on the means."""
+    rng = np.random.default_rng(5)
+    means, variances = rng.normal(0, 1, (k, d)), np.full((k, d), 0.5)
+    variances[:narrow] = variance
+    x = means[rng.integers(k, size=300)] + 0.1 * np.sqrt(variance) * rng.normal(size=(300, d))
+    return system_of(GMM(np.full(k, 1 / k), means, Diagonal(variances))), x.astype(np.float32)
+
+
+@pytest.mark.parametrize("score", [log_likelihood_ratios, top_ratios])
+@pytest.mark.parametrize(("narrow", "variance"), [(1, 1e-4), (16, 1e-4), (16, 1e-6)])
+def test_components_too_narrow_for_float32_are_scored_in_float64(score: Scorer, narrow: int, variance: float) -> None:
+    system, x = narrow_system(narrow, variance)
+    models = models_of(system, {"ann": x[:50].astype(np.float64) + 0.003, "bob": x[100:110].astype(np.float64)})
+    assert models.terms(x.dtype).linear.dtype == np.float64
+    close(score(system, models, x), score(system, models, x.astype(np.float64)), rtol=0, atol=1e-4)
+    plain = dataclasses.replace(models)
+    single = {name: getattr(models._terms(np.float64), name).astype(np.float32) for name in ("linear", "quadratic")}
+    vars(plain)["_single"] = layout.Terms(**single)
+    assert np.abs(score(system, plain, x) - score(system, models, x)).max() > 1e-4  # what float32 would lose
+
+
+def test_a_speaker_too_far_out_for_float32_turns_all_to_float64() -> None:
+    system, x = narrow_system(0, 1.0)
+    models = models_of(system, {"ann": x[:50]})
+    assert models.terms(x.dtype).linear.dtype == np.float32
+    far = dataclasses.replace(models, offsets=models.offsets + 100.0)
+    assert far.terms(x.dtype).linear.dtype == np.float64
+
+
 @pytest.mark.parametrize("offset", [0.0, 100.0, -1e4])
 def test_an_offset_of_all_features_changes_nothing(offset: float) -> None:
     ubm = random_gmm(8, 4)

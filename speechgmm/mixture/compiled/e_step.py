@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speechgmm.checks import Array, refuse
 from speechgmm.mixture.e_step import EStep, Gaussians
@@ -143,18 +144,17 @@ class CompiledEStep(EStep):
         The scale is the power of two next to the mixture's deviation in each dimension, so that scaling is exact.
         """
         scale = np.exp2(-np.rint(0.5 * np.log2(weights @ (variances + offsets**2))))
-        lost = np.finfo(np.float32).eps * (offsets**2 / variances).sum(axis=1)
-        is_narrow = (lost > TOLERANCE) | (1.0 / (variances * scale**2).min(axis=1) >= HELD)
+        is_narrow = narrow((offsets**2 / variances).sum(axis=1), 1.0 / (variances * scale**2).min(axis=1))
         apart = np.flatnonzero(is_narrow)
         single = dtype == np.float32 and FEW * len(apart) <= len(weights)
         kind = np.dtype(np.float32 if single else np.float64)
-        narrow, others = None, weights
+        beside, others = None, weights
         if single and len(apart):
             parts = weights[apart], offsets[apart], variances[apart]
-            narrow = Narrow(apart, Layout.of(*parts, origin, scale, kind=np.dtype(np.float64)))
+            beside = Narrow(apart, Layout.of(*parts, origin, scale, kind=np.dtype(np.float64)))
             others = np.where(is_narrow, 0.0, weights)
         layout = Layout.of(others, offsets, variances, origin, scale, kind=kind)
-        return cls(covariance, weights, offsets, origin, layout, narrow)
+        return cls(covariance, weights, offsets, origin, layout, beside)
 
     def blocks(self, x: Array) -> Iterator[tuple[Array, Array, Array | None]]:
         """Yield for each block z (n, 2 P), the log joint densities (n, K), and z as the narrow components have it."""
@@ -257,6 +257,19 @@ class Sums:
         """Return the sums as statistics of so many frames."""
         moments = self.moments(e_step.layout, len(e_step.weights))
         return Statistics.computed(e_step.origin, *moments, log_likelihood, float(frames))
+
+
+def narrow(squares: Array, precisions: Array) -> NDArray[np.bool_]:
+    """Return which components are not for float32 where a square is expanded.
+
+    Parameters
+    ----------
+    squares : array
+        Of each component, the squared offset of its mean from the origin in its own deviations, over all dimensions.
+    precisions : array, broadcast with the squares
+        The largest of its precisions, in the units of the arithmetic.
+    """
+    return np.asarray((np.finfo(np.float32).eps * squares > TOLERANCE) | (precisions >= HELD))
 
 
 def _padded(n: int, kind: Any) -> int:
