@@ -11,13 +11,16 @@ from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_c
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.decision import Answer, Candidate, Rule, decide, threshold_for
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
+from speechgmm.evaluation.false_accepts import FalseAccepts
 from speechgmm.evaluation.fusion import Fusion, fit_fusion
 from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, identification_rate, open_set_rate
 from speechgmm.evaluation.intervals import Interval, accuracy, bootstrap, wilson
+from speechgmm.evaluation.learn_calibration import calibrate_scores
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr, eer, min_cllr, min_dcf
 from speechgmm.evaluation.roc import Application, Hull, Roc, det_points, roc_hull, roc_points
 from speechgmm.evaluation.score_files import SCORES, TRIALS, read_scores, read_trials, write_scores, write_trials
 from speechgmm.evaluation.summary import Evaluation, evaluate
+from speechgmm.evaluation.table_calibration import HeldOut, TableCalibration, load_calibration
 from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
 from speechgmm.evaluation.trials import Scores, Trials, join
 
@@ -32,7 +35,9 @@ __all__ = [
     "ConfusionMatrix",
     "DurationBin",
     "Evaluation",
+    "FalseAccepts",
     "Fusion",
+    "HeldOut",
     "Hull",
     "Interval",
     "OpenSet",
@@ -40,12 +45,14 @@ __all__ = [
     "Rule",
     "Scores",
     "Strangers",
+    "TableCalibration",
     "Threshold",
     "Trials",
     "accuracy",
     "actual_dcf",
     "bayes_threshold",
     "bootstrap",
+    "calibrate_scores",
     "cllr",
     "closed_set_confusion",
     "cmc",
@@ -60,6 +67,7 @@ __all__ = [
     "fit_strangers",
     "identification_rate",
     "join",
+    "load_calibration",
     "min_cllr",
     "min_dcf",
     "open_set_rate",
