@@ -20,7 +20,7 @@ from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr, eer, min_cllr, 
 from speechgmm.evaluation.roc import Application, Hull, Roc, det_points, roc_hull, roc_points
 from speechgmm.evaluation.score_files import SCORES, TRIALS, read_scores, read_trials, write_scores, write_trials
 from speechgmm.evaluation.summary import Evaluation, evaluate
-from speechgmm.evaluation.table_calibration import HeldOut, TableCalibration, load_calibration
+from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration, load_calibration
 from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
 from speechgmm.evaluation.trials import Scores, Trials, join
 
@@ -37,7 +37,7 @@ __all__ = [
     "Evaluation",
     "FalseAccepts",
     "Fusion",
-    "HeldOut",
+    "HeldOutRates",
     "Hull",
     "Interval",
     "OpenSet",

@@ -18,7 +18,7 @@ from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.calibration import Calibration, fit_calibration
 from speechgmm.evaluation.false_accepts import Impostors, count_false_accepts, impostors_of, people_of
 from speechgmm.evaluation.intervals import Resampler, detection_intervals
-from speechgmm.evaluation.table_calibration import HeldOut, TableCalibration
+from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 from speechgmm.evaluation.trials import Scores, check_labels, columns
 
@@ -116,7 +116,7 @@ def _parts(owners: NDArray[np.intp], persons: int, seed: int) -> NDArray[np.intp
     return part
 
 
-def _held_out(people: Resampler, impostors: Impostors, part: NDArray[np.intp], prior: float) -> HeldOut:
+def _held_out(people: Resampler, impostors: Impostors, part: NDArray[np.intp], prior: float) -> HeldOutRates:
     """Return what is measured on each two parts of the speakers, judged by what was learned from the other two."""
     scores = people.scores
     in_trials = part[people.enrolled][scores.speakers.codes], part[people.tested][scores.tests.codes]
@@ -136,7 +136,7 @@ def _held_out(people: Resampler, impostors: Impostors, part: NDArray[np.intp], p
     llrs = Scores(**columns(scores) | {"score": total / times})
     sampler = replace(people, scores=llrs, order=np.argsort(llrs.score, kind="stable").astype(np.int32))
     rates = detection_intervals(sampler, {})
-    return HeldOut(rates["eer"], rates["cllr"], rates["min_cllr"], count_false_accepts(judged))
+    return HeldOutRates(rates["eer"], rates["cllr"], rates["min_cllr"], count_false_accepts(judged))
 
 
 def _learn_half(score: Array, target: NDArray[np.int8], impostors: Impostors, prior: float, seed: int) -> _Learned:

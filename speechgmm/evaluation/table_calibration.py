@@ -26,7 +26,7 @@ from speechgmm.evaluation.trials import Scores, check_labels, columns
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutRates:
     """What was measured on speakers whom map and thresholds did not know, with intervals over speakers.
 
     Parameters
@@ -93,7 +93,7 @@ class TableCalibration:
         How high strangers' LLRs come.
     low, high : float
         The least and the highest score that it was learned from.
-    held_out : HeldOut
+    held_out : HeldOutRates
         What half of the speakers taught about the other half; all of them together, of whom the rest was learned, are
         worth somewhat more.
     targets, nontargets, tests, models, speakers : int
@@ -107,14 +107,14 @@ class TableCalibration:
         If a part is of another type, or a number is out of range.
     """
 
-    PARTS: ClassVar = (Calibration, Strangers, HeldOut, FalseAccepts, Interval)
+    PARTS: ClassVar = (Calibration, Strangers, HeldOutRates, FalseAccepts, Interval)
     KIND: ClassVar = "a calibration of scores"
 
     llr: Calibration
     strangers: Strangers
     low: float
     high: float
-    held_out: HeldOut
+    held_out: HeldOutRates
     targets: int
     nontargets: int
     tests: int
@@ -124,7 +124,7 @@ class TableCalibration:
 
     def __post_init__(self) -> None:
         """Check everything."""
-        for name, kind in (("llr", Calibration), ("strangers", Strangers), ("held_out", HeldOut)):
+        for name, kind in (("llr", Calibration), ("strangers", Strangers), ("held_out", HeldOutRates)):
             instance(getattr(self, name), f"{name} of a calibration", kind)
         if self.llr.low.size:
             refuse("the map to LLRs", "know scores alone", f"{self.llr.low.size} kinds of side information")
