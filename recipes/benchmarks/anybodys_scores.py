@@ -4,9 +4,10 @@ The systems know nothing of calibration: raw scores (mean log-likelihood ratios 
 supervectors, and linear scores. In random halves of a corpus' speakers, `calibrate_scores` learns from the tests and
 models of one half, and its thresholds for 1, 5 and 10 % of strangers are applied to the tests and models of the other,
 per trial and per search. Told are, over all halves, the mean share accepted and where the middle 80 % of the halves
-lie; what the calibration itself measured on held-out speakers of its own half; in how many halves it assured the rate
-(of other speakers at most twice as much), and in how many of these the other half's interval lay above twice the rate
-all the same. Then the cost of LLRs in bits, and the least that any map of these scores reaches.
+lie; what the calibration itself measured on held-out speakers of its own half; in how many halves the asked rate lay
+inside the interval of what was accepted; in how many the calibration assured the rate (of other speakers at most twice
+as much), and in how many of these more than that was accepted all the same. Then the cost of LLRs in bits, and the
+least that any map of these scores reaches.
 
     python recipes/benchmarks/anybodys_scores.py [--data DIR] [--rows crowd wuw2-8k] [--halves 20]
 
@@ -59,9 +60,9 @@ def test_sums(material: Material) -> list[Statistics]:
 
 def rows_of(ubm: UBM, statistics: Sequence[Statistics], relevance: float) -> Array:
     """Return supervectors of length 1, a row for each of some statistics; the mixtures of an ensemble side by side."""
+    edges = np.cumsum([mixture.n_components for mixture in ubm.parts])[:-1]
     counts, first = (
-        [np.stack(part) for part in zip(*(ubm.split(getattr(s, of)) for s in statistics), strict=True)]
-        for of in ("counts", "first")
+        np.split(np.stack([getattr(s, of) for s in statistics]), edges, axis=1) for of in ("counts", "first")
     )
     parts = zip(ubm.parts, counts, first, strict=True)
     every = np.concatenate([displacements(mixture, n, f, relevance) for mixture, n, f in parts], axis=1)
@@ -126,7 +127,7 @@ def pooled(halves: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 "held_out": float(np.mean([own.accepted.estimate for _, own, _ in found])),
                 "inside": sum(f.accepted.low <= far <= f.accepted.high for f in other),
                 "assured": len(assured),
-                "broken": sum(f.accepted.low > 2 * far for f in assured),
+                "broken": sum(f.accepted.estimate > 2 * far for f in assured),
             }
         )
     costs = np.mean([h["cllr"] for h in halves], axis=0)
