@@ -1,6 +1,6 @@
 """The command calibrate: log-likelihood ratios and thresholds, learned from the scores of any system."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from speechgmm.checks import number_of
 from speechgmm.cli import options
@@ -8,6 +8,8 @@ from speechgmm.cli.evaluate import accepted_table
 from speechgmm.cli.output import Listing, emit, facts, table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from speechgmm.evaluation import Interval, TableCalibration
 
 Output = Annotated[str, options.output("CALIBRATION", "What was learned, for evaluate --calibration.")]
@@ -37,7 +39,7 @@ def calibrate(
     emit(as_json, {"calibration": output, **made.as_dict()}, *calibration_parts(made, {"calibration": output}), *others)
 
 
-def calibration_parts(made: "TableCalibration", first: dict[str, object]) -> "list[Any]":
+def calibration_parts(made: "TableCalibration", first: dict[str, object]) -> "list[Table | Listing | str]":
     """Return what a calibration says of itself, for people, below what is told first."""
 
     def span(interval: "Interval", *, percent: bool = False) -> str:
@@ -46,7 +48,7 @@ def calibration_parts(made: "TableCalibration", first: dict[str, object]) -> "li
         return f"{text}{' %' if percent else ' bits'} ({low} to {high})"
 
     kinds = number_of(made.targets, "target"), number_of(made.nontargets, "nontarget")
-    people = f"{number_of(made.models, 'model')}, {number_of(made.speakers, 'person').replace('persons', 'people')}"
+    people = f"{number_of(made.models, 'model')}, {number_of(made.speakers, 'speaker')}"
     rows = first | {
         "learned from": f"{', '.join(kinds)} in {number_of(made.tests, 'test')}; {people}",
         "LLR": f"{made.llr.slopes[0]:.5g} * score {made.llr.offsets[0]:+.5g}",
@@ -57,13 +59,14 @@ def calibration_parts(made: "TableCalibration", first: dict[str, object]) -> "li
         "in brackets": "95 % intervals over speakers; error rates and Cllr are of held-out speakers",
     }
     doubts = [f"unsure: {doubt}" for doubt in made.doubts()]
-    accepted = [
+    accepts = "", "accept from here on:", "", _thresholds(made)
+    accepted = (
         "",
         "held-out speakers, at thresholds that do not know them:",
         "",
         accepted_table(made.held_out.false_accepts),
-    ]
-    return [facts(rows), "", "accept from here on:", "", _thresholds(made), *accepted, "", *doubts]
+    )
+    return [facts(rows), *accepts, *accepted, "", *doubts]
 
 
 def _thresholds(made: "TableCalibration") -> Listing:

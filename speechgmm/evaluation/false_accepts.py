@@ -99,9 +99,11 @@ class Attempts:
 
     def thresholds(self, limits: Limits, far: float) -> tuple[Array, bool]:
         """Return the threshold of each attempt (U,) for a rate, and whether one of them is extrapolated."""
-        sizes, which = np.unique(self.models, return_inverse=True)
+        sizes = np.flatnonzero(np.bincount(self.models))
         found = [limits.threshold(far, int(size)) for size in sizes]
-        return np.array([t.score for t in found])[which], any(t.extrapolated for t in found)
+        by_size = np.zeros(sizes[-1] + 1)
+        by_size[sizes] = [t.score for t in found]
+        return by_size[self.models], any(t.extrapolated for t in found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,20 +235,20 @@ def _share(attempts: Attempts, thresholds: Array) -> Interval:
 
     Of fewer than five persons nothing is known: the interval is that of all shares.
     """
-    everybody, codes = np.unique(np.concatenate([attempts.tested, attempts.whose]), return_inverse=True)
-    people = len(everybody)
-    tested, whose = np.split(codes, 2)
+    persons = int(max(attempts.tested.max(), attempts.whose.max())) + 1
 
-    def of(who: NDArray[np.intp], rows: NDArray[np.bool_]) -> NDArray[np.intp]:
-        return np.bincount(who[rows], minlength=people)
+    def of(who: NDArray[np.intp], rows: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.intp]:
+        return np.bincount(who[rows], minlength=persons)
 
     hits = attempts.best >= thresholds
-    share = float(hits.mean())
+    share, own = float(hits.mean()), of(attempts.tested)
+    there = (own > 0) | (of(attempts.whose) > 0)
+    people = int(there.sum())
     if people < Resampler.LEAST_SPEAKERS:
         return Interval(share, 0.0, 1.0, LEVEL)
     falls, alone = hits & (attempts.rival < thresholds), np.isneginf(attempts.rival)
-    accepted = hits.sum() - of(tested, hits) - of(whose, falls)
-    left = len(hits) - np.bincount(tested, minlength=people) - of(whose, alone)
+    accepted = (hits.sum() - of(attempts.tested, hits) - of(attempts.whose, falls))[there]
+    left = (len(hits) - own - of(attempts.whose, alone))[there]
     without = np.where(left > 0, accepted / np.maximum(left, 1), share)
     variance = float((people - 1) / people * ((without - without.mean()) ** 2).sum())
     independent = share * (1 - share) / variance if variance > 0 and 0 < share < 1 else people

@@ -65,17 +65,17 @@ def calibrate_scores(scores: Scores, *, prior: float = 0.5, replicates: int = 10
     integer(replicates, "replicates", minimum=20)
     integer(seed, "seed", minimum=0)
     check_labels(scores)
-    for label, kind in ((1, "targets"), (0, "nontargets")):
-        if not (scores.target == label).any():
-            refuse("a calibration", "be learned from targets and nontargets", f"no {kind}")
     order = np.lexsort((scores.speakers.codes, scores.tests.codes))
     table = Scores(**{name: column.take(order) for name, column in columns(scores).items()})
     people = replace(people_of(table), replicates=replicates, seed=seed)
+    impostors = impostors_of(table, people)
     owners = np.unique(people.enrolled[table.speakers.codes[table.target == 1]])
+    for kind, count in (("targets", len(owners)), ("nontargets", len(impostors))):
+        if not count:
+            refuse("a calibration", "be learned from targets and nontargets", f"no {kind}")
     if len(owners) < LEAST_SPEAKERS:
         advice = "What is learned from half of them is tried on the other half."
         refuse("speakers with target trials", f"be at least {LEAST_SPEAKERS}", len(owners), advice)
-    impostors = impostors_of(table, people)
     learned = _learn(table.score, table.target, impostors, prior, seed)
     return TableCalibration(
         learned.llr,

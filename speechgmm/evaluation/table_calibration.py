@@ -29,6 +29,8 @@ from speechgmm.evaluation.trials import Scores, check_labels, columns
 class HeldOutRates:
     """What was measured on speakers whom map and thresholds did not know, with intervals over speakers.
 
+    A trial that several halves of the speakers do not know counts with the mean of its LLRs.
+
     Parameters
     ----------
     eer : Interval

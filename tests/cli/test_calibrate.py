@@ -37,7 +37,7 @@ def test_calibrate_says_what_python_says(files, tmp_path):
 def test_calibrate_for_people(files):
     made = load_calibration(files / "c")
     shown = run("calibrate", files / "learned.tsv", "-o", files / "c").out
-    assert "learned from      48 targets, 528 nontargets in 48 tests; 12 models, 12 people" in shown
+    assert "learned from      48 targets, 528 nontargets in 48 tests; 12 models, 12 speakers" in shown
     cells = [line.split() for line in shown.splitlines()]
     for t in made.thresholds():
         what = "trials" if t.speakers == 1 else f"searches among {t.speakers}"

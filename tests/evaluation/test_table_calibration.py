@@ -253,6 +253,9 @@ def test_scores_that_nothing_can_be_learned_from() -> None:
     cases = {
         "must be learned from targets and nontargets; got no nontargets": rows_of(TABLE, own),
         "must be learned from targets and nontargets; got no targets": rows_of(TABLE, ~own),
+        "a calibration must be learned from targets and nontargets; got no nontargets": Scores(
+            ["a", "b", "a", "b"], ["t", "t", "u", "u"], [1.0, 2.0, 3.0, 4.0], [1, 1, 1, 0]
+        ),  # of one person
         "speakers with target trials must be at least 8; got 7. What is learned from half": gaussian(7),
         "scores must be higher for targets than for nontargets": changed(TABLE, score=-TABLE.score),
         "scores must be higher for targets than": changed(TABLE, score=np.ones(len(TABLE))),
