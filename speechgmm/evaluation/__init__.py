@@ -3,9 +3,9 @@
 A *trial* asks whether a test recording is spoken by an enrolled speaker; its label is 1 (target), 0 (nontarget) or
 -1 (not known). `trials` holds lists of trials and tables of scores and joins the two, `score_files` reads and writes
 them. `metrics` turns labeled scores into error rates, detection costs and information losses, `identification` into
-rates of searches, `intervals` says how far to trust these, and `evaluate` does all of it. `calibrate_scores` learns from
-scores what they are worth, and from where on to accept. Nothing here knows of sound or of mixtures: the scores of any
-other system are evaluated in the same way.
+rates of searches, `intervals` says how far to trust these, and `evaluate` does all of it. `calibrate_scores` learns
+from scores what they are worth, and from where on to accept. Nothing here knows of sound or of mixtures: the scores of
+any other system are evaluated in the same way.
 """
 
 from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
