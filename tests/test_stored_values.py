@@ -17,7 +17,7 @@ from speechgmm.classification import AudioClassifier
 from speechgmm.classification.calibration import ClassCalibration, Rejection
 from speechgmm.classification.machine import SupervectorMachine
 from speechgmm.errors import IncompatibleModel, InvalidInput, SpeechGMMError
-from speechgmm.evaluation import Calibration, Fusion, Rule, Scores, decide
+from speechgmm.evaluation import Calibration, Fusion, Rule, Scores, TableCalibration, calibrate_scores, decide
 from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.features import MFCC, Recording
 from speechgmm.features.extraction import Extracted
@@ -32,6 +32,7 @@ from speechgmm.speakers.models import speaker_models
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.sessions import sums_by_key
 from tests import forging, laws
+from tests.evaluation.tables import gaussian
 from tests.speakers.conftest import tiny_system
 from tests.speakers.made import calibration_by_hand, with_calibration
 
@@ -129,6 +130,14 @@ def use_fusion(fusion: Fusion) -> None:
     good(fusion(dict.fromkeys(fusion.systems, table)).score)
 
 
+def use_table_calibration(made: TableCalibration) -> None:
+    table = Scores(["a", "b"], ["x", "x"], [1.0, 2.0], [1, 0])
+    good(made.llrs(table).score, [(t.llr, t.score) for t in made.thresholds()])
+    good([f.accepted.estimate for f in made.false_accepts(table)], made.outside(table))
+    assert all(isinstance(doubt, str) for doubt in made.doubts())
+    made.as_dict()
+
+
 def use_prior(prior: Prior) -> None:
     good(prior.weights(np.ones(3)))
 
@@ -189,6 +198,9 @@ KINDS = {
     "stepwise": Kind(written(StepwiseState.of(ONE)), (StepwiseState, GMM, Diagonal, Statistics), use_stepwise),
     "statistics": Kind(written(ONE.statistics(frames(2))), (Statistics,), use_statistics),
     "fusion": Kind(written(Fusion(("a", "b"), np.array([0.5, 1.5]), -1.0, 0.5, 9)), (Fusion,), use_fusion),
+    "table calibration": Kind(
+        written(calibrate_scores(gaussian(8), replicates=20)), (TableCalibration,), use_table_calibration
+    ),
     "prior": Kind(written(Prior(np.zeros(2), Diagonal(np.ones((1, 2))), 0.5, 1.0, 2.0)), (Prior, Diagonal), use_prior),
 }
 

@@ -14,7 +14,20 @@ from typing import Annotated
 import typer
 
 from speechgmm import __version__
-from speechgmm.cli import adapt, classify, enroll, evaluate, features, identify, info, score, speakers, train, verify
+from speechgmm.cli import (
+    adapt,
+    calibrate,
+    classify,
+    enroll,
+    evaluate,
+    features,
+    identify,
+    info,
+    score,
+    speakers,
+    train,
+    verify,
+)
 from speechgmm.cli.output import Command, Commands, one_line
 from speechgmm.errors import SpeechGMMWarning
 
@@ -30,6 +43,7 @@ app.command(cls=Command)(identify.identify)
 app.command(cls=Command)(verify.verify)
 app.command(cls=Command)(score.score)
 app.command(cls=Command)(evaluate.evaluate)
+app.command(cls=Command)(calibrate.calibrate)
 app.add_typer(speakers.app, name="speakers")
 app.command(cls=Command)(info.info)
 app.command(cls=Command)(features.features)

@@ -1,21 +1,19 @@
 """The command evaluate: how often scores are right."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from speechgmm.checks import number_of
 from speechgmm.cli import options
-from speechgmm.cli.output import emit, facts
-from speechgmm.errors import InvalidInput
+from speechgmm.cli.output import Listing, emit, facts, table
 
 if TYPE_CHECKING:
-    from speechgmm.evaluation import Evaluation
+    from speechgmm.evaluation import Evaluation, FalseAccepts, TableCalibration
 
-SCORES = "Table with the columns speaker, test, score and target; Kaldi's lines 'enroll test score'; or arrays (.npz)."
-ScoresFile = Annotated[str, options.argument("SCORES", SCORES)]
-TRIALS = "Which scores count, and their labels: lines '1|0 enroll test' or 'enroll test target|nontarget'."
-TrialsFile = Annotated[str | None, options.option("--trials", "TRIALS", TRIALS)]
+CALIBRATION = "What `calibrate` has learned from other scores of the same system; these become LLRs first."
+CalibrationFile = Annotated[str | None, options.option("--calibration", "CALIBRATION", CALIBRATION)]
 Prior = Annotated[float, options.option("--prior", "P", "Of a target, above 0 and below 1: for detection costs.")]
 CostMiss = Annotated[float, options.option("--cost-miss", "COST", "Of a miss, above 0.")]
 CostFa = Annotated[float, options.option("--cost-fa", "COST", "Of a false accept, above 0.")]
@@ -25,8 +23,9 @@ Report = Annotated[
 
 
 def evaluate(
-    scores: ScoresFile,
-    trials: TrialsFile = None,
+    scores: options.ScoresFile,
+    trials: options.TrialsFile = None,
+    calibration: CalibrationFile = None,
     prior: Prior = 0.01,
     cost_miss: CostMiss = 1.0,
     cost_fa: CostFa = 1.0,
@@ -41,20 +40,43 @@ def evaluate(
         from speechgmm.report import check_report, write_report
 
         check_report(report)
-    every = evaluation.read_scores(scores)
-    listed = evaluation.read_trials(trials) if trials else None
-    try:
-        table = evaluation.join(every, listed) if listed else every
-        result = evaluation.evaluate(table, **asdict(application))
-    except InvalidInput as error:
-        raise InvalidInput(f"{scores}: {error}") from None
+    known = evaluation.load_calibration(calibration) if calibration else None
+    given, others = options.load_scores(scores, trials)
+    with options.of_file(scores):
+        accepted = known.false_accepts(given) if known else ()
+        shown = known.llrs(given) if known else given
+        result = evaluation.evaluate(shown, **asdict(application))
     if report:
-        write_report(table, result, report, title=Path(scores).name)
-    notes = [f"left out: {reason}" for reason in result.left_out]
-    if others := len(every) - len(table):
-        notes.append(f"left out: {others} of {len(every)} scores, which {trials} does not list")
+        write_report(shown, result, report, title=Path(scores).name)
+    notes = [f"left out: {reason}" for reason in result.left_out] + others
     note = "\nactual DCF and Cllr take the scores for calibrated LLRs; the others only for an order"
-    emit(as_json, result.as_dict() | {"report": report}, facts(_rates(result)), note, *notes)
+    document = result.as_dict() | {"report": report, "calibration": None}
+    accepts: list[Listing | str] = []
+    if known:
+        outside = known.outside(given)
+        counts = {"outside": outside, "false_accepts": [asdict(f) for f in accepted]}
+        document["calibration"] = {"path": calibration, **counts}
+        note = f"\nthe scores are LLRs by {calibration}; at its thresholds are accepted:\n"
+        accepts.append(accepted_table(accepted))
+        notes += [_outside(outside, len(given), known)] if outside else []
+    emit(as_json, document, facts(_rates(result)), note, *accepts, *notes)
+
+
+def accepted_table(found: "Sequence[FalseAccepts]") -> Listing:
+    """Return how many strangers were accepted where rates were asked for."""
+    rows = []
+    for f in found:
+        what = "trials" if f.speakers == 1 else f"searches among {f.speakers}"
+        low, share, high = (f"{100 * x:.2f} %" for x in (f.accepted.low, f.accepted.estimate, f.accepted.high))
+        rows.append((f"strangers' {what}", f"{100 * f.far:g} %", share, f"{low} to {high}"))
+    return table("of", ">asked", ">accepted", ">95 % interval over speakers", rows=rows, spare=())
+
+
+def _outside(count: int, scores: int, known: "TableCalibration") -> str:
+    """Return how many scores lie outside what the calibration has seen, in words."""
+    seen = f"{known.low:.5g} to {known.high:.5g}, which the calibration has seen: their LLRs are extrapolated"
+    doubt = ". Are they of the same system?" if 2 * count > scores else ""
+    return f"{count} of {scores} scores lie outside {seen}{doubt}"
 
 
 def _rates(result: "Evaluation") -> dict[str, object]:

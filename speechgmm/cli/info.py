@@ -1,4 +1,4 @@
-"""The command info: what a model, a classifier or a store is, and how it was made."""
+"""The command info: what a model, a classifier, a store or a calibration is, and how it was made."""
 
 import math
 import textwrap
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from speechgmm.checks import refuse
 from speechgmm.cli import options
+from speechgmm.cli.calibrate import calibration_parts
 from speechgmm.cli.output import Listing, emit, facts, table
 from speechgmm.errors import InvalidInput
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
     from speechgmm.speakers import Cost, SpeakerStore, System
 
-Location = Annotated[str, options.argument("MODEL|STORE", "File or database URL.")]
+Location = Annotated[str, options.argument("MODEL|STORE|CALIBRATION", "File or database URL.")]
 StoreModel = Annotated[
     str | None,
     options.option("--model", "MODEL", "Of the STORE, to tell what rates cost; default: the packaged one."),
@@ -30,12 +31,18 @@ KEPT = (
 
 
 def info(location: Location, model: StoreModel = None, as_json: options.Json = False) -> None:
-    """Show what a model or a store of speakers is, and how it was made."""
+    """Show what a model, a store of speakers or a calibration of scores is, and how it was made."""
     if _is_store(location):
         _store_info(location, model, as_json)
         return
     if model is not None:
         options.usage("--model says of which model a STORE is; give the model alone")
+    if _is_calibration(location):
+        from speechgmm.evaluation import load_calibration
+
+        calibration = load_calibration(location)
+        emit(as_json, calibration.as_dict(), *calibration_parts(calibration, {"type": "calibration of scores"}))
+        return
     made = options.load_model_or_classifier(location)
     summary, parts = made.summary(), list[Listing | str]()
     document = summary
@@ -115,6 +122,13 @@ def _is_store(location: str) -> bool:
         refuse("a model or store", "be a file or a database URL", f"{location}, which is not", "Check the path.")
     with open(location, "rb") as file:
         return file.read(16) == b"SQLite format 3\0"
+
+
+def _is_calibration(path: str) -> bool:
+    """Return whether a file is a calibration of scores; anything else may be a model."""
+    from speechgmm.storage import read_header
+
+    return bool(read_header(path)["$type"] == "TableCalibration")
 
 
 def _facts_of(summary: Mapping[str, Any]) -> dict[str, object]:

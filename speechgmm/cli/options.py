@@ -1,7 +1,8 @@
 """Options that several commands share, and what is read from them."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
@@ -12,7 +13,7 @@ from speechgmm.errors import DamagedSessionWarning, IncompatibleModel, InvalidIn
 
 if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
-    from speechgmm.evaluation import Rule
+    from speechgmm.evaluation import Rule, Scores
     from speechgmm.features import Corpus as Recordings
     from speechgmm.features import Sound
     from speechgmm.speakers import SpeakerStore, System
@@ -56,6 +57,10 @@ ModelFile = Annotated[str, output("MODEL", "Model file.")]
 PRESET = "Front end: for speech (mel or linear bands, or both), words said alone, any sound; as Kaldi or HTK have it."
 Preset = Annotated[PresetName | None, typer.Option("--preset", help=PRESET, show_default="speech; none for .npy files")]
 Store = Annotated[str, option("--store", "STORE", "Enrolled speakers: SQLite file or database URL.")]
+SCORES = "Table with the columns speaker, test, score and target; Kaldi's lines 'enroll test score'; or arrays (.npz)."
+ScoresFile = Annotated[str, argument("SCORES", SCORES)]
+TRIALS = "Which scores count, and their labels: lines '1|0 enroll test' or 'enroll test target|nontarget'."
+TrialsFile = Annotated[str | None, option("--trials", "TRIALS", TRIALS)]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, metavar="N", help="Default: all cores. Results do not depend on it.")
 ]
@@ -157,6 +162,29 @@ def load_corpus(source: str, where: list[str] | None, *, label: str | None = "sp
             usage(f"--where takes COLUMN=VALUE; got {condition!r}")
         conditions.setdefault(column, []).append(value)
     return read_corpus(source, label=label).where(**{k: v[0] if len(v) == 1 else v for k, v in conditions.items()})
+
+
+def load_scores(scores: str, trials: str | None) -> "tuple[Scores, list[str]]":
+    """Read scores, and keep those that a list of trials names; say how many others there are, if any."""
+    from speechgmm.evaluation import join, read_scores, read_trials
+
+    every = read_scores(scores)
+    if not trials:
+        return every, []
+    listed = read_trials(trials)
+    with of_file(scores):
+        kept = join(every, listed)
+    others = len(every) - len(kept)
+    return kept, [f"left out: {others} of {len(every)} scores, which {trials} does not list"] if others else []
+
+
+@contextmanager
+def of_file(path: str) -> Iterator[None]:
+    """Let what is refused name the file that it comes from."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: {error}") from None
 
 
 def rule_of(far: Far, prior: Prior, cost_miss: CostMiss, cost_fa: CostFa, threshold: float | None = None) -> "Rule":

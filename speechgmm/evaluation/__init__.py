@@ -3,21 +3,25 @@
 A *trial* asks whether a test recording is spoken by an enrolled speaker; its label is 1 (target), 0 (nontarget) or
 -1 (not known). `trials` holds lists of trials and tables of scores and joins the two, `score_files` reads and writes
 them. `metrics` turns labeled scores into error rates, detection costs and information losses, `identification` into
-rates of searches, `jackknife` says how far to trust these, and `evaluate` does all of it. Nothing here knows
-of sound or of mixtures: the scores of any other system are evaluated in the same way.
+rates of searches, `jackknife` says how far to trust these, and `evaluate` does all of it. `calibrate_scores` learns
+from scores what they are worth, and from where on to accept. Nothing here knows of sound or of mixtures: the scores of
+any other system are evaluated in the same way.
 """
 
 from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.decision import Answer, Candidate, Rule, decide, threshold_for
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
+from speechgmm.evaluation.false_accepts import FalseAccepts
 from speechgmm.evaluation.fusion import Fusion, fit_fusion
 from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, identification_rate, open_set_rate
 from speechgmm.evaluation.intervals import Interval, accuracy, bootstrap, wilson
+from speechgmm.evaluation.learn_calibration import calibrate_scores
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr, eer, min_cllr, min_dcf
 from speechgmm.evaluation.roc import Application, Hull, Roc, det_points, roc_hull, roc_points
 from speechgmm.evaluation.score_files import SCORES, TRIALS, read_scores, read_trials, write_scores, write_trials
 from speechgmm.evaluation.summary import Evaluation, evaluate
+from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration, load_calibration
 from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
 from speechgmm.evaluation.trials import Scores, Trials, join
 
@@ -32,7 +36,9 @@ __all__ = [
     "ConfusionMatrix",
     "DurationBin",
     "Evaluation",
+    "FalseAccepts",
     "Fusion",
+    "HeldOutRates",
     "Hull",
     "Interval",
     "OpenSet",
@@ -40,12 +46,14 @@ __all__ = [
     "Rule",
     "Scores",
     "Strangers",
+    "TableCalibration",
     "Threshold",
     "Trials",
     "accuracy",
     "actual_dcf",
     "bayes_threshold",
     "bootstrap",
+    "calibrate_scores",
     "cllr",
     "closed_set_confusion",
     "cmc",
@@ -60,6 +68,7 @@ __all__ = [
     "fit_strangers",
     "identification_rate",
     "join",
+    "load_calibration",
     "min_cllr",
     "min_dcf",
     "open_set_rate",

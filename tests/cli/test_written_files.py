@@ -31,12 +31,13 @@ def writers(inputs):
         "features": ("features", inputs["sound"], "--model", inputs["model"], "-o"),
         "export": ("speakers", "export", "--store", inputs["store"], "-o"),
         "report": ("evaluate", inputs["scores"], "--report"),
+        "calibrate": ("calibrate", inputs["scores"], "-o"),
         "classify train": ("classify", "train", MANIFEST, *classes, "-o"),
         "picture": ("classify", "evaluate", MANIFEST, *classes, "--folds", "session", "--picture"),
     }
 
 
-WRITERS = ("train", "score", "features", "export", "report", "classify train", "picture")
+WRITERS = ("train", "score", "features", "export", "report", "calibrate", "classify train", "picture")
 OWN = {"train": "model", "score": "scores"}
 """What a command may replace: a file of its own kind."""
 

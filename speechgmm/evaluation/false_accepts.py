@@ -1,0 +1,265 @@
+"""How many strangers are accepted at thresholds for a stated rate: counted in a table of scores, with intervals.
+
+Whoever speaks in a test is a stranger to all models that are not theirs. Each such trial is counted by itself, and
+each test once more as a search: the best of these models is accepted where it reaches the threshold.
+
+Neither trials nor tests are independent draws, but people are, in two roles: they are tested, and their models are
+searched. The variance of a rate is estimated by leaving out each person in turn, tests and models alike (the jackknife
+[1]_; a bootstrap would make searches easier, for it draws some models twice and a third of them never). The interval is
+the exact one for as many independent trials as have that variance [2]_, so that it has a width where nobody was
+accepted, too. Symbols: U attempts, P persons.
+
+References
+----------
+.. [1] B. Efron and C. Stein, "The jackknife estimate of variance", Annals of Statistics 9 (1981).
+.. [2] E. Korn and B. Graubard, "Confidence intervals for proportions with small expected number of positive counts
+   estimated from survey data", Survey Methodology 24 (1998).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechgmm.checks import Array, instance, integer, number, probability
+from speechgmm.evaluation.decision import Limits
+from speechgmm.evaluation.intervals import Interval, Resampler, resampler
+from speechgmm.evaluation.trials import Scores
+
+RATES = (0.01, 0.05, 0.1)
+"""Shares of strangers that are asked for where nothing else is said."""
+LEVEL = 0.95
+_FEWEST = 0.1
+"""So large a share of the tests may have fewer models than all others; these are not counted as searches."""
+
+
+@dataclass(frozen=True)
+class FalseAccepts:
+    """How many strangers were accepted where a rate was asked for.
+
+    Parameters
+    ----------
+    far : float
+        The share of strangers that was asked for.
+    speakers : int
+        Among how many models each test was searched, half of them among so many or more; 1 for single trials.
+    accepted : Interval
+        The share that was accepted, with its interval over speakers.
+    extrapolated : bool
+        Whether a threshold lay beyond what its calibration had seen often enough.
+    """
+
+    far: float
+    speakers: int
+    accepted: Interval
+    extrapolated: bool
+
+    def __post_init__(self) -> None:
+        """Check the numbers, which files bring."""
+        probability(self.far, "far")
+        integer(self.speakers, "the number of models searched", minimum=1)
+        check_interval(self.accepted, "the share accepted", most=1.0)
+        instance(self.extrapolated, "extrapolated", bool)
+
+
+def check_interval(interval: Interval, what: str, *, most: float) -> None:
+    """Refuse what is no interval of numbers from 0 to `most`."""
+    instance(interval, what, Interval)
+    for value in (interval.estimate, interval.low, interval.high):
+        number(value, what, minimum=0.0, maximum=most)
+    probability(interval.level, f"the level of {what}")
+
+
+@dataclass(frozen=True, eq=False)
+class Attempts:
+    """U attempts of strangers to be accepted: single trials, or searches for the best of several models.
+
+    Parameters
+    ----------
+    tested : ndarray of int, shape (U,)
+        The person who speaks.
+    best, rival : ndarray, shape (U,)
+        The best score, and the best of all other persons' models; minus infinity where there is none.
+    whose : ndarray of int, shape (U,)
+        The person whose model scored best.
+    models : ndarray of int, shape (U,)
+        How many models were searched.
+    """
+
+    tested: NDArray[np.intp]
+    best: Array
+    rival: Array
+    whose: NDArray[np.intp]
+    models: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        """Return the number of attempts, U."""
+        return len(self.best)
+
+    def thresholds(self, limits: Limits, far: float) -> tuple[Array, bool]:
+        """Return the threshold of each attempt (U,) for a rate, and whether one of them is extrapolated."""
+        sizes = np.flatnonzero(np.bincount(self.models))
+        found = [limits.threshold(far, int(size)) for size in sizes]
+        by_size = np.zeros(sizes[-1] + 1)
+        by_size[sizes] = [t.score for t in found]
+        return by_size[self.models], any(t.extrapolated for t in found)
+
+
+@dataclass(frozen=True, eq=False)
+class Impostors:
+    """The T trials of tests against models that are not their speaker's, ordered by tests.
+
+    Parameters
+    ----------
+    test : ndarray of int, shape (T,)
+    enrolled, tested : ndarray of int, shape (T,)
+        The persons of the model and of the test.
+    score : ndarray, shape (T,)
+    """
+
+    test: NDArray[np.intp]
+    enrolled: NDArray[np.intp]
+    tested: NDArray[np.intp]
+    score: Array
+
+    def __len__(self) -> int:
+        """Return the number of trials, T."""
+        return len(self.test)
+
+    def take(self, rows: NDArray[np.bool_]) -> "Impostors":
+        """Return some of these trials."""
+        return Impostors(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def mapped(self, score: Array) -> "Impostors":
+        """Return the same trials with other scores."""
+        return replace(self, score=score)
+
+    def of_searches(self) -> "Impostors":
+        """Return the trials of tests that are searches: against about as many models as most others, or more."""
+        _, which, counts = np.unique(self.test, return_inverse=True, return_counts=True)
+        return self.take(counts[which] >= np.quantile(counts, _FEWEST, method="lower"))
+
+    def by_test(self) -> list[Array]:
+        """Return the scores of each test, which `fit_strangers` takes."""
+        return np.split(self.score, self._starts()[1:])
+
+    def trials(self) -> Attempts:
+        """Return each trial as an attempt by itself."""
+        nothing, one = np.full(len(self), -np.inf), np.ones(len(self), dtype=np.intp)
+        return Attempts(self.tested, self.score, nothing, self.enrolled, one)
+
+    def searches(self) -> Attempts:
+        """Return each test as a search for the best of its models."""
+        order = np.lexsort((self.score, self.enrolled, self.test))
+        test, person = self.test[order], self.enrolled[order]
+        own = np.append((test[1:] != test[:-1]) | (person[1:] != person[:-1]), True)  # the best model of each person
+        order = order[own]
+        order = order[np.lexsort((self.score[order], self.test[order]))]
+        test = self.test[order]
+        last = np.flatnonzero(np.append(test[1:] != test[:-1], True))
+        several = np.diff(last, prepend=-1) > 1
+        rival = np.where(several, self.score[order[last - several]], -np.inf)
+        best = order[last]
+        models = np.diff(self._starts(), append=len(self))
+        return Attempts(self.tested[best], self.score[best], rival, self.enrolled[best], models)
+
+    def _starts(self) -> NDArray[np.intp]:
+        """Return the first trial of each test."""
+        return np.flatnonzero(np.append(True, self.test[1:] != self.test[:-1]))
+
+
+def people_of(scores: Scores) -> Resampler:
+    """Return who is enrolled and who is tested, ready for intervals.
+
+    As in `resampler`; beside that, those whom a target trial joins are one person, so that somebody who is enrolled by
+    several recordings under as many names is known as one.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    known = resampler(scores)
+    rows = scores.target == 1
+    pairs = known.enrolled[scores.speakers.codes[rows]], known.tested[scores.tests.codes[rows]]
+    edges = coo_array((np.ones(int(rows.sum()), dtype=np.int8), pairs), shape=(known.persons, known.persons))
+    persons, code = connected_components(edges, directed=False)
+    return replace(known, enrolled=code[known.enrolled], tested=code[known.tested], persons=persons)
+
+
+def impostors_of(scores: Scores, people: Resampler) -> Impostors:
+    """Return the trials of strangers in a table; who is who is told by `people_of`."""
+    enrolled, tested = people.enrolled[scores.speakers.codes], people.tested[scores.tests.codes]
+    rows = np.flatnonzero((scores.target == 0) & (enrolled != tested))
+    rows = rows[np.lexsort((scores.speakers.codes[rows], scores.tests.codes[rows]))]
+    test = scores.tests.codes[rows].astype(np.intp)
+    return Impostors(test, enrolled[rows].astype(np.intp), tested[rows].astype(np.intp), scores.score[rows])
+
+
+def count_false_accepts(
+    judged: Sequence[tuple[Impostors, Limits]], rates: Sequence[float] = RATES
+) -> tuple[FalseAccepts, ...]:
+    """Return how many strangers are accepted where some rates are asked for: of the trials, then of the searches.
+
+    Parameters
+    ----------
+    judged : sequence of (Impostors, Limits)
+        Trials, and what sets the thresholds for them; they are counted together. Where tests have one model each there
+        are no searches.
+    rates : sequence of float
+    """
+    limits = [limit for _, limit in judged]
+    trials = [impostors.trials() for impostors, _ in judged]
+    searches = [impostors.of_searches().searches() for impostors, _ in judged]
+    found = [_counted(trials, limits, far) for far in rates]
+    if min(attempts.models.min() for attempts in searches) > 1:
+        found += [_counted(searches, limits, far) for far in rates]
+    return tuple(found)
+
+
+def _counted(attempts: Sequence[Attempts], limits: Sequence[Limits], far: float) -> FalseAccepts:
+    """Return how many of these attempts are accepted together."""
+    every = _joined(attempts)
+    asked = [a.thresholds(limit, far) for a, limit in zip(attempts, limits, strict=True)]
+    thresholds = np.concatenate([scores for scores, _ in asked])
+    extrapolated = any(beyond for _, beyond in asked)
+    return FalseAccepts(far, int(np.median(every.models)), _share(every, thresholds), extrapolated)
+
+
+def _joined(attempts: Sequence[Attempts]) -> Attempts:
+    """Return the attempts of several tables as one."""
+    return Attempts(*(np.concatenate([getattr(a, f.name) for a in attempts]) for f in fields(Attempts)))
+
+
+def _share(attempts: Attempts, thresholds: Array) -> Interval:
+    """Return the share of attempts that reach their thresholds, with its interval over persons.
+
+    Of fewer than five persons nothing is known: the interval is that of all shares.
+    """
+    persons = int(max(attempts.tested.max(), attempts.whose.max())) + 1
+
+    def of(who: NDArray[np.intp], rows: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.intp]:
+        return np.bincount(who[rows], minlength=persons)
+
+    hits = attempts.best >= thresholds
+    share, own = float(hits.mean()), of(attempts.tested)
+    there = (own > 0) | (of(attempts.whose) > 0)
+    people = int(there.sum())
+    if people < Resampler.LEAST_SPEAKERS:
+        return Interval(share, 0.0, 1.0, LEVEL)
+    falls, alone = hits & (attempts.rival < thresholds), np.isneginf(attempts.rival)
+    accepted = (hits.sum() - of(attempts.tested, hits) - of(attempts.whose, falls))[there]
+    left = (len(hits) - own - of(attempts.whose, alone))[there]
+    without = np.where(left > 0, accepted / np.maximum(left, 1), share)
+    variance = float((people - 1) / people * ((without - without.mean()) ** 2).sum())
+    independent = share * (1 - share) / variance if variance > 0 and 0 < share < 1 else people
+    return Interval(share, *_exact(share, min(float(independent), len(hits))), LEVEL)
+
+
+def _exact(share: float, trials: float) -> tuple[float, float]:
+    """Return the ends of the exact interval of a share of so many independent trials, which need not be whole."""
+    from scipy.special import betaincinv
+
+    some, tail = share * trials, (1 - LEVEL) / 2
+    low = float(betaincinv(some, trials - some + 1, tail)) if share > 0 else 0.0
+    high = float(betaincinv(some + 1, trials - some, 1 - tail)) if share < 1 else 1.0
+    return low, high
