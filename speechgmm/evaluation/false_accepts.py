@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 
 from speechgmm.checks import Array, instance, integer, number, probability
 from speechgmm.evaluation.decision import Limits
-from speechgmm.evaluation.intervals import Interval, Resampler, resampler
+from speechgmm.evaluation.intervals import Interval
+from speechgmm.evaluation.jackknife import Resampler, resampler
+from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 from speechgmm.evaluation.trials import Scores
 
 RATES = (0.01, 0.05, 0.1)
@@ -140,9 +142,14 @@ class Impostors:
         _, which, counts = np.unique(self.test, return_inverse=True, return_counts=True)
         return self.take(counts[which] >= np.quantile(counts, _FEWEST, method="lower"))
 
-    def by_test(self) -> list[Array]:
-        """Return the scores of each test, which `fit_strangers` takes."""
-        return np.split(self.score, self._starts()[1:])
+    def strangers(self, seed: int) -> Strangers:
+        """Return how high the searches of all tests come."""
+        scores, models = self.by_test(self.score), self.by_test(self.enrolled)
+        return fit_strangers(scores, tested=self.tested[self._starts()], models=models, seed=seed)
+
+    def by_test(self, column: Array) -> list[Array]:
+        """Return a column (T,) of these trials in parts, one for each test."""
+        return np.split(column, self._starts()[1:])
 
     def trials(self) -> Attempts:
         """Return each trial as an attempt by itself."""

@@ -17,9 +17,9 @@ from speechgmm.checks import Array, integer, probability, refuse
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.calibration import Calibration, fit_calibration
 from speechgmm.evaluation.false_accepts import Impostors, count_false_accepts, impostors_of, people_of
-from speechgmm.evaluation.intervals import Resampler, detection_intervals
+from speechgmm.evaluation.jackknife import REPLICATES, Resampler, detection_intervals
 from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration
-from speechgmm.evaluation.thresholds import Strangers, fit_strangers
+from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.evaluation.trials import Scores, check_labels, columns
 
 LEAST_SPEAKERS = 8
@@ -27,7 +27,9 @@ LEAST_SPEAKERS = 8
 _PARTS = 4
 
 
-def calibrate_scores(scores: Scores, *, prior: float = 0.5, replicates: int = 1000, seed: int = 0) -> TableCalibration:
+def calibrate_scores(
+    scores: Scores, *, prior: float = 0.5, replicates: int = REPLICATES, seed: int = 0
+) -> TableCalibration:
     """Learn log-likelihood ratios, and thresholds for a stated rate, from labeled scores of any system.
 
     Parameters
@@ -38,7 +40,7 @@ def calibrate_scores(scores: Scores, *, prior: float = 0.5, replicates: int = 10
     prior : float
         Share of the targets' weight, as in `fit_calibration`: where the LLRs are to be most exact.
     replicates : int
-        Of the intervals of error rates, as in `bootstrap`.
+        Of the intervals of error rates, as in `evaluate`.
     seed : int
         For the parts of the speakers, and for the intervals. The same scores give the same bits in whatever order.
 
@@ -104,7 +106,7 @@ def _learn(score: Array, target: NDArray[np.int8], impostors: Impostors, prior: 
     """Return what trials, and those of strangers among them, teach."""
     llr = fit_calibration(score, target, prior=prior)
     searches = impostors.of_searches()
-    return _Learned(llr, fit_strangers(searches.mapped(llr(searches.score)).by_test(), seed=seed))
+    return _Learned(llr, searches.mapped(llr(searches.score)).strangers(seed))
 
 
 def _parts(owners: NDArray[np.intp], persons: int, seed: int) -> NDArray[np.intp]:
