@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import ModuleType
 
 import numpy as np
@@ -59,3 +60,41 @@ def test_few_trials_cost_little_more_than_the_true_ratio(monkeypatch: pytest.Mon
     penalty = script(RECIPES / "benchmarks" / "penalty.py", monkeypatch)
     found = {name: cost for name, (cost, _) in penalty.measure(0.01, 300, seeds=10).items()}
     assert found["oracle"] < found["ours"] < min(found["no penalty"], found["fixed"])
+
+
+@pytest.fixture
+def flags(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    found = script(RECIPES / "benchmarks" / "flags.py", monkeypatch)
+    monkeypatch.setattr(found, "TRIALS", 200_000)
+    return found
+
+
+def test_simulated_backgrounds_are_as_in_training(flags: ModuleType) -> None:
+    stores = flags.background(20, 0.3, np.random.default_rng(0))
+    assert list(stores) == [1, 2, 3]
+    for size, kept in stores.items():
+        assert {len(s) for s in kept["searches"]} == {len(m) for m in kept["models"]} == {size}
+        assert not any(t in m for t, m in zip(kept["tested"], kept["models"], strict=True))
+        assert len(kept["searches"]) == len(kept["tested"])
+    every = np.concatenate([np.ravel(s) for seed in range(20) for s in _searches(flags, seed)])
+    assert every.var() == pytest.approx(1.0, rel=0.1)
+
+
+def _searches(flags: ModuleType, seed: int) -> list[np.ndarray]:
+    found: list[np.ndarray] = flags.background(20, 0.3, np.random.default_rng(seed))[1]["searches"]
+    return found
+
+
+def test_what_is_not_flagged_is_right_more_often_than_if_searches_were_independent(
+    flags: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["flags.py", "--repetitions", "4", "--people", "40", "--shares", "0.5"]
+    monkeypatch.setattr("sys.argv", [*options, "--json"])
+    flags.main()
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["right"] >= 0.9
+    assert row["right"] > row["right if independent"]
+    assert row["flagged"] > row["flagged if independent"]
+    monkeypatch.setattr("sys.argv", options)
+    flags.main()
+    assert "| 40 | 50 |" in capsys.readouterr().out
