@@ -162,6 +162,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
         **_calibration_facts(summary.get("calibration"), adapted="adapted" in made),
         "background": f"{_sizes_of(summary)} components of {summary['dimensions']} features",
         "relevance": f"{summary['relevance']:g} frames",
+        **({"candidates": "the best are scored by each of their recordings"} if summary["by_recording"] else {}),
         **_frontend_facts(summary["frontend"]),
     }
     if data := made.get("data"):

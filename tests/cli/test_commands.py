@@ -737,12 +737,14 @@ def test_train_has_mixtures_of_both_kinds_of_cepstra(made, tmp_path):
     run("identify", "--model", made.model, *known[2:], RMS).refused("must be of the same front end", "mfcc+lfcc")
 
 
-def test_train_best_has_twice_the_mixtures(tmp_path):
+def test_train_best_has_twice_the_mixtures_and_asks_single_recordings(tmp_path):
     where = ("--where", "speaker=awb", "--where", "speaker=kal16", "--where", "session=s1")
     told = run("train", MANIFEST, "-o", tmp_path / "b", *where, "--json").document
     best = run("train", MANIFEST, "-o", tmp_path / "b", *where, "--quality", "best", "--json").document
     assert len(best["mixtures"]) == 2 * len(set(best["mixtures"])) >= len(told["mixtures"])
     assert best["frontend"]["kind"] == "mfcc+lfcc"
+    assert (told["by_recording"], best["by_recording"]) == (False, True)
+    assert "the best are scored by each of their recordings" in run("info", tmp_path / "b").out
     done = run("train", MANIFEST, "-o", tmp_path / "m", "--quality", "best", "--components", 4)
     assert done.status == 2
     assert "give --quality best or --components, not both" in done.err
