@@ -28,8 +28,8 @@ COMPONENTS = 10
 """So many components of each mixture count in a frame: with 5, half of what recordings bring was lost."""
 SHARPNESS = 20.0
 """Of the soft maximum, per nat: 20 and 60 are alike, 5 is too soft."""
-_KEPT = 100
-"""The models of so many people stay laid out."""
+_KEPT = 50
+"""The models of so many people stay laid out: 100 MB."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,7 +77,7 @@ class Domain:
 
 @dataclass(frozen=True, eq=False)
 class Enrolled:
-    """The `models` of enrolled speakers, the `domain` of the store, and the speakers' single `recordings`, if asked."""
+    """The `models` of enrolled speakers, the `domain` of the store, and `by_recording`, where single ones count."""
 
     models: SpeakerModels
     domain: Domain
@@ -130,7 +130,9 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
             return Enrolled(models, domain, None)
 
         def recordings(i: int) -> Sequence[RecordingSample]:
-            return _samples(store, {"": wanted[models.names[i]].recordings}, RECORDINGS)[0].get("", ())
+            samples, lost = _samples(store, {"": wanted[models.names[i]].recordings}, RECORDINGS)
+            warn_of(tuple(d for d in lost if d not in told))
+            return samples[""]
 
         return Enrolled(models, domain, ByRecording(models, system.relevance, recordings))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from tests.speakers.test_damaged_store import change, flip
 from tests.speakers.test_store import frames, put, session
 
 TINY = with_calibration(tiny_system())
+BY_RECORDING = replace(TINY, by_recording=True)
 GRID = 2.0**-24
 
 
@@ -90,14 +92,15 @@ def test_samples_come_back_as_they_were(two: SpeakerStore, tiny: System) -> None
     np.testing.assert_array_equal(found.first, ours.first.astype(np.float32))
 
 
+@pytest.mark.parametrize("system", [TINY, BY_RECORDING], ids=["plain", "by recording"])
 @pytest.mark.parametrize("how", ["bit", "gone", "swapped", "text"])
-def test_a_damaged_sample_is_named_and_identification_goes_on(tmp_path: Path, how: str) -> None:
+def test_a_damaged_sample_is_named_and_identification_goes_on(tmp_path: Path, how: str, system: System) -> None:
     rng = np.random.default_rng(0)
     people = {name: [rng.normal(i, 1.5, (40, 3)).astype(np.float32)] for i, name in enumerate(("ann", "bob", "cid"))}
     test = extracted(TINY, rng.normal(0, 1.5, (30, 3)).astype(np.float32))
     with SpeakerStore(tmp_path / "s.db", TINY, create=True) as store:
         enroll_frames(TINY, store, people)
-        whole = Scorer.of(TINY, store).score_test([test])
+        whole = Scorer.of(system, store).score_test([test])
         path = Path(shutil.copy(store.location, tmp_path / "damaged.db"))
     digest, other = (extracted(TINY, people[name][0]).digest for name in ("bob", "cid"))
     where = f"digest = '{digest}'"
@@ -119,14 +122,14 @@ def test_a_damaged_sample_is_named_and_identification_goes_on(tmp_path: Path, ho
     words = f"session a of bob is damaged and left out: bob 0: {reason}"
     with SpeakerStore(path, TINY) as store:
         with pytest.warns(DamagedSessionWarning, match=words):
-            scorer = Scorer.of(TINY, store)
+            scorer = Scorer.of(system, store)
         found = scorer.score_test([test])
         assert scorer.models.names == ("ann", "bob", "cid")
         assert found.scores is not None
         assert np.isfinite(found.scores).all()
         assert whole.scores is not None
         with pytest.warns(DamagedSessionWarning, match=words):
-            alone = Scorer.of(TINY, store, "ann").score_test([test]).scores
+            alone = Scorer.of(system, store, "ann").score_test([test]).scores
         assert alone is not None
         np.testing.assert_allclose(alone, found.scores[:1], rtol=1e-9)
         (damaged,) = store.damaged()
@@ -134,7 +137,29 @@ def test_a_damaged_sample_is_named_and_identification_goes_on(tmp_path: Path, ho
         assert store.damaged("ann") == ()
         enroll_frames_again(store, people["bob"][0])
         assert store.damaged() == ()
-        np.testing.assert_array_equal(Scorer.of(TINY, store).score_test([test]).scores, whole.scores)
+        np.testing.assert_array_equal(Scorer.of(system, store).score_test([test]).scores, whole.scores)
+
+
+def test_a_damaged_sample_of_many_is_named_when_its_person_is_a_candidate(tmp_path: Path) -> None:
+    """A store's own trials ask for four recordings of a person, candidates for ten."""
+    rng = np.random.default_rng(0)
+    people = {name: [rng.normal(i, 1.5, (40, 3)).astype(np.float32) for _ in range(6)] for i, name in enumerate("abc")}
+    test = extracted(TINY, rng.normal(0, 1.5, (30, 3)).astype(np.float32))
+    last = max(extracted(TINY, x).digest for x in people["b"])
+    with SpeakerStore(tmp_path / "s.db", TINY, create=True) as store:
+        enroll_frames(TINY, store, people)
+        whole = Scorer.of(BY_RECORDING, store).score_test([test]).scores
+        flip(Path(store.location), f"digest = '{last}'", table="samples")
+    with SpeakerStore(tmp_path / "s.db", TINY) as store:
+        scorer = Scorer.of(BY_RECORDING, store)
+        with pytest.warns(DamagedSessionWarning, match="session a of b is damaged and left out: b "):
+            found = scorer.score_test([test]).scores
+        again = scorer.score_test([test]).scores  # which has been said
+    assert whole is not None
+    assert found is not None
+    np.testing.assert_array_equal(found, again)
+    np.testing.assert_allclose(found[[0, 2]], whole[[0, 2]], rtol=1e-6)
+    assert abs(found[1] - whole[1]) > 1e-6
 
 
 def enroll_frames_again(store: SpeakerStore, x: Array) -> None:
