@@ -114,7 +114,7 @@ def _rates(e: Evaluation) -> Iterator[str]:
         "Actual cost and Cllr take the scores for calibrated log-likelihood ratios; the others know their order only."
     )
     if level:
-        note += " Intervals come from drawing the speakers anew: they say what other speakers of the kind would change."
+        note += " Intervals come from leaving out one speaker after the other: what others of the kind would change."
     yield _beside(tested, f'{right}<p class="faint">{note}</p>', kind="even")
 
 
