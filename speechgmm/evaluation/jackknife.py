@@ -19,7 +19,7 @@ persons than replicates, groups of them are left out.
   trials.
 
 It says how much a rate would differ with other speakers of the same kind; it says nothing of other places, telephones
-or languages. `recipes/benchmarks/coverage.py` measures how often the truth is held.
+or languages. `recipes/benchmarks/interval_coverage.py` measures how often the truth is held.
 
 One approximation, for large tables: of each kind the 10 000 trials that decide (the highest nontargets, the lowest
 targets) are kept; of the next 10 000 every second stands for two, of the next 20 000 every fourth for four, and so on.

@@ -13,7 +13,7 @@ from tests.recipes.test_recipes import RECIPES, script
 
 @pytest.fixture
 def coverage(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    found = script(RECIPES / "benchmarks" / "coverage.py", monkeypatch)
+    found = script(RECIPES / "benchmarks" / "interval_coverage.py", monkeypatch)
     monkeypatch.setattr(found, "TRIALS", 1_000_000)
     return found
 
@@ -49,7 +49,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(coverage: ModuleTyp
 def test_it_prints_a_table(
     coverage: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["coverage.py", "--repetitions", "2", "--speakers", "6", "--shares", "0"])
+    monkeypatch.setattr("sys.argv", ["interval_coverage.py", "--repetitions", "2", "--speakers", "6", "--shares", "0"])
     coverage.main()
     lines = capsys.readouterr().out.splitlines()
     assert "| rate | 6 speakers, 0 % in models |" in lines

@@ -6,7 +6,7 @@ targets are 3 higher. The truth is the rate in the population that such speakers
 number of speakers grows, of searches among stores of the same size. It is read off a fine grid of quantiles, and off
 many simulated stores.
 
-    python recipes/benchmarks/coverage.py [--repetitions 200] [--speakers 10 20 40] [--shares 0 0.3] [--json]
+    python recipes/benchmarks/interval_coverage.py [--repetitions 200] [--speakers 10 20 40] [--shares 0 0.3] [--json]
 """
 
 from __future__ import annotations
