@@ -5,7 +5,7 @@ A refusal reads "WHAT must RULE; got FOUND. ADVICE". Symbols: N frames, K compon
 
 import importlib
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -308,6 +308,17 @@ def number_of(n: int, noun: str) -> str:
     ('1 test', '2 tests')
     """
     return f"{n} {noun}" + ("" if n == 1 else "s")
+
+
+def enumerated(parts: Sequence[str]) -> str:
+    """Return words as a list in a sentence.
+
+    Examples
+    --------
+    >>> enumerated(["one"]), enumerated(["one", "two", "three"])
+    ('one', 'one, two and three')
+    """
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def with_article(noun: str) -> str:

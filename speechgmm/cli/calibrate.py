@@ -71,8 +71,10 @@ def calibration_parts(made: "TableCalibration", first: dict[str, object]) -> "li
 
 def _thresholds(made: "TableCalibration") -> Listing:
     """Return the thresholds for 1, 5 and 10 %, per trial and per search among as many as there are models."""
+    from speechgmm.evaluation.false_accepts import attempts_among
+
     rows = []
     for t in made.thresholds():
-        what = "trials" if t.speakers == 1 else f"searches among {t.speakers}"
-        rows.append((f"{100 * t.far:g} % of strangers' {what}", t.llr, f"{t.score:.5g}", "yes" if t.assured else "no"))
+        asked = f"{100 * t.far:g} % of strangers' {attempts_among(t.speakers)}"
+        rows.append((asked, t.llr, f"{t.score:.5g}", "yes" if t.assured else "no"))
     return table("to accept", ">LLR", ">score", "assured", rows=rows, spare=())

@@ -64,11 +64,12 @@ def evaluate(
 
 def accepted_table(found: "Sequence[FalseAccepts]") -> Listing:
     """Return how many strangers were accepted where rates were asked for."""
+    from speechgmm.evaluation.false_accepts import attempts_among
+
     rows = []
     for f in found:
-        what = "trials" if f.speakers == 1 else f"searches among {f.speakers}"
         low, share, high = (f"{100 * x:.2f} %" for x in (f.accepted.low, f.accepted.estimate, f.accepted.high))
-        rows.append((f"strangers' {what}", f"{100 * f.far:g} %", share, f"{low} to {high}"))
+        rows.append((f"strangers' {attempts_among(f.speakers)}", f"{100 * f.far:g} %", share, f"{low} to {high}"))
     return table("of", ">asked", ">accepted", ">95 % interval over speakers", rows=rows, spare=())
 
 

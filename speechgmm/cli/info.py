@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from speechgmm.checks import refuse
+from speechgmm.checks import enumerated, refuse
 from speechgmm.cli import options
 from speechgmm.cli.calibrate import calibration_parts
 from speechgmm.cli.output import Listing, emit, facts, table
@@ -188,8 +188,7 @@ def _model_facts(summary: Mapping[str, Any]) -> dict[str, object]:
 
 def _sizes_of(summary: Mapping[str, Any]) -> str:
     """Return how many components each mixture has."""
-    sizes = [str(k) for k in summary.get("mixtures") or [summary["components"]]]
-    return sizes[0] if len(sizes) == 1 else f"{', '.join(sizes[:-1])} and {sizes[-1]}"
+    return enumerated([str(k) for k in summary.get("mixtures") or [summary["components"]]])
 
 
 def _calibration_facts(measured: Mapping[str, Any] | None, *, adapted: bool = False) -> dict[str, object]:

@@ -75,6 +75,11 @@ class Calibration:
         if least <= 0:
             refuse("the slope of a calibration", "be above 0 for all side information", f"{least:g}")
 
+    def check_alone(self) -> None:
+        """Refuse a map that needs side information, where there are scores alone."""
+        if self.low.size:
+            refuse("the map to LLRs", "know scores alone", f"{self.low.size} kinds of side information")
+
     def __call__(self, scores: ArrayLike, *side: ArrayLike) -> Array:
         """Return log-likelihood ratios in nats.
 

@@ -65,6 +65,11 @@ class FalseAccepts:
         instance(self.extrapolated, "extrapolated", bool)
 
 
+def attempts_among(speakers: int) -> str:
+    """Return what is tried where the best of so many models is accepted, in words."""
+    return "trials" if speakers == 1 else f"searches among {speakers}"
+
+
 def check_interval(interval: Interval, what: str, *, most: float) -> None:
     """Refuse what is no interval of numbers from 0 to `most`."""
     instance(interval, what, Interval)

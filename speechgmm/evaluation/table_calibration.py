@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, cast
 
 from speechgmm import storage
-from speechgmm.checks import FAR, hold, instance, integer, number, number_of, refuse, sequence_of
+from speechgmm.checks import FAR, enumerated, hold, instance, integer, number, number_of, refuse, sequence_of
 from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.false_accepts import (
     RATES,
     FalseAccepts,
+    attempts_among,
     check_interval,
     count_false_accepts,
     impostors_of,
@@ -128,8 +129,7 @@ class TableCalibration:
         """Check everything."""
         for name, kind in (("llr", Calibration), ("strangers", Strangers), ("held_out", HeldOutRates)):
             instance(getattr(self, name), f"{name} of a calibration", kind)
-        if self.llr.low.size:
-            refuse("the map to LLRs", "know scores alone", f"{self.llr.low.size} kinds of side information")
+        self.llr.check_alone()
         number(self.llr.slopes[0], "the slope of the map", minimum=1 / FAR)
         low = number(self.low, "the least score", minimum=-FAR, maximum=FAR)
         high = number(self.high, "the highest score", minimum=low, maximum=FAR)
@@ -243,7 +243,7 @@ def load_calibration(path: str | os.PathLike[str]) -> TableCalibration:
 def _doubts(made: TableCalibration) -> Iterator[str]:
     """Yield what is unsure about a calibration."""
     if beyond := [_asked(t.far, t.speakers) for t in made.thresholds() if t.extrapolated]:
-        yield f"too few strangers come so high: a model of the tail gives the threshold for {_list(beyond)}"
+        yield f"too few strangers come so high: a model of the tail gives the threshold for {enumerated(beyond)}"
     if (searched := int(made.strangers.sizes[-1])) < made.models - 1:
         rest = "thresholds of searches among more take these for independent draws"
         yield f"most tests are scored against {number_of(searched, 'model')} other than their speaker's: {rest}"
@@ -261,8 +261,4 @@ def _doubts(made: TableCalibration) -> Iterator[str]:
 
 def _asked(far: float, speakers: int) -> str:
     """Return a rate in words."""
-    return f"{100 * far:g} % of " + ("trials" if speakers == 1 else f"searches among {speakers}")
-
-
-def _list(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"{100 * far:g} % of {attempts_among(speakers)}"

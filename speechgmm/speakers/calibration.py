@@ -250,8 +250,7 @@ class SystemCalibration:
             refuse("the cohort", "be at least two models of shape (components, dimensions)", f"shape {cohort.shape}")
         for name, kind in _PARTS.items():
             instance(getattr(self, name), f"{name} of a calibration", kind)
-        if self.llr.low.size:
-            refuse("the map to LLRs", "know scores alone", f"{self.llr.low.size} kinds of side information")
+        self.llr.check_alone()
         sequence_of(self.strangers, "what is known of strangers", Strangers)
         if len(self.strangers) != self.levels.sizes.size:
             refuse("what is known of strangers", f"be of {self.levels.sizes.size} sizes of stores", len(self.strangers))

@@ -82,9 +82,9 @@ def recording_models(
     models = SpeakerModels(names, moments[:, :, 1:], np.array(seconds), ubm, system.fingerprint)
 
     def adapted_to(i: int) -> tuple[Statistics]:
-        counts, means = moments[i, :, :1], moments[i, :, 1:]
-        first = counts * means + system.relevance * (means - ubm.offsets)
-        return (_statistics(ubm, np.concatenate([counts, first], axis=1)),)
+        counts, means = moments[i, :, 0], moments[i, :, 1:]
+        first = counts[:, None] * means + system.relevance * (means - ubm.offsets)
+        return (first_order(counts, first, ubm.origin),)
 
     by_recording = ByRecording(models, system.relevance, adapted_to) if system.by_recording else None
     return RecordingModels(models, digests, tuple(skipped), by_recording)
