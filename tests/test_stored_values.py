@@ -193,6 +193,11 @@ KINDS = {
         (AudioClassifier, MFCC, SupervectorMachine),
         use_classifier,
     ),
+    "both": Kind(
+        written(AudioClassifier(MFCC(n_mfcc=1, deltas=1), ("a", "b"), (ONE, ONE), machine=MACHINE, weight=0.5)),
+        (AudioClassifier, MFCC, GMM, Diagonal, SupervectorMachine),
+        use_classifier,
+    ),
     "export": Kind((HERE / "speakers/data/speakers.sgmm").read_bytes, (SpeakerExport, Session, Statistics), use_export),
     **{n: Kind(written(m), (GMM, *COVARIANCES.values()), use_mixture) for n, m in MIXTURES.items()},
     "stepwise": Kind(written(StepwiseState.of(ONE)), (StepwiseState, GMM, Diagonal, Statistics), use_stepwise),
@@ -296,7 +301,11 @@ REFUSED: dict[str, Callable[[], Any]] = {
     r"the offsets of the calibration must have shape": lambda: dataclasses.replace(
         CLASSIFIER, calibration=ClassCalibration(1.0, ZERO)
     ),
-    r"the weights of evidence must have shape \(3,\)": lambda: Rejection([1.0], ZERO, ZERO),
+    r"the weights of evidence must be three for each part": lambda: Rejection([1.0], ZERO, ZERO),
+    r"the weights of evidence must have shape \(3,\)": lambda: dataclasses.replace(
+        CLASSIFIER, rejection=Rejection(np.ones(6), ZERO, ZERO)
+    ),
+    "the weight of the machine must be at least 0": lambda: dataclasses.replace(CLASSIFIER, weight=-1.0),
     r"the weights of planes must have shape \(2, 9\)": lambda: dataclasses.replace(MACHINE, weights=np.zeros((2, 8))),
     r"the center of rows must have shape \(9,\)": lambda: dataclasses.replace(MACHINE, center=ZERO),
     r"the offsets of planes must be a vector of two": lambda: dataclasses.replace(MACHINE, offsets=ZERO),

@@ -7,7 +7,7 @@ comes. "The whole job" is reading the files, front end, training and prediction 
     python recipes/benchmarks/classify.py --manifest PATH/fsdd/metadata.csv [--components 64] [--rounds 3] [--json]
 
 With `--folds` nothing is timed: each value of that column is held out in turn, and the back ends of
-`train_classifier` are compared, alone and both together (the mean of their log posteriors).
+`train_classifier` are compared.
 
     python recipes/benchmarks/classify.py --manifest PATH/esc10/metadata.csv --label label --folds fold --preset sound
 """
@@ -108,10 +108,10 @@ def compare_backends(data: Labeled, sizes: Sequence[int], calibration_folds: int
                     rejects=False,
                     n_threads=1,
                 ).classifier
-                scores = np.concatenate([made.scores(s.features).classes for s in tested])
+                features = [made.frontend.normalized(s.features) for s in tested]
+                scores = np.concatenate([made.scores(x).classes for x in features])
                 ranked.append(made.calibration.log_posteriors(scores) if made.calibration else scores)
-            names = (*BACKENDS, *(["both"] if calibration_folds else []))
-            for name, scores in zip(names, (*ranked, np.sum(ranked, axis=0)), strict=False):
+            for name, scores in zip(BACKENDS, ranked, strict=True):
                 labels = [made.labels[i] for i in scores.argmax(axis=1)]
                 right.setdefault(f"{name} {k}", []).extend(a == s.label for a, s in zip(labels, tested, strict=True))
     return {name: float(np.mean(found)) for name, found in right.items()}
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--folds", help="compare back ends: hold each value of this column out in turn")
     parser.add_argument("--groups", help="column of what calibration holds out as a whole, with --folds")
     parser.add_argument("--preset", default="speech", help="front end, with --folds")
-    parser.add_argument("--calibration-folds", type=int, default=5, help="0: none, and no fusion, for less work")
+    parser.add_argument("--calibration-folds", type=int, default=5, help="0: none, for less work")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if given.folds:

@@ -43,7 +43,8 @@ def measure(manifest: Path, digits: Sequence[str] = DIGITS) -> tuple[np.ndarray,
         nine = replace(train, sounds=tuple(s for s in train.sounds if s.label != digit))
         made = train_on_features(nine, settings=SETTINGS, folds=3).classifier
         assert made.rejection is not None
-        values = np.array([made.rejection.values(made.scores(s.features).evidence)[0] for s in test.sounds])
+        features = [made.frontend.normalized(s.features) for s in test.sounds]
+        values = np.array([made.rejection.values(made.scores(x).evidence)[0] for x in features])
         least = np.array([made.rejection.threshold(far) for far in STATED])
         passed = values[:, None] >= least
         accepted.append(passed[tested == digit].mean(axis=0))

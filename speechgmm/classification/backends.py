@@ -1,12 +1,12 @@
-"""What tells classes apart: a mixture for each (`MixtureBackend`), or a linear machine (`machine.SupervectorMachine`).
+"""What tells classes apart: a mixture for each (`MixtureBackend`), a machine (`machine.SupervectorMachine`), or both.
 
-Both sum what the frames of a recording say, so that a long recording goes through in blocks, and both give scores and
+All sum what the frames of a recording say, so that a long recording goes through in blocks, and all give scores and
 evidence of recordings, which calibration and rejection take alike. Symbols: N frames, D dimensions, U recordings,
 C classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,8 +17,9 @@ from speechgmm.classification.machine import SupervectorMachine, train_machine
 from speechgmm.classification.mixtures import MixtureSettings, class_log_densities, train_mixtures
 from speechgmm.mixture import GMM
 
-BACKENDS = ("gmm", "svm")
-"""Their names: a mixture for each class, and supervectors with a linear machine."""
+BACKENDS = ("both", "gmm", "svm")
+"""Their names: a mixture for each class, supervectors with a linear machine, and both together. Mixtures tell words
+apart better, the machine sounds; together they do as well as the better one, or better than either."""
 
 
 class Backend(Protocol):
@@ -46,23 +47,74 @@ class MixtureBackend:
         return scores_of_sums(sums, lengths)
 
 
+@dataclass(frozen=True, eq=False)
+class BothBackends:
+    """Mixtures and a machine; a score is a mean log density, and what the machine says times its `weight`.
+
+    Training learns the weight from recordings that are held out. Without these a unit of the machine, which is the half
+    of what lies between a class and the others, counts like a nat per frame.
+    """
+
+    mixtures: MixtureBackend
+    machine: SupervectorMachine
+    weight: float = 1.0
+
+    def sums(self, x: Array, lengths: Array, *, n_threads: int | None = None) -> Array:
+        """See `Backend`."""
+        both = (self.mixtures, self.machine)
+        return np.concatenate([b.sums(x, lengths, n_threads=n_threads) for b in both], axis=1)
+
+    def file_scores(self, sums: Array, lengths: Array) -> FileScores:
+        """See `Backend`."""
+        ours, theirs = self.parts(sums, lengths)
+        classes = ours.classes + self.weight * theirs.classes
+        return FileScores(classes, np.concatenate([ours.evidence, theirs.evidence], axis=1))
+
+    def parts(self, sums: Array, lengths: Array) -> tuple[FileScores, FileScores]:
+        """Return what the mixtures say, and the machine."""
+        own = len(self.mixtures.mixtures) + 2
+        return self.mixtures.file_scores(sums[:, :own], lengths), self.machine.file_scores(sums[:, own:], lengths)
+
+
+Trained = MixtureBackend | SupervectorMachine | BothBackends
+
+
 def train_backend(
     name: str, frames: Sequence[Sequence[Array]], settings: MixtureSettings, *, n_threads: int | None = None
-) -> MixtureBackend | SupervectorMachine:
+) -> Trained:
     """Train a back end of this name, one of `BACKENDS`, on the recordings (N, D) of each class."""
     if name == "svm":
         return train_machine(frames, settings, n_threads=n_threads)
-    joined = [np.concatenate(list(of)) for of in frames]
-    return MixtureBackend(train_mixtures(joined, settings, n_threads=n_threads).mixtures)
+    made = train_mixtures([np.concatenate(list(of)) for of in frames], settings, n_threads=n_threads)
+    mixtures = MixtureBackend(made.mixtures)
+    if name == "gmm":
+        return mixtures
+    return BothBackends(mixtures, train_machine(frames, settings, background=made.background, n_threads=n_threads))
 
 
-def check_backend(name: str, settings: MixtureSettings) -> None:
-    """Refuse a back end that there is not, or settings that it cannot follow.
+def parts_of(backend: Trained, sums: Array, lengths: Array) -> tuple[FileScores, ...]:
+    """Return what each part of a back end says of recordings."""
+    return backend.parts(sums, lengths) if isinstance(backend, BothBackends) else (backend.file_scores(sums, lengths),)
+
+
+def weighted(backend: Trained, weights: Array) -> Trained:
+    """Return a back end whose parts have these weights (J,), the first of which is 1."""
+    return replace(backend, weight=float(weights[1])) if isinstance(backend, BothBackends) else backend
+
+
+def check_backend(name: str | None, settings: MixtureSettings) -> str:
+    """Return the name of a back end, or refuse one that there is not, or settings that it cannot follow.
+
+    None is both, or mixtures where classes are trained alone.
 
     Raises
     ------
     InvalidInput
     """
-    if choice(name, "backend", BACKENDS) == "svm" and settings.relevance is None:
+    alone = settings.relevance is None
+    if name is None:
+        return "gmm" if alone else "both"
+    if choice(name, "backend", BACKENDS) != "gmm" and alone:
         advice = "Give a relevance, or leave --alone out; classes are trained alone by the back end gmm."
-        refuse("relevance", "be a number for the back end svm", "none", advice)
+        refuse("relevance", f"be a number for the back end {name}", "none", advice)
+    return name

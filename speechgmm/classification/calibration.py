@@ -2,7 +2,8 @@
 
 N. Brümmer and D. A. van Leeuwen, "On calibration of language recognition scores", Odyssey 2006, eq. 12: the log
 likelihood of class c is taken to be ``scale * score_c + offset_c``; one scale and C offsets are fitted to scores of
-recordings that the mixtures were not trained on. Symbols: N frames, U recordings, C classes.
+recordings that the mixtures were not trained on. Of several scores each has a scale of its own: ibid., fusion. Symbols:
+N frames, U recordings, C classes, J scores of a class.
 """
 
 import functools
@@ -21,15 +22,15 @@ takes in too many, and a tail of more values is no tail."""
 
 @dataclass(frozen=True, eq=False)
 class FileScores:
-    """What the frames of recordings say together, in nats per frame.
+    """What the frames of recordings say together.
 
     Parameters
     ----------
     classes : ndarray, shape (U, C)
-        The mean log density under each class.
-    evidence : ndarray, shape (U, 3)
-        For the likeliest class: its mean log density, its lead over a mixture of all classes for every frame anew,
-        and its lead over the class that is best for each frame.
+        Of mixtures the mean log density under each class, in nats per frame.
+    evidence : ndarray, shape (U, 3 J)
+        How much a recording is like any class. Of mixtures, for the likeliest class: its mean log density, its lead
+        over a mixture of all classes for every frame anew, and its lead over the class that is best for each frame.
     """
 
     classes: Array
@@ -51,7 +52,7 @@ class ClassCalibration:
         hold(self, scale=scale, offsets=_vector(self.offsets, "the offsets of a calibration"))
 
     def log_posteriors(self, scores: Array) -> Array:
-        """Return the log posteriors (U, C) of mean log densities (U, C)."""
+        """Return the log posteriors (U, C) of the scores (U, C) of classes."""
         from scipy.special import log_softmax
 
         return np.asarray(log_softmax(self.scale * scores + self.offsets, axis=1))
@@ -63,7 +64,7 @@ class Rejection:
 
     Parameters
     ----------
-    weights : ndarray, shape (3,)
+    weights : ndarray, shape (3 J,)
     known, foreign : ndarray
         The values, sorted, of held-out recordings of the classes, and of classes that were left out in turn.
     """
@@ -74,7 +75,9 @@ class Rejection:
 
     def __post_init__(self) -> None:
         """Check everything, and hold the arrays as read-only float64."""
-        weights = floats(self.weights, "the weights of evidence", shape=(3,), largest=FAR)
+        weights = _vector(self.weights, "the weights of evidence")
+        if len(weights) % 3:
+            refuse("the weights of evidence", "be three for each part of what tells classes apart", len(weights))
         values = {n: _vector(getattr(self, n), f"the {n} values") for n in ("known", "foreign")}
         for name, found in values.items():
             if (np.diff(found) < 0).any():
@@ -82,7 +85,7 @@ class Rejection:
         hold(self, weights=weights, **values)
 
     def values(self, evidence: Array) -> Array:
-        """Return a number for each recording (U, 3): the higher, the less foreign."""
+        """Return a number for each recording (U, 3 J): the higher, the less foreign."""
         return np.asarray(evidence @ self.weights)
 
     @functools.cached_property
@@ -138,43 +141,51 @@ def scores_of_sums(sums: Array, lengths: Array) -> FileScores:
     return FileScores(classes, np.concatenate([top, top - others], axis=1))
 
 
-def fit_class_calibration(scores: Array, labels: Array) -> ClassCalibration:
-    """Fit scale and offsets by maximum likelihood, every class weighing the same.
+def fit_class_calibration(scores: Array, labels: Array) -> tuple[ClassCalibration, Array]:
+    """Fit scales and offsets by maximum likelihood, every class weighing the same.
 
     Parameters
     ----------
-    scores : ndarray, shape (U, C)
-        Mean log densities of recordings that the mixtures were not trained on.
+    scores : ndarray, shape (J, U, C)
+        Of recordings that nothing which scored them was trained on; J ways to score them.
     labels : ndarray of int, shape (U,)
         The place of each one's class. A class that never occurs keeps the offset 0.
 
+    Returns
+    -------
+    calibration : ClassCalibration
+        Of the sum of the J scores, each times its weight.
+    weights : ndarray, shape (J,)
+        The first is 1.
+
     Notes
     -----
-    Offsets and the logarithm of the scale have a weak prior, a Gaussian of deviation 3 about 0 that counts like one
+    Offsets and the logarithms of the scales have a weak prior, a Gaussian of deviation 3 about 0 that counts like one
     recording, so that scores without a mistake have an answer too.
     """
     from scipy.optimize import minimize
     from scipy.special import log_softmax
 
-    c = scores.shape[1]
+    j, _, c = scores.shape
     counts = np.bincount(labels, minlength=c)
     weights = 1.0 / counts[labels]
     truth = np.eye(c)[labels]
 
     def objective(parameters: Array) -> tuple[float, Array]:
-        scale, offsets = np.exp(parameters[0]), parameters[1:]
-        log_p = log_softmax(scale * scores + offsets, axis=1)
+        scales, offsets = np.exp(parameters[:j]), parameters[j:]
+        log_p = log_softmax(np.tensordot(scales, scores, axes=1) + offsets, axis=1)
         error = weights[:, None] * (np.exp(log_p) - truth)
         prior = parameters / 9 * c / len(labels)  # one recording of an average class
-        gradient = np.concatenate([[scale * (error * scores).sum()], error.sum(axis=0)]) + prior
+        gradient = np.concatenate([scales * (error * scores).sum(axis=(1, 2)), error.sum(axis=0)]) + prior
         return float(-(weights * log_p[np.arange(len(labels)), labels]).sum() + 0.5 * (prior @ parameters)), gradient
 
-    found = minimize(objective, np.zeros(1 + c), jac=True, method="BFGS", options={"gtol": 1e-7}).x
-    return ClassCalibration(float(np.exp(found[0])), found[1:] - found[1:].mean())
+    found = minimize(objective, np.zeros(j + c), jac=True, method="BFGS", options={"gtol": 1e-7}).x
+    scales, offsets = np.exp(found[:j]), found[j:]
+    return ClassCalibration(float(scales[0]), offsets - offsets.mean()), scales / scales[0]
 
 
 def fit_rejection(known: Array, foreign: Array) -> Rejection:
-    """Fit the line that tells recordings of the classes (U, 3) from others (V, 3), by logistic regression."""
+    """Fit the line that tells recordings of the classes (U, 3 J) from others (V, 3 J), by logistic regression."""
     from sklearn.linear_model import LogisticRegression
 
     evidence = np.concatenate([known, foreign])

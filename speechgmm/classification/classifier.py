@@ -6,14 +6,15 @@ Symbols: N frames, D dimensions, U sounds, C classes.
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm import storage
-from speechgmm.checks import Array, floats, hold, instance, matrix, name, refuse, sequence_of
-from speechgmm.classification.backends import Backend, MixtureBackend
+from speechgmm.checks import FAR, Array, floats, hold, instance, matrix, name, number, refuse, sequence_of
+from speechgmm.classification.backends import BothBackends, MixtureBackend, Trained
 from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection
 from speechgmm.classification.machine import SupervectorMachine
 from speechgmm.errors import IncompatibleModel
@@ -36,7 +37,7 @@ class AudioClassifier:
     labels : tuple of str
         The classes, sorted.
     mixtures : tuple of GMM
-        One for each class, of features of this front end; none where there is a machine.
+        One for each class, of features of this front end; none where a machine alone tells the classes apart.
     calibration : ClassCalibration or None
         None where no recording could be held out: then posteriors are not known.
     rejection : Rejection or None
@@ -44,7 +45,9 @@ class AudioClassifier:
     info : mapping
         How it was made.
     machine : SupervectorMachine, optional
-        What tells the classes apart in the place of mixtures.
+        What tells the classes apart beside the mixtures, or alone.
+    weight : float
+        What a unit of the machine counts beside a nat per frame of the mixtures, where there are both.
 
     Raises
     ------
@@ -53,7 +56,7 @@ class AudioClassifier:
     """
 
     KIND: ClassVar = "a classifier"
-    LATER_FIELDS: ClassVar = ("machine",)
+    LATER_FIELDS: ClassVar = ("machine", "weight")
 
     frontend: FrontEnd
     labels: tuple[str, ...]
@@ -62,6 +65,7 @@ class AudioClassifier:
     rejection: Rejection | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
     machine: SupervectorMachine | None = None
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
@@ -73,16 +77,19 @@ class AudioClassifier:
         if len(set(labels)) < 2 or list(self.labels) != sorted(self.labels) or len(set(labels)) < len(labels):
             refuse("labels", "be two or more, different and sorted", ", ".join(map(repr, self.labels))[:200])
         n = len(self.labels)
-        if self.machine is None:
+        if self.mixtures or self.machine is None:
             self._check_mixtures()
-        else:
+        if self.machine is not None:
             self._check_machine(self.machine)
+        weight = number(self.weight, "the weight of the machine", minimum=0.0, maximum=FAR)
         if self.calibration is not None:
             instance(self.calibration, "the calibration", ClassCalibration)
             floats(self.calibration.offsets, "the offsets of the calibration", shape=(n,))
         if self.rejection is not None:
             instance(self.rejection, "the rejection", Rejection)
-        hold(self, labels=labels, mixtures=tuple(self.mixtures))
+            shape = (3 * (bool(self.mixtures) + (self.machine is not None)),)
+            floats(self.rejection.weights, "the weights of evidence", shape=shape)
+        hold(self, labels=labels, mixtures=tuple(self.mixtures), weight=weight)
 
     def _check_mixtures(self) -> None:
         """Check that there is one for each label, of features of the front end."""
@@ -96,25 +103,48 @@ class AudioClassifier:
             mixture.check_reach(f"the mixture of {label}")
 
     def _check_machine(self, machine: SupervectorMachine) -> None:
-        """Check that it tells the labels apart, by features of the front end, and that there are no mixtures beside."""
+        """Check that it tells the labels apart, by features of the front end."""
         instance(machine, "the machine", SupervectorMachine)
-        if self.mixtures:
-            refuse("mixtures", "be none where there is a machine", len(self.mixtures), error=IncompatibleModel)
         n, d = len(self.labels), self.frontend.n_dimensions
         found = len(machine.offsets), machine.background.n_dimensions
         if found != (n, d):
             rule = f"be of {n} classes, as there are labels, and of {d} features, as the front end gives"
             refuse("the machine", rule, f"{found[0]} classes and {found[1]} features", error=IncompatibleModel)
 
+    @classmethod
+    def of(
+        cls,
+        frontend: FrontEnd,
+        labels: tuple[str, ...],
+        backend: Trained,
+        calibration: ClassCalibration | None = None,
+        rejection: Rejection | None = None,
+        info: Mapping[str, Any] = MappingProxyType({}),
+    ) -> "AudioClassifier":
+        """Return the classifier with this back end."""
+        parts: dict[str, Any]
+        if isinstance(backend, BothBackends):
+            parts = {"mixtures": backend.mixtures.mixtures, "machine": backend.machine, "weight": backend.weight}
+        elif isinstance(backend, MixtureBackend):
+            parts = {"mixtures": backend.mixtures}
+        else:
+            parts = {"mixtures": (), "machine": backend}
+        return cls(frontend, labels, calibration=calibration, rejection=rejection, info=info, **parts)
+
     @property
-    def backend(self) -> Backend:
-        """What tells the classes apart: mixtures, or the machine."""
-        return self.machine or MixtureBackend(self.mixtures)
+    def backend(self) -> Trained:
+        """What tells the classes apart: mixtures, the machine, or both."""
+        if self.machine is None:
+            return MixtureBackend(self.mixtures)
+        if not self.mixtures:
+            return self.machine
+        return BothBackends(MixtureBackend(self.mixtures), self.machine, self.weight)
 
     @property
     def fingerprint(self) -> str:
         """Names front end and back end."""
-        return storage.fingerprint(self.frontend, self.labels, self.machine or self.mixtures)
+        both = (self.mixtures, self.machine, self.weight) if self.mixtures and self.machine else None
+        return storage.fingerprint(self.frontend, self.labels, both or self.machine or self.mixtures)
 
     def classify(
         self,
@@ -140,8 +170,8 @@ class AudioClassifier:
         Returns
         -------
         tuple of Answer
-            The score of a candidate is its mean log density, in nats per frame, or what the machine says: 1 for a class
-            and -1 for the others, as far as training went. The status is "accepted"; "unknown"
+            The score of a candidate is its mean log density, in nats per frame; or what the machine says, 1 for a class
+            and -1 for the others, as far as training went; or their weighted sum. The status is "accepted"; "unknown"
             if it was rejected; "ranked" if the classifier is not calibrated; "too_little_speech" or "error" if it
             could not be used.
 
@@ -229,13 +259,14 @@ class AudioClassifier:
 
     def summary(self) -> dict[str, Any]:
         """Return settings, sizes and how it was made, in types that JSON holds."""
-        mixtures = self.mixtures if self.machine is None else (self.machine.background,)
+        mixtures = self.mixtures if self.machine is None else (*self.mixtures, self.machine.background)
+        names = {MixtureBackend: "gmm", SupervectorMachine: "svm", BothBackends: "both"}
         return {
             "type": "AudioClassifier",
             "fingerprint": self.fingerprint,
             "labels": list(self.labels),
-            "backend": "gmm" if self.machine is None else "svm",
-            "components": [m.n_components for m in mixtures],
+            "backend": names[type(self.backend)],
+            "components": [m.n_components for m in mixtures[: len(self.labels)]],
             "calibrated": self.calibration is not None,
             "rejects": self.rejection is not None,
             "frontend": self.frontend.settings,

@@ -140,7 +140,7 @@ def cross_validate(
     groups: Sequence[str] | None = None,
     frontend: FrontEnd | str | None = None,
     settings: MixtureSettings = SETTINGS,
-    backend: str = "gmm",
+    backend: str | None = None,
     calibration_folds: int = 5,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
@@ -179,6 +179,7 @@ def cross_validate(
         made = train_on_features(
             rest, settings=settings, backend=backend, folds=calibration_folds, rejects=False, n_threads=n_threads
         )
-        answers |= {s: made.classifier.answer(s.name, s.features) for s in data.sounds if s.fold == fold}
+        normalized = made.classifier.frontend.normalized
+        answers |= {s: made.classifier.answer(s.name, normalized(s.features)) for s in data.sounds if s.fold == fold}
     told, truth, sources = zip(*((answers[s], s.label, s.group) for s in data.sounds), strict=True)
     return Classification(tuple(sorted(set(classes))), told, truth, sources, data.skipped)

@@ -112,7 +112,11 @@ def unit_rows(background: GMM, rows: Array, center: Array) -> Array:
 
 
 def train_machine(
-    frames: Sequence[Sequence[Array]], settings: MixtureSettings, *, n_threads: int | None = None
+    frames: Sequence[Sequence[Array]],
+    settings: MixtureSettings,
+    *,
+    background: GMM | None = None,
+    n_threads: int | None = None,
 ) -> SupervectorMachine:
     """Train a background on all frames, and the planes between the classes.
 
@@ -122,11 +126,14 @@ def train_machine(
         The recordings of each class.
     settings : MixtureSettings
         Of the background; its relevance is that of the rows.
+    background : GMM, optional
+        One of all frames and these settings that is there already; it is not trained again.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     """
     relevance = RELEVANCE if settings.relevance is None else settings.relevance
-    background = train_background([np.concatenate(list(of)) for of in frames], settings, n_threads=n_threads)
+    if background is None:
+        background = train_background([np.concatenate(list(of)) for of in frames], settings, n_threads=n_threads)
     sums = recording_sums(background, [x for of in frames for x in of], n_threads=n_threads)
     rows = raw_rows(background, sums, relevance)
     center = rows.mean(axis=0)

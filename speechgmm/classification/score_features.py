@@ -111,7 +111,7 @@ def _loaded(models: Any) -> dict[str, GMM]:
     if isinstance(models, Mapping):
         return {n: m if isinstance(m, GMM) else storage.load(m, GMM, *COVARIANCES.values()) for n, m in models.items()}
     classifier = load_classifier(models)
-    if classifier.machine is not None:
+    if not classifier.mixtures:
         rule, advice = "hold a mixture for each class", "Train one with the back end gmm."
         refuse(str(models), rule, "a machine in their place", advice, error=IncompatibleModel)
     return dict(zip(classifier.labels, classifier.mixtures, strict=True))

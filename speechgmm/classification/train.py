@@ -4,7 +4,6 @@ Sounds are held out in rounds: parts of all sounds in turn, and then whole class
 foreign. Symbols: N frames, D dimensions, U sounds, C classes.
 """
 
-import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import Array, integer, refuse, visible
-from speechgmm.classification.backends import Backend, MixtureBackend, check_backend, train_backend
+from speechgmm.classification.backends import Trained, check_backend, parts_of, train_backend, weighted
 from speechgmm.classification.calibration import FileScores, fit_class_calibration, fit_rejection
 from speechgmm.classification.classifier import AudioClassifier
-from speechgmm.classification.machine import SupervectorMachine
 from speechgmm.classification.mixtures import MixtureSettings
 from speechgmm.errors import Skipped
 from speechgmm.features import FrontEnd, Sound, extract_all, own_frontend, preset_for
@@ -46,7 +44,7 @@ class ClassifierTraining:
             lacking = "fewer than two classes have two sounds or groups to hold out in turn"
             warnings.append(f"{lacking}: posteriors are not known")
         settings = MixtureSettings(**made.info["settings"])
-        if settings.relevance is not None:
+        if settings.relevance is not None or not made.mixtures:
             return tuple(warnings)
         k, label = min((m.n_components, label) for m, label in zip(made.mixtures, made.labels, strict=True))
         if k < settings.n_components:
@@ -62,6 +60,7 @@ class LabeledSound:
     ----------
     name, label : str
     features : ndarray, shape (N, D)
+        Before normalization.
     group : str
         The speaker, session or source that it is from; empty for one by itself.
     fold : str
@@ -82,7 +81,7 @@ class LabeledSound:
 
 @dataclass(frozen=True, eq=False)
 class Labeled:
-    """The `sounds` that can be used, their front end, and what was left out."""
+    """The `sounds` that can be used, their front end before it learns from them, and what was left out."""
 
     frontend: FrontEnd
     sounds: tuple[LabeledSound, ...]
@@ -105,7 +104,7 @@ def train_classifier(
     groups: Sequence[str] | None = None,
     frontend: FrontEnd | str | None = None,
     settings: MixtureSettings = SETTINGS,
-    backend: str = "gmm",
+    backend: str | None = None,
     folds: int = 5,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
@@ -124,9 +123,11 @@ def train_classifier(
         Or a preset at the lowest rate of the sounds, from 8 kHz up: slower ones are left out. Default: the preset
         "speech", or `OwnFeatures` for files of features (`.npy`), which no preset takes.
     settings : MixtureSettings
-    backend : str
+    backend : str, optional
         "gmm": a mixture for each class. "svm": how each recording differs from the background of all classes, as one
-        row (a supervector), and a linear machine on these; `settings` are then those of the background.
+        row (a supervector), and a linear machine on these; `settings` are then those of the background. "both": the
+        sum of what they say, weighted as recordings that are held out have it. Default: both, which is as right as the
+        better one of them; mixtures where each class is trained alone.
     folds : int
         How many parts are held out in turn for calibration and rejection, two or more, each at the price of two more
         trainings; 0 makes neither.
@@ -165,7 +166,7 @@ def extract_labeled(
     known = text_columns(len(every), labels=labels, groups=groups, folds=folds)
     front = frontend or own_frontend(every) or "speech"
     front = preset_for(every, front) if isinstance(front, str) else front
-    extracted = extract_all(front, every, stage="features", n_threads=n_threads, on_progress=on_progress)
+    extracted = extract_all(front.unnormalized, every, stage="features", n_threads=n_threads, on_progress=on_progress)
     found = list(zip(extracted, *known, strict=True))
     usable = tuple(LabeledSound(e.name, label, e.usable(), g, f) for e, label, g, f in found if not e.error)
     skipped = tuple(Skipped(e.name, str(e.error)) for e, *_ in found if e.error)
@@ -196,7 +197,7 @@ def train_on_features(
     data: Labeled,
     *,
     settings: MixtureSettings = SETTINGS,
-    backend: str = "gmm",
+    backend: str | None = None,
     folds: int = 5,
     rejects: bool = True,
     n_threads: int | None = None,
@@ -211,7 +212,7 @@ def train_on_features(
     InvalidInput
         If there are fewer than two classes, `folds` is 1, or the back end cannot follow the settings.
     """
-    check_backend(backend, settings)
+    backend = check_backend(backend, settings)
     if integer(folds, "folds", minimum=0) == 1:
         refuse("folds", "be two or more, or 0 for none", 1, "With one part held out, none is left to train on.")
     labels = _classes(data.sounds)
@@ -222,18 +223,25 @@ def train_on_features(
         parts = ()
     turns = class_rounds(data.sounds, parts) if rejects else ()
     report = on_progress or (lambda stage, done, total: None)
-    train = functools.partial(_trained, backend, settings, n_threads)
+
+    def train(of: Sequence[LabeledSound]) -> _Made:
+        return _trained(data.frontend, of, backend, settings, n_threads)
+
     made = train(data.sounds)
     report("mixtures", 1, 1)
     plan = {"calibration": parts, "rejection": turns}
     held_out = {stage: _held_out_scores(stage, r, train, n_threads, report) for stage, r in plan.items()}
-    evidence = [np.split(s.evidence, [len(r.known)]) for s, r in zip(held_out["rejection"], turns, strict=True)]
-    classes = [s.classes for s in held_out["calibration"]]
-    calibration = fit_class_calibration(np.concatenate(classes), np.array(held)) if parts else None
-    rejection = fit_rejection(*(np.concatenate(rows) for rows in zip(*evidence, strict=True))) if turns else None
-    mixtures, machine = (made.mixtures, None) if isinstance(made, MixtureBackend) else ((), made)
+    calibration, rejection, trained = None, None, made.backend
+    if parts:
+        classes = np.concatenate([[p.classes for p in found] for found in held_out["calibration"]], axis=1)
+        calibration, weights = fit_class_calibration(classes, np.array(held))
+        trained = weighted(made.backend, weights)
+    if turns:
+        evidence = [np.concatenate([p.evidence for p in found], axis=1) for found in held_out["rejection"]]
+        split = [np.split(rows, [len(r.known)]) for rows, r in zip(evidence, turns, strict=True)]
+        rejection = fit_rejection(*(np.concatenate(rows) for rows in zip(*split, strict=True)))
     info = _info(data, settings, folds)
-    classifier = AudioClassifier(data.frontend, labels, mixtures, calibration, rejection, info, machine)
+    classifier = AudioClassifier.of(made.frontend, labels, trained, calibration, rejection, info)
     return ClassifierTraining(classifier, data.skipped)
 
 
@@ -272,26 +280,41 @@ def class_rounds(sounds: Sequence[LabeledSound], rounds: Sequence[Round]) -> tup
     return tuple(found) if any(r.known for r in found) else ()
 
 
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """What some sounds made: the front end, which has learned from them, and what tells their classes apart."""
+
+    frontend: FrontEnd
+    backend: Trained
+
+
 def _trained(
-    backend: str, settings: MixtureSettings, n_threads: int | None, sounds: Sequence[LabeledSound]
-) -> MixtureBackend | SupervectorMachine:
-    frames = [[s.features for s in sounds if s.label == c] for c in _classes(sounds)]
-    return train_backend(backend, frames, settings, n_threads=n_threads)
+    frontend: FrontEnd,
+    sounds: Sequence[LabeledSound],
+    backend: str,
+    settings: MixtureSettings,
+    n_threads: int | None,
+) -> _Made:
+    learned = frontend.learned(s.features for s in sounds)
+    frames = [[learned.normalized(s.features) for s in sounds if s.label == c] for c in _classes(sounds)]
+    return _Made(learned, train_backend(backend, frames, settings, n_threads=n_threads))
 
 
 def _held_out_scores(
     stage: str,
     rounds: Sequence[Round],
-    train: Callable[[Sequence[LabeledSound]], Backend],
+    train: Callable[[Sequence[LabeledSound]], _Made],
     n_threads: int | None,
     report: Progress,
-) -> list[FileScores]:
-    """Train on some sounds in each round; return the scores of those that are known, and then of the foreign."""
+) -> list[tuple[FileScores, ...]]:
+    """Train on some sounds in each round; return what each part of the back end says of the known, then the foreign."""
     found = []
     for done, part in enumerate(rounds, 1):
-        tested = [s.features for s in (*part.known, *part.foreign)]
-        made, lengths = train(part.trained), np.array([len(x) for x in tested])
-        found.append(made.file_scores(made.sums(np.concatenate(tested), lengths, n_threads=n_threads), lengths))
+        made = train(part.trained)
+        tested = [made.frontend.normalized(s.features) for s in (*part.known, *part.foreign)]
+        lengths = np.array([len(x) for x in tested])
+        sums = made.backend.sums(np.concatenate(tested), lengths, n_threads=n_threads)
+        found.append(parts_of(made.backend, sums, lengths))
         report(stage, done, len(rounds))
     return found
 

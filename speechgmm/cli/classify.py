@@ -23,7 +23,8 @@ Label = Annotated[str, options.option("--label", "COLUMN", "What is told apart; 
 Components = Annotated[int, typer.Option(min=1, help="Gaussians for each class.")]
 Relevance = Annotated[float, typer.Option(min=0, help="Frames that the background of all classes counts for.")]
 Backend = Annotated[
-    str, options.option("--backend", "gmm|svm", "What tells classes apart: a mixture each, or supervectors.")
+    str | None,
+    options.option("--backend", "both|gmm|svm", "What tells classes apart: a mixture each, supervectors, or both."),
 ]
 Alone = Annotated[bool, typer.Option("--alone", help="Train each class alone, without a background.")]
 Folds = Annotated[str | None, options.option("--folds", "COLUMN", "Hold each value of this column out in turn.")]
@@ -46,7 +47,7 @@ def train(
     components: Components = 64,
     relevance: Relevance = 4.0,
     alone: Alone = False,
-    backend: Backend = "gmm",
+    backend: Backend = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
@@ -108,7 +109,7 @@ def evaluate(
     components: Components = 64,
     relevance: Relevance = 4.0,
     alone: Alone = False,
-    backend: Backend = "gmm",
+    backend: Backend = None,
     far: Far = None,
     picture: Picture = None,
     threads: options.Threads = None,

@@ -22,7 +22,11 @@ StoreModel = Annotated[
     str | None,
     options.option("--model", "MODEL", "Of the STORE, to tell what rates cost; default: the packaged one."),
 ]
-BACKENDS = {"gmm": "a mixture for each class", "svm": "supervectors of a background, and a linear machine"}
+BACKENDS = {
+    "both": "a mixture for each class, and a linear machine on supervectors",
+    "gmm": "a mixture for each class",
+    "svm": "supervectors of a background, and a linear machine",
+}
 NO_MODEL = "what a rate of false accepts costs here takes the model that the store is of: give --model"
 KEPT = (
     "{:.0f} kB of statistics a session; beside these {:.0f} kB of statistics and frames a recording. "

@@ -16,7 +16,8 @@ def test_calibration_finds_the_scale_and_offsets_that_made_the_scores() -> None:
     x = rng.normal(size=(8000, 4))
     x[np.arange(8000), truth] += 1.0  # unit-variance Gaussians: the log-likelihood ratio of class c is x_c
     offsets = np.array([0.5, -0.5, 1.0, -1.0])
-    found = fit_class_calibration((x - offsets) / 3, truth)
+    found, weights = fit_class_calibration((x - offsets)[None] / 3, truth)
+    assert weights.tolist() == [1.0]
     assert found.scale == pytest.approx(3.0, rel=0.06)
     np.testing.assert_allclose(found.offsets, offsets, atol=0.12)
     np.testing.assert_allclose(np.exp(found.log_posteriors(x)).sum(axis=1), 1.0)
@@ -24,7 +25,7 @@ def test_calibration_finds_the_scale_and_offsets_that_made_the_scores() -> None:
 
 def test_calibration_has_an_answer_without_mistakes_and_for_classes_that_never_occur() -> None:
     scores = np.array([[1.0, 0.0, 0.2], [0.9, 0.1, 0.0], [0.0, 1.0, 0.1], [0.2, 1.0, 0.0]])
-    found = fit_class_calibration(scores, np.array([0, 0, 1, 1]))
+    found, _ = fit_class_calibration(scores[None], np.array([0, 0, 1, 1]))
     assert 1 < found.scale < 1e6
     assert np.isfinite(found.offsets).all()
     assert (found.log_posteriors(scores)[:, :2].argmax(axis=1) == [0, 0, 1, 1]).all()
@@ -35,9 +36,23 @@ def test_classes_weigh_the_same_however_many_recordings_they_have() -> None:
     truth = rng.integers(3, size=300)
     scores = rng.normal(size=(300, 3)) + np.eye(3)[truth]
     more = np.concatenate([np.arange(300), *[np.flatnonzero(truth == 1)] * 4])
-    one, other = fit_class_calibration(scores, truth), fit_class_calibration(scores[more], truth[more])
+    (one, _), (other, _) = (fit_class_calibration(scores[None, i], truth[i]) for i in (np.arange(300), more))
     assert other.scale == pytest.approx(one.scale, rel=0.01)
     np.testing.assert_allclose(other.offsets, one.offsets, atol=0.01)
+
+
+def test_each_of_two_scores_gets_the_weight_that_it_is_worth() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.integers(3, size=6000)
+    x = rng.normal(size=(2, 6000, 3))
+    x[:, np.arange(6000), truth] += np.array([[1.0], [0.5]])  # independent: log-likelihood ratios are x and x / 2
+    found, weights = fit_class_calibration(x, truth)
+    assert (found.scale, weights[1]) == (pytest.approx(1.0, rel=0.1), pytest.approx(0.5, rel=0.1))
+    again, scaled = fit_class_calibration(x * np.array([1.0, 100.0])[:, None, None], truth)
+    assert scaled[1] == pytest.approx(weights[1] / 100, rel=0.02)  # whatever unit a score has
+    np.testing.assert_allclose(again.offsets, found.offsets, atol=0.01)
+    x[1] = rng.normal(size=(6000, 3))
+    assert fit_class_calibration(x, truth)[1][1] < 0.1
 
 
 def test_evidence_by_its_definition() -> None:

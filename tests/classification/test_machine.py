@@ -158,16 +158,17 @@ def test_arguments_that_do_not_fit_are_refused(made: AudioClassifier, kinds: Pat
     folds = ["0", "1"] * (len(sounds[0]) // 2)
     alone = dataclasses.replace(SETTINGS, relevance=None)
     for backend, settings_, words in (
-        ("knn", SETTINGS, "backend must be one of 'gmm', 'svm'; got 'knn'"),
+        ("knn", SETTINGS, "backend must be one of 'both', 'gmm', 'svm'; got 'knn'"),
         ("svm", alone, "relevance must be a number for the back end svm; got none"),
+        ("both", alone, "relevance must be a number for the back end both; got none"),
     ):
         with pytest.raises(InvalidInput, match=words):
             train_classifier(*sounds, frontend="sound", settings=settings_, backend=backend)
         with pytest.raises(InvalidInput, match=words):
             cross_validate(*sounds, folds, frontend="sound", settings=settings_, backend=backend)
     machine, background = made.machine, made.machine.background
-    with pytest.raises(IncompatibleModel, match="mixtures must be none where there is a machine; got 4"):
-        dataclasses.replace(made, mixtures=(background,) * 4)
+    with pytest.raises(IncompatibleModel, match="mixtures must be 4, one for each label"):
+        dataclasses.replace(made, mixtures=(background,) * 3)
     with pytest.raises(IncompatibleModel, match="the machine must be of 3 classes, as there are labels, and of 40 f"):
         dataclasses.replace(made, labels=made.labels[:3], calibration=None, rejection=None)
     with pytest.raises(InvalidInput, match="the machine must be a SupervectorMachine; got a str"):
@@ -181,3 +182,42 @@ def test_arguments_that_do_not_fit_are_refused(made: AudioClassifier, kinds: Pat
         SupervectorMachine(background, machine.center, machine.weights, machine.offsets, -1.0)
     with pytest.raises(InvalidInput, match="the background must be a GMM"):
         dataclasses.replace(machine, background=None)
+
+
+def test_both_back_ends_say_the_weighted_sum_of_what_each_says(kinds: Path, tmp_path: Path) -> None:
+    sounds, arguments = files(kinds, TRAIN), {"frontend": "sound", "settings": SETTINGS}
+    both, gmm, svm = (
+        train_classifier(*sounds, **arguments, backend=b, folds=3).classifier for b in (None, "gmm", "svm")
+    )
+    assert [m.summary()["backend"] for m in (both, gmm, svm)] == ["both", "gmm", "svm"]
+    assert len({m.fingerprint for m in (both, gmm, svm)}) == 3
+    x = both.frontend.from_signal(Signal(sound("tone", 9), 8000))
+    ours, theirs, together = gmm.scores(x), svm.scores(x), both.scores(x)
+    assert 0 < both.weight != 1
+    np.testing.assert_allclose(together.classes, ours.classes + both.weight * theirs.classes, rtol=1e-12)
+    np.testing.assert_allclose(together.evidence, np.concatenate([ours.evidence, theirs.evidence], axis=1), rtol=1e-12)
+    both.save(tmp_path / "m.sgmm")
+    again = load_classifier(tmp_path / "m.sgmm")
+    assert again.fingerprint == both.fingerprint != dataclasses.replace(both, weight=2 * both.weight).fingerprint
+    assert again.scores(x).classes.tobytes() == together.classes.tobytes()
+    assert train_classifier(*sounds, **arguments, folds=0).classifier.weight == 1.0
+    alone = dataclasses.replace(SETTINGS, relevance=None)
+    assert train_classifier(*sounds, frontend="sound", settings=alone, folds=0).classifier.summary()["backend"] == "gmm"
+
+
+def test_usual_speech_is_learned_from_what_is_trained_on_and_nothing_else(kinds: Path) -> None:
+    paths, labels = files(kinds, range(4))
+    folds = [str(i % 2) for i in range(len(paths))]
+    arguments = {"frontend": preset("word", 8000), "settings": SETTINGS}
+    found = cross_validate(paths, labels, folds, **arguments, calibration_folds=0)
+    inside = [i for i, f in enumerate(folds) if f == "0"]
+    rest = [[x for x, f in zip(column, folds, strict=True) if f == "1"] for column in (paths, labels)]
+    made = train_classifier(*rest, **arguments, folds=0).classifier
+    assert made.frontend.averages is not None
+    assert made.frontend == arguments["frontend"].learned(
+        arguments["frontend"].unnormalized.from_file(p) for p in rest[0]
+    )
+    told = made.classify([paths[i] for i in inside])
+    for i, answer in zip(inside, told, strict=True):
+        mine = {c.name: c.score for c in found.answers[i].candidates}
+        assert mine == pytest.approx({c.name: c.score for c in answer.candidates}, rel=1e-5)

@@ -61,7 +61,7 @@ def test_train_tells_what_it_made(folder, model, trained):
 
 
 def test_supervectors_are_another_back_end(folder, trained, tmp_path):
-    assert trained["backend"] == "gmm"
+    assert trained["backend"] == "both"
     model, options = tmp_path / "m.sgmm", (*FAST, "--backend", "svm")
     told = run("classify", "train", folder, "-o", model, *options, "--json").document
     assert (told["backend"], told["components"], told["calibrated"]) == ("svm", [4], True)
@@ -71,7 +71,9 @@ def test_supervectors_are_another_back_end(folder, trained, tmp_path):
     assert found["files"][0]["candidates"][0]["label"] == "tone"
     by_folds = ("classify", "evaluate", folder / "m.csv", "--label", "kind", "--folds", "fold")
     assert run(*by_folds, *options, "--json").document["accuracy"] > 0.9
-    run("classify", "train", folder, "-o", model, *FAST, "--backend", "knn").refused("one of 'gmm', 'svm'; got 'knn'")
+    run("classify", "train", folder, "-o", model, *FAST, "--backend", "knn").refused(
+        "one of 'both', 'gmm', 'svm'; got 'knn'"
+    )
     run(*by_folds, *options, "--alone").refused("relevance must be a number for the back end svm", "--alone")
 
 
