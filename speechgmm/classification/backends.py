@@ -97,7 +97,7 @@ def parts_of(backend: Trained, sums: Array, lengths: Array) -> tuple[FileScores,
     return backend.parts(sums, lengths) if isinstance(backend, BothBackends) else (backend.file_scores(sums, lengths),)
 
 
-def weighted(backend: Trained, weights: Array) -> Trained:
+def with_weights(backend: Trained, weights: Array) -> Trained:
     """Return a back end whose parts have these weights (J,), the first of which is 1."""
     return replace(backend, weight=float(weights[1])) if isinstance(backend, BothBackends) else backend
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import Array, integer, refuse, visible
-from speechgmm.classification.backends import Trained, check_backend, parts_of, train_backend, weighted
+from speechgmm.classification.backends import Trained, check_backend, parts_of, train_backend, with_weights
 from speechgmm.classification.calibration import FileScores, fit_class_calibration, fit_rejection
 from speechgmm.classification.classifier import AudioClassifier
 from speechgmm.classification.mixtures import MixtureSettings
@@ -235,7 +235,7 @@ def train_on_features(
     if parts:
         classes = np.concatenate([[p.classes for p in found] for found in held_out["calibration"]], axis=1)
         calibration, weights = fit_class_calibration(classes, np.array(held))
-        trained = weighted(made.backend, weights)
+        trained = with_weights(made.backend, weights)
     if turns:
         evidence = [np.concatenate([p.evidence for p in found], axis=1) for found in held_out["rejection"]]
         split = [np.split(rows, [len(r.known)]) for rows, r in zip(evidence, turns, strict=True)]

@@ -10,6 +10,7 @@ from speechgmm.checks import Array, refuse
 from speechgmm.errors import Skipped, SpeechGMMError
 from speechgmm.features.acoustics import Acoustics
 from speechgmm.features.corpus import Recording
+from speechgmm.features.feature_cache import KeptFeatures, feature_cache
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.sounds import Sound, recording_of
 from speechgmm.features.spool import Spool, in_blocks
@@ -132,14 +133,26 @@ class FramesKept:
 
 
 def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extracted:
-    """Read one sound and return its features, or its error; `name` is that of a signal, which lies in no file."""
+    """Read one sound and return its features, or its error; `name` is that of a signal, which lies in no file.
+
+    Where a `feature_cache` is asked for, features of files are taken from there, or kept there.
+    """
     recording, digest = recording_of(sound, name), ""
-    try:
-        blocks, digest = frontend.hear(sound, recording)
-        features, acoustics = frontend.listened(blocks, what=recording.path or name)
-    except SpeechGMMError as error:
-        return Extracted(recording, None, digest, 0.0, error)
-    return Extracted(recording, features, digest, frontend.seconds(features), acoustics=acoustics)
+    cache = feature_cache()
+    place = None if cache is None else cache.place(frontend, recording)
+    kept = None if place is None else place.read()
+    if kept is None:
+        try:
+            blocks, digest = frontend.hear(sound, recording)
+            plain = frontend if place is None else frontend.unnormalized
+            features, acoustics = plain.listened(blocks, what=recording.path or name)
+        except SpeechGMMError as error:
+            return Extracted(recording, None, digest, 0.0, error)
+        if place is None:
+            return Extracted(recording, features, digest, frontend.seconds(features), acoustics=acoustics)
+        kept = place.write(KeptFeatures(features, digest, acoustics))
+    x = frontend.normalized(kept.features)
+    return Extracted(recording, x, kept.digest, frontend.seconds(x), acoustics=kept.acoustics)
 
 
 @overload

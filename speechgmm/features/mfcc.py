@@ -189,8 +189,11 @@ class MFCC(FrontEnd):
         return dataclasses.replace(self, normalization="none", averages=None)
 
     def normalized(self, x: Array) -> Array:
-        """Return the features (N, D) of a recording, or of a part of one, that `unnormalized` gave, normalized."""
-        return normalize.normalize(np.asarray(x), self.normalization, self.averages, window=self._window_frames)
+        """Return the features (N, D) of a recording, or of a part of one, that `unnormalized` gave, normalized.
+
+        They are to the last bit what this front end makes of the recording.
+        """
+        return self._normalized(Spool([x]))
 
     def learned(self, recordings: Iterable[Array]) -> "MFCC":
         """Return this front end with the averages of recordings (n, D), if it has a use for them and has none yet."""
@@ -262,8 +265,11 @@ class MFCC(FrontEnd):
             if listener:  # the first stream says it all
                 listener.add_speech(kept[:, :d], kept[:, d : 2 * d][:, : d * min(self.deltas, 1)])
             start += len(x)
+        return self._normalized(features), level, speech
+
+    def _normalized(self, features: Spool) -> Array:
         how = self.normalization, self.averages, self._window_frames
-        return Spool(normalize.normalized_in_blocks(features, *how)).array(), level, speech
+        return Spool(normalize.normalized_in_blocks(features, *how)).array()
 
     @property
     def _window_frames(self) -> int:
