@@ -18,8 +18,8 @@ import running  # noqa: E402
 
 from data import corpus_of  # noqa: E402
 from speechgmm.classification import Classification, MixtureSettings, cross_validate  # noqa: E402
+from speechgmm.classification.train import SETTINGS  # noqa: E402
 
-SETTINGS = MixtureSettings(n_components=16)
 BASELINES = {
     "listeners": "95.7   81.3",
     "random forest": "72.7   44.3",

@@ -1,4 +1,4 @@
-"""From recordings to labels: words, sounds, languages. One mixture for each class, and the likeliest class wins.
+"""From recordings to labels: words, sounds, languages. A score for each class, and the likeliest class wins.
 
 `train` turns labeled sounds into features, and these into a classifier: `mixtures` of all sounds, `calibration` and
 rejection from those that are held out. `classifier` answers, and `evaluate` counts how often it is right.
