@@ -7,15 +7,17 @@
 
 from speechgmm.features.acoustics import Acoustics
 from speechgmm.features.audio import Signal, read, sample_rate
-from speechgmm.features.corpus import Corpus, Recording, read_corpus
+from speechgmm.features.corpus import Corpus, Recording
 from speechgmm.features.extraction import Extracted, Part, TrainingFrames, extract, extract_all, training_frames
 from speechgmm.features.feature_files import FEATURES, Written, write_features
 from speechgmm.features.frontend import FrontEnd
+from speechgmm.features.layouts.read import read_corpus
 from speechgmm.features.mfcc import MFCC
 from speechgmm.features.normalize import Averages
 from speechgmm.features.own_features import OwnFeatures, own_frontend, read_features
 from speechgmm.features.presets import PRESETS, preset, preset_for, register_preset
 from speechgmm.features.sounds import Sound, common_rate
+from speechgmm.features.validation import check_background, missing
 
 __all__ = [
     "FEATURES",
@@ -33,9 +35,11 @@ __all__ = [
     "Sound",
     "TrainingFrames",
     "Written",
+    "check_background",
     "common_rate",
     "extract",
     "extract_all",
+    "missing",
     "own_frontend",
     "preset",
     "preset_for",
