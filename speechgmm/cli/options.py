@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
-from speechgmm.checks import refuse
-from speechgmm.cli.output import say_waiting
+from speechgmm.checks import number_of, refuse
+from speechgmm.cli.output import complain, say_waiting
 from speechgmm.errors import DamagedSessionWarning, IncompatibleModel, InvalidInput
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from speechgmm.speakers import SpeakerStore, System
 
 T = TypeVar("T")
+
+_NAMED = 20
+"""How many missing files are named before the work begins."""
 
 PresetName = Literal["speech", "linear", "both", "word", "sound", "kaldi", "htk"]
 """Front ends by name."""
@@ -41,7 +44,10 @@ def output(metavar: str, text: str) -> Any:
 
 def corpus(labels: str) -> str:
     """Return what a corpus may be."""
-    return f"CSV with the columns path,{labels}; folder with one subfolder for each {labels}; or Kaldi directory."
+    return (
+        f"CSV with the columns path,{labels}; folder with one subfolder for each {labels}; Kaldi directory; folders of "
+        "VoxCeleb or LibriSpeech; or manifest of lhotse."
+    )
 
 
 Corpus = Annotated[str, argument("CORPUS", corpus("speaker"))]
@@ -152,7 +158,10 @@ def load_model_or_classifier(path: str | None, sounds: "Iterable[Sound]" = ()) -
 
 
 def load_corpus(source: str, where: list[str] | None, *, label: str | None = "speaker") -> "Recordings":
-    """Read a corpus and keep the rows asked for; a CSV must have the column `label`, if any."""
+    """Read a corpus and keep the rows asked for; a CSV must have the column `label`, if any.
+
+    Say how the place was understood, where that is not told by its columns, and which files are not there.
+    """
     from speechgmm.features import read_corpus
 
     conditions: dict[str, list[str]] = {}
@@ -161,7 +170,22 @@ def load_corpus(source: str, where: list[str] | None, *, label: str | None = "sp
         if not equals or not column:
             usage(f"--where takes COLUMN=VALUE; got {condition!r}")
         conditions.setdefault(column, []).append(value)
-    return read_corpus(source, label=label).where(**{k: v[0] if len(v) == 1 else v for k, v in conditions.items()})
+    corpus = read_corpus(source, label=label).where(**{k: v[0] if len(v) == 1 else v for k, v in conditions.items()})
+    if label is not None and corpus.layout != "a CSV":
+        counts = number_of(len(corpus), "recording"), number_of(len(corpus.speakers), "speaker or label")
+        complain(f"{source} is {corpus.layout}: {' of '.join(counts)}")
+    _say_missing(corpus)
+    return corpus
+
+
+def _say_missing(corpus: "Recordings") -> None:
+    """Say which files of a corpus are not there, before the work begins; what is left out then is told at its end."""
+    from speechgmm.features import missing
+
+    lost = missing(corpus)
+    if 0 < len(lost) < len(corpus):  # of none that is there the command itself says so
+        places = [r.place for r in lost[:_NAMED]] + [f"and {len(lost) - _NAMED} more"] * (len(lost) > _NAMED)
+        complain(f"{len(lost)} of {number_of(len(corpus), 'file')} of {corpus.source} missing: {', '.join(places)}")
 
 
 def load_scores(scores: str, trials: str | None) -> "tuple[Scores, list[str]]":

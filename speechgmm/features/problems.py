@@ -1,8 +1,5 @@
 """What is wrong with a corpus: everything is collected, and refused together."""
 
-import contextlib
-from collections.abc import Iterator
-
 from speechgmm.checks import number_of
 from speechgmm.errors import BadCorpus, InvalidInput
 
@@ -11,7 +8,7 @@ SHOWN = 20
 
 
 class Problems:
-    """What has been refused of a corpus so far.
+    """What has been refused of a corpus so far; in a `with` statement it keeps what is refused inside, and goes on.
 
     Parameters
     ----------
@@ -22,7 +19,7 @@ class Problems:
     --------
     >>> problems = Problems("m.csv")
     >>> for line in (2, 7):
-    ...     with problems.collected():
+    ...     with problems:
     ...         raise InvalidInput(f"line {line} of m.csv must name a path; got nothing.")
     >>> problems.refuse()
     Traceback (most recent call last):
@@ -36,13 +33,15 @@ class Problems:
         self.source = source
         self._found: list[InvalidInput] = []
 
-    @contextlib.contextmanager
-    def collected(self) -> Iterator[None]:
-        """Keep what is refused inside for later, and go on."""
-        try:
-            yield
-        except InvalidInput as error:
+    def __enter__(self) -> None:
+        """Begin to collect."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Keep an `InvalidInput` for later; any other error goes its way."""
+        if isinstance(error, InvalidInput):
             self._found.append(error)
+            return True
+        return False
 
     def refuse(self) -> None:
         """Raise what was found, if anything: one problem as it is, several in one error, a line for each.

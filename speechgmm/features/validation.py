@@ -1,5 +1,6 @@
 """What is asked of a corpus as a whole, however it is laid out: before the work begins, and without opening a sound."""
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 
@@ -15,11 +16,10 @@ def check_listed(recordings: Sequence[Recording], problems: Problems) -> None:
     """Collect parts that hold nothing, and recordings that are listed twice."""
     seen: dict[tuple[str, float, float | None, str], Recording] = {}
     for r in recordings:
-        with problems.collected():
-            if not (0 <= r.start < (float("inf") if r.end is None else r.end)):
+        with problems:
+            if not (0 <= r.start < (math.inf if r.end is None else r.end)):
                 found = f"{r.start:g} to {'the end' if r.end is None else format(r.end, 'g')} s in {r.place}"
                 refuse(problems.source, "list parts that end after they start, at 0 s or later", found)
-        with problems.collected():
             part = (os.path.normpath(r.path), r.start, r.end, str(r.channel))
             first = seen.setdefault(part, r)
             if first is not r:
@@ -48,7 +48,7 @@ def check_background(recordings: Iterable[Recording]) -> None:
         split = r.columns.get(SPLIT)
         if split and split not in chosen and r.speaker in here and r.speaker not in told:
             told.add(r.speaker)
-            with problems.collected():
+            with problems:
                 mine = here[r.speaker]
                 rule = "have background speakers who are in no other split"
                 found = f"{r.speaker} in {mine.columns.get(SPLIT)}: {mine.place}, and in {split}: {r.place}"

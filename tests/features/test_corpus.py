@@ -346,7 +346,7 @@ def test_kaldi_directory_with_segments(kaldi: Make, space: str) -> None:
     [
         (
             {"wav_scp": "r1 sph2pipe -f wav a.sph |\n", "utt2spk": "r1 a\n"},
-            r"wav\.scp must name sound files; got a command for r1: sph2pipe .*\|\. Run the commands once",
+            r"wav\.scp must name sound files; got a command for r1: sph2pipe .*\| \(line 1\)\. Run the commands once",
         ),
         ({"wav_scp": "r1 a.wav\n"}, r"must have the files wav\.scp and utt2spk; got no .*utt2spk"),
         (

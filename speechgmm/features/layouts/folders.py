@@ -16,7 +16,7 @@ _NAMED = 5
 class Folders(Layout):
     """Any folder with sound files."""
 
-    name = "a folder with one subfolder for each speaker or label"
+    name = "a folder with a subfolder for each speaker or label"
 
     def recognizes(self, place: Place) -> bool:
         """Return whether it is a folder."""
@@ -29,11 +29,11 @@ class Folders(Layout):
             _warn_of(nobodys, place)
         for parts in place.sounds:
             if len(parts) > 1 or label is None:
-                with problems.collected():
+                with problems:
                     who, session = parts[0] if len(parts) > 1 else "", "/".join(parts[1:-1]) or None
                     name = "/".join(parts)
                     columns = {"path": name, "speaker": who, "label": who, "session": session or ""}
-                    yield Recording(str(place.path.joinpath(*parts)), who, name, session, columns=columns)
+                    yield Recording(place.file(parts), who, name, session, columns=columns)
 
 
 def _warn_of(nobodys: list[str], place: Place) -> None:

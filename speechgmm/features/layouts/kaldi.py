@@ -36,15 +36,15 @@ class KaldiDirectory(Layout):
         named = label is not None or (folder / "utt2spk").exists()
         speakers = _table(folder / "utt2spk", problems) if named else dict.fromkeys(utterances, ("", ""))
         listed = "segments" if cut else "wav.scp"
-        with problems.collected():
+        with problems:
             if lost := [u for u in utterances if u not in speakers]:
                 rule, found = "name the speaker of every utterance", f"none for {lost[0]} ({len(lost)} in all)"
                 refuse(f"{folder / 'utt2spk'}", rule, found)
         located = functools.cache(place.located)
         for u, (text, row) in utterances.items():
-            if u in speakers:
-                with problems.collected():
-                    recording, start, end = _segment(folder, u, text, wav) if cut else (u, 0.0, None)
+            with problems:
+                recording, start, end = _segment(folder, u, text, wav) if cut else (u, 0.0, None)
+                if u in speakers:
                     path, speaker = wav[recording][0], speakers[u][0]
                     columns = {"path": path, "speaker": speaker, "utterance": u, "recording": recording}
                     where = f"{row} of {listed}"
@@ -88,7 +88,7 @@ def _table(path: Path, problems: Problems) -> dict[str, tuple[str, str]]:
         if not line.strip():
             continue
         key, *value = line.split(maxsplit=1)
-        with problems.collected():
+        with problems:
             if not value or key in table:
                 refuse(f"line {number} of {path}", "hold a key of its own and a value", repr(line))
             table[key] = (value[0].strip(), f"line {number}")

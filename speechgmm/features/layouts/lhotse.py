@@ -45,7 +45,7 @@ class Lhotse(Layout):
         else:
             known = {}
         for row, item in items:
-            with problems.collected():
+            with problems:
                 for recording, said in _said(item, known, f"{row} of {path}", label):
                     yield _recording(place, recording, said, label, row, f"{row} of {path}")
 
@@ -64,7 +64,7 @@ def _lines(path: Path, problems: Problems) -> Iterator[tuple[str, _Item]]:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
-                with problems.collected():
+                with problems:
                     yield f"line {number}", _parsed(line, f"line {number} of {path}")
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         refuse(str(path), "be JSON lines", f"this: {error}")
@@ -137,19 +137,19 @@ _STRUCTURE = {"recording_id", "start", "duration", "channel"}
 
 def _source(recording: _Item, said: _Item, where: str) -> tuple[str, int | str]:
     """Return the file of a recording, and which of its channels counts."""
-    sources = recording.get("sources") or []
     wanted = said.get("channel")
     wanted = wanted if isinstance(wanted, list) else [wanted]
-    for source in sources:
-        channels = source.get("channels") or [0]
-        if wanted == [None] or set(wanted) <= set(channels):
-            if source.get("type") != "file":
-                refuse(where, "be of a sound file", f"a source of the type {source.get('type')!r}", _SAVE)
-            whole = wanted == [None] or len(wanted) == len(channels)
-            if not whole and len(wanted) > 1:
-                refuse(where, "be of one channel, or of all", f"channels {wanted} of {channels}")
-            return str(source.get("source")), "mix" if whole else channels.index(wanted[0])
-    refuse(where, "be of channels that lie in one file", f"{wanted} of {len(sources)} files")
+    sources = [(s, s.get("channels") or [0]) for s in recording.get("sources") or []]
+    holds = [(s, c) for s, c in sources if wanted == [None] or set(wanted) <= set(c)]
+    if not holds:
+        refuse(where, "be of channels that lie in one file", f"{wanted} of {len(sources)} files")
+    source, channels = holds[0]
+    if source.get("type") != "file":
+        refuse(where, "be of a sound file", f"a source of the type {source.get('type')!r}", _SAVE)
+    whole = wanted == [None] or len(wanted) == len(channels)
+    if not whole and len(wanted) > 1:
+        refuse(where, "be of one channel, or of all", f"channels {wanted} of {channels}")
+    return str(source.get("source")), "mix" if whole else channels.index(wanted[0])
 
 
 def _number(item: _Item, name: str, where: str) -> float:

@@ -14,7 +14,7 @@ class LibriSpeech(Published):
 
     Examples
     --------
-    >>> LibriSpeech().fit(("dev-clean", "19", "198", "19-198-0000.flac"))
+    >>> LibriSpeech().fit(("LibriSpeech", "dev-clean", "19", "198", "19-198-0000.flac"))
     Fit(speaker='19', session='198', name='19-198-0000', above=('dev-clean',))
     """
 
@@ -26,4 +26,4 @@ class LibriSpeech(Published):
         found = _FILE.fullmatch(parts[-1])
         if found is None or found.groups()[1:] != parts[-3:-1]:
             return None
-        return Fit(found[2], found[3], found[1], parts[:-3])
+        return Fit(found[2], found[3], found[1], parts[1:-3])

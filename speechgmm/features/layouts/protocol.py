@@ -32,6 +32,10 @@ class Place:
             found.extend((*parts, name) for name in heard)
         return tuple(sorted(found))
 
+    def file(self, parts: tuple[str, ...]) -> str:
+        """Return the path of a file in a folder."""
+        return os.path.join("" if self.path == Path() else self.path, *parts)
+
     def located(self, path: str) -> str:
         """Return where a file is that a list here names: as it is named if it is there, else relative to the list."""
         folder = self.path if self.path.is_dir() else self.path.parent

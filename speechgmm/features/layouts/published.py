@@ -1,13 +1,13 @@
 """What published corpora of one folder for each speaker have in common: paths that follow a pattern to the letter.
 
-A folder is such a corpus if the pattern fits its sound files. Where the folder of each speaker lies at the top, a folder
-of speakers means the same. Where folders of the corpus lie above, it does not: then a single sound file that does not
-fit is refused, so that nobody takes a part of the corpus for a speaker, or the other way round.
+A folder is such a corpus if the pattern fits all of its sound files. Where it fits some, a folder of speakers means the
+same of them, unless folders of the corpus lie above those of the speakers: then the sound files that do not fit are
+refused, so that nobody takes a part of the corpus for a speaker, or a recording for a part of the corpus.
 """
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from speechgmm.checks import refuse
 from speechgmm.features.corpus import Recording
@@ -38,29 +38,29 @@ class Published(Layout):
 
     @abstractmethod
     def fit(self, parts: tuple[str, ...]) -> Fit | None:
-        """Return what the last parts of a path say, or None where they do not follow the pattern."""
+        """Return what the last parts of a path say, or None where they do not follow the pattern.
+
+        The first part is the folder of the corpus itself, which may be that of a speaker.
+        """
 
     def recognizes(self, place: Place) -> bool:
         """Return whether the pattern fits all sound files, or some that a folder of speakers would misread."""
         if not place.path.is_dir() or not place.sounds:
             return False
-        fits = [self._fit(place, parts) for parts in place.sounds]
+        root = place.path.absolute().name
+        fits = [self.fit((root, *parts)) for parts in place.sounds]
         return all(fits) or any(f and f.above for f in fits)
 
     def recordings(self, place: Place, label: str | None, problems: Problems) -> Iterator[Recording]:
         """Yield the recording that each sound file is, and collect those that do not fit."""
+        root = place.path.absolute().name
         for parts in place.sounds:
-            path = str(place.path.joinpath(*parts))
-            with problems.collected():
-                fit = self._fit(place, parts)
+            path = place.file(parts)
+            with problems:
+                fit = self.fit((root, *parts))
                 if fit is None:
                     rule = f"lie as {self.pattern}, as other sound files in {place.path} do"
                     refuse(path, rule, "another place", "Move it elsewhere, or list what counts in a CSV.")
                 columns = {"path": "/".join(parts), "speaker": fit.speaker, "label": fit.speaker}
                 columns |= {"session": fit.session, "subset": "/".join(fit.above)}
                 yield Recording(path, fit.speaker, fit.name, fit.session, columns=columns)
-
-    def _fit(self, place: Place, parts: tuple[str, ...]) -> Fit | None:
-        """Return what a path says, where the folder itself may be that of a speaker."""
-        fit = self.fit((place.path.absolute().name, *parts))
-        return None if fit is None else replace(fit, above=fit.above[1:])

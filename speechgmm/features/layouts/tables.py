@@ -45,7 +45,8 @@ class _Table:
             refuse(where, f"name {' and '.join(map(with_article, self.required))}", found)
         channel = columns.get("channel", "")
         start, end = (
-            seconds(self.header.with_point(columns.get(name, "")), f"the {name} in {where}") for name in ("start", "end")
+            seconds(self.header.with_point(columns.get(name, "")), f"the {name} in {where}")
+            for name in ("start", "end")
         )
         return Recording(
             path=str(self.folder / columns["path"]),
@@ -88,9 +89,11 @@ class Csv(Layout):
             except csv.Error as error:
                 refuse(source, "be a CSV", str(error))
         for row, values in every:
-            with problems.collected():
+            with problems:
                 if len(values) != len(header.names):
-                    rule = f"hold {len(header.names)} fields divided by {DELIMITERS[header.delimiter]}, as the header does"
+                    rule = (
+                        f"hold {len(header.names)} fields divided by {DELIMITERS[header.delimiter]}, as the header does"
+                    )
                     found = f"{len(values)} in {header.delimiter.join(values)[:200]!r}"
                     refuse(f"{row} of {path}", rule, found)
                 yield table.recording(values, row)
@@ -118,7 +121,7 @@ def frame_recordings(frame: Any, label: str | None, problems: Problems) -> Itera
     table.check(FRAME, "none", f"Name them {' and '.join(required)}.")
     columns = [map(_text, frame[name].to_list()) for name in given]
     for i, values in enumerate(zip(*columns, strict=True)):
-        with problems.collected():
+        with problems:
             yield table.recording(values, f"row {i}")
 
 

@@ -5,19 +5,17 @@ import re
 from speechgmm.features.layouts.published import Fit, Published
 
 _SPEAKER, _VIDEO, _FILE = (re.compile(p) for p in (r"id\d{5}", r"[\w-]{11}", r"\d{5}\.\w+"))
-_KINDS = ("wav", "aac", "m4a")
-"""Folders that say how sound is coded, and nothing else."""
 
 
 class VoxCeleb(Published):
     """Folders of VoxCeleb 1 or 2: all of it, a part, or a speaker; a video is a session.
 
     Recordings are called as the official lists of trials call them (``id10001/1zcIwhmdeo4/00001.wav``), and the column
-    ``subset`` has the folders above, such as ``dev``.
+    ``subset`` has the folders above, such as ``dev/aac``.
 
     Examples
     --------
-    >>> VoxCeleb().fit(("dev", "aac", "id00012", "21Uxsk56VDQ", "00001.m4a"))
+    >>> VoxCeleb().fit(("VoxCeleb2", "dev", "aac", "id00012", "21Uxsk56VDQ", "00001.m4a"))
     Fit(speaker='id00012', session='21Uxsk56VDQ', name='id00012/21Uxsk56VDQ/00001.m4a', above=('dev', 'aac'))
     """
 
@@ -29,4 +27,4 @@ class VoxCeleb(Published):
         last = parts[-3:]
         if len(last) < 3 or not all(p.fullmatch(s) for p, s in zip((_SPEAKER, _VIDEO, _FILE), last, strict=True)):
             return None
-        return Fit(last[0], last[1], "/".join(last), parts[:-3])
+        return Fit(last[0], last[1], "/".join(last), parts[1:-3])
