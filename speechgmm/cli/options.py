@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
     from speechgmm.evaluation import Rule, Scores
     from speechgmm.features import Corpus as Recordings
-    from speechgmm.features import Sound
+    from speechgmm.features import OwnFeatures, Sound
     from speechgmm.speakers import SpeakerStore, System
 
 T = TypeVar("T")
@@ -55,13 +55,28 @@ Manifest = Annotated[str | None, option("--manifest", "CORPUS", corpus("speaker"
 Where = Annotated[
     list[str] | None, option("--where", "COLUMN=VALUE", "Keep these rows; repeat: all columns, any value of one.")
 ]
-FILES = "Recordings; or features in .npy files, for a model that was trained on such."
+FILES = "Recordings; or features, in .npy files or as names in --features, for a model that was trained on such."
 Files = Annotated[list[str], argument("FILE", FILES)]
 SomeFiles = Annotated[list[str] | None, argument("FILE", FILES)]
+Features = Annotated[
+    str | None,
+    option(
+        "--features", "FEATS", "Features under the recordings' names: Kaldi's .scp or .ark, or a folder of .npy files."
+    ),
+]
+HopLength = Annotated[
+    float | None,
+    typer.Option(
+        "--hop-length",
+        metavar="SECONDS",
+        help="Of features: from frame to frame; default: as frame_shift beside --features says, else 0.01.",
+        show_default=False,
+    ),
+]
 Model = Annotated[str | None, option("--model", "MODEL", "Model file; default: the packaged one of the store.")]
 ModelFile = Annotated[str, output("MODEL", "Model file.")]
 PRESET = "Front end: for speech (mel or linear bands, or both), words said alone, any sound; as Kaldi or HTK have it."
-Preset = Annotated[PresetName | None, typer.Option("--preset", help=PRESET, show_default="speech; none for .npy files")]
+Preset = Annotated[PresetName | None, typer.Option("--preset", help=PRESET, show_default="speech; none for features")]
 Store = Annotated[str, option("--store", "STORE", "Enrolled speakers: SQLite file or database URL.")]
 SCORES = "Table with the columns speaker, test, score and target; Kaldi's lines 'enroll test score'; or arrays (.npz)."
 ScoresFile = Annotated[str, argument("SCORES", SCORES)]
@@ -157,12 +172,15 @@ def load_model_or_classifier(path: str | None, sounds: "Iterable[Sound]" = ()) -
     return load_classifier(path)
 
 
-def load_corpus(source: str, where: list[str] | None, *, label: str | None = "speaker") -> "Recordings":
+def load_corpus(
+    source: str, where: list[str] | None, *, label: str | None = "speaker", features: str | None = None
+) -> "Recordings":
     """Read a corpus and keep the rows asked for; a CSV must have the column `label`, if any.
 
-    Say how the place was understood, where that is not told by its columns, and which files are not there.
+    Say how the place was understood, where that is not told by its columns, and which files are not there. Features
+    take the place of sounds where they are given.
     """
-    from speechgmm.features import read_corpus
+    from speechgmm.features import read_corpus, with_features
 
     conditions: dict[str, list[str]] = {}
     for condition in where or []:
@@ -174,8 +192,31 @@ def load_corpus(source: str, where: list[str] | None, *, label: str | None = "sp
     if label is not None and corpus.layout != "a CSV":
         counts = number_of(len(corpus), "recording"), number_of(len(corpus.speakers), "speaker or label")
         complain(f"{source} is {corpus.layout}: {' of '.join(counts)}")
+    corpus = with_features(corpus, features) if features else corpus
     _say_missing(corpus)
     return corpus
+
+
+def named(
+    files: list[str], features: str | None = None, *, speaker: str = "", session: str | None = None
+) -> "Recordings":
+    """Return files, or the features of such names, as recordings of one speaker, or of nobody known."""
+    from speechgmm.features import Corpus, recordings_of
+
+    if features is None:
+        return Corpus.from_files(files, speaker=speaker, session=session)
+    return recordings_of(files, features, speaker=speaker, session=session)
+
+
+def features_frontend(recordings: "Recordings", features: str | None, hop_length: float | None) -> "OwnFeatures | None":
+    """Return the front end of recordings that are features, None of sound, for which no step may be asked."""
+    from speechgmm.features import OwnFeatures, listed_hop_length, own_frontend
+
+    usual = OwnFeatures.hop_length if features is None else listed_hop_length(features)
+    found = own_frontend(recordings, hop_length=usual if hop_length is None else hop_length)
+    if found is None and hop_length is not None:
+        usage("--hop-length is of features; these are sounds")
+    return found
 
 
 def _say_missing(corpus: "Recordings") -> None:

@@ -90,9 +90,9 @@ class Corpus:
 
     @classmethod
     def from_files(
-        cls, files: Iterable[str | os.PathLike[str]], *, speaker: str = "", session: str | None = None
+        cls, files: Iterable[str | os.PathLike[str] | Recording], *, speaker: str = "", session: str | None = None
     ) -> Self:
-        """List files of one speaker, or of nobody known, under the names given.
+        """List files of one speaker, or of nobody known, under the names given; recordings stay as they are.
 
         Raises
         ------
@@ -104,7 +104,8 @@ class Corpus:
         >>> [r.name for r in Corpus.from_files(["a.wav", "b.wav"], speaker="ann")]
         ['a.wav', 'b.wav']
         """
-        recordings = tuple(Recording(str(f), speaker, str(f), session) for f in files)
+        given = (f if isinstance(f, Recording) else Recording(str(f), speaker, str(f), session) for f in files)
+        recordings = tuple(given)
         if not recordings:
             refuse("files", "be at least one", "none")
         if not all(r.path for r in recordings):

@@ -9,7 +9,7 @@ import numpy as np
 
 from speechgmm.checks import Array, refuse
 from speechgmm.errors import SpeechGMMError, SpeechGMMWarning
-from speechgmm.features import audio
+from speechgmm.features import archives, audio
 from speechgmm.features.audio import Signal
 from speechgmm.features.corpus import Recording
 
@@ -19,7 +19,7 @@ Sound = str | os.PathLike[str] | Signal | Recording | Array
 _NAMED = 5
 """How many sounds of a rate a warning names."""
 
-FEATURES = ".npy"
+FEATURES = (".npy", *archives.ENDINGS)
 """How files end that hold features in the place of sound."""
 
 
@@ -50,8 +50,8 @@ def recording_of(sound: Sound, name: str) -> Recording:
 
 
 def is_features(path: str) -> bool:
-    """Return whether a path is one of features."""
-    return path.lower().endswith(FEATURES)
+    """Return whether a path is one of features: of a file, or of a place in a Kaldi archive."""
+    return path.lower().endswith(FEATURES) or archives.is_place(path)
 
 
 @contextlib.contextmanager

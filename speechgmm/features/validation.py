@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from speechgmm.checks import refuse
+from speechgmm.features import archives
 from speechgmm.features.corpus import Corpus, Recording
 from speechgmm.features.problems import Problems
 
@@ -63,5 +64,5 @@ def missing(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
     once for each file and opens none.
     """
     every = tuple(recordings)
-    there = {path: os.path.exists(path) for path in {r.path for r in every}}
+    there = {path: os.path.exists(archives.file_of(path)) for path in {r.path for r in every}}
     return tuple(r for r in every if not there[r.path])

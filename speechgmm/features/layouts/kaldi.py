@@ -6,10 +6,10 @@ from pathlib import Path
 
 from speechgmm.checks import refuse
 from speechgmm.features.corpus import Recording
+from speechgmm.features.layouts.key_values import key_values
 from speechgmm.features.layouts.protocol import Layout, Place
 from speechgmm.features.layouts.tables import seconds
 from speechgmm.features.problems import Problems
-from speechgmm.files import check_readable
 
 _CONVERT = (
     "Run the commands once and list the files that they make: mkdir wav; while read -r name command; do "
@@ -75,21 +75,7 @@ def _segment(
 
 
 def _table(path: Path, problems: Problems) -> dict[str, tuple[str, str]]:
-    """Return the value and the line of each key of `key value` lines."""
+    """Return the value and the row of each key of a file that must be there."""
     if not path.exists():
         refuse("a Kaldi directory", "have the files wav.scp and utt2spk", f"no {path}")
-    check_readable(path, "a table")
-    table: dict[str, tuple[str, str]] = {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        refuse(str(path), "be text in UTF-8", str(error))
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        key, *value = line.split(maxsplit=1)
-        with problems:
-            if not value or key in table:
-                refuse(f"line {number} of {path}", "hold a key of its own and a value", repr(line))
-            table[key] = (value[0].strip(), f"line {number}")
-    return table
+    return key_values(path, problems)
