@@ -190,8 +190,8 @@ def load_corpus(
         conditions.setdefault(column, []).append(value)
     corpus = read_corpus(source, label=label).where(**{k: v[0] if len(v) == 1 else v for k, v in conditions.items()})
     if label is not None and corpus.layout != "a CSV":
-        counts = number_of(len(corpus), "recording"), number_of(len(corpus.speakers), "speaker or label")
-        complain(f"{source} is {corpus.layout}: {' of '.join(counts)}")
+        people = number_of(len(set(corpus.speakers) - {""}), "speaker")
+        complain(f"{source} is {corpus.layout}: {number_of(len(corpus), 'recording')} of {people}")
     corpus = with_features(corpus, features) if features else corpus
     _say_missing(corpus)
     return corpus

@@ -206,7 +206,10 @@ def _no_matrix(place: str, found: str) -> NoReturn:
 
 
 def _is_archive(path: Path) -> bool:
-    return next(places(path), None) is not None
+    with path.open("rb") as file:
+        name = _name(file, str(path))
+        _end(file, str(path))  # refuses what is no matrix
+    return bool(name)
 
 
 def _is_list(path: Path) -> bool:
