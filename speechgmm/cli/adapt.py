@@ -14,7 +14,7 @@ Places = Annotated[
     list[str],
     typer.Argument(
         metavar="[MODEL] RECORDINGS",
-        help="Model to begin with; default: the packaged one. Folder, CSV with the column path, or Kaldi directory.",
+        help="Model to begin with; default: the packaged one. Folder, CSV with the column path, or another corpus.",
         show_default=False,
     ),
 ]

@@ -1,5 +1,6 @@
 """Options that several commands share, and what is read from them."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -212,6 +213,8 @@ def features_frontend(recordings: "Recordings", features: str | None, hop_length
     """Return the front end of recordings that are features, None of sound, for which no step may be asked."""
     from speechgmm.features import OwnFeatures, listed_hop_length, own_frontend
 
+    if features is None and os.path.isdir(recordings.source):
+        features = recordings.source  # a Kaldi directory of features
     usual = OwnFeatures.hop_length if features is None else listed_hop_length(features)
     found = own_frontend(recordings, hop_length=usual if hop_length is None else hop_length)
     if found is None and hop_length is not None:

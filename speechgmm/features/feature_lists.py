@@ -1,6 +1,5 @@
 """Features by the names of recordings: a Kaldi archive, a list of places in archives, or a folder of `.npy` files."""
 
-import functools
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,7 +8,7 @@ from pathlib import Path
 from speechgmm.checks import number, refuse
 from speechgmm.features import archives
 from speechgmm.features.corpus import Corpus, Recording
-from speechgmm.features.layouts.key_values import key_values
+from speechgmm.features.layouts.key_values import listed_places
 from speechgmm.features.layouts.protocol import AUDIO_ENDINGS, Place
 from speechgmm.features.own_features import OwnFeatures
 from speechgmm.features.problems import Problems
@@ -43,7 +42,7 @@ def listed_features(path: str | os.PathLike[str]) -> Corpus:
     elif place.path.suffix.lower() == ".ark":
         found = [(name, where, "") for name, where in archives.places(place.path)]
     elif place.path.suffix.lower() == ".scp":
-        found = _from_list(place, problems)
+        found = [(name, *found) for name, found in listed_places(place, place.path, problems).items()]
     else:
         refuse("a list of features", "be of a known kind", str(path), _ADVICE)
     if len({name for name, *_ in found}) < len(found):
@@ -54,19 +53,6 @@ def listed_features(path: str | os.PathLike[str]) -> Corpus:
     if not found:
         refuse(str(path), "list features", "none", _ADVICE)
     return Corpus(tuple(Recording(where, "", name, row=row) for name, where, row in found), str(path), "features")
-
-
-def _from_list(place: Place, problems: Problems) -> list[tuple[str, str, str]]:
-    """Return name, place and row of each line of a `.scp`."""
-    located, found = functools.cache(place.located), []
-    for name, (where, row) in key_values(place.path, problems).items():
-        with problems:
-            if not archives.is_place(where):
-                advice = "Write archives first, as with: copy-feats scp:feats.scp ark,scp:new.ark,new.scp"
-                refuse(f"{row} of {place.path}", "name a place in an archive, as in feats.ark:17", where, advice)
-            archive = archives.file_of(where)
-            found.append((name, located(archive) + where[len(archive) :], row))
-    return found
 
 
 def with_features(recordings: Corpus, path: str | os.PathLike[str]) -> Corpus:

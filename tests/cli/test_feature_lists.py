@@ -107,6 +107,12 @@ def test_the_step_is_told_or_stands_beside_the_features(tmp_path):
         told = run(*train, *given, "--json").document
         assert told["frontend"]["hop_length"] == wanted
         assert told["info"]["data"]["speech_seconds"] == pytest.approx(400 * wanted)
+    (tmp_path / "k").mkdir()
+    kaldiio.save_ark(str(tmp_path / "k" / "f.ark"), {"u": rng.normal(size=(60, 3))}, scp=str(tmp_path / "k/feats.scp"))
+    (tmp_path / "k" / "utt2spk").write_text("u ann\n")
+    (tmp_path / "k" / "frame_shift").write_text("0.05")
+    told = run("train", tmp_path / "k", "-o", tmp_path / "m", "--components", 2, "--json").document
+    assert (told["frontend"]["hop_length"], told["info"]["data"]["frames"]) == (0.05, 60)
     run("train", MANIFEST, "-o", tmp_path / "m", "--hop-length", 0.02).misused("--hop-length is of features")
     run("features", "u0", "u1", "--features", tmp_path / "f.ark", "-o", f"{tmp_path}/npy/", "--json")
     assert np.load(tmp_path / "npy" / "u1.npy").shape == (100, 3)

@@ -348,7 +348,7 @@ def test_kaldi_directory_with_segments(kaldi: Make, space: str) -> None:
             {"wav_scp": "r1 sph2pipe -f wav a.sph |\n", "utt2spk": "r1 a\n"},
             r"wav\.scp must name sound files; got a command for r1: sph2pipe .*\| \(line 1\)\. Run the commands once",
         ),
-        ({"wav_scp": "r1 a.wav\n"}, r"must have the files wav\.scp and utt2spk; got no .*utt2spk"),
+        ({"wav_scp": "r1 a.wav\n"}, r"must have the files wav\.scp \(or feats\.scp\) and utt2spk; got no .*utt2spk"),
         (
             {"wav_scp": "r1 a.wav\nr2 b.wav\nr3 c.wav\n", "utt2spk": "r1 ann\n"},
             r"utt2spk must name the speaker of every utterance; got none for r2 \(2 in all\)",

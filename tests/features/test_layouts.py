@@ -103,6 +103,22 @@ def test_nothing_like_voxceleb_but_its_pattern_is_taken_for_it(folder: Make, nam
     assert read_corpus(folder(name)).layout == FOLDERS
 
 
+@pytest.mark.parametrize("with_segments", [False, True])
+def test_a_kaldi_directory_of_features_alone(tmp_path: Path, with_segments: bool) -> None:
+    (tmp_path / "feats.scp").write_text("u1 f.ark:3\nu2 /far/f.ark:99[0:5]\n")
+    (tmp_path / "utt2spk").write_text("u1 ann\nu2 bob\n")
+    if with_segments:
+        (tmp_path / "segments").write_text("u1 call 0 1\nu2 call 1 2\n")
+    found = [(r.path, r.speaker, r.name, r.end, r.row) for r in read_corpus(tmp_path)]
+    assert found == [
+        (f"{tmp_path / 'f.ark'}:3", "ann", "u1", None, "line 1 of feats.scp"),
+        ("/far/f.ark:99[0:5]", "bob", "u2", None, "line 2 of feats.scp"),
+    ]
+    (tmp_path / "feats.scp").write_text("u1 f.ark:3\nu2 f.mat\nu3 x |\n")
+    with pytest.raises(BadCorpus, match=r"line 2 of .*feats\.scp must name a place in an archive.*\nline 3 of"):
+        read_corpus(tmp_path)
+
+
 # lhotse: objects as lhotse 1.33 writes them
 
 

@@ -1,4 +1,4 @@
-"""Kaldi data directories (Povey et al. 2011): `wav.scp`, `utt2spk` and, if wanted, `segments`."""
+"""Kaldi data directories (Povey et al. 2011): `wav.scp`, `utt2spk` and, if wanted, `segments`; or features alone."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from speechgmm.checks import refuse
 from speechgmm.features.corpus import Recording
-from speechgmm.features.layouts.key_values import key_values
+from speechgmm.features.layouts.key_values import key_values, listed_places
 from speechgmm.features.layouts.protocol import Layout, Place
 from speechgmm.features.layouts.tables import seconds
 from speechgmm.features.problems import Problems
@@ -18,24 +18,31 @@ _CONVERT = (
 
 
 class KaldiDirectory(Layout):
-    """A folder with a `wav.scp` of files."""
+    """A folder with a `wav.scp` of files, or, without one, with a `feats.scp` of features."""
 
     name = "a Kaldi data directory"
 
     def recognizes(self, place: Place) -> bool:
-        """Return whether it has a `wav.scp`."""
-        return (place.path / "wav.scp").exists()
+        """Return whether it has one of both."""
+        return any((place.path / name).exists() for name in ("wav.scp", "feats.scp"))
 
     def recordings(self, place: Place, label: str | None, problems: Problems) -> Iterator[Recording]:
-        """Yield a recording for each utterance: those of `segments`, or of `wav.scp` where there is none."""
+        """Yield a recording for each utterance: those of `segments`, or of `wav.scp` where there is none.
+
+        Without a `wav.scp` they are those of `feats.scp`: its features are of utterances, whatever these were cut from.
+        """
         folder = place.path
-        wav = _table(folder / "wav.scp", problems)
-        _refuse_commands(folder / "wav.scp", wav)
-        cut = (folder / "segments").exists()
+        heard = (folder / "wav.scp").exists()
+        if heard:
+            wav = _table(folder / "wav.scp", problems)
+            _refuse_commands(folder / "wav.scp", wav)
+        else:
+            wav = listed_places(place, folder / "feats.scp", problems)
+        cut = heard and (folder / "segments").exists()
         utterances = _table(folder / "segments", problems) if cut else {u: (u, row) for u, (_, row) in wav.items()}
         named = label is not None or (folder / "utt2spk").exists()
         speakers = _table(folder / "utt2spk", problems) if named else dict.fromkeys(utterances, ("", ""))
-        listed = "segments" if cut else "wav.scp"
+        listed = "segments" if cut else "wav.scp" if heard else "feats.scp"
         with problems:
             if lost := [u for u in utterances if u not in speakers]:
                 rule, found = "name the speaker of every utterance", f"none for {lost[0]} ({len(lost)} in all)"
@@ -77,5 +84,5 @@ def _segment(
 def _table(path: Path, problems: Problems) -> dict[str, tuple[str, str]]:
     """Return the value and the row of each key of a file that must be there."""
     if not path.exists():
-        refuse("a Kaldi directory", "have the files wav.scp and utt2spk", f"no {path}")
+        refuse("a Kaldi directory", "have the files wav.scp (or feats.scp) and utt2spk", f"no {path}")
     return key_values(path, problems)

@@ -23,10 +23,9 @@ from speechgmm.files import check_readable
 LAYOUTS: tuple[Layout, ...] = (Lhotse(), Csv(), KaldiDirectory(), LibriSpeech(), VoxCeleb(), Folders())
 """In the order in which they are asked."""
 
-_CORPORA = (
-    "Give a CSV with the columns path and speaker, a folder with one subfolder for each speaker, or a Kaldi directory."
-)
-_UNLABELED = "Give a CSV with the column path, a folder with sound files, or a Kaldi directory."
+_OTHERS = "a Kaldi directory, or a manifest of lhotse."
+_CORPORA = f"Give a CSV with the columns path and speaker, a folder with one subfolder for each speaker, {_OTHERS}"
+_UNLABELED = f"Give a CSV with the column path, a folder with sound files, {_OTHERS}"
 
 
 def read_corpus(path: Any, *, label: str | None = "speaker") -> Corpus:
@@ -43,7 +42,8 @@ def read_corpus(path: Any, *, label: str | None = "speaker") -> Corpus:
         - A folder with one subfolder for each speaker (folders inside are sessions).
         - The folders of LibriSpeech or of VoxCeleb, or of a part of them. Their files are recognized by paths that
           follow the pattern of these corpora to the letter; what does not follow it is refused.
-        - A Kaldi data directory (``wav.scp``, ``utt2spk`` and, if wanted, ``segments``).
+        - A Kaldi data directory: ``wav.scp``, ``utt2spk`` and, if wanted, ``segments``; or ``utt2spk`` and ``feats.scp``
+          alone.
         - A manifest of lhotse, ``.jsonl`` or ``.jsonl.gz``: cuts, or supervisions with their recordings in a file named
           alike (``x_supervisions.jsonl``, ``x_recordings.jsonl``), or a folder with ``supervisions.jsonl`` and
           ``recordings.jsonl``.
