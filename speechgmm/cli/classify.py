@@ -149,9 +149,8 @@ def _labeled(
     source: str, label: str, where: list[str] | None, features: str | None
 ) -> "tuple[Corpus, tuple[str, ...], tuple[str, ...]]":
     """Return recordings, their labels, and who speaks in each where that is known and is not what is asked for."""
-    corpus = options.load_corpus(
-        source, where, label="path", features=features
-    )  # rows that --where leaves out need no label
+    # rows that --where leaves out need no label
+    corpus = options.load_corpus(source, where, label="path", features=features)
     labels = corpus.column(label)
     speakers = tuple(r.speaker for r in corpus)
     return corpus, labels, ("",) * len(labels) if speakers == labels else speakers

@@ -12,6 +12,7 @@ from speechgmm.features.layouts.key_values import listed_places
 from speechgmm.features.layouts.protocol import AUDIO_ENDINGS, Place
 from speechgmm.features.own_features import OwnFeatures
 from speechgmm.features.problems import Problems
+from speechgmm.features.validation import check_listed
 
 FRAME_SHIFT = "frame_shift"
 """The file of a Kaldi directory with the step from frame to frame, in seconds."""
@@ -70,7 +71,7 @@ def with_features(recordings: Corpus, path: str | os.PathLike[str]) -> Corpus:
     Raises
     ------
     InvalidInput
-        If recordings have no features there: all of them together.
+        If recordings have no features there, or the same as others: all of them together.
     """
     known = {r.name: r.path for r in listed_features(path)}
     problems = Problems(f"the features {path}")
@@ -83,6 +84,7 @@ def with_features(recordings: Corpus, path: str | os.PathLike[str]) -> Corpus:
                 advice = "Write them under the names that the corpus gives, or choose rows by a column."
                 refuse(f"the features {path}", "hold every recording", f"none of {r.place}", advice)
             kept.append(replace(r, path=where, start=0.0, end=None, channel="mix"))
+    check_listed(kept, problems)
     problems.refuse()
     return replace(recordings, recordings=tuple(kept))
 

@@ -378,6 +378,13 @@ def test_bad_kaldi_directories_are_refused(kaldi: Make, files: dict[str, str | b
         read_corpus(kaldi(**files))
 
 
+@pytest.mark.parametrize("name", ["feats.scp", "wav.scp", "feats.ark"])
+def test_a_part_of_a_kaldi_directory_is_no_corpus(manifest: Make, name: str) -> None:
+    words = rf"a corpus must say who speaks; got .*{name} alone\. Give the Kaldi directory that it lies in, or a corpus"
+    with pytest.raises(InvalidInput, match=words):
+        read_corpus(manifest("u a.ark:2\n", name))
+
+
 def test_files_have_names():
     with pytest.raises(InvalidInput, match="files must be at least one; got none"):
         Corpus.from_files([])

@@ -103,6 +103,9 @@ def test_a_folder_names_files_with_their_endings_or_without(given: Corpus, tmp_p
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, np.zeros((2, 3)))
     assert [Path(r.path).name for r in with_features(given, tmp_path / "f")] == ["1.npy", "2.wav.npy", "1.wav.npy"]
+    both = Corpus((Recording("x", "", "a/1.wav"), Recording("x", "", "a/1.flac")), "both")
+    with pytest.raises(InvalidInput, match=r"must list each recording once; got a/1\.flac twice, as .*1\.npy and as"):
+        with_features(both, tmp_path / "f")
     odd = Corpus((Recording("x", "", "a/1.2"),), "odd")
     with pytest.raises(InvalidInput, match=r"hold every recording; got none of a/1\.2"):
         with_features(odd, tmp_path / "f")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 from collections.abc import Callable
@@ -213,6 +214,26 @@ SPEED = recording("a", transforms=[{"name": "Speed", "kwargs": {"factor": 1.1}}]
 def test_manifests_of_lhotse_that_cannot_be_used_are_refused(tmp_path: Path, items: list[Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         read_corpus(written(tmp_path / "c.jsonl", *items))
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text("ab\0", max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["type", "channels", "x"]), inner),
+    max_leaves=4,
+)
+KEYS = ("id", "start", "channel", "supervisions", "recording", "type")
+
+
+@given(key=st.sampled_from(KEYS), inner=st.sampled_from([None, *ANN]), junk=JUNK)
+def test_whatever_stands_in_a_manifest_of_lhotse_is_read_or_refused(
+    key: str, inner: str | None, junk: Any, tmp_path_factory: Any
+) -> None:
+    path = tmp_path_factory.mktemp("lhotse") / "c.jsonl"
+    made = cut(recording("a"), ANN if inner is None else {**ANN, inner: junk})
+    for item in ({**made, key: junk}, made, cut({**recording("a"), "sources": junk, "duration": junk}, ANN)):
+        written(path, item)
+        with contextlib.suppress(InvalidInput):
+            assert all(isinstance(r, Recording) for r in read_corpus(path))
 
 
 def test_supervisions_without_their_recordings_are_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from speechgmm.checks import refuse
+from speechgmm.errors import InvalidInput
 from speechgmm.features.corpus import Recording
 from speechgmm.features.layouts.protocol import Layout, Place
 from speechgmm.features.problems import Problems
@@ -46,8 +47,20 @@ class Lhotse(Layout):
             known = {}
         for row, item in items:
             with problems:
-                for recording, said in _said(item, known, f"{row} of {path}", label):
-                    yield _recording(place, recording, said, label, row, f"{row} of {path}")
+                yield from _of_line(place, item, known, label, row, f"{row} of {path}")
+
+
+def _of_line(
+    place: Place, item: _Item, known: Mapping[str, _Item], label: str | None, row: str, where: str
+) -> list[Recording]:
+    """Return the recordings that a line says, or refuse what lhotse does not write."""
+    try:
+        said = _said(item, known, where, label)
+        return [_recording(place, recording, one, label, row, where) for recording, one in said]
+    except InvalidInput:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        refuse(where, "be as lhotse writes it", f"this: {type(error).__name__} {error}")
 
 
 def _supervisions(folder: Path) -> Path | None:
@@ -75,7 +88,7 @@ def _parsed(line: str, where: str) -> _Item:
         found = json.loads(line)
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict) or "id" not in found:
+    if not isinstance(found, dict) or not isinstance(found.get("id"), str):
         refuse(where, "be a JSON object with an id", repr(line.strip()[:80]))
     return found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speechgmm.checks import refuse
+from speechgmm.features import archives
 from speechgmm.features.corpus import Corpus, Recording
 from speechgmm.features.layouts.folders import Folders
 from speechgmm.features.layouts.kaldi import KaldiDirectory
@@ -42,8 +43,8 @@ def read_corpus(path: Any, *, label: str | None = "speaker") -> Corpus:
         - A folder with one subfolder for each speaker (folders inside are sessions).
         - The folders of LibriSpeech or of VoxCeleb, or of a part of them. Their files are recognized by paths that
           follow the pattern of these corpora to the letter; what does not follow it is refused.
-        - A Kaldi data directory: ``wav.scp``, ``utt2spk`` and, if wanted, ``segments``; or ``utt2spk`` and ``feats.scp``
-          alone.
+        - A Kaldi data directory: ``wav.scp``, ``utt2spk`` and, if wanted, ``segments``; without a ``wav.scp``,
+          ``feats.scp`` and ``utt2spk``.
         - A manifest of lhotse, ``.jsonl`` or ``.jsonl.gz``: cuts, or supervisions with their recordings in a file named
           alike (``x_supervisions.jsonl``, ``x_recordings.jsonl``), or a folder with ``supervisions.jsonl`` and
           ``recordings.jsonl``.
@@ -91,6 +92,9 @@ def _place(path: Path, advice: str) -> Place:
     if not path.exists():
         refuse("a corpus", "exist", f"{path}, which does not", advice)
     check_readable(path, "a corpus")
+    if path.is_file() and path.suffix.lower() in archives.ENDINGS:
+        hint = "Give the Kaldi directory that it lies in, or a corpus, and features with --features or with_features."
+        refuse("a corpus", "say who speaks", f"{path} alone", hint)
     return Place(path)
 
 
