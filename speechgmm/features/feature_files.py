@@ -65,7 +65,7 @@ def write_features(
 
         - ``.scp``: a Kaldi archive of the same name that ends in ``.ark``, and this list of the places in it;
           ``.ark``: the archive alone. Names must be without spaces.
-        - A folder that is there, or that ends in ``/``: ``name.npy`` for each name, which is a path inside.
+        - ``/``: a folder, which is made where there is none; ``name.npy`` for each name, which is a path inside.
         - Anything else, such as ``.npz``: one file that `numpy.load` reads, with an array under each name, with escapes
           for what cannot be seen in it, and under "frontend" the settings as JSON text.
 
@@ -113,7 +113,7 @@ def _form(path: str | os.PathLike[str], frontend: FrontEnd) -> "_Form":
     """Return how features are written to a path."""
     place = os.fspath(path)
     kind: type[_Form] = _Archive if place.lower().endswith(archives.ENDINGS) else _Npz
-    kind = _Folder if place.endswith("/") or os.path.isdir(place) else kind
+    kind = _Folder if place.endswith("/") else kind
     return kind(place, frontend)
 
 

@@ -101,7 +101,7 @@ def test_a_file_below_8_khz_does_not_stop_the_others(folder, tmp_path):
     assert [s["file"] for s in told.document["skipped"]] == [str(low)]
     assert "at least the model's rate of 8000 Hz; got 4000 Hz" in told.err
     assert load_classifier(tmp_path / "m").frontend.sample_rate == 8000
-    with pytest.warns(SpeechGMMWarning, match="rates are mixed: 4000 Hz 1; 8000 Hz 1"):
+    with pytest.warns(SpeechGMMWarning, match="rates are mixed: 4000 Hz 1 .*; 8000 Hz 1"):
         told = run("features", folder / "tone" / "0.wav", low, "--preset", "sound", "-o", tmp_path / "f.npz")
     assert told.status == 1
     assert [row[0] for row in told.rows[:1]] == [str(folder / "tone" / "0.wav")]

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from speechgmm.checks import number_of
 from speechgmm.errors import SpeechGMMWarning
 from speechgmm.features.corpus import Recording
-from speechgmm.features.layouts.protocol import Layout, Place
+from speechgmm.features.layouts.protocol import CorpusLayout, Place
 from speechgmm.features.problems import Problems
 
 _NAMED = 5
 """How many files a warning names."""
 
 
-class Folders(Layout):
+class Folders(CorpusLayout):
     """Any folder with sound files."""
 
     name = "a folder with a subfolder for each speaker or label"

@@ -7,7 +7,7 @@ from pathlib import Path
 from speechgmm.checks import refuse
 from speechgmm.features.corpus import Recording
 from speechgmm.features.layouts.key_values import key_values, listed_places
-from speechgmm.features.layouts.protocol import Layout, Place
+from speechgmm.features.layouts.protocol import CorpusLayout, Place
 from speechgmm.features.layouts.tables import seconds
 from speechgmm.features.problems import Problems
 
@@ -17,7 +17,7 @@ _CONVERT = (
 )
 
 
-class KaldiDirectory(Layout):
+class KaldiDirectory(CorpusLayout):
     """A folder with a `wav.scp` of files, or, without one, with a `feats.scp` of features."""
 
     name = "a Kaldi data directory"

@@ -14,7 +14,7 @@ from typing import Any
 from speechgmm.checks import refuse
 from speechgmm.errors import InvalidInput
 from speechgmm.features.corpus import Recording
-from speechgmm.features.layouts.protocol import Layout, Place
+from speechgmm.features.layouts.protocol import CorpusLayout, Place
 from speechgmm.features.problems import Problems
 from speechgmm.files import check_readable
 
@@ -23,7 +23,7 @@ _SAVE = "Write the sound first, as with cuts.save_audios(folder), and give the m
 _Item = Mapping[str, Any]
 
 
-class Lhotse(Layout):
+class Lhotse(CorpusLayout):
     """A file of cuts or of supervisions, whose recordings are in the file named alike; or a folder with both files."""
 
     name = "a manifest of lhotse"

@@ -2,7 +2,7 @@
 
 import re
 
-from speechgmm.features.layouts.published import Fit, Published
+from speechgmm.features.layouts.published import Matched, Published
 
 _FILE = re.compile(r"((\d+)-(\d+)-\d+)\.\w+")
 
@@ -14,16 +14,16 @@ class LibriSpeech(Published):
 
     Examples
     --------
-    >>> LibriSpeech().fit(("LibriSpeech", "dev-clean", "19", "198", "19-198-0000.flac"))
-    Fit(speaker='19', session='198', name='19-198-0000', above=('dev-clean',))
+    >>> LibriSpeech().match(("LibriSpeech", "dev-clean", "19", "198", "19-198-0000.flac"))
+    Matched(speaker='19', session='198', name='19-198-0000', above=('dev-clean',))
     """
 
     name = "LibriSpeech's folders, speaker/chapter/file"
     pattern = "SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER"
 
-    def fit(self, parts: tuple[str, ...]) -> Fit | None:
+    def match(self, parts: tuple[str, ...]) -> Matched | None:
         """Return what the last three parts of a path say: the file's name repeats its folders."""
         found = _FILE.fullmatch(parts[-1])
         if found is None or found.groups()[1:] != parts[-3:-1]:
             return None
-        return Fit(found[2], found[3], found[1], parts[1:-3])
+        return Matched(found[2], found[3], found[1], parts[1:-3])

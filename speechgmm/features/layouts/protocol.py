@@ -42,7 +42,7 @@ class Place:
         return path if os.path.exists(path) else str(folder / path)
 
 
-class Layout(ABC):
+class CorpusLayout(ABC):
     """One way to lay out a corpus.
 
     Parameters

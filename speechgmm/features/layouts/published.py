@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from speechgmm.checks import refuse
 from speechgmm.features.corpus import Recording
-from speechgmm.features.layouts.protocol import Layout, Place
+from speechgmm.features.layouts.protocol import CorpusLayout, Place
 from speechgmm.features.problems import Problems
 
 
 @dataclass(frozen=True)
-class Fit:
+class Matched:
     """What the path of a sound file says: `above` are the folders above the speaker's."""
 
     speaker: str
@@ -25,7 +25,7 @@ class Fit:
     above: tuple[str, ...]
 
 
-class Published(Layout):
+class Published(CorpusLayout):
     """A corpus whose paths follow a pattern.
 
     Parameters
@@ -37,7 +37,7 @@ class Published(Layout):
     pattern: str
 
     @abstractmethod
-    def fit(self, parts: tuple[str, ...]) -> Fit | None:
+    def match(self, parts: tuple[str, ...]) -> Matched | None:
         """Return what the last parts of a path say, or None where they do not follow the pattern.
 
         The first part is the folder of the corpus itself, which may be that of a speaker.
@@ -48,8 +48,8 @@ class Published(Layout):
         if not place.path.is_dir() or not place.sounds:
             return False
         root = place.path.absolute().name
-        fits = [self.fit((root, *parts)) for parts in place.sounds]
-        return all(fits) or any(f and f.above for f in fits)
+        every = [self.match((root, *parts)) for parts in place.sounds]
+        return all(every) or any(found and found.above for found in every)
 
     def recordings(self, place: Place, label: str | None, problems: Problems) -> Iterator[Recording]:
         """Yield the recording that each sound file is, and collect those that do not fit."""
@@ -57,10 +57,10 @@ class Published(Layout):
         for parts in place.sounds:
             path = place.file(parts)
             with problems:
-                fit = self.fit((root, *parts))
-                if fit is None:
+                found = self.match((root, *parts))
+                if found is None:
                     rule = f"lie as {self.pattern}, as other sound files in {place.path} do"
                     refuse(path, rule, "another place", "Move it elsewhere, or list what counts in a CSV.")
-                columns = {"path": "/".join(parts), "speaker": fit.speaker, "label": fit.speaker}
-                columns |= {"session": fit.session, "subset": "/".join(fit.above)}
-                yield Recording(path, fit.speaker, fit.name, fit.session, columns=columns)
+                columns = {"path": "/".join(parts), "speaker": found.speaker, "label": found.speaker}
+                columns |= {"session": found.session, "subset": "/".join(found.above)}
+                yield Recording(path, found.speaker, found.name, found.session, columns=columns)

@@ -9,7 +9,7 @@ from typing import Any
 
 from speechgmm.checks import refuse, visible, with_article
 from speechgmm.features.corpus import Recording
-from speechgmm.features.layouts.protocol import Layout, Place
+from speechgmm.features.layouts.protocol import CorpusLayout, Place
 from speechgmm.features.problems import Problems
 from speechgmm.tables import DELIMITERS, Header, parse_header, reading
 
@@ -65,7 +65,7 @@ def _required(label: str | None) -> tuple[str, ...]:
     return ("path",) if label is None else tuple(dict.fromkeys(("path", label)))
 
 
-class Csv(Layout):
+class Csv(CorpusLayout):
     """A file with a header, divided by commas, semicolons or tabs (`speechgmm.tables`)."""
 
     name = "a CSV"

@@ -2,7 +2,7 @@
 
 import re
 
-from speechgmm.features.layouts.published import Fit, Published
+from speechgmm.features.layouts.published import Matched, Published
 
 _SPEAKER, _VIDEO, _FILE = (re.compile(p) for p in (r"id\d{5}", r"[\w-]{11}", r"\d{5}\.\w+"))
 
@@ -15,16 +15,16 @@ class VoxCeleb(Published):
 
     Examples
     --------
-    >>> VoxCeleb().fit(("VoxCeleb2", "dev", "aac", "id00012", "21Uxsk56VDQ", "00001.m4a"))
-    Fit(speaker='id00012', session='21Uxsk56VDQ', name='id00012/21Uxsk56VDQ/00001.m4a', above=('dev', 'aac'))
+    >>> VoxCeleb().match(("VoxCeleb2", "dev", "aac", "id00012", "21Uxsk56VDQ", "00001.m4a"))
+    Matched(speaker='id00012', session='21Uxsk56VDQ', name='id00012/21Uxsk56VDQ/00001.m4a', above=('dev', 'aac'))
     """
 
     name = "VoxCeleb's folders, speaker/video/file"
     pattern = "idSPEAKER/VIDEO/NUMBER"
 
-    def fit(self, parts: tuple[str, ...]) -> Fit | None:
+    def match(self, parts: tuple[str, ...]) -> Matched | None:
         """Return what the last three parts of a path say."""
         last = parts[-3:]
         if len(last) < 3 or not all(p.fullmatch(s) for p, s in zip((_SPEAKER, _VIDEO, _FILE), last, strict=True)):
             return None
-        return Fit(last[0], last[1], "/".join(last), parts[1:-3])
+        return Matched(last[0], last[1], "/".join(last), parts[1:-3])
