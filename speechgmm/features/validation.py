@@ -14,18 +14,26 @@ SPLIT = "split"
 
 
 def check_listed(recordings: Sequence[Recording], problems: Problems) -> None:
-    """Collect parts that hold nothing, and recordings that are listed twice."""
+    """Collect parts that hold nothing, recordings that are listed twice, and different ones of the same name."""
     seen: dict[tuple[str, float, float | None, str], Recording] = {}
+    names: dict[str, Recording] = {}
     for r in recordings:
         with problems:
             if not (0 <= r.start < (math.inf if r.end is None else r.end)):
                 found = f"{r.start:g} to {'the end' if r.end is None else format(r.end, 'g')} s in {r.place}"
                 refuse(problems.source, "list parts that end after they start, at 0 s or later", found)
             part = (os.path.normpath(r.path), r.start, r.end, str(r.channel))
-            first = seen.setdefault(part, r)
-            if first is not r:
-                rows = f", in {first.row} and in {r.row}" if r.row else f", as {first.path} and as {r.path}"
-                refuse(problems.source, "list each recording once", f"{r.name} twice{rows}")
+            if (first := seen.setdefault(part, r)) is not r:
+                refuse(problems.source, "list each recording once", f"{r.name} twice{_both(first, r)}")
+            if (first := names.setdefault(r.name, r)) is not r:
+                refuse(problems.source, "call each recording by a name of its own", f"{r.name} twice{_both(first, r)}")
+
+
+def _both(first: Recording, second: Recording) -> str:
+    """Return where two recordings are listed, or where they lie if they are not."""
+    if second.row:
+        return f", in {first.row} and in {second.row}"
+    return f", as {first.path} and as {second.path}"
 
 
 def check_background(recordings: Iterable[Recording]) -> None:

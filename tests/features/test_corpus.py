@@ -212,6 +212,11 @@ def test_parts_of_one_file_are_no_duplicates(manifest: Make) -> None:
         read_corpus(manifest(rows + "a,y,5.0,9.0,0\n"))
 
 
+def test_parts_late_in_a_long_file_have_names_of_their_own(manifest: Make) -> None:
+    corpus = read_corpus(manifest("path,speaker,start,end\na,x,12345.678,12350\na,x,12345.712,12350\n"))
+    assert [r.name for r in corpus] == ["a@12345.678-12350", "a@12345.712-12350"]
+
+
 def test_the_embedded_corpus_is_listed_whole() -> None:
     corpus = read_corpus(DATA / "manifest.csv")
     assert len(corpus) == 90

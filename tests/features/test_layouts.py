@@ -80,6 +80,16 @@ def test_a_file_that_does_not_follow_the_pattern_is_named_and_never_guessed_at(f
     assert "Move it elsewhere, or list what counts in a CSV." in found.value.problems[0]
 
 
+def test_two_copies_of_a_recording_are_told_apart_from_two_recordings(folder: Make) -> None:
+    root = folder("wav/" + VOXCELEB[0], *("aac/" + name for name in VOXCELEB))
+    words = (
+        rf"must call each recording by a name of its own; got {VOXCELEB[0]} twice, as \S*/aac/\S* and as \S*/wav/\S*"
+    )
+    with pytest.raises(InvalidInput, match=words):
+        read_corpus(root)
+    assert len(read_corpus(root / "aac")) == 3
+
+
 def test_where_both_readings_agree_a_folder_of_speakers_is_one(folder: Make) -> None:
     root = folder(*LIBRISPEECH, "ann/monday/1.wav")
     assert read_corpus(root).layout == FOLDERS

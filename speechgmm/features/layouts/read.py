@@ -106,5 +106,6 @@ def _named_apart(recordings: Iterable[Recording]) -> list[Recording]:
 
 
 def _part(r: Recording) -> str:
-    span = "" if (r.start, r.end) == (0.0, None) else f"@{r.start:g}-{'' if r.end is None else format(r.end, 'g')}"
+    end = "" if r.end is None else format(r.end, ".12g")
+    span = "" if (r.start, r.end) == (0.0, None) else f"@{r.start:.12g}-{end}"
     return span + ("" if r.channel == "mix" else f"#{r.channel}")
