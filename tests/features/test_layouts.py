@@ -226,11 +226,9 @@ def test_manifests_of_lhotse_that_cannot_be_used_are_refused(tmp_path: Path, ite
         read_corpus(written(tmp_path / "c.jsonl", *items))
 
 
-JUNK = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text("ab\0", max_size=3),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["type", "channels", "x"]), inner),
-    max_leaves=4,
-)
+PLAIN = st.none() | st.booleans() | st.floats() | st.integers() | st.text("ab\0", max_size=3)
+SOURCE = st.dictionaries(st.sampled_from(["type", "channels", "x"]), PLAIN | st.lists(PLAIN, max_size=2))
+JUNK = PLAIN | SOURCE | st.lists(PLAIN | SOURCE, max_size=2)
 KEYS = ("id", "start", "channel", "supervisions", "recording", "type")
 
 
