@@ -15,6 +15,15 @@ class InvalidInput(SpeechGMMError, ValueError):
     """An argument, a file or a table breaks a stated rule."""
 
 
+class BadCorpus(InvalidInput):
+    """Several lines or files of a corpus are refused: the message lists them, and `problems` holds every one."""
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        """Keep the messages of all problems beside the one that lists them."""
+        super().__init__(message)
+        self.problems = problems
+
+
 class AudioError(InvalidInput):
     """A sound cannot be read, or is not usable as it is."""
 

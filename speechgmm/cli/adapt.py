@@ -14,7 +14,7 @@ Places = Annotated[
     list[str],
     typer.Argument(
         metavar="[MODEL] RECORDINGS",
-        help="Model to begin with; default: the packaged one. Folder, CSV with the column path, or Kaldi directory.",
+        help="Model to begin with; default: the packaged one. Folder, CSV with the column path, or another corpus.",
         show_default=False,
     ),
 ]
@@ -25,6 +25,7 @@ def adapt(
     places: Places,
     output: options.ModelFile,
     where: options.Where = None,
+    features: options.Features = None,
     relevance: Relevance = 100.0,
     threads: options.Threads = None,
     as_json: options.Json = False,
@@ -38,7 +39,7 @@ def adapt(
     if len(places) > 2:
         options.usage("give one MODEL and one folder or list of RECORDINGS, or RECORDINGS alone")
     check_writable(output, kind_of(System))
-    recordings = options.load_corpus(places[-1], where, label=None)
+    recordings = options.load_corpus(places[-1], where, label=None, features=features)
     system = options.model_for(places[0] if len(places) == 2 else None, sounds=recordings)
     with progress() as report:
         done = adapt_system(system, recordings, relevance=relevance, n_threads=threads, on_progress=report)

@@ -43,6 +43,8 @@ def train(
     output: options.ModelFile,
     label: Label = "label",
     where: options.Where = None,
+    features: options.Features = None,
+    hop_length: options.HopLength = None,
     preset: options.Preset = None,
     components: Components = 64,
     relevance: Relevance = 4.0,
@@ -55,13 +57,14 @@ def train(
     from speechgmm.classification import AudioClassifier, train_classifier
 
     check_writable(output, kind_of(AudioClassifier))
-    recordings, labels, groups = _labeled(corpus, label, where)
+    recordings, labels, groups = _labeled(corpus, label, where, features)
+    frontend = preset or options.features_frontend(recordings, features, hop_length)
     with progress() as report:
         training = train_classifier(
             recordings,
             labels,
             groups=groups,
-            frontend=preset,
+            frontend=frontend,
             settings=_settings(components, None if alone else relevance),
             backend=backend,
             n_threads=threads,
@@ -76,6 +79,7 @@ def predict(
     files: options.SomeFiles = None,
     manifest: options.Manifest = None,
     where: options.Where = None,
+    features: options.Features = None,
     far: Far = None,
     top: options.Top = 3,
     threads: options.Threads = None,
@@ -83,12 +87,12 @@ def predict(
 ) -> None:
     """Say what each recording is."""
     from speechgmm.classification import load_classifier
-    from speechgmm.features import Corpus
 
     if bool(files) == (manifest is not None) or (files and where):
         options.usage("give files, or --manifest with --where as you like")
     rule = _rule(far)
-    corpus = options.load_corpus(manifest, where, label="path") if manifest else Corpus.from_files(files or [])
+    listed = None if manifest is None else options.load_corpus(manifest, where, label="path", features=features)
+    corpus = listed or options.named(files or [], features)
     classifier = load_classifier(model)
     with progress() as report:
         answers = classifier.classify(corpus, rule=rule, n_threads=threads, on_progress=report)
@@ -105,6 +109,8 @@ def evaluate(
     model: ByModel = None,
     folds: Folds = None,
     where: options.Where = None,
+    features: options.Features = None,
+    hop_length: options.HopLength = None,
     preset: options.Preset = None,
     components: Components = 64,
     relevance: Relevance = 4.0,
@@ -124,7 +130,8 @@ def evaluate(
     rule = _rule(far)
     if picture:
         check_picture(picture)
-    recordings, labels, groups = _labeled(corpus, label, where)
+    recordings, labels, groups = _labeled(corpus, label, where, features)
+    frontend = preset or options.features_frontend(recordings, features, hop_length)
     with progress() as report:
         shared: dict[str, Any] = {"groups": groups, "n_threads": threads, "on_progress": report}
         if model:
@@ -132,16 +139,19 @@ def evaluate(
         else:
             parts = recordings.column(folds or "", "fold")
             settings = _settings(components, None if alone else relevance)
-            shared |= {"frontend": preset, "settings": settings, "backend": backend}
+            shared |= {"frontend": frontend, "settings": settings, "backend": backend}
             found = cross_validate(recordings, labels, parts, **shared)
     if picture:
         write_picture(plot_confusion(found.confusion), picture)
     emit(as_json, found.as_dict(), facts(_rates(found)), "", _matrix(found), skipped=found.skipped)
 
 
-def _labeled(source: str, label: str, where: list[str] | None) -> "tuple[Corpus, tuple[str, ...], tuple[str, ...]]":
+def _labeled(
+    source: str, label: str, where: list[str] | None, features: str | None
+) -> "tuple[Corpus, tuple[str, ...], tuple[str, ...]]":
     """Return recordings, their labels, and who speaks in each where that is known and is not what is asked for."""
-    corpus = options.load_corpus(source, where, label="path")  # rows that --where leaves out need no label
+    # rows that --where leaves out need no label
+    corpus = options.load_corpus(source, where, label="path", features=features)
     labels = corpus.column(label)
     speakers = tuple(r.speaker for r in corpus)
     return corpus, labels, ("",) * len(labels) if speakers == labels else speakers

@@ -24,6 +24,7 @@ def enroll(
     model: options.Model = None,
     manifest: options.Manifest = None,
     where: options.Where = None,
+    features: options.Features = None,
     session: Session = None,
     replace: Replace = False,
     threads: options.Threads = None,
@@ -31,18 +32,17 @@ def enroll(
 ) -> None:
     """Enroll recordings of a speaker, or of all speakers of a manifest; the store is made where there is none."""
     from speechgmm import speakers
-    from speechgmm.features import Corpus
 
     if manifest is not None:
         if speaker is not None or session is not None:
             options.usage("--manifest says who speaks and when; give no SPEAKER, FILE or --session with it")
-        corpus = options.load_corpus(manifest, where)
+        corpus = options.load_corpus(manifest, where, features=features)
     elif where:
         options.usage("--where chooses rows of a --manifest; there is none")
     elif speaker is None or not files:
         options.usage("give SPEAKER and at least one FILE, or --manifest")
     else:
-        corpus = Corpus.from_files(files, speaker=speaker, session=session)
+        corpus = options.named(files, features, speaker=speaker, session=session)
     system = options.model_for(model, store, corpus, create=True)
     with options.open_store(store, system, create=True) as opened, progress() as report:
         done = speakers.enroll(system, opened, corpus, replace=replace, n_threads=threads, on_progress=report)

@@ -6,28 +6,39 @@ import typer
 
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, progress, table
-from speechgmm.files import check_writable
 
-ArrayFile = Annotated[str, options.output("OUT.npz", "Arrays.")]
+PLACES = "Arrays (.npz); a Kaldi archive (.ark), or a list (.scp) with one beside it; or a folder of .npy files (DIR/)."
+FeaturesPlace = Annotated[str, options.output("OUT", PLACES)]
 Preset = Annotated[options.PresetName | None, typer.Option("--preset", help="Front end, where no model is given.")]
 
 
 def features(
-    files: options.Files,
-    output: ArrayFile,
+    output: FeaturesPlace,
+    files: options.SomeFiles = None,
     model: options.Model = None,
     preset: Preset = None,
+    manifest: options.Manifest = None,
+    where: options.Where = None,
+    features: options.Features = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write the features of recordings: an array for each file, and the settings as JSON under "frontend"."""
-    from speechgmm.features import FEATURES, Corpus, preset_for, write_features
+    """Write the features of recordings, each under its name, as the mixtures of a model see them.
+
+    Frames without speech are left out, and what is left is normalized as the front end says.
+    """
+    from speechgmm.features import check_features_place, preset_for, write_features
 
     if model and preset:
         options.usage("give --model or --preset, not both")
-    check_writable(output, FEATURES)
-    corpus = Corpus.from_files(files)
-    frontend = preset_for(corpus, preset) if preset else options.load_model_or_classifier(model, corpus).frontend
+    if bool(files) == (manifest is not None) or (files and where):
+        options.usage("give files, or --manifest with --where as you like")
+    listed = None if manifest is None else options.load_corpus(manifest, where, label=None, features=features)
+    corpus = listed or options.named(files or [], features)
+    own = None if model or preset else options.features_frontend(corpus, features, None)
+    frontend = preset_for(corpus, preset) if preset else own
+    frontend = frontend or options.load_model_or_classifier(model, corpus).frontend
+    check_features_place(frontend, output)
     with progress() as report:
         written = write_features(frontend, corpus, output, n_threads=threads, on_progress=report)
     told = [{"file": w.name, "frames": w.frames, "speech_seconds": w.speech_seconds, "error": w.error} for w in written]

@@ -16,6 +16,7 @@ def identify(
     files: options.Files,
     store: options.Store,
     model: options.Model = None,
+    features: options.Features = None,
     top: options.Top = 5,
     far: options.Far = None,
     prior: options.Prior = None,
@@ -28,9 +29,10 @@ def identify(
     from speechgmm import speakers
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa)
+    sounds = options.named(files, features)
     system = options.model_for(model, store)
     with options.open_store(store, system) as opened, progress() as report:
-        answers = speakers.identify(system, opened, files, rule=rule, top=top, n_threads=threads, on_progress=report)
+        answers = speakers.identify(system, opened, sounds, rule=rule, top=top, n_threads=threads, on_progress=report)
         known = speakers.enrolled(system, opened)
     damaged, calibrated = known.models.damaged, known.domain.calibration is not None
     extrapolated = any(a.extrapolated for a in answers)

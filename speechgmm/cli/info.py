@@ -241,7 +241,7 @@ def _classifier_facts(summary: Mapping[str, Any]) -> dict[str, object]:
 
 def _frontend_facts(settings: Mapping[str, object]) -> dict[str, object]:
     """Return what a model takes, and how that becomes features."""
-    takes = "features in .npy files, no sound" if settings.get("kind") == "features" else "sound"
+    takes = "features (.npy files, Kaldi archives), no sound" if settings.get("kind") == "features" else "sound"
     given = {name: value for name, value in settings.items() if value is not None}
     shown = {name: "learned" if isinstance(value, Mapping) else value for name, value in given.items()}
     return {"takes": takes, "front end": _pairs(shown, "=")}

@@ -1,5 +1,6 @@
 """Options that several commands share, and what is read from them."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -7,18 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
-from speechgmm.checks import refuse
-from speechgmm.cli.output import say_waiting
+from speechgmm.checks import number_of, refuse
+from speechgmm.cli.output import complain, say_waiting
 from speechgmm.errors import DamagedSessionWarning, IncompatibleModel, InvalidInput
 
 if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
     from speechgmm.evaluation import Rule, Scores
     from speechgmm.features import Corpus as Recordings
-    from speechgmm.features import Sound
+    from speechgmm.features import OwnFeatures, Sound
     from speechgmm.speakers import SpeakerStore, System
 
 T = TypeVar("T")
+
+_NAMED = 20
+"""How many missing files are named before the work begins."""
 
 PresetName = Literal["speech", "linear", "both", "word", "sound", "kaldi", "htk"]
 """Front ends by name."""
@@ -41,7 +45,10 @@ def output(metavar: str, text: str) -> Any:
 
 def corpus(labels: str) -> str:
     """Return what a corpus may be."""
-    return f"CSV with the columns path,{labels}; folder with one subfolder for each {labels}; or Kaldi directory."
+    return (
+        f"CSV with the columns path,{labels}; folder with one subfolder for each {labels}; Kaldi directory; folders of "
+        "VoxCeleb or LibriSpeech; or manifest of lhotse."
+    )
 
 
 Corpus = Annotated[str, argument("CORPUS", corpus("speaker"))]
@@ -49,13 +56,28 @@ Manifest = Annotated[str | None, option("--manifest", "CORPUS", corpus("speaker"
 Where = Annotated[
     list[str] | None, option("--where", "COLUMN=VALUE", "Keep these rows; repeat: all columns, any value of one.")
 ]
-FILES = "Recordings; or features in .npy files, for a model that was trained on such."
+FILES = "Recordings; or features, in .npy files or as names in --features, for a model that was trained on such."
 Files = Annotated[list[str], argument("FILE", FILES)]
 SomeFiles = Annotated[list[str] | None, argument("FILE", FILES)]
+Features = Annotated[
+    str | None,
+    option(
+        "--features", "FEATS", "Features under the recordings' names: Kaldi's .scp or .ark, or a folder of .npy files."
+    ),
+]
+HopLength = Annotated[
+    float | None,
+    typer.Option(
+        "--hop-length",
+        metavar="SECONDS",
+        help="Of features: from frame to frame; default: as frame_shift beside --features says, else 0.01.",
+        show_default=False,
+    ),
+]
 Model = Annotated[str | None, option("--model", "MODEL", "Model file; default: the packaged one of the store.")]
 ModelFile = Annotated[str, output("MODEL", "Model file.")]
 PRESET = "Front end: for speech (mel or linear bands, or both), words said alone, any sound; as Kaldi or HTK have it."
-Preset = Annotated[PresetName | None, typer.Option("--preset", help=PRESET, show_default="speech; none for .npy files")]
+Preset = Annotated[PresetName | None, typer.Option("--preset", help=PRESET, show_default="speech; none for features")]
 Store = Annotated[str, option("--store", "STORE", "Enrolled speakers: SQLite file or database URL.")]
 SCORES = "Table with the columns speaker, test, score and target; Kaldi's lines 'enroll test score'; or arrays (.npz)."
 ScoresFile = Annotated[str, argument("SCORES", SCORES)]
@@ -151,9 +173,15 @@ def load_model_or_classifier(path: str | None, sounds: "Iterable[Sound]" = ()) -
     return load_classifier(path)
 
 
-def load_corpus(source: str, where: list[str] | None, *, label: str | None = "speaker") -> "Recordings":
-    """Read a corpus and keep the rows asked for; a CSV must have the column `label`, if any."""
-    from speechgmm.features import read_corpus
+def load_corpus(
+    source: str, where: list[str] | None, *, label: str | None = "speaker", features: str | None = None
+) -> "Recordings":
+    """Read a corpus and keep the rows asked for; a CSV must have the column `label`, if any.
+
+    Say how the place was understood, where that is not told by its columns, and which files are not there. Features
+    take the place of sounds where they are given.
+    """
+    from speechgmm.features import read_corpus, with_features
 
     conditions: dict[str, list[str]] = {}
     for condition in where or []:
@@ -161,7 +189,47 @@ def load_corpus(source: str, where: list[str] | None, *, label: str | None = "sp
         if not equals or not column:
             usage(f"--where takes COLUMN=VALUE; got {condition!r}")
         conditions.setdefault(column, []).append(value)
-    return read_corpus(source, label=label).where(**{k: v[0] if len(v) == 1 else v for k, v in conditions.items()})
+    corpus = read_corpus(source, label=label).where(**{k: v[0] if len(v) == 1 else v for k, v in conditions.items()})
+    if label is not None and corpus.layout != "a CSV":
+        people = number_of(len(set(corpus.speakers) - {""}), "speaker")
+        complain(f"{source} is {corpus.layout}: {number_of(len(corpus), 'recording')} of {people}")
+    corpus = with_features(corpus, features) if features else corpus
+    _say_missing(corpus)
+    return corpus
+
+
+def named(
+    files: list[str], features: str | None = None, *, speaker: str = "", session: str | None = None
+) -> "Recordings":
+    """Return files, or the features of such names, as recordings of one speaker, or of nobody known."""
+    from speechgmm.features import Corpus, recordings_of
+
+    if features is None:
+        return Corpus.from_files(files, speaker=speaker, session=session)
+    return recordings_of(files, features, speaker=speaker, session=session)
+
+
+def features_frontend(recordings: "Recordings", features: str | None, hop_length: float | None) -> "OwnFeatures | None":
+    """Return the front end of recordings that are features, None of sound, for which no step may be asked."""
+    from speechgmm.features import OwnFeatures, listed_hop_length, own_frontend
+
+    if features is None and os.path.isdir(recordings.source):
+        features = recordings.source  # a Kaldi directory of features
+    usual = OwnFeatures.hop_length if features is None else listed_hop_length(features)
+    found = own_frontend(recordings, hop_length=usual if hop_length is None else hop_length)
+    if found is None and hop_length is not None:
+        usage("--hop-length is of features; these are sounds")
+    return found
+
+
+def _say_missing(corpus: "Recordings") -> None:
+    """Say which files of a corpus are not there, before the work begins; what is left out then is told at its end."""
+    from speechgmm.features import missing
+
+    lost = missing(corpus)
+    if 0 < len(lost) < len(corpus):  # of none that is there the command itself says so
+        places = [r.place for r in lost[:_NAMED]] + [f"and {len(lost) - _NAMED} more"] * (len(lost) > _NAMED)
+        complain(f"{len(lost)} of {number_of(len(corpus), 'file')} of {corpus.source} missing: {', '.join(places)}")
 
 
 def load_scores(scores: str, trials: str | None) -> "tuple[Scores, list[str]]":

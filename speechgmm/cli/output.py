@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from speechgmm.checks import escaped
-from speechgmm.errors import SpeechGMMError
+from speechgmm.errors import BadCorpus, SpeechGMMError
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -45,6 +45,10 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise
+        except BadCorpus as error:
+            for line in str(error).splitlines():
+                complain(line)
+            raise typer.Exit(1) from None
         except SpeechGMMError as error:
             message = str(error)
         except UnicodeEncodeError as error:

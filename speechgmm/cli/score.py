@@ -21,7 +21,9 @@ Store = Annotated[
         "--store", "STORE", "Enrolled speakers: SQLite file or database URL; none: the trials name recordings."
     ),
 ]
-LINES = "Lines '1|0 enroll test' or 'enroll test target|nontarget'; recordings are names in the manifest"
+LINES = (
+    "Lines '1|0 enroll test' or 'enroll test target|nontarget'; recordings are names in the manifest or in --features"
+)
 Trials = Annotated[
     str | None, options.option("--trials", "TRIALS", f"{LINES} or, without one, paths relative to this file.")
 ]
@@ -37,6 +39,7 @@ def score(
     model: options.Model = None,
     manifest: options.Manifest = None,
     where: options.Where = None,
+    features: options.Features = None,
     by: By = None,
     trials: Trials = None,
     threads: options.Threads = None,
@@ -47,6 +50,7 @@ def score(
     Without --store the pairs are of two recordings, as in the lists of VoxCeleb: the first counts as enrolled alone.
     """
     from speechgmm.evaluation import SCORES, read_trials, write_scores
+    from speechgmm.features import listed_features
     from speechgmm.speakers import enrolled_models, score_corpus, score_trials
 
     if (manifest is None and (where or trials is None)) or (by is not None and trials is not None):
@@ -56,7 +60,9 @@ def score(
         options.usage("give --store, or --trials of recordings on both sides")
     check_writable(output, SCORES)
     pairs = None if trials is None else read_trials(trials)
-    corpus = None if manifest is None else options.load_corpus(manifest, where)
+    corpus = None if manifest is None else options.load_corpus(manifest, where, features=features)
+    if manifest is None and features is not None:
+        corpus = listed_features(features)
     system = options.model_for(model, store, corpus or _named(pairs, trials))
     with contextlib.ExitStack() as stack, progress() as report:
         opened = stack.enter_context(options.open_store(store, system)) if store else None

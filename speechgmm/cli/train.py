@@ -28,9 +28,7 @@ Components = Annotated[
     typer.Option(min=1, help="Gaussians of a mixture; give it again for more mixtures.", show_default="by quality"),
 ]
 Relevance = Annotated[float, typer.Option(min=0, help="Frames that the background counts for when speakers adapt.")]
-Preset = Annotated[
-    options.PresetName | None, typer.Option(help=options.PRESET, show_default="both; none for .npy files")
-]
+Preset = Annotated[options.PresetName | None, typer.Option(help=options.PRESET, show_default="both; none for features")]
 SampleRate = Annotated[int | None, typer.Option(metavar="HZ", help="Default: the lowest rate in the corpus.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed and data give the same model.")]
 
@@ -39,6 +37,8 @@ def train(
     corpus: options.Corpus,
     output: options.ModelFile,
     where: options.Where = None,
+    features: options.Features = None,
+    hop_length: options.HopLength = None,
     quality: Quality = Level.DEFAULT,
     preset: Preset = None,
     components: Components = None,
@@ -54,14 +54,15 @@ def train(
     check_writable(output, kind_of(System))
     if quality is Level.BEST and components:
         options.usage("give --quality best or --components, not both")
-    recordings = options.load_corpus(corpus, where)
+    recordings = options.load_corpus(corpus, where, features=features)
+    own = options.features_frontend(recordings, features, hop_length)
     with progress() as report:
         training = train_system(
             recordings,
             n_components=components or None,
             quality=quality.value,
             relevance=relevance,
-            frontend=_frontend(recordings, preset, sample_rate),
+            frontend=_frontend(recordings, preset, sample_rate) or own,
             seed=seed,
             n_threads=threads,
             on_progress=report,

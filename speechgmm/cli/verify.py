@@ -28,6 +28,7 @@ def verify(
     files: options.Files,
     store: options.Store,
     model: options.Model = None,
+    features: options.Features = None,
     threshold: Threshold = None,
     far: options.Far = None,
     prior: options.Prior = None,
@@ -44,9 +45,10 @@ def verify(
     from speechgmm import speakers
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa, threshold)
+    sounds = options.named(files, features)
     system = options.model_for(model, store)
     with options.open_store(store, system) as opened, progress() as report:
-        answer = speakers.verify(system, opened, speaker, files, rule=rule, n_threads=threads, on_progress=report)
+        answer = speakers.verify(system, opened, speaker, sounds, rule=rule, n_threads=threads, on_progress=report)
         known = speakers.enrolled(system, opened, speaker)
     damaged, calibrated = known.models.damaged, known.domain.calibration is not None
     errors = [(s.name, s.reason) for s in answer.skipped]

@@ -1,21 +1,25 @@
 """Sound -> matrices of (frames, dimensions). It knows nothing of speakers as models, only as names in a corpus.
 
 `FrontEnd` is what turns sound into features, `MFCC` the one that comes with the package, `preset` gives one by name,
-`register_preset` a name to one of your own; `OwnFeatures` takes features of your own as they are.
+`register_preset` a name to one of your own; `OwnFeatures` takes features of your own as they are, `with_features` puts
+those of a Kaldi archive or a folder in the place of a corpus's sounds.
 `read` reads sound, `read_corpus` lists recordings, `extract_all` and `training_frames` turn many into features.
 """
 
 from speechgmm.features.acoustics import Acoustics
 from speechgmm.features.audio import Signal, read, sample_rate
-from speechgmm.features.corpus import Corpus, Recording, read_corpus
+from speechgmm.features.corpus import Corpus, Recording
 from speechgmm.features.extraction import Extracted, Part, TrainingFrames, extract, extract_all, training_frames
-from speechgmm.features.feature_files import FEATURES, Written, write_features
+from speechgmm.features.feature_files import FEATURES, Written, check_features_place, write_features
+from speechgmm.features.feature_lists import listed_features, listed_hop_length, recordings_of, with_features
 from speechgmm.features.frontend import FrontEnd
+from speechgmm.features.layouts.read import read_corpus
 from speechgmm.features.mfcc import MFCC
 from speechgmm.features.normalize import Averages
 from speechgmm.features.own_features import OwnFeatures, own_frontend, read_features
 from speechgmm.features.presets import PRESETS, preset, preset_for, register_preset
 from speechgmm.features.sounds import Sound, common_rate
+from speechgmm.features.validation import check_background, missing
 
 __all__ = [
     "FEATURES",
@@ -33,17 +37,24 @@ __all__ = [
     "Sound",
     "TrainingFrames",
     "Written",
+    "check_background",
+    "check_features_place",
     "common_rate",
     "extract",
     "extract_all",
+    "listed_features",
+    "listed_hop_length",
+    "missing",
     "own_frontend",
     "preset",
     "preset_for",
     "read",
     "read_corpus",
     "read_features",
+    "recordings_of",
     "register_preset",
     "sample_rate",
     "training_frames",
+    "with_features",
     "write_features",
 ]

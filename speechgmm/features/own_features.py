@@ -1,4 +1,6 @@
-"""Features of your own instead of sound: matrices (N, D) in `.npy` files, or as arrays, and the front end that says so.
+"""Features of your own instead of sound: matrices (N, D) in files or as arrays, and the front end that says so.
+
+Files are `.npy` ones and Kaldi archives (`archives.py`).
 
 Symbols: N frames, D dimensions.
 """
@@ -16,6 +18,7 @@ from numpy.typing import ArrayLike
 from speechgmm import checks
 from speechgmm.checks import Array, matrix, refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput
+from speechgmm.features import archives
 from speechgmm.features.audio import Signal
 from speechgmm.features.corpus import Recording
 from speechgmm.features.frontend import FrontEnd
@@ -27,7 +30,8 @@ from speechgmm.storage import fingerprint
 class OwnFeatures(FrontEnd):
     """The front end of a model of your own features: it takes them as they are, as float32, and no sound.
 
-    Where a recording may be given, the path of a `.npy` file that holds a matrix (N, D) is one, and so is an array.
+    Where a recording may be given, the path of a `.npy` file that holds a matrix (N, D) is one, and so are a place in a
+    Kaldi archive (``feats.ark:17``) and an array. Every frame counts as speech: those without are left out beforehand.
 
     Parameters
     ----------
@@ -101,7 +105,7 @@ class OwnFeatures(FrontEnd):
         _refuse_sound(what)
 
     def from_file(self, path: str | os.PathLike[str], *, channel: int | str = "mix") -> Array:
-        """Return the features (N, D) that a `.npy` file holds."""
+        """Return the features (N, D) that a `.npy` file, or a place in an archive, holds."""
         return self._part(Recording(os.fspath(path), "", os.fspath(path), channel=channel))
 
     def hear(self, sound: Sound, recording: Recording) -> tuple[list[Array], str]:
@@ -134,14 +138,25 @@ class OwnFeatures(FrontEnd):
 
 
 def read_features(path: str | os.PathLike[str]) -> Array:
-    """Return the matrix (N, D) in a `.npy` file, of whatever type it has there; nothing is ever unpickled.
+    """Return the matrix (N, D) in a `.npy` file or at a place in a Kaldi archive; nothing is ever unpickled.
+
+    It is of whatever type it has there, but for float16 and whole numbers, which become float64.
+
+    Parameters
+    ----------
+    path : path
+        ``a.npy``, or ``feats.ark:17`` as a `.scp` lists it.
 
     Raises
     ------
     InvalidInput
         If there is no such file, or it holds anything but an array of numbers.
+    MissingExtra
+        If it is an archive, and kaldiio is not installed.
     """
     name = os.fspath(path)
+    if name.lower().endswith(archives.ENDINGS) or archives.is_place(name):
+        return matrix(archives.read_matrix(name), name)
     if not Path(name).is_file():
         refuse("a file of features", "exist", f"{name}, which does not", "Check the path.")
     try:
@@ -154,8 +169,14 @@ def read_features(path: str | os.PathLike[str]) -> Array:
     return matrix(np.array(x), name)
 
 
-def own_frontend(sounds: Iterable[Sound]) -> OwnFeatures | None:
+def own_frontend(sounds: Iterable[Sound], *, hop_length: float = OwnFeatures.hop_length) -> OwnFeatures | None:
     """Return the front end of files of features, None for sounds; both together are refused.
+
+    Parameters
+    ----------
+    sounds : iterable of paths, signals or recordings
+    hop_length : float
+        Seconds from one frame to the next.
 
     Raises
     ------
@@ -168,11 +189,11 @@ def own_frontend(sounds: Iterable[Sound]) -> OwnFeatures | None:
         return None
     if others := [path for path in paths if not is_features(path)]:
         found = f"{features[0]} and {others[0] or 'a signal'}"
-        refuse("a corpus", "be of sound, or of features in .npy files, not of both", found)
+        refuse("a corpus", "be of sound, or of features in files, not of both", found)
     first: InvalidInput | None = None
     for path in features:
         try:
-            return OwnFeatures(dimensions=read_features(path).shape[1])
+            return OwnFeatures(dimensions=read_features(path).shape[1], hop_length=hop_length)
         except InvalidInput as error:
             first = first or error
     assert first is not None
@@ -180,5 +201,5 @@ def own_frontend(sounds: Iterable[Sound]) -> OwnFeatures | None:
 
 
 def _refuse_sound(what: str) -> NoReturn:
-    rule = "be features in a .npy file, as this model takes no sound"
+    rule = "be features, in a .npy file or a Kaldi archive, as this model takes no sound"
     refuse(what, rule, "something else", "Use a model that was trained on sound.", error=IncompatibleModel)

@@ -169,8 +169,13 @@ def preset_for(sounds: Iterable[Sound], name: str) -> FrontEnd:
     ------
     InvalidInput
         If all rates are below 8 kHz, no sound has one, there is no such preset, or a file is one of features.
+
+    Warns
+    -----
+    SpeechGMMWarning
+        If there are several rates: of how many sounds each is, and which.
     """
     every = tuple(sounds)
     if own := [path for path in (recording_of(sound, "").path for sound in every) if is_features(path)]:
         refuse(f"the preset {name!r}", "be for sound", f"{own[0]}, a file of features", "Leave the preset out.")
-    return preset(name, min(common_rate(every, minimum=_LOWEST), _HIGHEST))
+    return preset(name, min(common_rate(every, minimum=_LOWEST, told=True), _HIGHEST))

@@ -2,20 +2,24 @@
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from speechgmm.checks import Array, refuse
-from speechgmm.errors import SpeechGMMError
-from speechgmm.features import audio
+from speechgmm.errors import SpeechGMMError, SpeechGMMWarning
+from speechgmm.features import archives, audio
 from speechgmm.features.audio import Signal
 from speechgmm.features.corpus import Recording
 
 Sound = str | os.PathLike[str] | Signal | Recording | Array
 """A path, a signal, a recording of a corpus, or samples in [-1, 1] at the front end's own rate."""
 
-FEATURES = ".npy"
+_NAMED = 5
+"""How many sounds of a rate a warning names."""
+
+FEATURES = (".npy", *archives.ENDINGS)
 """How files end that hold features in the place of sound."""
 
 
@@ -46,8 +50,8 @@ def recording_of(sound: Sound, name: str) -> Recording:
 
 
 def is_features(path: str) -> bool:
-    """Return whether a path is one of features."""
-    return path.lower().endswith(FEATURES)
+    """Return whether a path is one of features: of a file, or of a place in a Kaldi archive."""
+    return path.lower().endswith(FEATURES) or archives.is_place(path)
 
 
 @contextlib.contextmanager
@@ -68,7 +72,7 @@ def stream_sound(sound: Sound, recording: Recording, sample_rate: int) -> Iterat
     yield audio.Stream(rate, iter([audio.check_signal(np.asarray(samples), recording.name)]))
 
 
-def common_rate(sounds: Iterable[Sound], *, minimum: int = 0) -> int:
+def common_rate(sounds: Iterable[Sound], *, minimum: int = 0, told: bool = False) -> int:
     """Return the lowest sampling rate of the sounds that can be opened, in Hz.
 
     Parameters
@@ -76,24 +80,53 @@ def common_rate(sounds: Iterable[Sound], *, minimum: int = 0) -> int:
     sounds : iterable of paths, signals or recordings
     minimum : int
         Lower rates count only where no sound has so much.
+    told : bool
+        Warn where there are several rates, and name the sounds of the rarer ones: that of a single telephone call would
+        make all others ones too. It costs nothing, since every file's header is read anyway.
 
     Raises
     ------
     SpeechGMMError
         If none can be opened: the first one's error. If all are bare samples, whose rate nobody knows.
+
+    Warns
+    -----
+    SpeechGMMWarning
+        Of mixed rates, if asked for.
     """
-    every = tuple(sounds)
-    rates = {sound.sample_rate for sound in every if isinstance(sound, Signal)}
-    paths = dict.fromkeys(recording_of(sound, "").path for sound in every)
+    found: dict[int, list[str]] = {}
+    seen: set[str] = set()
     first: SpeechGMMError | None = None
-    for path in filter(None, paths):  # signals and samples have none
+    for sound in sounds:
+        recording = recording_of(sound, "a signal")
+        if recording.path in seen:
+            continue
         try:
-            rates.add(audio.sample_rate(path))
+            if isinstance(sound, Signal):
+                found.setdefault(sound.sample_rate, []).append(recording.place)
+            elif recording.path:  # bare samples have none
+                seen.add(recording.path)
+                found.setdefault(audio.sample_rate(recording.path), []).append(recording.place)
         except SpeechGMMError as error:
             first = first or error
-    if first and not rates:
+    if first and not found:
         raise first
-    if not rates:
+    if not found:
         advice = "Give a front end, or Signal(samples, rate)."
         refuse("sounds", "be at least one, with a rate", "bare samples or none", advice)
-    return min({r for r in rates if r >= minimum} or rates)
+    lowest = min({r for r in found if r >= minimum} or found)
+    if told and len(found) > 1:
+        _warn_of_rates(found, lowest)
+    return lowest
+
+
+def _warn_of_rates(found: dict[int, list[str]], taken: int) -> None:
+    """Say which sounds have which rates, the rarer ones by name."""
+    usual = max(found, key=lambda rate: len(found[rate]))
+    told = []
+    for rate in sorted(found):
+        names = [] if rate == usual else found[rate][:_NAMED] + ["..."] * (len(found[rate]) > _NAMED)
+        told.append(f"{rate} Hz {len(found[rate])}" + (f" ({', '.join(names)})" if names else ""))
+    lower = ", and lower ones are left out" if min(found) < taken else ""
+    message = f"the sampling rates are mixed: {'; '.join(told)}. All are taken at {taken} Hz{lower}"
+    warnings.warn(message, SpeechGMMWarning, stacklevel=3)

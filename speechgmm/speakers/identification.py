@@ -14,7 +14,7 @@ import numpy as np
 from speechgmm.checks import integer
 from speechgmm.evaluation.calibration import posteriors
 from speechgmm.evaluation.decision import Answer, Rule, decide, threshold_for
-from speechgmm.features import Corpus, extract_all
+from speechgmm.features import Corpus, Recording, extract_all
 from speechgmm.parallel import Progress
 from speechgmm.speakers.score import CandidateLimits, ScoredTest, Scorer
 from speechgmm.speakers.store import SpeakerStore
@@ -27,7 +27,7 @@ TOGETHER = "all files together"
 def identify(
     system: System,
     store: SpeakerStore,
-    files: Iterable[str | os.PathLike[str]],
+    files: Iterable[str | os.PathLike[str] | Recording],
     *,
     rule: Rule = Rule(),
     top: int = 5,
@@ -42,7 +42,7 @@ def identify(
     ----------
     system : System
     store : SpeakerStore
-    files : iterable of path
+    files : iterable of path or Recording
     rule : Rule
         When to accept the best; by default so that one stranger in twenty is accepted.
     top : int
@@ -69,7 +69,7 @@ def verify(
     system: System,
     store: SpeakerStore,
     speaker: str,
-    files: Iterable[str | os.PathLike[str]],
+    files: Iterable[str | os.PathLike[str] | Recording],
     *,
     rule: Rule = Rule(),
     n_threads: int | None = None,
@@ -85,7 +85,7 @@ def verify(
     system : System
     store : SpeakerStore
     speaker : str
-    files : iterable of path
+    files : iterable of path or Recording
     rule : Rule
         When to accept; by default so that one stranger in twenty is accepted, where there is a calibration.
     n_threads, on_progress

@@ -10,7 +10,16 @@ import numpy as np
 from speechgmm import storage
 from speechgmm.checks import Array, choice, integer, number_of, refuse
 from speechgmm.errors import InvalidInput, Skipped
-from speechgmm.features import PRESETS, FrontEnd, Recording, TrainingFrames, common_rate, own_frontend, training_frames
+from speechgmm.features import (
+    PRESETS,
+    FrontEnd,
+    Recording,
+    TrainingFrames,
+    check_background,
+    common_rate,
+    own_frontend,
+    training_frames,
+)
 from speechgmm.mixture import GMM, UBM, Ensemble, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.parallel import Progress
 from speechgmm.speakers.system import RELEVANCE, System
@@ -78,7 +87,8 @@ def train_system(
     Parameters
     ----------
     corpus : iterable of Recording
-        Background speakers: nobody who will be enrolled or tested.
+        Background speakers: nobody who will be enrolled or tested. Of a corpus of which `Corpus.where` has chosen a
+        split, nobody who is in another split either (`check_background`).
     n_components : int or sequence of int, optional
         K of one mixture, or of several whose scores are averaged (`Ensemble`); each stream of features gets all of
         them. It must not exceed the frames. Default: as `quality` says, as far as there are 50 frames for each.
@@ -106,11 +116,18 @@ def train_system(
     Raises
     ------
     InvalidInput
-        If no recording can be used, or there are fewer frames than components.
+        If no recording can be used, a background speaker is in another split of the corpus, or there are fewer frames
+        than components.
+
+    Warns
+    -----
+    SpeechGMMWarning
+        If the sampling rates are mixed, where no front end is given.
     """
+    check_background(corpus)
     recordings = tuple(corpus)
     integer(seed, "seed", minimum=0)
-    frontend = frontend or own_frontend(recordings) or PRESETS["both"](common_rate(recordings))
+    frontend = frontend or own_frontend(recordings) or PRESETS["both"](common_rate(recordings, told=True))
     sizes = _sizes(n_components, quality, frontend.n_streams)
     frames = training_frames(frontend, recordings, n_threads=n_threads, on_progress=on_progress)
     report = on_progress or (lambda stage, done, total: None)

@@ -24,7 +24,7 @@ from speechgmm.classification import (
 from speechgmm.classification.calibration import file_scores
 from speechgmm.classification.mixtures import class_log_densities
 from speechgmm.classification.train import text_columns
-from speechgmm.errors import AudioError, IncompatibleModel, InvalidInput, TooLittleSpeech
+from speechgmm.errors import AudioError, IncompatibleModel, InvalidInput, SpeechGMMWarning, TooLittleSpeech
 from speechgmm.evaluation.decision import Rule
 from speechgmm.features import MFCC, Signal, preset, read_corpus
 from speechgmm.features.spool import FRAMES, Spool
@@ -173,7 +173,8 @@ def test_one_bad_file_does_not_lose_the_others(kinds: Path, tmp_path: Path) -> N
 def test_mixed_rates_meet_at_the_lowest(kinds: Path, tmp_path: Path) -> None:
     paths, labels = files(kinds, TRAIN, KINDS[2:])
     paths += [str(write(tmp_path / f"{k}.wav", sound(k, 20, 48000), 48000)) for k in KINDS[2:]]
-    made = train_classifier(paths, [*labels, *KINDS[2:]], frontend="sound", settings=SETTINGS, folds=0).classifier
+    with pytest.warns(SpeechGMMWarning, match="rates are mixed: 8000 Hz 16; 48000 Hz 2 "):
+        made = train_classifier(paths, [*labels, *KINDS[2:]], frontend="sound", settings=SETTINGS, folds=0).classifier
     assert made.frontend == preset("sound", 8000)
     assert made.predict([Signal(sound("tone", 21, 44100), 44100)]) == ("tone",)
 
@@ -182,7 +183,8 @@ def test_a_rate_too_low_for_speech_is_left_out(kinds: Path, tmp_path: Path) -> N
     paths, labels = files(kinds, TRAIN, KINDS[2:])
     low = write(tmp_path / "low.wav", sound("tone", 0, 4000), 4000)
     for slow in (low, Signal(sound("tone", 0, 4000), 4000)):
-        training = train_classifier([*paths, slow], [*labels, "tone"], frontend="sound", settings=SETTINGS, folds=0)
+        with pytest.warns(SpeechGMMWarning, match=r"mixed: 4000 Hz 1 .*; 8000 Hz 16\. .* and lower ones are left out"):
+            training = train_classifier([*paths, slow], [*labels, "tone"], frontend="sound", settings=SETTINGS, folds=0)
         assert training.classifier.frontend == preset("sound", 8000)
         assert len(training.skipped) == 1
         assert "at least the model's rate of 8000 Hz; got 4000 Hz" in training.skipped[0].reason

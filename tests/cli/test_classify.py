@@ -7,6 +7,7 @@ import pytest
 
 from speechgmm.classification import load_classifier, train_classifier
 from speechgmm.classification.train import SETTINGS
+from speechgmm.errors import SpeechGMMWarning
 from speechgmm.features import preset, read_corpus
 from tests.cli.running import run
 from tests.kinds import KINDS, sound
@@ -94,12 +95,16 @@ def test_a_file_below_8_khz_does_not_stop_the_others(folder, tmp_path):
     low = write(tmp_path / "low.wav", sound("tone", 0, 4000), 4000)
     manifest = tmp_path / "m.csv"
     manifest.write_text("\n".join(["path,label", *rows, f"{low},tone"]), encoding="utf-8")
-    told = run("classify", "train", manifest, "-o", tmp_path / "m", *FAST, "--json")
+    with pytest.warns(
+        SpeechGMMWarning, match=r"mixed: 4000 Hz 1 \(\S*low\.wav \(line 8\)\); .* lower ones are left out"
+    ):
+        told = run("classify", "train", manifest, "-o", tmp_path / "m", *FAST, "--json")
     assert told.status == 1
     assert [s["file"] for s in told.document["skipped"]] == [str(low)]
     assert "at least the model's rate of 8000 Hz; got 4000 Hz" in told.err
     assert load_classifier(tmp_path / "m").frontend.sample_rate == 8000
-    told = run("features", folder / "tone" / "0.wav", low, "--preset", "sound", "-o", tmp_path / "f.npz")
+    with pytest.warns(SpeechGMMWarning, match="rates are mixed: 4000 Hz 1 .*; 8000 Hz 1"):
+        told = run("features", folder / "tone" / "0.wav", low, "--preset", "sound", "-o", tmp_path / "f.npz")
     assert told.status == 1
     assert [row[0] for row in told.rows[:1]] == [str(folder / "tone" / "0.wav")]
 

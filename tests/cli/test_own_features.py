@@ -40,7 +40,7 @@ def test_the_model_says_what_it_takes(own, made):
     assert of_features.frontend == OwnFeatures(dimensions=60)
     np.testing.assert_array_equal(of_features.ubm.means, of_sound.ubm.means)
     shown = run("info", own / "model")
-    assert "features in .npy files, no sound" in shown.out
+    assert "features (.npy files, Kaldi archives), no sound" in shown.out
     assert "kind=features, dimensions=60, hop_length=0.01" in shown.out
     assert run("info", own / "model", "--json").document["frontend"]["kind"] == "features"
     assert "takes" in run("info", made.model).out
@@ -85,7 +85,7 @@ def test_sound_and_features_do_not_mix(own, made, ranking, tmp_path):
     np.save(tmp_path / "few.npy", np.zeros((9, 13)))
     done = run("identify", *mine, DATA / RMS, tmp_path / "few.npy", own / f"{RMS}.npy", "--json")
     assert [f["status"] for f in done.document["files"]] == ["error", "error", "ranked"]
-    assert f"{DATA / RMS} must be features in a .npy file, as this model takes no sound" in done.err
+    assert f"{DATA / RMS} must be features, in a .npy file or a Kaldi archive, as this model takes no sound" in done.err
     assert f"{tmp_path / 'few.npy'} must have 60 features per frame, as the model has; got 13" in done.err
     run("identify", "--model", own / "model", "--store", made.store, own / f"{RMS}.npy").refused("OwnFeatures", "MFCC")
     run("train", own / "m.csv", "-o", tmp_path / "m", "--sample-rate", 8000).refused("must be sound, as MFCC(")

@@ -212,6 +212,11 @@ def test_parts_of_one_file_are_no_duplicates(manifest: Make) -> None:
         read_corpus(manifest(rows + "a,y,5.0,9.0,0\n"))
 
 
+def test_parts_late_in_a_long_file_have_names_of_their_own(manifest: Make) -> None:
+    corpus = read_corpus(manifest("path,speaker,start,end\na,x,12345.678,12350\na,x,12345.712,12350\n"))
+    assert [r.name for r in corpus] == ["a@12345.678-12350", "a@12345.712-12350"]
+
+
 def test_the_embedded_corpus_is_listed_whole() -> None:
     corpus = read_corpus(DATA / "manifest.csv")
     assert len(corpus) == 90
@@ -346,9 +351,9 @@ def test_kaldi_directory_with_segments(kaldi: Make, space: str) -> None:
     [
         (
             {"wav_scp": "r1 sph2pipe -f wav a.sph |\n", "utt2spk": "r1 a\n"},
-            r"wav\.scp must name sound files; got a command for r1: sph2pipe .*\|\. Run the commands once",
+            r"wav\.scp must name sound files; got a command for r1: sph2pipe .*\| \(line 1\)\. Run the commands once",
         ),
-        ({"wav_scp": "r1 a.wav\n"}, r"must have the files wav\.scp and utt2spk; got no .*utt2spk"),
+        ({"wav_scp": "r1 a.wav\n"}, r"must have the files wav\.scp \(or feats\.scp\) and utt2spk; got no .*utt2spk"),
         (
             {"wav_scp": "r1 a.wav\nr2 b.wav\nr3 c.wav\n", "utt2spk": "r1 ann\n"},
             r"utt2spk must name the speaker of every utterance; got none for r2 \(2 in all\)",
@@ -376,6 +381,13 @@ def test_kaldi_directory_with_segments(kaldi: Make, space: str) -> None:
 def test_bad_kaldi_directories_are_refused(kaldi: Make, files: dict[str, str | bytes], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         read_corpus(kaldi(**files))
+
+
+@pytest.mark.parametrize("name", ["feats.scp", "wav.scp", "feats.ark"])
+def test_a_part_of_a_kaldi_directory_is_no_corpus(manifest: Make, name: str) -> None:
+    words = rf"a corpus must say who speaks; got .*{name} alone\. Give the Kaldi directory that it lies in, or a corpus"
+    with pytest.raises(InvalidInput, match=words):
+        read_corpus(manifest("u a.ark:2\n", name))
 
 
 def test_files_have_names():

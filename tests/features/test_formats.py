@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from speechgmm.errors import AudioError, MissingExtra
+from speechgmm.errors import AudioError, MissingExtra, SpeechGMMWarning
 from speechgmm.features import MFCC, Signal, read, read_corpus, sample_rate, training_frames
 from tests.cli.running import run
 from tests.sounds import DATA, ROOT, Array, cut, voice
@@ -288,10 +288,16 @@ def test_recordings_that_cannot_be_read_are_named_and_counted(corpus: Path) -> N
 def test_the_commands_hear_them_and_count_what_they_leave_out(corpus: Path, tmp_path: Path) -> None:
     model = tmp_path / "m.sgmm"
     train = ("train", corpus, "-o", model, "--components", 2, "--json")
-    assert run(*train).document["info"]["data"]["skipped"] == 0
+    classes = ("classify", "train", corpus, "-o", tmp_path / "c.sgmm", "--components", 2, "--json")
+    with pytest.warns(
+        SpeechGMMWarning, match=r"mixed: 16000 Hz 4; 48000 Hz 1 \(bob/a\.webm\)\. All are taken at 16000"
+    ):
+        assert run(*train).document["info"]["data"]["skipped"] == 0
     shutil.copy(corpus / "ann" / "a.m4a", corpus / "ann" / "b.m4a")
     cut(corpus / "ann" / "b.m4a", 0.5)
-    for done in (run(*train), run("classify", "train", corpus, "-o", tmp_path / "c.sgmm", "--components", 2, "--json")):
+    with pytest.warns(SpeechGMMWarning, match="mixed"):
+        every = [run(*train), run(*classes)]
+    for done in every:
         assert (done.status, done.document["info"]["data"]["skipped"]) == (1, 1)
         assert [s["file"] for s in done.document["skipped"]] == ["ann/b.m4a"]
         assert re.search(r"left out: \S*ann/b\.m4a ", done.err)

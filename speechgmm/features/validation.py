@@ -1,0 +1,76 @@
+"""What is asked of a corpus as a whole, however it is laid out: before the work begins, and without opening a sound."""
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+
+from speechgmm.checks import refuse
+from speechgmm.features import archives
+from speechgmm.features.corpus import Corpus, Recording
+from speechgmm.features.problems import Problems
+
+SPLIT = "split"
+"""The column that says what a recording is for."""
+
+
+def check_listed(recordings: Sequence[Recording], problems: Problems) -> None:
+    """Collect parts that hold nothing, recordings that are listed twice, and different ones of the same name."""
+    seen: dict[tuple[str, float, float | None, str], Recording] = {}
+    names: dict[str, Recording] = {}
+    for r in recordings:
+        with problems:
+            if not (0 <= r.start < (math.inf if r.end is None else r.end)):
+                found = f"{r.start:g} to {'the end' if r.end is None else format(r.end, 'g')} s in {r.place}"
+                refuse(problems.source, "list parts that end after they start, at 0 s or later", found)
+            part = (os.path.normpath(r.path), r.start, r.end, str(r.channel))
+            if (first := seen.setdefault(part, r)) is not r:
+                refuse(problems.source, "list each recording once", f"{r.name} twice{_both(first, r)}")
+            if (first := names.setdefault(r.name, r)) is not r:
+                refuse(problems.source, "call each recording by a name of its own", f"{r.name} twice{_both(first, r)}")
+
+
+def _both(first: Recording, second: Recording) -> str:
+    """Return where two recordings are listed, or where they lie if they are not."""
+    if second.row:
+        return f", in {first.row} and in {second.row}"
+    return f", as {first.path} and as {second.path}"
+
+
+def check_background(recordings: Iterable[Recording]) -> None:
+    """Refuse to train on people who are also in another split: whoever the background knows is no stranger to it.
+
+    Enrollment and test share their speakers by design; here those of a corpus of which `Corpus.where` has chosen some
+    splits are asked about, and any other recordings pass.
+
+    Raises
+    ------
+    InvalidInput
+        Naming all such speakers, each with a recording on both sides.
+    """
+    if not isinstance(recordings, Corpus):
+        return
+    problems = Problems(recordings.source)
+    chosen = {r.columns.get(SPLIT) for r in recordings}
+    here = {r.speaker: r for r in reversed(recordings.recordings) if r.speaker}
+    told: set[str] = set()
+    for r in recordings.others:
+        split = r.columns.get(SPLIT)
+        if split and split not in chosen and r.speaker in here and r.speaker not in told:
+            told.add(r.speaker)
+            with problems:
+                mine = here[r.speaker]
+                rule = "have background speakers who are in no other split"
+                found = f"{r.speaker} in {mine.columns.get(SPLIT)}: {mine.place}, and in {split}: {r.place}"
+                refuse(problems.source, rule, found, "Give all of a speaker to one side.")
+    problems.refuse()
+
+
+def missing(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
+    """Return the recordings whose files are not there, in their order.
+
+    They are left out of whatever is done with the corpus; this says so before the work begins. It asks the file system
+    once for each file and opens none.
+    """
+    every = tuple(recordings)
+    there = {path: os.path.exists(archives.file_of(path)) for path in {r.path for r in every}}
+    return tuple(r for r in every if not there[r.path])
