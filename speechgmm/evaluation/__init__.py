@@ -17,6 +17,7 @@ from speechgmm.evaluation.fusion import Fusion, fit_fusion
 from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, identification_rate, open_set_rate
 from speechgmm.evaluation.intervals import Interval, accuracy, bootstrap, wilson
 from speechgmm.evaluation.learn_calibration import calibrate_scores
+from speechgmm.evaluation.llr_bounds import LlrBounds, llr_bounds
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr, eer, min_cllr, min_dcf
 from speechgmm.evaluation.roc import Application, Hull, Roc, det_points, roc_hull, roc_points
 from speechgmm.evaluation.score_files import SCORES, TRIALS, read_scores, read_trials, write_scores, write_trials
@@ -41,6 +42,7 @@ __all__ = [
     "HeldOutRates",
     "Hull",
     "Interval",
+    "LlrBounds",
     "OpenSet",
     "Roc",
     "Rule",
@@ -68,6 +70,7 @@ __all__ = [
     "fit_strangers",
     "identification_rate",
     "join",
+    "llr_bounds",
     "load_calibration",
     "min_cllr",
     "min_dcf",
