@@ -24,7 +24,7 @@ from speechgmm.evaluation.score_files import SCORES, TRIALS, read_scores, read_t
 from speechgmm.evaluation.summary import Evaluation, evaluate
 from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration, load_calibration
 from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
-from speechgmm.evaluation.trials import Scores, Trials, join
+from speechgmm.evaluation.trials import Failures, Scores, Trials, join
 
 __all__ = [
     "NIST",
@@ -37,6 +37,7 @@ __all__ = [
     "ConfusionMatrix",
     "DurationBin",
     "Evaluation",
+    "Failures",
     "FalseAccepts",
     "Fusion",
     "HeldOutRates",

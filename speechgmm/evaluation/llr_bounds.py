@@ -1,25 +1,25 @@
 """The range of log-likelihood ratios that the data support: empirical lower and upper bound (ELUB).
 
-A likelihood ratio of a million can hardly follow from a thousand trials: it is extrapolated. The check is a decision. For
-prior odds of 1 / t, whoever believes the system accepts where the LR is at least t. Whoever knows no better than always an LR
-of 1 takes the likelier hypothesis. The errors of the first, divided by those of the second, are the normalized Bayes
-error rate. With the LLR theta = log t, and each kind of error a share of its own kind of trials, it is
+A likelihood ratio of a million can hardly follow from a thousand trials: it is extrapolated. The check is a decision.
+For prior odds of 1 / t, whoever believes the system accepts where the LR is at least t; whoever always has an LR of 1
+takes the likelier hypothesis. The errors of the first, divided by those of the second, are the normalized Bayes error
+rate. With theta = log t, and each kind of error as a share of its own kind of trials, it is
 
     NBE(theta) = P_miss(theta) + exp(theta) P_fa(theta)     for theta >= 0,
     NBE(theta) = exp(-theta) P_miss(theta) + P_fa(theta)    for theta <= 0.
 
 Where it is above 1, believing the system does harm. So that a want of errors is no proof, one misleading trial is
-imagined of each kind: a target below all scores, a nontarget above all. The bounds are the first places, going out from 0 on
-either side, where the rate rises above 1. Of T targets and U nontargets they lie within -log(T + 1) and log(U + 1), and
-within the scores.
+imagined of each kind: a target below all scores, a nontarget above all. The bounds are the first places, going out from
+0 on either side, where the rate rises above 1. Of T targets and U nontargets they lie within -log(T + 1) and
+log(U + 1), and within the scores.
 
 The rates change at scores only, so that the bounds are found exactly and not on a grid. On the piece behind a score the
 rate is at most 1 while theta <= log((1 - P_miss) / P_fa), and the same with signs and kinds changed below 0.
 
 References
 ----------
-.. [1] P. Vergeer, A. van Es, A. de Jongh, I. Alberink and R. Stoel, "Numerical likelihood ratios outputted by LR systems
-   are often based on extrapolation: when to stop extrapolating?", Science & Justice 56 (2016).
+.. [1] P. Vergeer, A. van Es, A. de Jongh, I. Alberink and R. Stoel, "Numerical likelihood ratios outputted by LR
+   systems are often based on extrapolation: when to stop extrapolating?", Science & Justice 56 (2016).
 """
 
 from dataclasses import dataclass

@@ -84,8 +84,8 @@ def plot_histograms(scores: Scores, *, threshold: float | None = None, bins: int
 def plot_tippett(scores: Scores, *, bounds: LlrBounds | None = None, ax: Any = None) -> Any:
     """Show the Tippett plot: how many targets lie below each log-likelihood ratio, and how many nontargets reach it.
 
-    At a threshold the curves are the shares of misses and of false accepts. What lies left of 0 of the targets, and right
-    of it of the nontargets, misleads; the farther, the more.
+    At a threshold the curves are the shares of misses and of false accepts. What lies left of 0 of the targets, and
+    right of it of the nontargets, misleads; the farther, the more.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def plot_calibration(scores: Scores, *, bins: int = 12, ax: Any = None) -> Any:
 
 
 def _shares_below(ascending: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return some scores (X,), the first and the last among them, and the shares below in %: of the first, behind each."""
+    """Return some scores (X,), both ends among them, and the shares (X + 1,) below the first and behind each, in %."""
     x = np.unique(ascending[np.unique(np.linspace(0, len(ascending) - 1, _STEPS).round().astype(int))])
     return x, 100 * np.append(0.0, np.searchsorted(ascending, x, side="right")) / len(ascending)
 
