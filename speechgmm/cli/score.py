@@ -63,14 +63,16 @@ def score(
     pairs = None if trials is None else read_trials(trials)
     corpus = None if manifest is None else options.load_corpus(manifest, where)
     system = options.model_for(model, store, corpus or _named(pairs, trials))
-    shared = {"keep": keep or (), "n_threads": threads}
+    kept, unit = keep or (), by or "file"
     with contextlib.ExitStack() as stack, progress() as report:
         opened = stack.enter_context(options.open_store(store, system)) if store else None
         if pairs and trials:
             folder = Path(trials).parent
-            done = score_trials(system, opened, pairs, corpus, folder=folder, on_progress=report, **shared)
+            done = score_trials(
+                system, opened, pairs, corpus, folder=folder, keep=kept, n_threads=threads, on_progress=report
+            )
         elif opened:
-            done = score_corpus(system, opened, corpus or (), by=by or "file", on_progress=report, **shared)
+            done = score_corpus(system, opened, corpus or (), by=unit, keep=kept, n_threads=threads, on_progress=report)
         damaged = enrolled_models(system, opened).damaged if opened else ()
     write_scores(done.scores, output)
     document = {"scores": output} | _counts(done.scores)

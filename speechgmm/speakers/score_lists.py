@@ -218,9 +218,9 @@ def _score(
         refuse("tests", "be at least one recording that can be scored", found)
     scores = _table(scorer.models, list(groups), pairs, score, seconds)
     kept = pairs.test[~np.isnan(score)]
-    found = {name: column[kept] for name, column in conditions.items()}
+    of_trials = {name: column[kept] for name, column in conditions.items()}
     failures = Failures(tests=_failed(scorer.models, list(groups), pairs, np.flatnonzero(failed)))
-    return ScoreList(replace(scores, conditions=found, failures=failures), tuple(skipped))
+    return ScoreList(replace(scores, conditions=of_trials, failures=failures), tuple(skipped))
 
 
 def _conditions(groups: Sequence[Sequence[Recording]], keep: Sequence[str]) -> dict[str, Array]:
