@@ -9,6 +9,7 @@ any other system are evaluated in the same way.
 """
 
 from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
+from speechgmm.evaluation.conditions import Condition
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.decision import Answer, Candidate, Rule, decide, threshold_for
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
@@ -23,6 +24,7 @@ from speechgmm.evaluation.roc import Application, Hull, Roc, det_points, roc_hul
 from speechgmm.evaluation.score_files import SCORES, TRIALS, read_scores, read_trials, write_scores, write_trials
 from speechgmm.evaluation.summary import Evaluation, evaluate
 from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration, load_calibration
+from speechgmm.evaluation.threshold_errors import FailureCounts, ThresholdErrors
 from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
 from speechgmm.evaluation.trials import Failures, Scores, Trials, join
 
@@ -34,9 +36,11 @@ __all__ = [
     "Application",
     "Calibration",
     "Candidate",
+    "Condition",
     "ConfusionMatrix",
     "DurationBin",
     "Evaluation",
+    "FailureCounts",
     "Failures",
     "FalseAccepts",
     "Fusion",
@@ -51,6 +55,7 @@ __all__ = [
     "Strangers",
     "TableCalibration",
     "Threshold",
+    "ThresholdErrors",
     "Trials",
     "accuracy",
     "actual_dcf",
