@@ -50,7 +50,7 @@ def evaluate(
         shown = known.llrs(given) if known else given
         result = evaluation.evaluate(shown, **asdict(application), by=by or None)
     if report:
-        write_report(shown, result, report, title=Path(scores).name)
+        write_report(shown, result, report, title=Path(scores).name, accepted=accepted)
     notes = [f"left out: {reason}" for reason in result.left_out] + others
     note = "\nactual DCF, Cllr and what follows it take the scores for calibrated LLRs; the others only for an order"
     document = result.as_dict() | {"report": report, "calibration": None}
@@ -145,7 +145,7 @@ def _errors(result: "Evaluation") -> dict[str, object]:
         return _told(result, name, getattr(errors, name), percent=True)
 
     rows: dict[str, object] = {
-        "LLRs supported": f"{bounds.low:+.2f} to {bounds.high:+.2f}; {bounds.below} scores lie below, {bounds.above} above",
+        "LLRs supported": f"{bounds.low:+.2f} to {bounds.high:+.2f}; {bounds.below} scores below, {bounds.above} above",
         "missed": f"{told('p_miss')} of targets, at the threshold of these costs, {errors.threshold:+.2f}",
         "accepted": f"{told('p_fa')} of nontargets, at it",
     }
