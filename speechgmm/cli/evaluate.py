@@ -87,7 +87,7 @@ def conditions_table(found: "Sequence[Condition]") -> Listing:
     """Return the rates of conditions, equal error rates with their intervals."""
 
     def percent(rate: float | None) -> str:
-        return "-" if rate is None else f"{100 * rate:.2f} %"
+        return "-" if rate is None else f"{_percent(rate)} %"
 
     rows = []
     for c in found:
@@ -98,15 +98,20 @@ def conditions_table(found: "Sequence[Condition]") -> Listing:
         name = f"{c.column} {c.value}"
         rows.append((name, *counts, eer, ends or c.doubt, loss, percent(c.p_miss), percent(c.p_fa)))
     names = ("condition", ">speakers", ">targets", ">nontargets", ">EER", ">interval", ">Cllr", ">missed", ">accepted")
-    return table(*names, rows=rows, spare=(">nontargets", ">targets", ">Cllr"))
+    return table(*names, rows=rows, spare=("nontargets", "targets", "Cllr"))
 
 
 def _told(result: "Evaluation", name: str, value: float, *, percent: bool = False) -> str:
     """Return a rate or a cost with its interval in brackets."""
     span = result.intervals.get(name)
     numbers = [value] if span is None else [value, span.low, span.high]
-    text, *ends = [f"{100 * v:.2f}" if percent else f"{v:.4f}" for v in numbers]
+    text, *ends = [_percent(v) if percent else f"{v:.4f}" for v in numbers]
     return text + (" %" if percent else "") + (f" ({' to '.join(ends)})" if ends else "")
+
+
+def _percent(rate: float) -> str:
+    """Return a rate in percent; of rare ones the first two digits."""
+    return f"{100 * rate:.2g}" if 0 < rate < 0.001 else f"{100 * rate:.2f}"
 
 
 def _rates(result: "Evaluation") -> dict[str, object]:

@@ -29,21 +29,25 @@ def figure(
 
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table whose first column names its rows; columns whose name begins with ">" hold numbers."""
+    """Return a table whose first column names its rows; columns whose name begins with ">" hold numbers.
+
+    Cells behind the first may have several lines.
+    """
     kinds = [' class="number"' if name.startswith(">") else "" for name in header]
     names = [escape(name.removeprefix(">")) for name in header]
     head = "".join(f'<th scope="col"{kind}>{name}</th>' for name, kind in zip(names, kinds, strict=True))
     body = ""
     for first, *others in rows:
-        cells = "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in zip(others, kinds[1:], strict=True))
+        texts = (escape(cell).replace("\n", "<br>") for cell in others)
+        cells = "".join(f"<td{kind}>{text}</td>" for text, kind in zip(texts, kinds[1:], strict=True))
         body += f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
     inside = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table>{inside}</table></div>'
 
 
 def percent(rate: float) -> str:
-    """Return a rate in percent, with its unit."""
-    return f"{100 * rate:.2f} %"
+    """Return a rate in percent, with its unit; of rare ones the first two digits."""
+    return f"{100 * rate:.2g} %" if 0 < rate < 0.001 else f"{100 * rate:.2f} %"
 
 
 def plain(value: float) -> str:

@@ -48,7 +48,7 @@ def errors(e: Evaluation, accepted: Sequence[FalseAccepts]) -> Iterator[str]:
     if at.owners_missed is not None and at.owners_mistaken is not None:
         lost = "False-negative identification rate: searches for an enrolled speaker, who is not found"
         rows.append((lost, at.owners_missed, "owners_missed"))
-        rows.append(("of these: somebody else accepted", at.owners_mistaken, "owners_mistaken"))
+        rows.append(("part of that: somebody else is accepted", at.owners_mistaken, "owners_mistaken"))
     told = [(name, percent(rate), span(e, key, percent)) for name, rate, key in rows]
     if at.p_reject is not None and at.p_accept is not None:
         told.append(("False reject rate: the first, trials that failed included as rejected", percent(at.p_reject), ""))
@@ -137,10 +137,14 @@ def conditions(e: Evaluation) -> Iterator[str]:
     if not e.conditions:
         return
     yield "<h2>Conditions apart</h2>"
-    header = (">speakers", ">targets", ">impostors", ">equal error rate", ">Cllr", ">misses", ">false accepts", "doubt")
-    for column, found in itertools.groupby(e.conditions, lambda c: c.column):
-        yield table(column, (column, *header), map(_condition, found))
-    yield '<p class="faint">Misses and false accepts are those at the threshold above; in brackets are intervals.</p>'
+    header = (">speakers", ">targets", ">impostors", ">equal error rate", ">Cllr", ">misses", ">false accepts")
+    for column, some in itertools.groupby(e.conditions, lambda c: c.column):
+        found = list(some)
+        doubt = ["doubt"] if any(c.doubt for c in found) else []
+        rows = (_condition(c) + ((c.doubt,) if doubt else ()) for c in found)
+        yield table(f"By {column}", (column, *header, *doubt), rows)
+    note = "Speakers are those with target trials. Misses and false accepts are those at the threshold above."
+    yield f'<p class="faint">{note} Intervals stand below the rates.</p>'
 
 
 def _condition(c: Condition) -> tuple[str, ...]:
@@ -151,10 +155,10 @@ def _condition(c: Condition) -> tuple[str, ...]:
             return "–"
         form = plain if name == "cllr" else percent
         between = ends(c.intervals.get(name), form)
-        return form(rate) + (f" ({between})" if between else "")
+        return form(rate) + (f"\n{between}" if between else "")
 
     rates = (told(name, getattr(c, name)) for name in ("eer", "cllr", "p_miss", "p_fa"))
-    return c.value, str(c.speakers), str(c.targets), str(c.nontargets), *rates, c.doubt
+    return c.value, str(c.speakers), str(c.targets), str(c.nontargets), *rates
 
 
 def not_shown(scores: Scores, e: Evaluation) -> Iterator[str]:
@@ -195,8 +199,8 @@ def _limits(scores: Scores, e: Evaluation) -> Iterator[str]:
 def _rare(e: Evaluation, people: int) -> str:
     """Return which rates are too rare to be told, and how many errors were seen."""
     missed, accepted = round(e.errors.p_miss * e.targets), round(e.errors.p_fa * e.nontargets)
-    few = [f"{n} {what}" for n, what in ((missed, "misses"), (accepted, "false accepts")) if n < _SURE]
-    seen = f"; here are only {' and '.join(few)} at the threshold" if few else ""
+    few = [f"{what}: {n}" for what, n in (("misses", missed), ("false accepts", accepted)) if n < _SURE]
+    seen = f"; at the threshold there are fewer ({', '.join(few)})" if few else ""
     return (
         f"Rare errors. Where none of n independent trials goes wrong, the rate may still be {_NONE} / n (rule of "
         f"three): {percent(min(1.0, _NONE / e.targets))} of misses and {percent(min(1.0, _NONE / e.nontargets))} of "
