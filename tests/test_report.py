@@ -56,7 +56,8 @@ def test_all_results_are_in_the_page(full):
 
 def test_each_picture_has_a_description_and_each_table_headers(full):
     page = render_report(*full)
-    assert re.findall(r'role="img" aria-label="(\w+)', page) == ["DET", "Histograms", "Confusion", "Error", "Observed"]
+    pictures = re.findall(r'role="img" aria-label="(\w+)', page)
+    assert pictures == ["DET", "Histograms", "Tippett", "Confusion", "Error", "Observed"]
     tables = re.findall(r"<table>.*?</table>", page, flags=re.DOTALL)
     assert len(tables) == 6
     for table in tables:
