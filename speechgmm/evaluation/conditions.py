@@ -137,12 +137,12 @@ def _number(word: str) -> float:
 
 def _ranges(numbers: NDArray[np.float64]) -> tuple[list[str], NDArray[np.int64]]:
     """Return ranges of about equally many trials, and of each trial (T,) the place of its own, -1 for NaN."""
-    of_trial = divided(numbers, RANGES)
+    of_trial = in_ranges(numbers, RANGES)
     ends = [(numbers[of_trial == i].min(), numbers[of_trial == i].max()) for i in range(of_trial.max() + 1)]
     return [f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}" for low, high in ends], of_trial
 
 
-def divided(numbers: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+def in_ranges(numbers: NDArray[np.float64], most: int) -> NDArray[np.int64]:
     """Return the range of each number, from 0, or -1 for NaN; equal numbers stay together.
 
     There are at most so many ranges of about equally many numbers, and no more than a tenth of these.

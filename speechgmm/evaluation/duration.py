@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speechgmm import checks
-from speechgmm.evaluation.conditions import divided, intervals_of
+from speechgmm.evaluation.conditions import in_ranges, intervals_of
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.jackknife import Resampler, resampler
 from speechgmm.evaluation.roc import roc_hull
@@ -77,7 +77,7 @@ def error_by_duration(
         checks.refuse("scores", "hold the column test_seconds", "none", "The command score writes it.")
     seconds = np.full(len(scores.tests.names), np.nan)
     seconds[scores.tests.codes] = scores.test_seconds
-    of_test = divided(seconds, bins)
+    of_test = in_ranges(seconds, bins)
     of_trial = of_test[scores.tests.codes]
     if replicates and sampler is None:
         sampler = resampler(scores, replicates=replicates, level=level, seed=seed)

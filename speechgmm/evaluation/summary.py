@@ -189,19 +189,10 @@ def evaluate(
     apart, at_threshold, why_no_conditions = _apart(scores, application.threshold, by, sampler, level, bool(searched))
     intervals, why_no_intervals = _intervals(sampler, application, searched, at_threshold)
     return Evaluation(
-        trials=len(scores),
-        targets=len(pair[0]),
-        nontargets=len(pair[1]),
-        tests=len(scores.tests.names),
-        speakers=len(scores.speakers.names),
-        eer=hull.eer(),
-        eer_threshold=hull.eer_threshold(),
+        **_detection(scores, hull),
         min_dcf=own.min_dcf,
         actual_dcf=own.actual_dcf,
         nist=tuple(nist),
-        cllr=cllr(*pair),
-        min_cllr=hull.min_cllr(),
-        llr_bounds=llr_bounds(*pair),
         **apart,
         **searched,
         durations=durations,
@@ -209,6 +200,23 @@ def evaluate(
         **asdict(application),
         left_out=(*why_no_searches, *why_no_durations, *why_no_conditions, *why_no_intervals),
     )
+
+
+def _detection(scores: Scores, hull: Hull) -> dict[str, Any]:
+    """Return the counts of a table, and by name what its trials say whatever the application."""
+    pair = scores.score[scores.target == 1], scores.score[scores.target == 0]
+    return {
+        "trials": len(scores),
+        "targets": len(pair[0]),
+        "nontargets": len(pair[1]),
+        "tests": len(scores.tests.names),
+        "speakers": len(scores.speakers.names),
+        "eer": hull.eer(),
+        "eer_threshold": hull.eer_threshold(),
+        "cllr": cllr(*pair),
+        "min_cllr": hull.min_cllr(),
+        "llr_bounds": llr_bounds(*pair),
+    }
 
 
 def _cost(name: str, points: tuple[Application, ...], hull: Hull, pair: tuple[ArrayLike, ArrayLike]) -> NistCost:

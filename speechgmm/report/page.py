@@ -79,16 +79,16 @@ def render_report(
     heading = escape("Evaluation" + (f" of {title}" if title else ""))
     top = [f"<h1>{heading}</h1>", f'<p class="faint">Made by speechgmm {escape(__version__)}.</p>']
     parts = (
-        sections.rates(scores, e),
-        validation.errors(e, accepted),
-        sections.pictures(scores, e),
-        validation.llrs(scores, e),
-        sections.searches(e),
-        sections.durations(e),
-        validation.conditions(e),
-        sections.nist(scores, e),
-        validation.not_shown(scores, e),
-        sections.left_out(e),
+        sections.rates_section(scores, e),
+        validation.errors_section(e, accepted),
+        sections.pictures_section(scores, e),
+        validation.llrs_section(scores, e),
+        sections.searches_section(e),
+        sections.durations_section(e),
+        validation.conditions_section(e),
+        sections.nist_section(scores, e),
+        validation.not_shown_section(scores, e),
+        sections.left_out_section(e),
     )
     body = "\n".join(itertools.chain(top, *parts))
     meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'

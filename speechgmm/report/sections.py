@@ -17,7 +17,7 @@ _BESIDE = 15
 """With more speakers than these the picture takes the whole width, so that their names can be read."""
 
 
-def rates(scores: Scores, e: Evaluation) -> Iterator[str]:
+def rates_section(scores: Scores, e: Evaluation) -> Iterator[str]:
     """Yield who and what was tested, and the main rates."""
     tested = "<h2>Who and what was tested</h2>" + table("Counts", ("what", ">number"), _tested(scores, e))
     application = f"prior {e.prior:g}, costs {e.cost_miss:g} and {e.cost_fa:g}"
@@ -61,7 +61,7 @@ def _tested(scores: Scores, e: Evaluation) -> Iterator[tuple[str, str]]:
             yield f"speech {what}, s: median, and least to most", f"{middle:.1f}; {low:.1f} to {high:.1f}"
 
 
-def pictures(scores: Scores, e: Evaluation) -> Iterator[str]:
+def pictures_section(scores: Scores, e: Evaluation) -> Iterator[str]:
     """Yield the curve of errors and the histograms."""
     cost, rate = Application(e.prior, e.cost_miss, e.cost_fa), percent(e.eer)
     det = figure(
@@ -80,7 +80,7 @@ def pictures(scores: Scores, e: Evaluation) -> Iterator[str]:
     yield beside(det, histograms)
 
 
-def searches(e: Evaluation) -> Iterator[str]:
+def searches_section(e: Evaluation) -> Iterator[str]:
     """Yield how often the right speaker is found, and who is taken for whom."""
     if not e.cmc:
         return
@@ -120,7 +120,7 @@ def _mistakes(confusion: ConfusionMatrix) -> str:
     return f'<div class="names">{told}</div>'
 
 
-def durations(e: Evaluation) -> Iterator[str]:
+def durations_section(e: Evaluation) -> Iterator[str]:
     """Yield the error rates by the amount of speech."""
     if not e.durations:
         return
@@ -140,7 +140,7 @@ def durations(e: Evaluation) -> Iterator[str]:
     yield beside(picture, table("Misses and false alarms are those at one threshold for all tests", header, rows))
 
 
-def nist(scores: Scores, e: Evaluation) -> Iterator[str]:
+def nist_section(scores: Scores, e: Evaluation) -> Iterator[str]:
     """Yield the costs at NIST's operating points, and the calibration, which actual costs depend on."""
     rows = []
     for cost in e.nist:
@@ -160,7 +160,7 @@ def nist(scores: Scores, e: Evaluation) -> Iterator[str]:
     yield beside(table("Normalized detection costs", header, rows), calibration)
 
 
-def left_out(e: Evaluation) -> Iterator[str]:
+def left_out_section(e: Evaluation) -> Iterator[str]:
     """Yield what is not there, and why."""
     if e.left_out:
         yield "<h2>What was left out</h2>"

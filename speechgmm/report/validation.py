@@ -33,7 +33,7 @@ SOURCES = (
 )
 
 
-def errors(e: Evaluation, accepted: Sequence[FalseAccepts]) -> Iterator[str]:
+def errors_section(e: Evaluation, accepted: Sequence[FalseAccepts]) -> Iterator[str]:
     """Yield the error rates at the threshold of the application, and what failed."""
     at = e.errors
     rows = [
@@ -95,7 +95,7 @@ def _failed(failures: FailureCounts | None) -> str:
     )
 
 
-def llrs(scores: Scores, e: Evaluation) -> Iterator[str]:
+def llrs_section(scores: Scores, e: Evaluation) -> Iterator[str]:
     """Yield what the log-likelihood ratios are worth: the Tippett plot, the parts of Cllr, and their range."""
     bounds = e.llr_bounds
     tippett = figure(
@@ -132,7 +132,7 @@ def _ratio(llr: float) -> str:
     return f"{np.exp(llr):.3g}" if llr < np.log(1e5) else f"{np.exp(llr):.1e}"
 
 
-def conditions(e: Evaluation) -> Iterator[str]:
+def conditions_section(e: Evaluation) -> Iterator[str]:
     """Yield a table for each column whose conditions were taken apart."""
     if not e.conditions:
         return
@@ -161,7 +161,7 @@ def _condition(c: Condition) -> tuple[str, ...]:
     return c.value, str(c.speakers), str(c.targets), str(c.nontargets), *rates
 
 
-def not_shown(scores: Scores, e: Evaluation) -> Iterator[str]:
+def not_shown_section(scores: Scores, e: Evaluation) -> Iterator[str]:
     """Yield what these figures do not say, and the sources of this report."""
     yield "<h2>What this page does not show</h2>"
     yield "<ul>{}</ul>".format("".join(f"<li>{escape(line)}</li>" for line in _limits(scores, e)))

@@ -7,7 +7,7 @@ import pytest
 
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation import Scores, Trials, cllr, eer, evaluate, join
-from speechgmm.evaluation.conditions import divided
+from speechgmm.evaluation.conditions import in_ranges
 from tests.evaluation.tables import gaussian
 
 
@@ -55,10 +55,10 @@ def test_few_numbers_are_taken_by_themselves() -> None:
 
 def test_the_same_value_stays_in_one_range() -> None:
     numbers = np.repeat([1.0, 2.0, 3.0, np.nan], [50, 3, 47, 5])
-    found = divided(numbers, 4)
+    found = in_ranges(numbers, 4)
     assert (found[-5:] == -1).all()
     assert {len(set(found[numbers == x])) for x in (1.0, 2.0, 3.0)} == {1}
-    assert divided(np.arange(25.0), 4).max() == 1  # a tenth of 25, and no more
+    assert in_ranges(np.arange(25.0), 4).max() == 1  # a tenth of 25, and no more
 
 
 def test_unasked_are_seconds_enrolled_and_a_few_sessions() -> None:
