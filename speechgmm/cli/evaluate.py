@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from speechgmm.checks import number_of
+from speechgmm.checks import number_of, percent_of
 from speechgmm.cli import options
 from speechgmm.cli.output import Listing, emit, facts, table
 
@@ -87,7 +87,7 @@ def conditions_table(found: "Sequence[Condition]") -> Listing:
     """Return the rates of conditions, equal error rates with their intervals."""
 
     def percent(rate: float | None) -> str:
-        return "-" if rate is None else f"{_percent(rate)} %"
+        return "-" if rate is None else f"{percent_of(rate)} %"
 
     rows = []
     for c in found:
@@ -105,13 +105,8 @@ def _told(result: "Evaluation", name: str, value: float, *, percent: bool = Fals
     """Return a rate or a cost with its interval in brackets."""
     span = result.intervals.get(name)
     numbers = [value] if span is None else [value, span.low, span.high]
-    text, *ends = [_percent(v) if percent else f"{v:.4f}" for v in numbers]
+    text, *ends = [percent_of(v) if percent else f"{v:.4f}" for v in numbers]
     return text + (" %" if percent else "") + (f" ({' to '.join(ends)})" if ends else "")
-
-
-def _percent(rate: float) -> str:
-    """Return a rate in percent; of rare ones the first two digits."""
-    return f"{100 * rate:.2g}" if 0 < rate < 0.001 else f"{100 * rate:.2f}"
 
 
 def _rates(result: "Evaluation") -> dict[str, object]:

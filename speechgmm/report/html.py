@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any
 
+from speechgmm.checks import percent_of
 from speechgmm.evaluation import Evaluation, Interval
 from speechgmm.plot.svg import svg
 
@@ -46,8 +47,8 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
 
 def percent(rate: float) -> str:
-    """Return a rate in percent, with its unit; of rare ones the first two digits."""
-    return f"{100 * rate:.2g} %" if 0 < rate < 0.001 else f"{100 * rate:.2f} %"
+    """Return a rate in percent, with its unit."""
+    return f"{percent_of(rate)} %"
 
 
 def plain(value: float) -> str:

@@ -142,7 +142,7 @@ def conditions_section(e: Evaluation) -> Iterator[str]:
         found = list(some)
         doubt = ["doubt"] if any(c.doubt for c in found) else []
         rows = (_condition(c) + ((c.doubt,) if doubt else ()) for c in found)
-        yield table(f"By {column}", (column, *header, *doubt), rows)
+        yield f'<div class="names">{table(f"By {column}", (column, *header, *doubt), rows)}</div>'
     note = "Speakers are those with target trials. Misses and false accepts are those at the threshold above."
     yield f'<p class="faint">{note} Intervals stand below the rates.</p>'
 
