@@ -52,7 +52,7 @@ def evaluate(
     if report:
         write_report(shown, result, report, title=Path(scores).name, accepted=accepted)
     notes = [f"left out: {reason}" for reason in result.left_out] + others
-    note = "\nactual DCF, Cllr and what follows it take the scores for calibrated LLRs; the others only for an order"
+    note = "\nactual DCF, Cllr and what follows take the scores for calibrated LLRs"
     document = result.as_dict() | {"report": report, "calibration": None}
     more: list[Listing | str] = ["", conditions_table(result.conditions)] if by else []
     if known:
@@ -147,12 +147,13 @@ def _errors(result: "Evaluation") -> dict[str, object]:
     rows: dict[str, object] = {
         "LLRs supported": f"{bounds.low:+.2f} to {bounds.high:+.2f}; {bounds.below} scores below, {bounds.above} above",
         "missed": f"{told('p_miss')} of targets, at the threshold of these costs, {errors.threshold:+.2f}",
-        "accepted": f"{told('p_fa')} of nontargets, at it",
+        "accepted": f"{told('p_fa')} of nontargets",
     }
     if errors.strangers_accepted is not None:
-        rows["in searches"] = f"{told('strangers_accepted')} of strangers accepted, among {errors.models}"
+        rows["strangers"] = f"{told('strangers_accepted')} of searches among {errors.models} accept one"
     if errors.owners_missed is not None:
-        rows["owners"] = f"{told('owners_missed')} not found, {told('owners_mistaken')} taken for others"
+        rows["owners missed"] = f"{told('owners_missed')} of searches"
+        rows["owners mistaken"] = f"{told('owners_mistaken')} of searches, among these"
     if failures:
         lost = f"{failures.tests} of {number_of(failures.tests_tried, 'test')}"
         rows["failed"] = f"{lost}, {failures.speakers} of {number_of(failures.speakers_tried, 'speaker')}"

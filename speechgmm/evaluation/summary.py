@@ -288,7 +288,9 @@ def _apart(
         found, unknown = conditions_apart(scores, column, threshold, people=people, sampler=fewer)
         conditions += found
         if unknown:
-            left_out.append(f"conditions: {column} says nothing of {unknown} of {len(scores)} trials")
+            left_out.append(
+                f"conditions: {found[0].column if found else column} says nothing of {unknown} of {len(scores)} trials"
+            )
     errors = threshold_errors(threshold, rates, models, scores, failures)
     return {"errors": errors, "failures": failures, "conditions": tuple(conditions)}, rates, left_out
 

@@ -524,8 +524,10 @@ def test_evaluate_tells_errors_at_the_threshold_and_what_failed(told, made):
     missed, low, high = (f"{100 * x:.2f}" for x in (errors["p_miss"], ends["low"], ends["high"]))
     assert f"missed            {missed} % ({low} to {high}) of targets, at the threshold of these costs, +4.60" in shown
     assert f"LLRs supported    {bounds['low']:+.2f} to {bounds['high']:+.2f}; {bounds['below']} scores below" in shown
-    assert "of strangers accepted, among 9" in shown
-    assert "not found" in shown
+    accepted, mistaken = (f"{100 * errors[name]:.2f} %" for name in ("strangers_accepted", "owners_mistaken"))
+    assert f"strangers         {accepted}" in shown
+    assert "of searches among 9 accept one" in shown
+    assert f"owners mistaken   {mistaken}" in shown
     assert "failed            0 of 30 tests, 0 of 10 speakers" in shown
     assert "condition" not in shown
 

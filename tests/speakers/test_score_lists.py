@@ -348,6 +348,12 @@ def test_trials_of_recordings_by_their_paths(system: System, tmp_path: Path) -> 
     assert kept == [names[0], names[3]]
     reasons = {s.name: s.reason for s in found.skipped}
     assert set(reasons) == {"silent.wav", "x/0.wav", "copy.wav", "none.wav"}
+    assert found.scores.failures is not None
+    pairs = {
+        what: list(zip(lost.speaker.tolist(), lost.test.tolist(), strict=True))
+        for what, lost in found.scores.failures.lists.items()
+    }
+    assert pairs == {"test": names[5:], "speaker": [names[4]]}  # a recording against itself is no failure
     for name in ("x/0.wav", "copy.wav"):
         assert "must be another recording than the one that is enrolled; got the same samples" in reasons[name]
     with pytest.raises(
