@@ -125,7 +125,7 @@ def trial_rates(
         )
         for label in (1, 0)
     )
-    return {"p_miss": Interval(1 - kept.estimate, 1 - kept.high, 1 - kept.low, level), "p_fa": accepted}
+    return {"p_miss": kept.turned(), "p_fa": accepted}
 
 
 def _trials(scores: Scores, people: Resampler, rows: NDArray[np.int64]) -> Attempts:
