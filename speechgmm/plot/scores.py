@@ -101,7 +101,7 @@ def plot_tippett(scores: Scores, *, bounds: LlrBounds | None = None, ax: Any = N
     ax = axes(ax)
     ends = [np.quantile(kind, (0.001, 0.999)) for kind in kinds]
     low, high = min(-1.0, *(e[0] for e in ends)), max(1.0, *(e[1] for e in ends))
-    looks = (("targets below", TARGET, "-"), ("nontargets at or above", IMPOSTOR, "--"))
+    looks = (("targets below", TARGET, "-"), ("impostors at or above", IMPOSTOR, "--"))
     for kind, (name, color, style) in zip(kinds, looks, strict=True):
         x, below = _shares_below(np.sort(kind))
         shares = below if color == TARGET else 100 - below

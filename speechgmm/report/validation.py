@@ -116,8 +116,8 @@ def llrs_section(scores: Scores, e: Evaluation) -> Iterator[str]:
         ("least", f"{bounds.low:.2f}", f"1 / {_ratio(-bounds.low)}", str(bounds.below)),
         ("greatest", f"{bounds.high:.2f}", _ratio(bounds.high), str(bounds.above)),
     ]
-    header = ("bound", ">LLR, nats", ">likelihood ratio", ">scores beyond")
-    supported = table("The range that the data support", header, limits)
+    header = ("bound", ">nats", ">as a ratio", ">scores beyond")
+    supported = table("Log-likelihood ratios that the data support", header, limits)
     note = (
         "Beyond these empirical bounds (ELUB), deciding by the ratios would do more harm than taking all for 1, if one "
         "misleading trial of each kind is imagined beside those seen. A ratio beyond a bound is best reported as the "

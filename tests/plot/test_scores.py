@@ -100,11 +100,11 @@ def test_tippett_curves_are_the_errors_at_each_threshold(seed):
     every = np.concatenate(kinds)
     scores = Scores(["m"] * 130, [f"t{i}" for i in range(130)], every, [1] * 40 + [0] * 90)
     ax = plot_tippett(scores)
-    missed, accepted = curve(ax, "targets below"), curve(ax, "nontargets at or above")
+    missed, accepted = curve(ax, "targets below"), curve(ax, "impostors at or above")
     for llr in np.arange(-8, 8) / 2 + 0.25:
         assert missed(llr) == pytest.approx(100 * sum(x < llr for x in kinds[0]) / 40)
         assert accepted(llr) == pytest.approx(100 * sum(x >= llr for x in kinds[1]) / 90)
-    assert labels(ax) == ["targets below", "nontargets at or above"]
+    assert labels(ax) == ["targets below", "impostors at or above"]
 
 
 def test_tippett_curves_of_many_scores_have_few_steps_and_are_the_same_to_half_a_percent():
@@ -123,7 +123,7 @@ def test_what_the_data_do_not_support_is_shaded():
     left, right = (patch.get_extents().transformed(ax.transData.inverted()) for patch in ax.patches)
     assert (left.x0, right.x1) == pytest.approx(ax.get_xlim())
     assert (left.x1, right.x0) == pytest.approx((bounds.low, bounds.high))
-    assert labels(ax) == ["targets below", "nontargets at or above", "not supported by the data"]
+    assert labels(ax) == ["targets below", "impostors at or above", "not supported by the data"]
 
 
 def test_a_tippett_plot_needs_both_kinds():
