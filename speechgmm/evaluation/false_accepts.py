@@ -172,17 +172,13 @@ class Impostors:
 
     def searches(self) -> Attempts:
         """Return each test as a search for the best of its models."""
-        order = np.lexsort((self.score, self.enrolled, self.test))
-        test, person = self.test[order], self.enrolled[order]
-        own = np.append((test[1:] != test[:-1]) | (person[1:] != person[:-1]), True)  # the best model of each person
-        order = order[own]
-        order = order[np.lexsort((self.score[order], self.test[order]))]
-        test = self.test[order]
-        last = np.flatnonzero(np.append(test[1:] != test[:-1], True))
-        several = np.diff(last, prepend=-1) > 1
-        rival = np.where(several, self.score[order[last - several]], -np.inf)
-        best = order[last]
-        models = np.diff(self._starts(), append=len(self))
+        starts = self._starts()
+        models = np.diff(starts, append=len(self))
+        top = np.flatnonzero(self.score == np.repeat(np.maximum.reduceat(self.score, starts), models))
+        top = top[np.lexsort((self.enrolled[top], self.test[top]))]
+        best = top[np.append(self.test[top][1:] != self.test[top][:-1], True)]  # of equal ones the last person's
+        others = np.where(self.enrolled == np.repeat(self.enrolled[best], models), -np.inf, self.score)
+        rival = np.maximum.reduceat(others, starts)
         return Attempts(self.tested[best], self.score[best], rival, self.enrolled[best], models)
 
     def _starts(self) -> NDArray[np.intp]:
