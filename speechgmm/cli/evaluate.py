@@ -146,7 +146,7 @@ def _errors(result: "Evaluation") -> dict[str, object]:
 
     rows: dict[str, object] = {
         "LLRs supported": f"{bounds.low:+.2f} to {bounds.high:+.2f}; {bounds.below} scores below, {bounds.above} above",
-        "missed": f"{told('p_miss')} of targets, at the threshold of these costs, {errors.threshold:+.2f}",
+        "missed": f"{told('p_miss')} of targets, below an LLR of {errors.threshold:+.2f}",
         "accepted": f"{told('p_fa')} of nontargets",
     }
     if errors.strangers_accepted is not None:

@@ -522,7 +522,7 @@ def test_evaluate_tells_errors_at_the_threshold_and_what_failed(told, made):
     shown = run("evaluate", made.scores).out
     errors, bounds, ends = told.document["errors"], told.document["llr_bounds"], told.document["intervals"]["p_miss"]
     missed, low, high = (f"{100 * x:.2f}" for x in (errors["p_miss"], ends["low"], ends["high"]))
-    assert f"missed            {missed} % ({low} to {high}) of targets, at the threshold of these costs, +4.60" in shown
+    assert f"missed            {missed} % ({low} to {high}) of targets, below an LLR of +4.60" in shown
     assert f"LLRs supported    {bounds['low']:+.2f} to {bounds['high']:+.2f}; {bounds['below']} scores below" in shown
     accepted, mistaken = (f"{100 * errors[name]:.2f} %" for name in ("strangers_accepted", "owners_mistaken"))
     assert f"strangers         {accepted}" in shown
