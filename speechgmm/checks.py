@@ -310,6 +310,17 @@ def number_of(n: int, noun: str) -> str:
     return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
+def percent_of(rate: float) -> str:
+    """Return a rate in percent, without the sign; what two decimals would show as 0 with two digits.
+
+    Examples
+    --------
+    >>> percent_of(0.1234), percent_of(0.000012), percent_of(0.0)
+    ('12.34', '0.0012', '0.00')
+    """
+    return f"{100 * rate:.2g}" if 0 < rate < 5e-5 else f"{100 * rate:.2f}"
+
+
 def enumerated(parts: Sequence[str]) -> str:
     """Return words as a list in a sentence.
 

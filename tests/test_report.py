@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation import Scores, evaluate
+from speechgmm.evaluation import Failures, FalseAccepts, Interval, Scores, Trials, evaluate
 from speechgmm.report import render_report, write_report
 from tests.browser import MISSING, browser
 from tests.plot.scores import matrix
@@ -17,8 +17,20 @@ NASTY = '<script>document.title="bad"</script>&"\'$\\q$'
 
 @pytest.fixture(scope="module")
 def full():
-    scores = matrix(prefix=NASTY)
-    return scores, evaluate(scores, replicates=50)
+    plain = matrix(prefix=NASTY)
+    device = np.where(plain.tests.codes % 3 == 0, NASTY, "phone").tolist()
+    place = np.where(plain.speakers.codes < 2, "hall", "").tolist()  # of two speakers, and not known of the others
+    held = {"test_speaker": plain.test_speaker, "test_seconds": plain.test_seconds}
+    failures = Failures(tests=Trials([f"{NASTY}0", f"{NASTY}1"], ["short", "short"], [1, 0]))
+    more = {"conditions": {"device": device, "place": place}, "failures": failures}
+    scores = Scores(plain.speaker, plain.test, plain.score, plain.target, **held, **more)
+    return scores, evaluate(scores, prior=0.2, replicates=50, by=["device", "place"])
+
+
+@pytest.fixture(scope="module")
+def page(full):
+    """The page of a full table, drawn once for all who read it."""
+    return render_report(*full, title="x.tsv")
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +51,8 @@ def text_of(page):
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))).split())
 
 
-def test_all_results_are_in_the_page(full):
-    scores, e = full
-    page = text_of(render_report(scores, e, title="x.tsv"))
+def test_all_results_are_in_the_page(full, page):
+    e, page = full[1], text_of(page)
     assert page.startswith("Evaluation of x.tsv Evaluation of x.tsv Made by speechgmm")
     for rate in (e.eer, e.identification_rate, e.open_set.rate, *e.cmc, *(d.eer for d in e.durations)):
         assert f"{100 * rate:.2f} %" in page
@@ -54,16 +65,65 @@ def test_all_results_are_in_the_page(full):
     assert all(reason in page for reason in e.left_out)
 
 
-def test_each_picture_has_a_description_and_each_table_headers(full):
-    page = render_report(*full)
-    assert re.findall(r'role="img" aria-label="(\w+)', page) == ["DET", "Histograms", "Confusion", "Error", "Observed"]
+def test_what_must_be_defended_is_in_the_page(full, page):
+    e, page = full[1], text_of(page)
+    assert f"reaches a log-likelihood ratio of {np.log(4):.4g} nats" in page
+    errors = e.errors
+    for name in ("p_miss", "p_fa", "strangers_accepted", "owners_missed", "owners_mistaken"):
+        span = e.intervals[name]
+        ends = f"{100 * span.low:.2f} to {100 * span.high:.2f} %"
+        assert f"{100 * getattr(errors, name):.2f} % {ends}" in page, name
+    assert f"rejected {100 * errors.p_reject:.2f} %" in page
+    assert f"the same {100 * errors.p_accept:.2f} %" in page
+    assert "tests that gave no score 1 of 76 1.32 %" in page
+    assert "1 target trial and 1 impostor trial have no score" in page
+    assert f"calibration: the rest {e.cllr - e.min_cllr:.4f}" in page
+    bounds = e.llr_bounds
+    assert f"least {bounds.low:.2f} 1 / {np.exp(-bounds.low):.3g} {bounds.below} greatest {bounds.high:.2f}" in page
+    for c in e.conditions:
+        assert f"{c.value} {c.speakers} {c.targets} {c.nontargets} {100 * c.eer:.2f} %" in page
+        assert c.doubt in page
+    assert "target trials of 2 speakers: too few to tell" in page
+    assert "12 speakers have target trials here" in page
+    assert f"may still be 3 / n (rule of three): {300 / e.targets:.2f} % of misses" in page
+    seen = f"misses: {round(errors.p_miss * e.targets)}, false accepts: {round(errors.p_fa * e.nontargets)}"
+    assert f"there are fewer ({seen})" in page
+    assert "The table does not name sessions" in page
+    for source in ("Science & Justice 61 (2021)", "ISO/IEC 19795-1:2021", "Vergeer"):
+        assert source in page
+
+
+def test_what_is_not_known_is_said(bare):
+    page = text_of(render_report(*bare))
+    assert "Failures to acquire and to enroll are not known" in page
+    assert "identification rate" not in page
+    assert "Conditions apart" not in page
+    assert "Larger searches" not in page
+
+
+def test_strangers_at_thresholds_of_a_calibration_are_told(bare, page):
+    assert "thresholds of the calibration" not in page
+    accepted = [FalseAccepts(0.05, n, Interval(0.04, 0.031, 0.07, 0.95), False) for n in (1, 12)]
+    page = text_of(render_report(*bare, accepted=accepted))
+    assert "single trials 5 % 4.00 % 3.10 to 7.00 % searches among 12 models 5 % 4.00 %" in page
+
+
+def test_rare_rates_keep_their_digits():
+    n = 30_000
+    scores = Scores(["m"] * n, [f"t{i}" for i in range(n)], [9.0] + [-9.0] * (n - 2) + [9.0], [0] * (n - 1) + [1])
+    assert "impostor trials at or above it 0.0033 %" in text_of(render_report(scores, evaluate(scores, replicates=0)))
+
+
+def test_each_picture_has_a_description_and_each_table_headers(page):
+    pictures = re.findall(r'role="img" aria-label="(\w+)', page)
+    assert pictures == ["DET", "Histograms", "Tippett", "Confusion", "Error", "Observed"]
     tables = re.findall(r"<table>.*?</table>", page, flags=re.DOTALL)
-    assert len(tables) == 6
+    assert len(tables) == 12
     for table in tables:
         assert "<caption>" in table
         assert 'scope="col"' in table
         assert 'scope="row"' in table
-    assert [int(level) for level in re.findall(r"<h(\d)>", page)] == [1, 2, 2, 2, 2, 2, 2, 2]
+    assert [int(level) for level in re.findall(r"<h(\d)>", page)] == [1] + [2] * 11
 
 
 def test_what_comes_from_files_is_escaped(full):
@@ -72,16 +132,15 @@ def test_what_comes_from_files_is_escaped(full):
     assert NASTY in text_of(page)
 
 
-def test_nothing_is_fetched(full):
-    page = render_report(*full)
+def test_nothing_is_fetched(page):
     addresses = re.findall(r'(?:src|href)\s*=\s*"([^"]*)"', page)
     assert all(a.startswith(("#", "data:image/png;base64,")) for a in addresses)
     assert "@import" not in page
     assert "url(http" not in page
 
 
-def test_names_of_parts_are_unique(full):
-    names = re.findall(r'\bid="([^"]*)"', render_report(*full))
+def test_names_of_parts_are_unique(page):
+    names = re.findall(r'\bid="([^"]*)"', page)
     assert len(names) == len(set(names))
 
 
@@ -129,15 +188,15 @@ def test_no_mistakes_are_told_as_such():
     assert "No test was taken for somebody else." in render_report(scores, evaluate(scores))
 
 
-def test_the_same_scores_give_the_same_page(full):
-    assert render_report(*full) == render_report(*full)
+def test_the_same_scores_give_the_same_page(full, page):
+    assert render_report(*full, title="x.tsv") == page
 
 
-def test_it_is_written_whole_or_not_at_all(full, tmp_path):
-    write_report(*full, tmp_path / "r.html", title="ä")
-    assert (tmp_path / "r.html").read_text(encoding="utf-8") == render_report(*full, title="ä")
+def test_it_is_written_whole_or_not_at_all(bare, tmp_path):
+    write_report(*bare, tmp_path / "r.html", title="ä")
+    assert (tmp_path / "r.html").read_text(encoding="utf-8") == render_report(*bare, title="ä")
     with pytest.raises(InvalidInput, match="must be in a folder that exists"):
-        write_report(*full, tmp_path / "missing" / "r.html")
+        write_report(*bare, tmp_path / "missing" / "r.html")
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
 
 
@@ -160,7 +219,7 @@ def test_a_real_browser_shows_it(request, opened, tmp_path, which, width, height
     assert f"{100 * e.eer:.2f} %" in seen
     assert f"{e.min_cllr:.4f}" in seen
     boxes = opened.run("return [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width)")
-    assert len(boxes) == (5 if which == "full" else 3)
+    assert len(boxes) == (6 if which == "full" else 4)
     assert all(300 < w <= width for w in boxes)
     # where there is room, what belongs together stands side by side, and no table is cut
     tops = opened.run(

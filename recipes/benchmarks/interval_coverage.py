@@ -19,8 +19,10 @@ import numpy as np
 from scipy.stats import norm
 
 from speechgmm.evaluation import Interval, Scores, actual_dcf, cllr, roc_hull
+from speechgmm.evaluation.false_accepts import people_of
 from speechgmm.evaluation.jackknife import detection_intervals, resampler, search_intervals
 from speechgmm.evaluation.roc import Application
+from speechgmm.evaluation.threshold_errors import search_rates, trial_rates
 
 TESTS = 4
 """Of each speaker."""
@@ -32,7 +34,7 @@ APPLICATIONS = {f" {prior}": (Application(prior),) for prior in (0.5, 0.1, 0.01)
 FAR = 0.1
 """The share of strangers' searches for the open set: one in a hundred of a few dozen searches is nothing to count."""
 THRESHOLD = 3.0
-"""The LLR from which a search accepts somebody."""
+"""The LLR from which a trial or a search accepts somebody."""
 TRIALS = 20_000_000
 """So many stand for all stores of one size."""
 
@@ -65,6 +67,7 @@ def detection_truth() -> dict[str, float]:
     pair = HEIGHT * (HEIGHT + quantiles) - HEIGHT**2 / 2, HEIGHT * quantiles - HEIGHT**2 / 2
     hull = roc_hull(*pair)
     found = {"eer": hull.eer(), "cllr": cllr(*pair), "min_cllr": hull.min_cllr()}
+    found |= {"p_miss": float(np.mean(pair[0] < THRESHOLD)), "p_fa": float(np.mean(pair[1] >= THRESHOLD))}
     for name, (application,) in APPLICATIONS.items():
         found[f"min_dcf{name}"] = float(hull.costs(application).min())
         found[f"actual_dcf{name}"] = actual_dcf(*pair, prior=application.prior)
@@ -87,14 +90,18 @@ def search_truth(speakers: int, share: float) -> dict[str, float]:
     return {
         "identification_rate": float(hit.mean()),
         "open_set_rate": float((hit & (own >= threshold)).mean()),
-        "accepted": float((stranger >= THRESHOLD).mean()),
+        "strangers_accepted": float((np.concatenate([stranger, rival]) >= THRESHOLD).mean()),
+        "owners_missed": float((~hit | (own < THRESHOLD)).mean()),
+        "owners_mistaken": float((~hit & (rival >= THRESHOLD)).mean()),
     }
 
 
 def intervals(scores: Scores, seed: int) -> Mapping[str, Interval]:
     """Return the 95 % intervals of a table."""
     sampler = resampler(scores, seed=seed)
-    return detection_intervals(sampler, APPLICATIONS) | search_intervals(sampler, FAR, threshold=THRESHOLD)
+    people = people_of(scores, sampler)
+    at_threshold = trial_rates(scores, people, THRESHOLD) | search_rates(scores, people, THRESHOLD)[0]
+    return detection_intervals(sampler, APPLICATIONS) | search_intervals(sampler, FAR) | at_threshold
 
 
 def coverage(speakers: int, share: float, repetitions: int) -> dict[str, dict[str, float]]:

@@ -5,15 +5,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from speechgmm.checks import number_of
+from speechgmm.checks import number_of, percent_of
 from speechgmm.cli import options
 from speechgmm.cli.output import Listing, emit, facts, table
 
 if TYPE_CHECKING:
-    from speechgmm.evaluation import Evaluation, FalseAccepts, TableCalibration
+    from speechgmm.evaluation import Condition, Evaluation, FalseAccepts, TableCalibration
 
 CALIBRATION = "What `calibrate` has learned from other scores of the same system; these become LLRs first."
 CalibrationFile = Annotated[str | None, options.option("--calibration", "CALIBRATION", CALIBRATION)]
+BY = "Column of SCORES whose conditions are taken apart; repeat for several. Numbers are divided into ranges."
+By = Annotated[list[str] | None, options.option("--by", "COLUMN", BY)]
 Prior = Annotated[float, options.option("--prior", "P", "Of a target, above 0 and below 1: for detection costs.")]
 CostMiss = Annotated[float, options.option("--cost-miss", "COST", "Of a miss, above 0.")]
 CostFa = Annotated[float, options.option("--cost-fa", "COST", "Of a false accept, above 0.")]
@@ -26,6 +28,7 @@ def evaluate(
     scores: options.ScoresFile,
     trials: options.TrialsFile = None,
     calibration: CalibrationFile = None,
+    by: By = None,
     prior: Prior = 0.01,
     cost_miss: CostMiss = 1.0,
     cost_fa: CostFa = 1.0,
@@ -45,21 +48,21 @@ def evaluate(
     with options.of_file(scores):
         accepted = known.false_accepts(given) if known else ()
         shown = known.llrs(given) if known else given
-        result = evaluation.evaluate(shown, **asdict(application))
+        result = evaluation.evaluate(shown, **asdict(application), by=by or None)
     if report:
-        write_report(shown, result, report, title=Path(scores).name)
+        write_report(shown, result, report, title=Path(scores).name, accepted=accepted)
     notes = [f"left out: {reason}" for reason in result.left_out] + others
-    note = "\nactual DCF and Cllr take the scores for calibrated LLRs; the others only for an order"
+    note = "\nactual DCF, Cllr and what follows take the scores for calibrated LLRs"
     document = result.as_dict() | {"report": report, "calibration": None}
-    accepts: list[Listing | str] = []
+    more: list[Listing | str] = ["", conditions_table(result.conditions)] if by else []
     if known:
         outside = known.outside(given)
         counts = {"outside": outside, "false_accepts": [asdict(f) for f in accepted]}
         document["calibration"] = {"path": calibration, **counts}
         note = f"\nthe scores are LLRs by {calibration}; at its thresholds are accepted:\n"
-        accepts.append(accepted_table(accepted))
+        more = [accepted_table(accepted), *more]
         notes += [_outside(outside, len(given), known)] if outside else []
-    emit(as_json, document, facts(_rates(result)), note, *accepts, *notes)
+    emit(as_json, document, facts(_rates(result)), note, *more, *notes)
 
 
 def accepted_table(found: "Sequence[FalseAccepts]") -> Listing:
@@ -80,14 +83,37 @@ def _outside(count: int, scores: int, known: "TableCalibration") -> str:
     return f"{count} of {scores} scores lie outside {seen}{doubt}"
 
 
+def conditions_table(found: "Sequence[Condition]") -> Listing:
+    """Return the rates of conditions, equal error rates with their intervals."""
+
+    def percent(rate: float | None) -> str:
+        return "-" if rate is None else f"{percent_of(rate)} %"
+
+    rows = []
+    for c in found:
+        eer, span = percent(c.eer), c.intervals.get("eer")
+        ends = "" if span is None else f"{100 * span.low:.2f} to {100 * span.high:.2f} %"
+        counts = c.speakers, c.targets, c.nontargets
+        loss = "-" if c.cllr is None else f"{c.cllr:.3f}"
+        name = f"{c.column} {c.value}"
+        rows.append((name, *counts, eer, ends or c.doubt, loss, percent(c.p_miss), percent(c.p_fa)))
+    names = ("condition", ">speakers", ">targets", ">nontargets", ">EER", ">interval", ">Cllr", ">missed", ">accepted")
+    return table(*names, rows=rows, spare=("nontargets", "targets", "Cllr"))
+
+
+def _told(result: "Evaluation", name: str, value: float, *, percent: bool = False) -> str:
+    """Return a rate or a cost with its interval in brackets."""
+    span = result.intervals.get(name)
+    numbers = [value] if span is None else [value, span.low, span.high]
+    text, *ends = [percent_of(v) if percent else f"{v:.4f}" for v in numbers]
+    return text + (" %" if percent else "") + (f" ({' to '.join(ends)})" if ends else "")
+
+
 def _rates(result: "Evaluation") -> dict[str, object]:
     """Return the main results for people, with their intervals in brackets."""
 
     def told(name: str, value: float, *, percent: bool = False) -> str:
-        span = result.intervals.get(name)
-        numbers = [value] if span is None else [value, span.low, span.high]
-        text, *ends = [f"{100 * v:.2f}" if percent else f"{v:.4f}" for v in numbers]
-        return text + (" %" if percent else "") + (f" ({' to '.join(ends)})" if ends else "")
+        return _told(result, name, value, percent=percent)
 
     application = f"prior {result.prior:g}, costs {result.cost_miss:g} and {result.cost_fa:g}"
     kinds = number_of(result.targets, "target"), number_of(result.nontargets, "nontarget")
@@ -100,6 +126,7 @@ def _rates(result: "Evaluation") -> dict[str, object]:
         "minimum Cllr": f"{told('min_cllr', result.min_cllr)} bits",
         "Cllr": f"{told('cllr', result.cllr)} bits",
     }
+    rows |= _errors(result)
     if (rate := result.identification_rate) is not None:
         rows["identified"] = f"{told('identification_rate', rate, percent=True)} of the tests"
     if result.open_set:
@@ -107,4 +134,27 @@ def _rates(result: "Evaluation") -> dict[str, object]:
         rows["found in open set"] = f"{told('open_set_rate', result.open_set.rate, percent=True)} with at most {share}"
     for interval in list(result.intervals.values())[:1]:
         rows["in brackets"] = f"{100 * interval.level:g} % intervals over speakers"
+    return rows
+
+
+def _errors(result: "Evaluation") -> dict[str, object]:
+    """Return what goes wrong at the threshold of the application, what failed, and which LLRs the data support."""
+    errors, bounds, failures = result.errors, result.llr_bounds, result.failures
+
+    def told(name: str) -> str:
+        return _told(result, name, getattr(errors, name), percent=True)
+
+    rows: dict[str, object] = {
+        "LLRs supported": f"{bounds.low:+.2f} to {bounds.high:+.2f}; {bounds.below} scores below, {bounds.above} above",
+        "missed": f"{told('p_miss')} of targets, below an LLR of {errors.threshold:+.2f}",
+        "accepted": f"{told('p_fa')} of nontargets",
+    }
+    if errors.strangers_accepted is not None:
+        rows["strangers"] = f"{told('strangers_accepted')} of searches among {errors.models} accept one"
+    if errors.owners_missed is not None:
+        rows["owners missed"] = f"{told('owners_missed')} of searches"
+        rows["owners mistaken"] = f"{told('owners_mistaken')} of searches, among these"
+    if failures:
+        lost = f"{failures.tests} of {number_of(failures.tests_tried, 'test')}"
+        rows["failed"] = f"{lost}, {failures.speakers} of {number_of(failures.speakers_tried, 'speaker')}"
     return rows

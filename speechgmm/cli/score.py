@@ -31,6 +31,8 @@ By = Annotated[
     Literal["file", "session"] | None,
     typer.Option("--by", help="What one test is: each file (the default), or all files of a speaker's session."),
 ]
+KEEP = "Column of the manifest that SCORES keeps as a condition of its tests, for evaluate --by; repeat for several."
+Keep = Annotated[list[str] | None, options.option("--keep", "COLUMN", KEEP)]
 
 
 def score(
@@ -41,6 +43,7 @@ def score(
     where: options.Where = None,
     features: options.Features = None,
     by: By = None,
+    keep: Keep = None,
     trials: Trials = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
@@ -56,6 +59,8 @@ def score(
     if (manifest is None and (where or trials is None)) or (by is not None and trials is not None):
         either = "give --manifest with --where and --by as you like, or --trials"
         options.usage(f"{either}, or --trials and --manifest without --by")
+    if keep and manifest is None:
+        options.usage("--keep takes columns of a --manifest")
     if store is None and trials is None:
         options.usage("give --store, or --trials of recordings on both sides")
     check_writable(output, SCORES)
@@ -64,13 +69,16 @@ def score(
     if manifest is None and features is not None:
         corpus = listed_features(features)
     system = options.model_for(model, store, corpus or _named(pairs, trials))
+    kept, unit = keep or (), by or "file"
     with contextlib.ExitStack() as stack, progress() as report:
         opened = stack.enter_context(options.open_store(store, system)) if store else None
         if pairs and trials:
             folder = Path(trials).parent
-            done = score_trials(system, opened, pairs, corpus, folder=folder, n_threads=threads, on_progress=report)
+            done = score_trials(
+                system, opened, pairs, corpus, folder=folder, keep=kept, n_threads=threads, on_progress=report
+            )
         elif opened:
-            done = score_corpus(system, opened, corpus or (), by=by or "file", n_threads=threads, on_progress=report)
+            done = score_corpus(system, opened, corpus or (), by=unit, keep=kept, n_threads=threads, on_progress=report)
         damaged = enrolled_models(system, opened).damaged if opened else ()
     write_scores(done.scores, output)
     document = {"scores": output} | _counts(done.scores)

@@ -9,6 +9,7 @@ any other system are evaluated in the same way.
 """
 
 from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
+from speechgmm.evaluation.conditions import Condition
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.decision import Answer, Candidate, Rule, decide, threshold_for
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
@@ -17,13 +18,15 @@ from speechgmm.evaluation.fusion import Fusion, fit_fusion
 from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, identification_rate, open_set_rate
 from speechgmm.evaluation.intervals import Interval, accuracy, bootstrap, wilson
 from speechgmm.evaluation.learn_calibration import calibrate_scores
+from speechgmm.evaluation.llr_bounds import LlrBounds, llr_bounds
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr, eer, min_cllr, min_dcf
 from speechgmm.evaluation.roc import Application, Hull, Roc, det_points, roc_hull, roc_points
 from speechgmm.evaluation.score_files import SCORES, TRIALS, read_scores, read_trials, write_scores, write_trials
 from speechgmm.evaluation.summary import Evaluation, evaluate
 from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration, load_calibration
+from speechgmm.evaluation.threshold_errors import FailureCounts, ThresholdErrors
 from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
-from speechgmm.evaluation.trials import Scores, Trials, join
+from speechgmm.evaluation.trials import Failures, Scores, Trials, join
 
 __all__ = [
     "NIST",
@@ -33,14 +36,18 @@ __all__ = [
     "Application",
     "Calibration",
     "Candidate",
+    "Condition",
     "ConfusionMatrix",
     "DurationBin",
     "Evaluation",
+    "FailureCounts",
+    "Failures",
     "FalseAccepts",
     "Fusion",
     "HeldOutRates",
     "Hull",
     "Interval",
+    "LlrBounds",
     "OpenSet",
     "Roc",
     "Rule",
@@ -48,6 +55,7 @@ __all__ = [
     "Strangers",
     "TableCalibration",
     "Threshold",
+    "ThresholdErrors",
     "Trials",
     "accuracy",
     "actual_dcf",
@@ -68,6 +76,7 @@ __all__ = [
     "fit_strangers",
     "identification_rate",
     "join",
+    "llr_bounds",
     "load_calibration",
     "min_cllr",
     "min_dcf",

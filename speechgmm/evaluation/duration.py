@@ -3,17 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from speechgmm import checks
-from speechgmm.errors import InvalidInput
+from speechgmm.evaluation.conditions import in_ranges, intervals_of
 from speechgmm.evaluation.intervals import Interval
-from speechgmm.evaluation.jackknife import Resampler, detection_intervals, resampler
+from speechgmm.evaluation.jackknife import Resampler, resampler
 from speechgmm.evaluation.roc import roc_hull
 from speechgmm.evaluation.trials import Scores, check_labels
-
-_KEPT = 2000
-"""Fewer trials than elsewhere stand for all: each bin has its own replicates."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ def error_by_duration(
         checks.refuse("scores", "hold the column test_seconds", "none", "The command score writes it.")
     seconds = np.full(len(scores.tests.names), np.nan)
     seconds[scores.tests.codes] = scores.test_seconds
-    of_test = _bins(seconds, bins)
+    of_test = in_ranges(seconds, bins)
     of_trial = of_test[scores.tests.codes]
     if replicates and sampler is None:
         sampler = resampler(scores, replicates=replicates, level=level, seed=seed)
@@ -92,24 +88,6 @@ def error_by_duration(
         if len(targets) and len(nontargets):
             ends, counts = (float(inside.min()), float(inside.max())), (len(inside), len(targets), len(nontargets))
             errors = float(np.mean(targets < threshold)), float(np.mean(nontargets >= threshold))
-            interval = _interval(sampler, rows) if sampler else None
+            interval = intervals_of(sampler, rows).get("eer") if sampler else None
             found.append(DurationBin(*ends, *counts, roc_hull(targets, nontargets).eer(), *errors, interval))
     return tuple(found)
-
-
-def _interval(sampler: Resampler, rows: NDArray[np.bool_]) -> Interval | None:
-    """Return the interval of the equal error rate of some trials, None for too few speakers."""
-    if sampler.speakers(rows) < sampler.LEAST_SPEAKERS:
-        return None
-    try:
-        return detection_intervals(sampler, {}, rows=rows, kept=_KEPT)["eer"]
-    except InvalidInput:  # so few pairs of speakers that most replicates draw none
-        return None
-
-
-def _bins(seconds: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
-    """Return the bin of each test, from 0, or -1 where its length is not known; tests of one length stay together."""
-    lengths = np.sort(seconds[~np.isnan(seconds)])
-    count = max(1, min(bins, len(lengths) // 10))
-    starts = np.unique(lengths[(np.arange(count) * len(lengths)) // count])
-    return np.where(np.isnan(seconds), -1, np.searchsorted(starts, seconds, side="right") - 1)

@@ -65,6 +65,11 @@ class FalseAccepts:
         instance(self.extrapolated, "extrapolated", bool)
 
 
+def as_many_as_usual(models: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which tests (U,) are searches: against about as many models as most others, or more."""
+    return np.asarray(models >= np.quantile(models, _FEWEST, method="lower"))
+
+
 def attempts_among(speakers: int) -> str:
     """Return what is tried where the best of so many models is accepted, in words."""
     return "trials" if speakers == 1 else f"searches among {speakers}"
@@ -103,6 +108,10 @@ class Attempts:
     def __len__(self) -> int:
         """Return the number of attempts, U."""
         return len(self.best)
+
+    def take(self, rows: NDArray[np.bool_]) -> "Attempts":
+        """Return some of these attempts."""
+        return Attempts(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     def thresholds(self, limits: Limits, far: float) -> tuple[Array, bool]:
         """Return the threshold of each attempt (U,) for a rate, and whether one of them is extrapolated."""
@@ -145,7 +154,7 @@ class Impostors:
     def of_searches(self) -> "Impostors":
         """Return the trials of tests that are searches: against about as many models as most others, or more."""
         _, which, counts = np.unique(self.test, return_inverse=True, return_counts=True)
-        return self.take(counts[which] >= np.quantile(counts, _FEWEST, method="lower"))
+        return self.take(as_many_as_usual(counts)[which])
 
     def strangers(self, seed: int) -> Strangers:
         """Return how high the searches of all tests come."""
@@ -163,17 +172,13 @@ class Impostors:
 
     def searches(self) -> Attempts:
         """Return each test as a search for the best of its models."""
-        order = np.lexsort((self.score, self.enrolled, self.test))
-        test, person = self.test[order], self.enrolled[order]
-        own = np.append((test[1:] != test[:-1]) | (person[1:] != person[:-1]), True)  # the best model of each person
-        order = order[own]
-        order = order[np.lexsort((self.score[order], self.test[order]))]
-        test = self.test[order]
-        last = np.flatnonzero(np.append(test[1:] != test[:-1], True))
-        several = np.diff(last, prepend=-1) > 1
-        rival = np.where(several, self.score[order[last - several]], -np.inf)
-        best = order[last]
-        models = np.diff(self._starts(), append=len(self))
+        starts = self._starts()
+        models = np.diff(starts, append=len(self))
+        top = np.flatnonzero(self.score == np.repeat(np.maximum.reduceat(self.score, starts), models))
+        top = top[np.lexsort((self.enrolled[top], self.test[top]))]
+        best = top[np.append(self.test[top][1:] != self.test[top][:-1], True)]  # of equal ones the last person's
+        others = np.where(self.enrolled == np.repeat(self.enrolled[best], models), -np.inf, self.score)
+        rival = np.maximum.reduceat(others, starts)
         return Attempts(self.tested[best], self.score[best], rival, self.enrolled[best], models)
 
     def _starts(self) -> NDArray[np.intp]:
@@ -181,8 +186,8 @@ class Impostors:
         return np.flatnonzero(np.append(True, self.test[1:] != self.test[:-1]))
 
 
-def people_of(scores: Scores) -> Resampler:
-    """Return who is enrolled and who is tested, ready for intervals.
+def people_of(scores: Scores, known: Resampler | None = None) -> Resampler:
+    """Return who is enrolled and who is tested, ready for intervals; `known` is what `resampler` gave, if it is there.
 
     As in `resampler`; beside that, those whom a target trial joins are one person, so that somebody who is enrolled by
     several recordings under as many names is known as one.
@@ -190,7 +195,7 @@ def people_of(scores: Scores) -> Resampler:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    known = resampler(scores)
+    known = known or resampler(scores)
     rows = scores.target == 1
     pairs = known.enrolled[scores.speakers.codes[rows]], known.tested[scores.tests.codes[rows]]
     edges = coo_array((np.ones(int(rows.sum()), dtype=np.int8), pairs), shape=(known.persons, known.persons))
@@ -234,7 +239,7 @@ def _counted(attempts: Sequence[Attempts], limits: Sequence[Limits], far: float)
     asked = [a.thresholds(limit, far) for a, limit in zip(attempts, limits, strict=True)]
     thresholds = np.concatenate([scores for scores, _ in asked])
     extrapolated = any(beyond for _, beyond in asked)
-    return FalseAccepts(far, int(np.median(every.models)), _share(every, thresholds), extrapolated)
+    return FalseAccepts(far, int(np.median(every.models)), accepted_share(every, thresholds), extrapolated)
 
 
 def _joined(attempts: Sequence[Attempts]) -> Attempts:
@@ -242,36 +247,37 @@ def _joined(attempts: Sequence[Attempts]) -> Attempts:
     return Attempts(*(np.concatenate([getattr(a, f.name) for a in attempts]) for f in fields(Attempts)))
 
 
-def _share(attempts: Attempts, thresholds: Array) -> Interval:
-    """Return the share of attempts that reach their thresholds, with its interval over persons.
+def accepted_share(attempts: Attempts, thresholds: Array | float, *, level: float = LEVEL) -> Interval:
+    """Return the share of attempts that reach their thresholds (U,), or one threshold, with its interval over persons.
 
-    Of fewer than five persons nothing is known: the interval is that of all shares.
+    A person's attempt at a model of their own is left out with them once. Of fewer than five persons nothing is known:
+    the interval is that of all shares.
     """
     persons = int(max(attempts.tested.max(), attempts.whose.max())) + 1
 
     def of(who: NDArray[np.intp], rows: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.intp]:
         return np.bincount(who[rows], minlength=persons)
 
-    hits = attempts.best >= thresholds
+    hits, others = attempts.best >= thresholds, attempts.whose != attempts.tested
     share, own = float(hits.mean()), of(attempts.tested)
     there = (own > 0) | (of(attempts.whose) > 0)
     people = int(there.sum())
     if people < Resampler.LEAST_SPEAKERS:
-        return Interval(share, 0.0, 1.0, LEVEL)
-    falls, alone = hits & (attempts.rival < thresholds), np.isneginf(attempts.rival)
+        return Interval(share, 0.0, 1.0, level)
+    falls, alone = hits & others & (attempts.rival < thresholds), others & np.isneginf(attempts.rival)
     accepted = (hits.sum() - of(attempts.tested, hits) - of(attempts.whose, falls))[there]
     left = (len(hits) - own - of(attempts.whose, alone))[there]
     without = np.where(left > 0, accepted / np.maximum(left, 1), share)
     variance = float((people - 1) / people * ((without - without.mean()) ** 2).sum())
     independent = share * (1 - share) / variance if variance > 0 and 0 < share < 1 else people
-    return Interval(share, *_exact(share, min(float(independent), len(hits))), LEVEL)
+    return Interval(share, *_exact(share, min(float(independent), len(hits)), level), level)
 
 
-def _exact(share: float, trials: float) -> tuple[float, float]:
+def _exact(share: float, trials: float, level: float) -> tuple[float, float]:
     """Return the ends of the exact interval of a share of so many independent trials, which need not be whole."""
     from scipy.special import betaincinv
 
-    some, tail = share * trials, (1 - LEVEL) / 2
+    some, tail = share * trials, (1 - level) / 2
     low = float(betaincinv(some, trials - some + 1, tail)) if share > 0 else 0.0
     high = float(betaincinv(some + 1, trials - some, 1 - tail)) if share < 1 else 1.0
     return low, high

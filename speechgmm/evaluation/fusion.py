@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.evaluation.calibration import regress
-from speechgmm.evaluation.trials import Scores, check_labels, columns, name_pair, rows_scoring
+from speechgmm.evaluation.trials import Scores, check_labels, name_pair, rows_scoring
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ class Fusion:
             rule = f"be those of the systems fused, {', '.join(map(repr, self.systems))}"
             checks.refuse("the tables of scores", rule, ", ".join(map(repr, tables)) or "none")
         first, scores = _stack([tables[name] for name in self.systems], self.systems)
-        return Scores(**{**columns(first), "score": scores @ self.weights + self.offset})
+        return first.rescored(scores @ self.weights + self.offset)
 
 
 def fit_fusion(tables: Mapping[str, Scores], *, prior: float = 0.5) -> Fusion:

@@ -39,6 +39,10 @@ class Interval:
     high: float
     level: float
 
+    def turned(self) -> "Interval":
+        """Return the interval of the other share: of what is right, where this is of what is wrong."""
+        return Interval(1 - self.estimate, 1 - self.high, 1 - self.low, self.level)
+
 
 def bootstrap(
     statistic: Callable[[Floats], Mapping[str, float]],

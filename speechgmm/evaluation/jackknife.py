@@ -308,9 +308,7 @@ def _detection_rates(
     return rates
 
 
-def search_intervals(
-    sampler: Resampler, far: float | None = None, *, threshold: float | None = None
-) -> dict[str, Interval]:
+def search_intervals(sampler: Resampler, far: float | None = None) -> dict[str, Interval]:
     """Return intervals for rates of searches, each test against everybody who is enrolled.
 
     Who is left out is neither tested nor enrolled, so that the models count, too. That searches are then easier, with
@@ -322,8 +320,6 @@ def search_intervals(
     far : float, optional
         Adds open_set_rate, the share of owners found where such a share of strangers is accepted, to
         identification_rate.
-    threshold : float, optional
-        Adds accepted: the share of strangers' searches whose best score reaches it.
 
     Raises
     ------
@@ -350,23 +346,12 @@ def search_intervals(
         some = {"identification_rate": 1 - left.found(weights)}
         if far is not None:
             some["open_set_rate"] = 1 - left.open_set(weights, far).rate
-        if threshold is not None:
-            strangers = weights[found.strangers]
-            passed = strangers @ (rival[found.strangers] >= threshold)
-            some["accepted"] = float(passed / strangers.sum()) if strangers.any() else np.nan
         return some
 
     changes = _changes(errors_without(_NOBODY), [errors_without(i) for i in range(len(parts))], strata)
     chance = {"identification_rate": _chance(found.known, (best >= found.own) & (second < found.own), tested, first)}
-    if threshold is not None:
-        chance["accepted"] = _chance(found.strangers, (best >= threshold) & (second < threshold), tested, first)
     errors = {n: change.interval(sampler.level, chance=chance.get(n, 0.0), most=1.0) for n, change in changes.items()}
-    return {name: i if name == "accepted" else _turned(i) for name, i in errors.items()}
-
-
-def _turned(error: Interval) -> Interval:
-    """Return the interval of what is right."""
-    return Interval(1 - error.estimate, 1 - error.high, 1 - error.low, error.level)
+    return {name: error.turned() for name, error in errors.items()}
 
 
 def _best_rivals(sampler: Resampler, group: Counts) -> tuple[Counts, Floats, Floats]:

@@ -68,7 +68,7 @@ def calibrate_scores(
     integer(seed, "seed", minimum=0)
     check_labels(scores)
     order = np.lexsort((scores.speakers.codes, scores.tests.codes))
-    table = Scores(**{name: column.take(order) for name, column in columns(scores).items()})
+    table = scores.take(order)
     people = replace(people_of(table), replicates=replicates, seed=seed)
     impostors = impostors_of(table, people)
     owners = np.unique(people.enrolled[table.speakers.codes[table.target == 1]])
@@ -135,7 +135,7 @@ def _held_out(people: Resampler, impostors: Impostors, part: NDArray[np.intp], p
         total[rows] += known.llr(scores.score[rows])
         times[rows] += 1
         judged.append((strangers.mapped(known.llr(strangers.score)), known.strangers))
-    llrs = Scores(**columns(scores) | {"score": total / times})
+    llrs = scores.rescored(total / times)
     sampler = replace(people, scores=llrs, order=np.argsort(llrs.score, kind="stable").astype(np.int32))
     rates = detection_intervals(sampler, {})
     return HeldOutRates(rates["eer"], rates["cllr"], rates["min_cllr"], count_false_accepts(judged))

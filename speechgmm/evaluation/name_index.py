@@ -4,7 +4,7 @@ Ten million names are numbered in the order in which they first appear, a block 
 sorted only once, and only the different names.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -111,6 +111,19 @@ def index_names(column: Names | list[str]) -> NameIndex:
         block = column[start : start + _ROWS].tolist()
         numbers[start : start + _ROWS] = np.fromiter(map(numbering.__getitem__, block), np.int32, len(block))
     return numbering.index(numbers)
+
+
+def join_names(columns: Sequence[NameIndex]) -> NameIndex:
+    """Return several columns, one below the other.
+
+    Examples
+    --------
+    >>> join_names([index_names(["bob"]), index_names(["ann", "bob"])]).full.tolist()
+    ['bob', 'ann', 'bob']
+    """
+    names, place = np.unique(np.concatenate([c.names for c in columns]), return_inverse=True)
+    places = np.split(place.astype(np.int32), np.cumsum([len(c.names) for c in columns])[:-1])
+    return NameIndex(names, np.concatenate([p[c.codes] for p, c in zip(places, columns, strict=True)]))
 
 
 def check_no_nul(names: Iterable[object]) -> None:

@@ -16,7 +16,6 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from functools import lru_cache
 from operator import length_hint
 from pathlib import Path
@@ -27,8 +26,8 @@ from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation.name_index import NameIndex, Numbering, repeated
-from speechgmm.evaluation.trials import Scores, Trials, columns, indexed
+from speechgmm.evaluation.name_index import NameIndex, Numbering, join_names, repeated
+from speechgmm.evaluation.trials import Failures, Scores, Trials, columns, further, indexed
 from speechgmm.files import Kind, has_member, replacing
 from speechgmm.tables import DELIMITERS, Header, divided, parse_header, reading
 
@@ -38,7 +37,9 @@ _Parser = tuple[type, Callable[[str], float], str]
 """The type of a column, how a field is parsed, and what it must be."""
 
 _REQUIRED = ("speaker", "test", "score")
-_OPTIONAL = tuple(field.name for field in fields(Scores) if field.name not in _REQUIRED)
+_OPTIONAL = ("target", "test_speaker", "session", "enroll_seconds", "test_seconds", "failed")
+_FAILED = ("test", "speaker")
+"""What the column `failed` may name: why a trial has no score."""
 _ROWS = 100_000
 """Rows that are turned into text together."""
 _BLOCK = 1 << 16
@@ -132,8 +133,10 @@ def write_trials(trials: Trials, path: PathLike, *, style: str = "voxceleb") -> 
 def read_scores(path: PathLike) -> Scores:
     """Read a table of scores: text with a header, Kaldi's lines, or arrays where the name ends in `.npz`.
 
-    The columns `speaker test score` are required, `target test_speaker session enroll_seconds test_seconds` optional,
-    in any order and case, divided by tabs, commas or semicolons; an empty target or length is one that is not known.
+    The columns `speaker test score` are required, `target test_speaker session enroll_seconds test_seconds failed`
+    optional, in any order and case, divided by tabs, commas or semicolons; an empty target or length is one that is not
+    known. Further columns are conditions. Where `failed` says "test" or "speaker", a trial has no score for want of
+    one; where it is missing, nobody knows of failures.
     Lines `enroll test score` without a header are Kaldi's; their targets are not known. Blank lines are ignored.
 
     Raises
@@ -162,7 +165,7 @@ def write_scores(scores: Scores, path: PathLike) -> None:
     InvalidInput
         For names with tabs or line ends (in text), or a place that cannot be written to.
     """
-    held = columns(scores)
+    held = _whole(scores)
     if not os.fspath(path).endswith(".npz"):
         _write(path, SCORES, _lines(held))
         return
@@ -172,6 +175,11 @@ def write_scores(scores: Scores, path: PathLike) -> None:
 
 
 # Text
+
+
+def _score_if_any(field: str) -> float:
+    """Return a number, NaN for an empty field; ValueError for another one."""
+    return _score(field) if field else math.nan
 
 
 def _score(field: str) -> float:
@@ -218,11 +226,12 @@ def _read_table(path: PathLike, file: IO[str]) -> Scores:
         _check_header(path, header.names)
         blocks = _blocks(file, number + 1, blank=" ")
     names = {n: Numbering(empty=n not in ("speaker", "test")) for n in header.names if n not in _NUMBERS}
-    parsers = {n: _NUMBERS.get(n) or (np.int32, names[n].__getitem__, "not be empty") for n in header.names}
+    numbers = _NUMBERS | ({"score": (np.float64, _score_if_any, "be a finite number")} if "failed" in names else {})
+    parsers = {n: numbers.get(n) or (np.int32, names[n].__getitem__, "not be empty") for n in header.names}
     if header.decimal_comma:
         parsers |= {
             n: (kind, _then(header.with_point, parse), rule)
-            for n, (kind, parse, rule) in _NUMBERS.items()
+            for n, (kind, parse, rule) in numbers.items()
             if n in parsers
         }
     held = _columns(path, blocks, parsers, header.delimiter)
@@ -230,7 +239,66 @@ def _read_table(path: PathLike, file: IO[str]) -> Scores:
         checks.refuse(os.fspath(path), "hold at least one row below the header", "none")
     lines, *whole = held
     found = {n: names[n].index(c) if n in names else c for n, c in zip(header.names, whole, strict=True)}
-    return _made(Scores, path, lines, _unlabeled(len(lines)) | found)
+    if bad := _contradiction(found):
+        _refuse_line(path, lines[bad[0]], *bad[1:])
+    return _made(_scores_of, path, lines, _unlabeled(len(lines)) | found)
+
+
+def _contradiction(held: Mapping[str, Any]) -> tuple[int, str, str] | None:
+    """Return the first row whose score and `failed` do not go together, the rule and what was found; None for none."""
+    if (failed := held.get("failed")) is None:
+        return None
+    told = failed.names[failed.codes]
+    good = np.where(np.isnan(held["score"]), np.isin(told, _FAILED), told == "")
+    if good.all():
+        return None
+    row = int(np.argmin(good))
+    rule = f"have a score, or say in the column failed why not: {' or '.join(map(repr, _FAILED))}"
+    return row, rule, f"the score {held['score'][row]:g} with {str(told[row])!r}"
+
+
+def _scores_of(**held: Any) -> Scores:
+    """Return the table of the columns of a file, which go together."""
+    failures, failed = None, held.pop("failed", None)
+    if failed is not None:
+        told = failed.names[failed.codes]
+        failures = Failures(*(_trials_of(held, np.flatnonzero(told == what)) for what in _FAILED))
+        if not len(rows := np.flatnonzero(told == "")):
+            checks.refuse("scores", "hold at least one score", "none but trials that failed")
+        held = {name: column.take(rows) for name, column in held.items()}
+    conditions = {name: held.pop(name) for name in list(held) if name not in (*_REQUIRED, *_OPTIONAL)}
+    return Scores(**held, conditions=conditions, failures=failures)
+
+
+def _trials_of(held: Mapping[str, Any], rows: NDArray[np.int64]) -> Trials | None:
+    """Return some rows as a list of trials, None for no rows."""
+    return Trials(*(held[name].take(rows) for name in ("speaker", "test", "target"))) if len(rows) else None
+
+
+def _whole(scores: Scores) -> dict[str, Any]:
+    """Return all columns of a file of scores; trials that failed stand at the end."""
+    held, failures = columns(scores) | further(scores), scores.failures
+    if failures is None:
+        return held
+    held["failed"] = _all_of("", len(scores))
+    lost = [columns(kind) | {"failed": _all_of(what, len(kind))} for what, kind in failures.lists.items()]
+    return {name: _joined([column, *(_part(rows, name, column) for rows in lost)]) for name, column in held.items()}
+
+
+def _part(rows: Mapping[str, Any], name: str, like: Any) -> Any:
+    """Return a column of trials that failed; where it is not there, one of the same kind of which nothing is known."""
+    count = len(rows["speaker"])
+    return rows.get(name, _all_of("", count) if isinstance(like, NameIndex) else np.full(count, np.nan))
+
+
+def _all_of(name: str, rows: int) -> NameIndex:
+    """Return a column that holds one name so many times."""
+    return NameIndex(np.array([name]), np.zeros(rows, dtype=np.int32))
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Return columns of one kind, one below the other."""
+    return join_names(parts) if isinstance(parts[0], NameIndex) else np.concatenate(parts)
 
 
 def _then(first: Callable[[str], str], parse: Callable[[str], float]) -> Callable[[str], float]:
@@ -305,10 +373,10 @@ def _fields(path: PathLike, rows: Mapping[int, str], n: int, delimiter: str) -> 
     return fields
 
 
-def _made(kind: type[Table], path: PathLike, lines: NDArray[Any], held: Mapping[str, Any]) -> Table:
+def _made(make: Callable[..., Table], path: PathLike, lines: NDArray[Any], held: Mapping[str, Any]) -> Table:
     """Return the table of these columns, or refuse the first line whose pair of names an earlier line holds."""
     try:
-        return kind(**held)
+        return make(**held)
     except InvalidInput:
         if again := repeated(held["speaker"], held["test"]):
             speaker, test = (index.names[index.codes[again[1]]] for index in (held["speaker"], held["test"]))
@@ -318,15 +386,15 @@ def _made(kind: type[Table], path: PathLike, lines: NDArray[Any], held: Mapping[
 
 
 def _check_header(path: PathLike, header: Sequence[str]) -> None:
-    """Refuse missing, unknown or repeated columns, and name them."""
+    """Refuse missing, repeated or unnamed columns, and name them."""
     faults = {
         "missing": [name for name in _REQUIRED if name not in header],
-        "unknown": [name for name in header if name not in (*_REQUIRED, *_OPTIONAL)],
         "repeated": [name for i, name in enumerate(header) if name in header[:i]],
+        "unnamed": [name for name in header if not name.strip()],
     }
     for fault, names in faults.items():
         if names:
-            rule = f"have the columns {', '.join(_REQUIRED)} and no others than {', '.join(_OPTIONAL)}"
+            rule = f"have the columns {', '.join(_REQUIRED)}, and each column under a name of its own"
             advice = "Lines 'enroll test score' without a header, as Kaldi writes them, are read too."
             checks.refuse(os.fspath(path), rule, f"{fault} {', '.join(map(repr, names))}", advice)
 
@@ -385,7 +453,20 @@ def _read_arrays(path: PathLike) -> Scores:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             checks.refuse(os.fspath(path), "be a readable .npz file of plain arrays", f"this: {error}")
     _check_header(path, list(held))
+    if "failed" in held:
+        _check_failed(path, held)
     try:
-        return Scores(**_unlabeled(len(next(iter(held.values())))) | held)
+        return _scores_of(**_unlabeled(len(next(iter(held.values())))) | held)
     except InvalidInput as error:
         raise InvalidInput(f"{os.fspath(path)}: {error}") from None
+
+
+def _check_failed(path: PathLike, held: Mapping[str, Any]) -> None:
+    """Refuse arrays that cannot be divided into trials that have a score and trials that failed."""
+    failed, score = held["failed"], held["score"]
+    if not isinstance(failed, NameIndex) or isinstance(score, NameIndex) or score.dtype.kind != "f":
+        checks.refuse(os.fspath(path), "hold text in the column failed and numbers in score", "other types")
+    if lost := [name for name, column in held.items() if column.shape != failed.shape]:
+        checks.refuse(os.fspath(path), f"have columns of {len(failed)} rows, as failed has", f"others in {lost[0]}")
+    if bad := _contradiction(held):
+        checks.refuse(f"{os.fspath(path)}, row {bad[0]},", *bad[1:])

@@ -1,6 +1,6 @@
 """All metrics of a table of scores at once, with their intervals and with what was left out and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -9,13 +9,24 @@ from numpy.typing import ArrayLike
 
 from speechgmm.checks import number_of
 from speechgmm.errors import InvalidInput
+from speechgmm.evaluation.conditions import Condition, conditions_apart, usual_columns
 from speechgmm.evaluation.confusion import ConfusionMatrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
+from speechgmm.evaluation.false_accepts import people_of
 from speechgmm.evaluation.identification import OpenSet, Searches, closed_set_confusion, cmc, open_set_rate, searches
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.jackknife import REPLICATES, Resampler, detection_intervals, resampler, search_intervals
+from speechgmm.evaluation.llr_bounds import LlrBounds, llr_bounds
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr
 from speechgmm.evaluation.roc import Application, Hull, roc_hull
+from speechgmm.evaluation.threshold_errors import (
+    FailureCounts,
+    ThresholdErrors,
+    count_failures,
+    search_rates,
+    threshold_errors,
+    trial_rates,
+)
 from speechgmm.evaluation.trials import Scores, check_labels, columns
 
 _RANKS = 10
@@ -54,7 +65,14 @@ class Evaluation:
     nist : tuple of NistCost
         The same at NIST's operating points.
     cllr, min_cllr : float
-        Cost of LLRs in bits, of the scores as they are and after the best recalibration.
+        Cost of LLRs in bits, of the scores as they are and after the best recalibration: what discrimination costs. The
+        rest is what calibration costs.
+    llr_bounds : LlrBounds
+        The range of LLRs that the data support.
+    errors : ThresholdErrors
+        Error rates at the Bayes threshold of the application, per trial and per search.
+    failures : FailureCounts or None
+        How many tests and speakers could not be used; None where the table does not know.
     identification_rate : float or None
         Share of tests whose own speaker has the highest score.
     cmc : tuple of float
@@ -63,10 +81,13 @@ class Evaluation:
         How many speakers are found when one search in a hundred for a stranger accepts anybody.
     durations : tuple of DurationBin
         Error against the speech in the test.
+    conditions : tuple of Condition
+        The same rates for each value of some columns.
     confusion : ConfusionMatrix or None
         Whom the tests of enrolled speakers are taken for.
     intervals : mapping of str to Interval
-        By leaving out speakers, for the rates above by name; NIST's costs as "min_dcf SRE08".
+        By leaving out speakers, for the rates above by name, those of `errors` included; NIST's costs as
+        "min_dcf SRE08".
     prior, cost_miss, cost_fa : float
         The application that min_dcf and actual_dcf are for.
     left_out : tuple of str
@@ -85,10 +106,14 @@ class Evaluation:
     nist: tuple[NistCost, ...]
     cllr: float
     min_cllr: float
+    llr_bounds: LlrBounds
+    errors: ThresholdErrors
+    failures: FailureCounts | None
     identification_rate: float | None = None
     cmc: tuple[float, ...] = ()
     open_set: OpenSet | None = None
     durations: tuple[DurationBin, ...]
+    conditions: tuple[Condition, ...] = ()
     confusion: ConfusionMatrix | None = None
     intervals: Mapping[str, Interval]
     prior: float
@@ -103,8 +128,12 @@ class Evaluation:
         return found | {
             "nist": {c.name: {"min_dcf": c.min_dcf, "actual_dcf": c.actual_dcf} for c in self.nist},
             "cmc": list(self.cmc),
+            "llr_bounds": asdict(self.llr_bounds),
+            "errors": asdict(self.errors),
+            "failures": self.failures and asdict(self.failures),
             "open_set": self.open_set and asdict(self.open_set),
             "durations": [asdict(d) for d in self.durations],
+            "conditions": [asdict(c) for c in self.conditions],
             "confusions": [{"speaker": a, "taken_for": b, "tests": n} for a, b, n in mistakes],
             "intervals": {name: asdict(interval) for name, interval in self.intervals.items()},
             "left_out": list(self.left_out),
@@ -117,6 +146,7 @@ def evaluate(
     prior: float = 0.01,
     cost_miss: float = 1.0,
     cost_fa: float = 1.0,
+    by: Sequence[str] | None = None,
     replicates: int | None = None,
     level: float = 0.95,
     seed: int = 0,
@@ -128,7 +158,9 @@ def evaluate(
     scores : Scores
         Targets and nontargets, all labels known; LLRs in nats if cllr and actual_dcf are to mean something.
     prior, cost_miss, cost_fa : float
-        The application for the detection costs, as in `min_dcf`.
+        The application for the detection costs, as in `min_dcf`, and for the threshold of the error rates.
+    by : sequence of str, optional
+        Columns whose conditions are taken apart. Default: seconds enrolled, and sessions if there are 2 to 12.
     replicates, level, seed
         Of the intervals, by leaving out one speaker after the other: at most so many replicates (default: 200), 0 leave
         the intervals out; their level; the seed of groups, where speakers are more than replicates.
@@ -136,7 +168,8 @@ def evaluate(
     Raises
     ------
     InvalidInput
-        For unlabeled trials, no targets, no nontargets, or a prior or cost out of range.
+        For unlabeled trials, no targets, no nontargets, a prior or cost out of range, or a column of `by` that the
+        table does not have or that has more than 50 different words.
 
     Examples
     --------
@@ -153,26 +186,37 @@ def evaluate(
     sampler = resampler(scores, replicates=replicates, level=level, seed=seed) if replicates else None
     searched, why_no_searches = _searches(scores)
     durations, why_no_durations = _durations(scores, hull.eer_threshold(), sampler)
-    intervals, why_no_intervals = _intervals(sampler, application, searched)
+    apart, at_threshold, why_no_conditions = _apart(scores, application.threshold, by, sampler, level, bool(searched))
+    intervals, why_no_intervals = _intervals(sampler, application, searched, at_threshold)
     return Evaluation(
-        trials=len(scores),
-        targets=len(pair[0]),
-        nontargets=len(pair[1]),
-        tests=len(scores.tests.names),
-        speakers=len(scores.speakers.names),
-        eer=hull.eer(),
-        eer_threshold=hull.eer_threshold(),
+        **_detection(scores, hull),
         min_dcf=own.min_dcf,
         actual_dcf=own.actual_dcf,
         nist=tuple(nist),
-        cllr=cllr(*pair),
-        min_cllr=hull.min_cllr(),
+        **apart,
         **searched,
         durations=durations,
         intervals=intervals,
         **asdict(application),
-        left_out=(*why_no_searches, *why_no_durations, *why_no_intervals),
+        left_out=(*why_no_searches, *why_no_durations, *why_no_conditions, *why_no_intervals),
     )
+
+
+def _detection(scores: Scores, hull: Hull) -> dict[str, Any]:
+    """Return the counts of a table, and by name what its trials say whatever the application."""
+    pair = scores.score[scores.target == 1], scores.score[scores.target == 0]
+    return {
+        "trials": len(scores),
+        "targets": len(pair[0]),
+        "nontargets": len(pair[1]),
+        "tests": len(scores.tests.names),
+        "speakers": len(scores.speakers.names),
+        "eer": hull.eer(),
+        "eer_threshold": hull.eer_threshold(),
+        "cllr": cllr(*pair),
+        "min_cllr": hull.min_cllr(),
+        "llr_bounds": llr_bounds(*pair),
+    }
 
 
 def _cost(name: str, points: tuple[Application, ...], hull: Hull, pair: tuple[ArrayLike, ArrayLike]) -> NistCost:
@@ -223,8 +267,39 @@ def _durations(scores: Scores, threshold: float, sampler: Resampler | None) -> t
     return error_by_duration(scores, threshold, sampler=fewer), []
 
 
+def _apart(
+    scores: Scores,
+    threshold: float,
+    by: Sequence[str] | None,
+    sampler: Resampler | None,
+    level: float,
+    are_searches: bool,
+) -> tuple[dict[str, Any], dict[str, Interval], Reasons]:
+    """Return errors at a threshold, failures and conditions by name, the intervals of the errors, what is left out."""
+    people, failures = people_of(scores, sampler), count_failures(scores)
+    rates, models = trial_rates(scores, people, threshold, level=level), None
+    if are_searches:
+        more, models = search_rates(scores, people, threshold, level=level)
+        rates |= more
+    fewer = sampler and replace(sampler, replicates=max(20, sampler.replicates // _BIN_SHARE))
+    conditions: list[Condition] = []
+    left_out = [] if failures else ["failures: there is no column failed, so that nobody knows of any"]
+    for column in usual_columns(scores) if by is None else by:
+        found, unknown = conditions_apart(scores, column, threshold, people=people, sampler=fewer)
+        conditions += found
+        if unknown:
+            left_out.append(
+                f"conditions: {found[0].column if found else column} says nothing of {unknown} of {len(scores)} trials"
+            )
+    errors = threshold_errors(threshold, rates, models, scores, failures)
+    return {"errors": errors, "failures": failures, "conditions": tuple(conditions)}, rates, left_out
+
+
 def _intervals(
-    sampler: Resampler | None, application: Application, searched: Mapping[str, Any]
+    sampler: Resampler | None,
+    application: Application,
+    searched: Mapping[str, Any],
+    at_threshold: dict[str, Interval],
 ) -> tuple[dict[str, Interval], Reasons]:
     """Return the intervals of all rates if there are enough speakers."""
     if sampler is None:
@@ -236,7 +311,7 @@ def _intervals(
     left_out = [] if "test_speaker" in columns(sampler.scores) else [unnamed]
     points = {"": (application,)} | {f" {name}": points for name, points in NIST.items()}
     try:
-        rates = detection_intervals(sampler, points)
+        rates = detection_intervals(sampler, points) | at_threshold
     except InvalidInput as error:
         return {}, [*left_out, f"intervals: {error}"]
     if not searched:

@@ -23,7 +23,7 @@ from speechgmm.evaluation.false_accepts import (
 )
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.thresholds import Strangers, Threshold
-from speechgmm.evaluation.trials import Scores, check_labels, columns
+from speechgmm.evaluation.trials import Scores, check_labels
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class TableCalibration:
 
     def llrs(self, scores: Scores) -> Scores:
         """Return the table with log-likelihood ratios, in nats, in the place of its scores; labels are not needed."""
-        return Scores(**columns(scores) | {"score": self.llr(scores.score)})
+        return scores.rescored(self.llr(scores.score))
 
     def threshold(self, far: float, speakers: int = 1) -> Threshold:
         """Return the LLR from which the best of so many models is accepted, for a share `far` of all strangers.

@@ -4,8 +4,9 @@ A trial is a pair (speaker, test): is the test spoken by the enrolled speaker? I
 0 for no, -1 where nobody knows. T stands for the number of rows of a table; each pair occurs once in it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast, overload
 
 import numpy as np
@@ -188,6 +189,76 @@ class Trials(_Table):
     target: _Column[Labels] = _Column(_labels)
 
 
+@dataclass(frozen=True)
+class Failures:
+    """Trials that have no score, because a recording could not be used [1]_.
+
+    Parameters
+    ----------
+    tests, speakers : Trials or None
+        Those whose test could not be acquired (too little speech, a damaged file), and those whose speaker could not be
+        enrolled; None where there is no such trial.
+
+    References
+    ----------
+    .. [1] ISO/IEC 19795-1, Biometric performance testing and reporting: failure to acquire, failure to enroll.
+    """
+
+    tests: Trials | None = None
+    speakers: Trials | None = None
+
+    def __post_init__(self) -> None:
+        """Check that no trial failed for both reasons."""
+        for name in ("tests", "speakers"):
+            if getattr(self, name) is not None:
+                checks.instance(getattr(self, name), f"the {name} that failed", Trials)
+        if self.tests is not None and self.speakers is not None:
+            both = np.flatnonzero(_rows_of(self.tests, self.speakers) >= 0)
+            if len(both):
+                checks.refuse("a trial", "fail for one reason", f"both for {name_pair(self.tests, int(both[0]))}")
+
+    @property
+    def lists(self) -> dict[str, Trials]:
+        """The lists that are there, by what of their trials failed: "test" or "speaker"."""
+        return {n: kind for n, kind in (("test", self.tests), ("speaker", self.speakers)) if kind is not None}
+
+
+class _Conditions:
+    """Further columns of a table of scores, by name: kept as the columns of names are, and written out as they are.
+
+    A descriptor, as `_Column` is. Numbers are taken as text.
+    """
+
+    @overload
+    def __get__(self, table: None, owner: type) -> Any: ...
+    @overload
+    def __get__(self, table: object, owner: type) -> Mapping[str, Names]: ...
+    def __get__(self, table: object | None, owner: type) -> Any:
+        if table is None:  # a dataclass asks for the default of the field in this way
+            return None
+        return MappingProxyType({name: kept.full for name, kept in vars(table)["conditions"].items()})
+
+    def __set__(self, table: object, given: "Mapping[str, ArrayLike | NameIndex] | None") -> None:
+        kept = {condition_name(name): _condition_of(column, name) for name, column in (given or {}).items()}
+        vars(table)["conditions"] = kept
+
+
+def _condition_of(given: "ArrayLike | NameIndex", name: str) -> NameIndex | Names:
+    """Return a further column as text; of numbers, empty where they are none (NaN)."""
+    if not isinstance(given, NameIndex) and (column := np.asarray(given)).dtype.kind in "iufb":
+        given = np.where(np.isnan(column), "", column.astype(str))
+    return _names(given, f"the condition {name!r}")
+
+
+def condition_name(name: str) -> str:
+    """Return the name of a further column, or refuse it."""
+    known = {*Scores.__annotations__, "failed"}
+    if not name.strip() or any(mark in name for mark in "\t\n\r") or name.casefold() in known:
+        rule = "have a name without tabs and line ends, and none that means something else in a table of scores"
+        checks.refuse("a condition", rule, repr(name), f"These do: {', '.join(sorted(known))}.")
+    return name
+
+
 @dataclass(frozen=True, eq=False)
 class Scores(_Table):
     """Scored trials; lists are accepted and turned into read-only arrays.
@@ -205,12 +276,17 @@ class Scores(_Table):
         Who really speaks in the test, and the session it was recorded in; empty where not known.
     enroll_seconds, test_seconds : array of float64, shape (T,), optional
         The length in seconds of the enrolled and of the tested speech; NaN where not known.
+    conditions : mapping of str to array of str, shape (T,)
+        Further columns: the conditions of each trial, such as the device or the room, by names of your own; empty
+        where not known.
+    failures : Failures or None
+        Trials that have no score because a recording could not be used; None where nobody knows whether there are any.
 
     Raises
     ------
     InvalidInput
         For columns of different lengths, no row, a repeated pair, an empty name, one with control or direction
-        characters, a score that is not finite, or another label.
+        characters, a score that is not finite, another label, or a trial that failed and has a score.
 
     Examples
     --------
@@ -227,15 +303,46 @@ class Scores(_Table):
     session: _Column[Names | None] = _Column(_speakers, optional=True)
     enroll_seconds: _Column[Floats | None] = _Column(_seconds, optional=True)
     test_seconds: _Column[Floats | None] = _Column(_seconds, optional=True)
+    conditions: _Conditions = _Conditions()
+    failures: Failures | None = None
+
+    def __post_init__(self) -> None:
+        """Check that columns and failures go together."""
+        super().__post_init__()
+        for name, column in further(self).items():
+            if column.shape != (len(self),):
+                rule = f"be one-dimensional, of the length of speaker ({len(self)})"
+                checks.refuse(f"the condition {name!r}", rule, f"shape {column.shape}")
+        for lost in () if self.failures is None else self.failures.lists.values():
+            both = np.flatnonzero(_rows_of(lost, self) >= 0)
+            if len(both):
+                checks.refuse("a trial that failed", "have no score", f"one for {name_pair(lost, int(both[0]))}")
+
+    def rescored(self, score: ArrayLike) -> "Scores":
+        """Return the same trials with other scores (T,)."""
+        held = columns(self) | {"score": score}
+        return Scores(**held, conditions=further(self), failures=self.failures)
+
+    def take(self, rows: NDArray[np.int64]) -> "Scores":
+        """Return some rows, without the trials that failed."""
+        held = {name: column.take(rows) for name, column in columns(self).items()}
+        return Scores(**held, conditions={name: column.take(rows) for name, column in further(self).items()})
+
+
+def further(scores: Scores) -> dict[str, NameIndex]:
+    """Return the conditions of scores as they are kept."""
+    return cast("dict[str, NameIndex]", vars(scores)["conditions"])
 
 
 def join(scores: Scores, trials: Trials) -> Scores:
     """Return the scores of exactly these trials, in their order and with their labels, whatever labels the scores had.
 
+    Trials that failed have no score, and stay among the failures.
+
     Raises
     ------
     InvalidInput
-        If a trial has no score.
+        If a trial neither has a score nor failed, or if none has a score.
 
     Examples
     --------
@@ -243,25 +350,49 @@ def join(scores: Scores, trials: Trials) -> Scores:
     >>> join(scores, Trials(["bob"], ["a.wav"], [0])).target
     array([0], dtype=int8)
     """
-    rows = rows_scoring(trials, scores, "scores", "hold every trial")
-    taken = {name: column.take(rows) for name, column in columns(scores).items()}
-    return Scores(**taken | {"target": trials.target})
+    failures = scores.failures
+    if failures is not None:
+        failures = Failures(*(kind and _listed(kind, trials) for kind in (failures.tests, failures.speakers)))
+        lost = [_rows_of(trials, kind) >= 0 for kind in failures.lists.values()]
+        kept = some_trials(trials, ~np.any(lost, axis=0)) if lost else trials
+        if kept is None:
+            checks.refuse("scores", "hold a score of a trial of the list", f"{len(trials)} trials that failed")
+        trials = kept
+    held = scores.take(rows_scoring(trials, scores, "scores", "hold every trial"))
+    return Scores(**columns(held) | {"target": trials.target}, conditions=further(held), failures=failures)
 
 
 def rows_scoring(trials: _Table, scores: Scores, what: str, rule: str) -> NDArray[np.int64]:
     """Return the rows of a table that score these trials; refuse that `what` must `rule` if one is missing."""
-    speaker, test = _places(trials.speakers, scores.speakers), _places(trials.tests, scores.tests)
-    size = len(scores.tests.names)
-    keys = scores.speakers.codes.astype(np.int64) * size + scores.tests.codes
-    wanted = np.where((speaker >= 0) & (test >= 0), speaker * size + test, -1)
-    order = np.argsort(keys)
-    rows = np.take(order, np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1))
-    missing = np.flatnonzero(keys[rows] != wanted)
+    rows = _rows_of(trials, scores)
+    missing = np.flatnonzero(rows < 0)
     if len(missing):
         first = name_pair(trials, int(missing[0]))
         found = f"{len(missing)} of {len(trials)} trials without a score, the first {first}"
         checks.refuse(what, rule, found, "Score these trials too, or take them off the list.")
     return rows
+
+
+def _rows_of(wanted: _Table, table: _Table) -> NDArray[np.int64]:
+    """Return the row of a table that holds each pair of another one, -1 where none does."""
+    speaker, test = _places(wanted.speakers, table.speakers), _places(wanted.tests, table.tests)
+    size = len(table.tests.names)
+    keys = table.speakers.codes.astype(np.int64) * size + table.tests.codes
+    pairs = np.where((speaker >= 0) & (test >= 0), speaker * size + test, -1)
+    order = np.argsort(keys)
+    rows = np.take(order, np.minimum(np.searchsorted(keys, pairs, sorter=order), len(keys) - 1))
+    return np.where(keys[rows] == pairs, rows, -1)
+
+
+def _listed(failed: Trials, trials: Trials) -> Trials | None:
+    """Return those of some failed trials that a list holds, with the labels of the list; None for none."""
+    return some_trials(trials, _rows_of(trials, failed) >= 0)
+
+
+def some_trials(trials: Trials, kept: NDArray[np.bool_]) -> Trials | None:
+    """Return some trials, None for none."""
+    rows = np.flatnonzero(kept)
+    return Trials(**{name: column.take(rows) for name, column in columns(trials).items()}) if len(rows) else None
 
 
 def _places(wanted: NameIndex, among: NameIndex) -> NDArray[np.int64]:
@@ -272,8 +403,12 @@ def _places(wanted: NameIndex, among: NameIndex) -> NDArray[np.int64]:
 
 
 def columns(table: _Table) -> dict[str, Any]:
-    """Return the columns that are there, in the order of the file format; names as a `NameIndex`."""
-    return {name: column for name, column in vars(table).items() if column is not None}
+    """Return the columns that are there, in the order of the file format; names as a `NameIndex`.
+
+    The conditions of scores are apart: `further`.
+    """
+    kinds = vars(type(table))
+    return {n: held for n, held in vars(table).items() if held is not None and isinstance(kinds.get(n), _Column)}
 
 
 def name_pair(table: _Table, row: int) -> str:

@@ -7,7 +7,7 @@ from speechgmm.plot.axes import check_picture, write_picture
 from speechgmm.plot.errors import plot_confusion, plot_det, plot_durations
 from speechgmm.plot.features import plot_features
 from speechgmm.plot.mixtures import plot_adaptation, plot_choice, plot_mixture, plot_tracks
-from speechgmm.plot.scores import plot_calibration, plot_histograms, plot_scores
+from speechgmm.plot.scores import plot_calibration, plot_histograms, plot_scores, plot_tippett
 
 __all__ = [
     "check_picture",
@@ -21,6 +21,7 @@ __all__ = [
     "plot_histograms",
     "plot_mixture",
     "plot_scores",
+    "plot_tippett",
     "plot_tracks",
     "write_picture",
 ]

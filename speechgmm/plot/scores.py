@@ -1,4 +1,8 @@
-"""Pictures of scores: each test, histograms, and how far scores are the log-likelihood ratios that they claim to be."""
+"""Pictures of scores: each test, histograms, the Tippett plot, and how far scores are the LLRs that they claim to be.
+
+Reference: D. Meuwly, "Reconnaissance de locuteurs en sciences forensiques", thesis, Lausanne 2001; the curves cross, as
+in G. S. Morrison et al., "Consensus on validation of forensic voice comparison", Science & Justice 61 (2021).
+"""
 
 from typing import Any
 
@@ -6,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import integer
-from speechgmm.evaluation import Scores, roc_hull
+from speechgmm.evaluation import LlrBounds, Scores, roc_hull
+from speechgmm.evaluation.roc import check_both
 from speechgmm.evaluation.trials import check_labels
 from speechgmm.plot.axes import GRID, IMPOSTOR, TARGET, axes, finish
 from speechgmm.plot.names import length_for, name_ticks
+
+_STEPS = 500
+"""Scores of a kind at which a curve is drawn: more steps are not seen."""
 
 
 def plot_scores(scores: Scores, *, ax: Any = None) -> Any:
@@ -73,6 +81,42 @@ def plot_histograms(scores: Scores, *, threshold: float | None = None, bins: int
     return finish(ax)
 
 
+def plot_tippett(scores: Scores, *, bounds: LlrBounds | None = None, ax: Any = None) -> Any:
+    """Show the Tippett plot: how many targets lie below each log-likelihood ratio, and how many nontargets reach it.
+
+    At a threshold the curves are the shares of misses and of false accepts. What lies left of 0 of the targets, and
+    right of it of the nontargets, misleads; the farther, the more.
+
+    Parameters
+    ----------
+    scores : Scores
+        LLRs in nats with labels, of both kinds. The outermost in a thousand of either kind may lie outside the axes.
+    bounds : LlrBounds, optional
+        The range that the data support (`speechgmm.evaluation.llr_bounds`); what lies beyond is shaded.
+    ax : matplotlib.axes.Axes, optional
+        Default: a new figure's.
+    """
+    check_labels(scores)
+    kinds = check_both(*(scores.score[scores.target == label] for label in (1, 0)))
+    ax = axes(ax)
+    ends = [np.quantile(kind, (0.001, 0.999)) for kind in kinds]
+    low, high = min(-1.0, *(e[0] for e in ends)), max(1.0, *(e[1] for e in ends))
+    looks = (("targets below", TARGET, "-"), ("impostors at or above", IMPOSTOR, "--"))
+    for kind, (name, color, style) in zip(kinds, looks, strict=True):
+        x, below = _shares_below(np.sort(kind))
+        shares = below if color == TARGET else 100 - below
+        places = [min(low, x[0]), *x, max(high, x[-1])]  # each share holds up to the next place
+        line = {"color": color, "linestyle": style, "linewidth": 1.8, "label": name}
+        ax.step(places, [*shares, shares[-1]], where="post", **line)
+    ax.axvline(0.0, color=GRID, linewidth=0.8)
+    if bounds is not None:
+        outside = {"color": GRID, "alpha": 0.18, "linewidth": 0}
+        ax.axvspan(low, max(low, bounds.low), label="not supported by the data", **outside)
+        ax.axvspan(min(high, bounds.high), high, **outside)
+    ax.set(xlabel="log-likelihood ratio (nats)", ylabel="share of the kind (%)", xlim=(low, high), ylim=(0, 100))
+    return finish(ax)
+
+
 def plot_calibration(scores: Scores, *, bins: int = 12, ax: Any = None) -> Any:
     """Show how far scores are log-likelihood ratios: what each says, against what trials of about that score say.
 
@@ -105,6 +149,12 @@ def plot_calibration(scores: Scores, *, bins: int = 12, ax: Any = None) -> Any:
     ax.set(xlim=(-size, size), ylim=(-size, size), xlabel="score (nats)", ylabel="observed log-likelihood ratio (nats)")
     ax.set_aspect("equal", adjustable="box")
     return finish(ax)
+
+
+def _shares_below(ascending: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return some scores (X,), both ends among them, and the shares (X + 1,) below the first and behind each, in %."""
+    x = np.unique(ascending[np.unique(np.linspace(0, len(ascending) - 1, _STEPS).round().astype(int))])
+    return x, 100 * np.append(0.0, np.searchsorted(ascending, x, side="right")) / len(ascending)
 
 
 def _binned(targets: NDArray[Any], nontargets: NDArray[Any], bins: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from speechgmm.checks import Array, choice, escaped, refuse
-from speechgmm.errors import Skipped, UnknownSpeaker
-from speechgmm.evaluation import Scores, Trials
+from speechgmm.errors import SameRecording, Skipped, UnknownSpeaker
+from speechgmm.evaluation import Failures, Scores, Trials
 from speechgmm.evaluation.name_index import NameIndex
+from speechgmm.evaluation.trials import condition_name, some_trials
 from speechgmm.features import Recording, extract_all
 from speechgmm.parallel import Progress
 from speechgmm.speakers.models import SpeakerModels
@@ -26,7 +27,10 @@ _ITSELF = (
 
 @dataclass(frozen=True, eq=False)
 class ScoreList:
-    """The `scores`, and the recordings that were left out with the reason for each."""
+    """The `scores`, and the recordings that were left out with the reason for each.
+
+    Trials for which a test or an enrolled recording was left out are the `failures` of the scores.
+    """
 
     scores: Scores
     skipped: tuple[Skipped, ...]
@@ -56,6 +60,7 @@ def score_corpus(
     recordings: Iterable[Recording],
     *,
     by: str = "file",
+    keep: Sequence[str] = (),
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> ScoreList:
@@ -71,13 +76,16 @@ def score_corpus(
         Their speakers say which trials are target trials; nobody needs to be enrolled for a recording to be a test.
     by : str
         "file", or "session" to pool all recordings of one (speaker, session): the mean over all their frames.
+    keep : sequence of str
+        Columns of the recordings (`Recording.columns`) that become conditions of the scores. Where those of one test
+        differ, it has all their values, joined by "+".
     n_threads, on_progress
         See `speechgmm.features.extract_all`.
 
     Raises
     ------
     InvalidInput
-        If no recording could be scored; the first reason is given.
+        If no recording could be scored; the first reason is given. If no recording has a column of `keep`.
     """
     choice(by, "by", ("file", "session"))
     scorer = Scorer.of(system, store, n_threads=n_threads)
@@ -88,7 +96,7 @@ def score_corpus(
     tests, names = list(groups), np.array(scorer.models.names)
     model, test = np.tile(np.arange(len(names)), len(tests)), np.repeat(np.arange(len(tests)), len(names))
     target = np.array([t.speaker for t in tests])[test] == names[model]
-    return _score(scorer, groups, _Pairs(model, test, target), n_threads, on_progress)
+    return _score(scorer, groups, _Pairs(model, test, target), n_threads, on_progress, keep=keep)
 
 
 def score_trials(
@@ -98,6 +106,7 @@ def score_trials(
     recordings: Iterable[Recording] | None = None,
     *,
     folder: str | Path = ".",
+    keep: Sequence[str] = (),
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> ScoreList:
@@ -115,8 +124,8 @@ def score_trials(
         Recordings are names of `recordings` or, without these, paths relative to `folder`.
     recordings : iterable of Recording, optional
     folder : path
-    n_threads, on_progress
-        See `speechgmm.features.extract_all`.
+    keep, n_threads, on_progress
+        See `score_corpus`; the columns are those of the tests.
 
     Raises
     ------
@@ -145,8 +154,9 @@ def score_trials(
     kept = model >= 0  # not of a recording that could not be enrolled
     pairs = _Pairs(model[kept], trials.tests.codes[kept], trials.target[kept])
     groups = {_Test(r.name, r.speaker, r.session or ""): [r] for r in wanted}
-    done = _score(scorer, groups, pairs, n_threads, on_progress, digests=digests)
-    return replace(done, skipped=lost + done.skipped)
+    done = _score(scorer, groups, pairs, n_threads, on_progress, digests=digests, keep=keep)
+    failures = replace(done.scores.failures or Failures(), speakers=some_trials(trials, ~kept))
+    return ScoreList(replace(done.scores, failures=failures), lost + done.skipped)
 
 
 def _check_enrolled(trials: Trials, scorer: Scorer) -> None:
@@ -175,18 +185,21 @@ def _score(
     on_progress: Progress | None,
     *,
     digests: Sequence[str] | None = None,
+    keep: Sequence[str] = (),
 ) -> ScoreList:
     """Score the recordings of each group as one test against the models that it is paired with.
 
     A test without a usable recording is left out, as are columns of which nothing is known and, where there are
-    `digests` of the models, pairs of a recording with itself.
+    `digests` of the models, pairs of a recording with itself. Its trials failed, unless it is enrolled itself.
     """
+    conditions = _conditions(list(groups.values()), keep)
     every = [(i, r) for i, group in enumerate(groups.values()) for r in group]
     extracted = extract_all(scorer.system.frontend, [r for _, r in every], n_threads=n_threads, on_progress=on_progress)
     rows = np.split(
         np.argsort(pairs.test, kind="stable"), np.cumsum(np.bincount(pairs.test, minlength=len(groups)))[:-1]
     )
     score, seconds, skipped = np.full(len(pairs.test), np.nan), np.full(len(groups), np.nan), []
+    failed = np.zeros(len(score), dtype=bool)
     for i, heard in itertools.groupby(zip(every, extracted, strict=True), lambda pair: pair[0][0]):
         sounds, own = [e for _, e in heard], rows[i]
         if digests is not None:
@@ -199,10 +212,38 @@ def _score(
         skipped += test.skipped
         if test.scores is not None:
             score[own], seconds[i] = test.scores, test.speech_seconds
+        failed[own] = test.scores is None and not isinstance(test.error, SameRecording)
     if np.isnan(score).all():
         found = f"none of {len(groups)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         refuse("tests", "be at least one recording that can be scored", found)
-    return ScoreList(_table(scorer.models, list(groups), pairs, score, seconds), tuple(skipped))
+    scores = _table(scorer.models, list(groups), pairs, score, seconds)
+    kept = pairs.test[~np.isnan(score)]
+    of_trials = {name: column[kept] for name, column in conditions.items()}
+    failures = Failures(tests=_failed(scorer.models, list(groups), pairs, np.flatnonzero(failed)))
+    return ScoreList(replace(scores, conditions=of_trials, failures=failures), tuple(skipped))
+
+
+def _conditions(groups: Sequence[Sequence[Recording]], keep: Sequence[str]) -> dict[str, Array]:
+    """Return what the recordings of each test have in some columns, (U,), by the name of the column in the corpus."""
+    spelled = {c.casefold(): c for group in groups for r in group for c in r.columns}
+    found = {}
+    for name in keep:
+        if (column := spelled.get(name.casefold())) is None:
+            known = ", ".join(sorted(spelled.values())) or "they have none"
+            refuse("a column that is kept", f"be one of the recordings: {known}", repr(name))
+        values = ({v for r in group if (v := r.columns.get(column, ""))} for group in groups)
+        found[condition_name(column)] = np.array(["+".join(sorted(several)) for several in values])
+    return found
+
+
+def _failed(models: SpeakerModels, tests: Sequence[_Test], pairs: _Pairs, rows: Array) -> Trials | None:
+    """Return some pairs as a list of trials, None for none."""
+    if not len(rows):
+        return None
+    names = np.array([t.name for t in tests])
+    return Trials(
+        np.array(models.names)[pairs.model[rows]], names[pairs.test[rows]], pairs.target[rows].astype(np.int8)
+    )
 
 
 def _table(models: SpeakerModels, tests: Sequence[_Test], pairs: _Pairs, score: Array, seconds: Array) -> Scores:

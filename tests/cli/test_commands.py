@@ -515,7 +515,53 @@ def test_evaluate_writes_a_report(made, tmp_path):
     assert "<h1>Evaluation of scores.tsv</h1>" in page
     assert f"{100 * told['eer']:.2f} %" in page
     assert "open_set: no test is of a stranger" in page
-    assert page.count("<svg") == 5  # the commands write the lengths that error by duration needs
+    assert page.count("<svg") == 6  # the commands write the lengths that error by duration needs
+
+
+def test_evaluate_tells_errors_at_the_threshold_and_what_failed(told, made):
+    shown = run("evaluate", made.scores).out
+    errors, bounds, ends = told.document["errors"], told.document["llr_bounds"], told.document["intervals"]["p_miss"]
+    missed, low, high = (f"{100 * x:.2f}" for x in (errors["p_miss"], ends["low"], ends["high"]))
+    assert f"missed            {missed} % ({low} to {high}) of targets, below an LLR of +4.60" in shown
+    assert f"LLRs supported    {bounds['low']:+.2f} to {bounds['high']:+.2f}; {bounds['below']} scores below" in shown
+    accepted, mistaken = (f"{100 * errors[name]:.2f} %" for name in ("strangers_accepted", "owners_mistaken"))
+    assert f"strangers         {accepted}" in shown
+    assert "of searches among 9 accept one" in shown
+    assert f"owners mistaken   {mistaken}" in shown
+    assert "failed            0 of 30 tests, 0 of 10 speakers" in shown
+    assert "condition" not in shown
+
+
+def test_evaluate_by_columns_that_score_keeps(using, tmp_path):
+    (tmp_path / "short.wav").write_bytes((DATA / "rms" / "s2_1.flac").read_bytes()[:50])  # no sound at all
+    rows = [
+        f"{DATA / who / name},{who},{room}"
+        for who in KNOWN
+        for name, room in (("s2_1.flac", "hall"), ("s2_2.flac", ""))
+    ]
+    (tmp_path / "m.csv").write_text("\n".join(["path,speaker,Room", *rows, "short.wav,rms,hall"]))
+    score = ("score", *using, "--manifest", tmp_path / "m.csv", "-o", tmp_path / "s")
+    done = run(*score, "--keep", "room")
+    assert (done.status, done.err.count("left out")) == (1, 1)
+    made = read_scores(tmp_path / "s")
+    assert set(made.conditions["Room"][made.tests.codes == 0]) == {"hall"}
+    told = run("evaluate", tmp_path / "s", "--by", "ROOM", "--by", "test_seconds", "--json").document
+    assert [c["column"] for c in told["conditions"]][:2] == ["Room", "test_seconds"]
+    assert told["conditions"][0]["value"] == "hall"
+    assert told["conditions"][0]["targets"] == 10
+    assert (told["failures"]["tests"], told["failures"]["tests_tried"], told["failures"]["nontargets"]) == (1, 21, 9)
+    shown = run("evaluate", tmp_path / "s", "--by", "room")
+    assert shown.status == 0
+    row = next(line.split() for line in shown.out.splitlines() if line.startswith("Room hall"))
+    assert row[:5] == ["Room", "hall", "10", "10", "90"]
+    assert "left out: conditions: Room says nothing of 100 of 200 trials" in shown.out
+    run("evaluate", tmp_path / "s", "--by", "mood").refused("a condition must be a column of the scores", "'mood'")
+    run(*score, "--keep", "mood").refused("a column that is kept must be one of the recordings", "Room", "'mood'")
+    run(*score, "--keep", "speaker").refused("a condition must have a name", "'speaker'")
+
+
+def test_keep_needs_a_manifest(using, tmp_path):
+    run("score", *using, "--trials", "t", "--keep", "room", "-o", tmp_path / "s").misused("--keep takes columns of a")
 
 
 def test_evaluate_reads_arrays(made, told, tmp_path):
@@ -531,6 +577,7 @@ def test_evaluate_names_what_it_left_out(tmp_path):
         "identification_rate: 1 of 2 tests not counted, with no target trial (open set)",
         "open_set: 1 of 1 tests of strangers are not scored against all speakers",
         "durations: there is no column test_seconds",
+        "failures: there is no column failed, so that nobody knows of any",
         "intervals: target trials of 1 speaker; fewer than 5 are too few to draw from",
     ]
     assert all(f"left out: {reason}" in shown for reason in told["left_out"])

@@ -189,12 +189,6 @@ def confused(rows):
     return sum(max(scores)[1] == 0 for scores in known) / len(known)
 
 
-def accepted(rows):
-    """The share of strangers' tests with a score of 1.5 or more."""
-    _, strangers = searched(rows)
-    return sum(max(scores)[0] >= 1.5 for scores in strangers) / len(strangers)
-
-
 def lost(rows):
     """The share of owners' tests that are not found where a fifth of the strangers is accepted."""
     known, strangers = searched(rows)
@@ -202,15 +196,15 @@ def lost(rows):
     return sum(max(scores)[1] == 0 or max(scores)[0] <= cut for scores in known) / len(known)
 
 
-def by_chance(rows, rate, of_owners):
-    """The sum over pairs of who is tested and one model of the squared change without that model alone."""
+def by_chance(rows):
+    """The sum over pairs of an owner and another's model of the squared change without that model alone."""
     models = {r[0] for r in rows}
-    tests = {(r[2], r[1]) for r in rows if (r[2] in models) == of_owners}
+    tests = {(r[2], r[1]) for r in rows if r[2] in models}
     total = 0.0
     for who in {who for who, _ in tests}:
         own = [r for r in rows if r[2] == who]
         for model in models - {who}:
-            change = rate(own) - rate([r for r in own if r[0] != model])
+            change = confused(own) - confused([r for r in own if r[0] != model])
             total += (change * len({r[1] for r in own}) / len(tests)) ** 2
     return total
 
@@ -219,17 +213,17 @@ def by_chance(rows, rate, of_owners):
 def test_searches_leave_out_the_models_too(seed):
     scores = matrix(enrolled=9, strangers=6, tests=4, seed=seed)
     rows = rows_of(scores)
-    found = search_intervals(resampler(scores), 0.2, threshold=1.5)
-    for name, rate in {"identification_rate": confused, "accepted": accepted, "open_set_rate": lost}.items():
+    found = search_intervals(resampler(scores), 0.2)
+    for name, rate in {"identification_rate": confused, "open_set_rate": lost}.items():
         whole, owners, strangers = left_out(scores, rate)
-        chance = 0.0 if rate is lost else by_chance(rows, rate, of_owners=rate is confused)
+        chance = 0.0 if rate is lost else by_chance(rows)
         low, high = expected([(whole, owners), (whole, strangers)], chance=chance)
         assert (chance > 0) == (rate is not lost)
-        ends = (low, whole, high) if rate is accepted else (1 - high, 1 - whole, 1 - low)
+        ends = (1 - high, 1 - whole, 1 - low)
         assert (found[name].low, found[name].estimate, found[name].high) == pytest.approx(ends), name
 
 
-def test_without_a_rate_or_a_threshold_there_is_the_identification_rate_alone():
+def test_without_a_rate_there_is_the_identification_rate_alone():
     assert set(search_intervals(resampler(matrix()))) == {"identification_rate"}
 
 

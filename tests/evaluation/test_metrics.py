@@ -1,5 +1,6 @@
 """Laws of the metrics, slow oracles that follow the definitions, and cases done by hand."""
 
+import dataclasses
 import json
 import math
 
@@ -12,6 +13,7 @@ from sklearn.isotonic import isotonic_regression
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation import (
     NIST,
+    Failures,
     Scores,
     actual_dcf,
     cllr,
@@ -426,6 +428,7 @@ def test_evaluate_is_the_metrics_together():
     assert found.left_out == (
         "open_set: no test is of a stranger (without a target trial)",
         "durations: there is no column test_seconds",
+        "failures: there is no column failed, so that nobody knows of any",
         "intervals: target trials of 2 speakers; fewer than 5 are too few to draw from",
     )
 
@@ -444,7 +447,7 @@ def matrix(seed=0, enrolled=10, strangers=3, tests=4):
 
 
 def test_evaluate_of_a_whole_table_leaves_nothing_out():
-    scores = matrix(strangers=25)
+    scores = dataclasses.replace(matrix(strangers=25), failures=Failures())
     found = evaluate(scores, replicates=50)
     pair = scores.score[scores.target == 1], scores.score[scores.target == 0]
     assert found.left_out == ("identification_rate: 100 of 140 tests not counted, with no target trial (open set)",)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation import Scores
-from speechgmm.plot import plot_calibration, plot_histograms
+from speechgmm.evaluation import Scores, llr_bounds
+from speechgmm.plot import plot_calibration, plot_histograms, plot_tippett
 from tests.plot.scores import matrix
 
 
@@ -50,6 +50,7 @@ def test_equal_scores_are_drawn():
     scores = Scores(["m"] * 4, list("abcd"), [1.0] * 4, [0, 1, 0, 1])
     plot_histograms(scores, threshold=1.0).figure.canvas.draw()
     plot_calibration(scores).figure.canvas.draw()
+    plot_tippett(scores).figure.canvas.draw()
 
 
 def test_calibrated_scores_lie_on_the_diagonal():
@@ -73,16 +74,64 @@ def test_bins_of_one_kind_alone_have_no_circle():
     assert len(next(m for m in plot_calibration(scores).lines if m.get_marker() == "o").get_xdata()) == 0
 
 
-@pytest.mark.parametrize("draw", [plot_histograms, plot_calibration])
+@pytest.mark.parametrize("draw", [plot_histograms, plot_calibration, plot_tippett])
 def test_bad_input_is_refused(draw):
     unlabeled = Scores(["m"] * 2, list("ab"), [0.0, 1.0], [-1, 1])
     with pytest.raises(InvalidInput, match="target must be 1 or 0 in every trial"):
         draw(unlabeled)
-    with pytest.raises(InvalidInput, match="bins must be at least 2; got 1"):
-        draw(matrix(), bins=1)
+    if draw is not plot_tippett:
+        with pytest.raises(InvalidInput, match="bins must be at least 2; got 1"):
+            draw(matrix(), bins=1)
 
 
-@pytest.mark.parametrize("draw", [plot_histograms, plot_calibration])
+def curve(ax, name):
+    """The share of a kind at any LLR that lies between two steps of a drawn curve."""
+    line = next(found for found in ax.lines if found.get_label().startswith(name))
+    assert line.get_drawstyle() == "steps-post"
+    x, y = map(np.asarray, line.get_data())
+    assert (np.diff(x) >= 0).all()
+    return lambda llr: y[np.searchsorted(x, llr, side="right") - 1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_tippett_curves_are_the_errors_at_each_threshold(seed):
+    rng = np.random.default_rng(seed)
+    kinds = rng.integers(-9, 9, 40) / 2 + 1.0, rng.integers(-9, 9, 90) / 2 - 1.0  # many equal scores
+    every = np.concatenate(kinds)
+    scores = Scores(["m"] * 130, [f"t{i}" for i in range(130)], every, [1] * 40 + [0] * 90)
+    ax = plot_tippett(scores)
+    missed, accepted = curve(ax, "targets below"), curve(ax, "impostors at or above")
+    for llr in np.arange(-8, 8) / 2 + 0.25:
+        assert missed(llr) == pytest.approx(100 * sum(x < llr for x in kinds[0]) / 40)
+        assert accepted(llr) == pytest.approx(100 * sum(x >= llr for x in kinds[1]) / 90)
+    assert labels(ax) == ["targets below", "impostors at or above"]
+
+
+def test_tippett_curves_of_many_scores_have_few_steps_and_are_the_same_to_half_a_percent():
+    scores = calibrated()
+    ax = plot_tippett(scores)
+    assert max(len(line.get_xdata()) for line in ax.lines) < 600
+    missed = curve(ax, "targets below")
+    for llr in np.linspace(-3, 6, 37):
+        assert missed(llr) == pytest.approx(100 * np.mean(scores.score[scores.target == 1] < llr), abs=0.5)
+
+
+def test_what_the_data_do_not_support_is_shaded():
+    scores = calibrated()
+    bounds = llr_bounds(*(scores.score[scores.target == label] for label in (1, 0)))
+    ax = plot_tippett(scores, bounds=bounds)
+    left, right = (patch.get_extents().transformed(ax.transData.inverted()) for patch in ax.patches)
+    assert (left.x0, right.x1) == pytest.approx(ax.get_xlim())
+    assert (left.x1, right.x0) == pytest.approx((bounds.low, bounds.high))
+    assert labels(ax) == ["targets below", "impostors at or above", "not supported by the data"]
+
+
+def test_a_tippett_plot_needs_both_kinds():
+    with pytest.raises(InvalidInput, match="nontarget_scores must hold at least one score; got none"):
+        plot_tippett(Scores(["m"], ["a"], [0.0], [1]))
+
+
+@pytest.mark.parametrize("draw", [plot_histograms, plot_calibration, plot_tippett])
 def test_given_axes_are_used(draw):
     ax = plt.subplots()[1]
     assert draw(matrix(), ax=ax) is ax

@@ -29,7 +29,7 @@ def test_the_truth_is_that_of_two_gaussians(coverage: ModuleType) -> None:
 def test_many_rivals_make_searches_harder(coverage: ModuleType) -> None:
     few, many = (coverage.search_truth(n, 0.3) for n in (5, 40))
     assert few["identification_rate"] > many["identification_rate"]
-    assert few["accepted"] < many["accepted"]
+    assert few["strangers_accepted"] < many["strangers_accepted"]
 
 
 def test_a_share_of_the_models_is_what_it_says(coverage: ModuleType) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from speechgmm.errors import InvalidInput, UnknownSpeaker
-from speechgmm.evaluation import Scores, Trials, read_scores, write_scores
+from speechgmm.evaluation import Failures, Scores, Trials, read_scores, write_scores
 from speechgmm.features import Corpus, Recording, extract, extract_all, read_corpus
 from speechgmm.speakers import (
     SpeakerStore,
@@ -119,6 +119,38 @@ def test_bad_recordings_are_left_out_and_reported(
         assert words in skipped.reason
     np.testing.assert_array_equal(found.scores.test, clean.scores.test)
     np.testing.assert_array_equal(found.scores.score, clean.scores.score)
+    assert clean.scores.failures == Failures()
+    failures = found.scores.failures
+    assert failures is not None
+    assert failures.speakers is None
+    if by == "session":  # which holds other recordings
+        assert failures.tests is None
+    else:  # who is enrolled has been acquired
+        assert failures.tests is not None
+        assert failures.tests.tests.names.tolist() == ["none.wav", "silent.wav"]
+        assert len(failures.tests) == 2 * len(clean.scores.speakers.names)
+        np.testing.assert_array_equal(failures.tests.target == 1, failures.tests.speaker == "rms")
+
+
+def test_columns_are_kept_as_conditions(system: System, store: SpeakerStore, tested: Corpus) -> None:
+    rooms = ["hall", "", "car", "hall", "hall", "hall"]
+    some = [
+        dataclasses.replace(r, columns={"Room": room, "split": "test"})
+        for r, room in zip(tested, rooms, strict=True)
+    ]  # fmt: skip
+    found = score_corpus(system, store, some, keep=["room", "split"]).scores
+    assert found.conditions.keys() == {"Room", "split"}
+    of_test = dict(zip(found.test.tolist(), found.conditions["Room"].tolist(), strict=True))
+    assert of_test == dict(zip([r.name for r in some], rooms, strict=True))
+    pooled = score_corpus(system, store, some, by="session", keep=["room"]).scores
+    assert set(pooled.conditions["Room"].tolist()) == {"car+hall", "hall"}
+    first = some[0]
+    listed = score_trials(system, store, Trials(["rms"], [first.name], [1]), some, keep=["Room"]).scores
+    assert listed.conditions["Room"].tolist() == ["hall"]
+    with pytest.raises(InvalidInput, match="a column that is kept must be one of the recordings: Room, split; got 'x'"):
+        score_corpus(system, store, some, keep=["x"])
+    with pytest.raises(InvalidInput, match="be one of the recordings: they have none; got 'Room'"):
+        score_trials(system, store, Trials(["rms"], [first.path], [1]), keep=["Room"])
 
 
 def test_nothing_to_score_is_refused(system: System, store: SpeakerStore, tmp_path: Path) -> None:
@@ -207,6 +239,9 @@ def test_trials_of_bad_recordings_are_left_out(
     scored = score_trials(system, store, trials, [*bad, *tested])
     assert scored.scores.test.tolist() == [good.name]
     assert [s.name for s in scored.skipped] == ["none.wav", "silent.wav"]
+    assert scored.scores.failures is not None
+    assert scored.scores.failures.tests is not None
+    assert scored.scores.failures.tests.test.tolist() == ["none.wav", "silent.wav"]
 
 
 def test_unknown_speakers_and_tests_are_named(
@@ -230,7 +265,9 @@ def test_scores_are_written_and_read_back(
     scores = score_corpus(system, store, tested).scores
     write_scores(scores, tmp_path / name)
     found = read_scores(tmp_path / name)
-    for field in dataclasses.fields(Scores):
+    assert found.failures == scores.failures == Failures()
+    assert found.conditions == {}
+    for field in dataclasses.fields(Scores)[:-2]:
         np.testing.assert_array_equal(getattr(found, field.name), getattr(scores, field.name))
 
 
@@ -311,6 +348,12 @@ def test_trials_of_recordings_by_their_paths(system: System, tmp_path: Path) -> 
     assert kept == [names[0], names[3]]
     reasons = {s.name: s.reason for s in found.skipped}
     assert set(reasons) == {"silent.wav", "x/0.wav", "copy.wav", "none.wav"}
+    assert found.scores.failures is not None
+    pairs = {
+        what: list(zip(lost.speaker.tolist(), lost.test.tolist(), strict=True))
+        for what, lost in found.scores.failures.lists.items()
+    }
+    assert pairs == {"test": names[5:], "speaker": [names[4]]}  # a recording against itself is no failure
     for name in ("x/0.wav", "copy.wav"):
         assert "must be another recording than the one that is enrolled; got the same samples" in reasons[name]
     with pytest.raises(
