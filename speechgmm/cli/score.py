@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -64,21 +64,18 @@ def score(
     if store is None and trials is None:
         options.usage("give --store, or --trials of recordings on both sides")
     check_writable(output, SCORES)
-    pairs = None if trials is None else read_trials(trials)
-    corpus = None if manifest is None else options.load_corpus(manifest, where, features=features)
-    if manifest is None and features is not None:
-        corpus = listed_features(features)
+    pairs = read_trials(trials) if trials else None
+    corpus = listed_features(features) if features and not manifest else None
+    corpus = options.load_corpus(manifest, where, features=features) if manifest else corpus
     system = options.model_for(model, store, corpus or _named(pairs, trials))
     kept, unit = keep or (), by or "file"
     with contextlib.ExitStack() as stack, progress() as report:
         opened = stack.enter_context(options.open_store(store, system)) if store else None
+        shared: dict[str, Any] = {"keep": kept, "n_threads": threads, "on_progress": report}
         if pairs and trials:
-            folder = Path(trials).parent
-            done = score_trials(
-                system, opened, pairs, corpus, folder=folder, keep=kept, n_threads=threads, on_progress=report
-            )
+            done = score_trials(system, opened, pairs, corpus, folder=Path(trials).parent, **shared)
         elif opened:
-            done = score_corpus(system, opened, corpus or (), by=unit, keep=kept, n_threads=threads, on_progress=report)
+            done = score_corpus(system, opened, corpus or (), by=unit, **shared)
         damaged = enrolled_models(system, opened).damaged if opened else ()
     write_scores(done.scores, output)
     document = {"scores": output} | _counts(done.scores)

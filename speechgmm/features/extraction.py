@@ -139,18 +139,18 @@ def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extrac
     """
     recording, digest = recording_of(sound, name), ""
     cache = feature_cache()
-    place = None if cache is None else cache.place(frontend, recording)
-    kept = None if place is None else place.read()
+    entry = None if cache is None else cache.entry(frontend, recording)
+    kept = None if entry is None else entry.read()
     if kept is None:
         try:
             blocks, digest = frontend.hear(sound, recording)
-            plain = frontend if place is None else frontend.unnormalized
+            plain = frontend if entry is None else frontend.unnormalized
             features, acoustics = plain.listened(blocks, what=recording.path or name)
         except SpeechGMMError as error:
             return Extracted(recording, None, digest, 0.0, error)
-        if place is None:
+        if entry is None:
             return Extracted(recording, features, digest, frontend.seconds(features), acoustics=acoustics)
-        kept = place.write(KeptFeatures(features, digest, acoustics))
+        kept = entry.write(KeptFeatures(features, digest, acoustics))
     x = frontend.normalized(kept.features)
     return Extracted(recording, x, kept.digest, frontend.seconds(x), acoustics=kept.acoustics)
 

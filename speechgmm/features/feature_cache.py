@@ -95,7 +95,7 @@ class FeatureCache:
         """Check the kind."""
         choice(self.kind, TYPE_VARIABLE, tuple(TYPES))
 
-    def place(self, frontend: FrontEnd, recording: Recording) -> "Place | None":
+    def entry(self, frontend: FrontEnd, recording: Recording) -> "CacheEntry | None":
         """Return where the features of a recording are kept; None for what lies in no file, or is features already."""
         if not recording.path or is_features(recording.path) or isinstance(frontend, OwnFeatures):
             return None
@@ -107,7 +107,7 @@ class FeatureCache:
         settings = [_FORMAT, __version__, _made_by(), frontend.unnormalized.fingerprint, self.kind]
         told = json.dumps([*settings, os.path.abspath(r.path), *state, r.channel, r.start, r.end])
         key = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:40]
-        return Place(self, recording.path, state, self.folder / key[:2] / (key + _ENDING))
+        return CacheEntry(self, recording.path, state, self.folder / key[:2] / (key + _ENDING))
 
     def info(self) -> CacheInfo:
         """Return how much is kept."""
@@ -167,7 +167,7 @@ class FeatureCache:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class CacheEntry:
     """Where the features of a recording are kept, and its `state` (size, time) before it was read."""
 
     cache: FeatureCache

@@ -159,9 +159,9 @@ def test_half_an_entry_is_never_served(data, wav, cache) -> None:
     content = path.read_bytes()
     cut = data.draw(st.integers(0, len(content) - 1))
     path.write_bytes(data.draw(st.sampled_from([content[:cut], content + content[: cut + 1], content[cut + 1 :]])))
-    place = cache.place(SPEECH, Recording(str(wav), "", "a"))
-    assert place is not None
-    assert place.read() is None
+    entry = cache.entry(SPEECH, Recording(str(wav), "", "a"))
+    assert entry is not None
+    assert entry.read() is None
     same(extract(SPEECH, wav), whole)
     assert path.read_bytes() == content
 
@@ -237,10 +237,10 @@ def test_half_of_the_bytes_for_three_digits(wav, cache, monkeypatch) -> None:
     assert second.usable().dtype == np.float32
     np.testing.assert_allclose(second.usable(), whole.usable(), atol=2e-2)
     assert cache.info().bytes < 1.6 * size
-    place = feature_cache().place(SPEECH, Recording(str(wav), "", "a"))  # type: ignore[union-attr]
+    entry = feature_cache().entry(SPEECH, Recording(str(wav), "", "a"))  # type: ignore[union-attr]
     far = KeptFeatures(np.full((2, 60), 1e6, np.float32), "d", None)
-    assert place is not None
-    assert np.isfinite(place.write(far).features).all()
+    assert entry is not None
+    assert np.isfinite(entry.write(far).features).all()
 
 
 @pytest.mark.parametrize(
