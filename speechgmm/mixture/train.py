@@ -59,7 +59,7 @@ def fit_gmm(
         time and have no weights. Default: every iteration is exact.
     accelerated : bool
         Whether to guess every other iteration where EM is going, by `squarem`, for covariances of independent features.
-        On speech the likelihood of plain EM is there after half of the iterations or a little more
+        On speech the likelihood of plain EM is there after half to three quarters of the iterations
         (`recipes/benchmarks/em.py --accelerated`). Default: plain EM, whose numbers stay as they were.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
