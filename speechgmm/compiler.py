@@ -1,13 +1,12 @@
-"""Where numba keeps compiled code, of this package and of librosa: beside it, at home, or else in a temporary folder.
+"""Where numba keeps compiled code of this package: beside it, at home, or else in a temporary folder.
 
 numba keeps code beside the source or in the user's cache folder. Where neither can be written (a service without a
 home, an installation that belongs to root) it refuses to begin, and what a crash left half written it cannot read. Call
-`prepare_cache` before librosa or a compiled loop is imported.
+`prepare_cache` before a compiled loop is imported.
 """
 
 import contextlib
 import functools
-import importlib.util
 import os
 import stat
 import tempfile
@@ -53,7 +52,7 @@ def _prepare() -> None:
     settings: Any = numba.config
     for method in ("load_overload", "save_overload"):
         setattr(caching.Cache, method, _tolerant(getattr(caching.Cache, method)))
-    if not (_writable(settings.CACHE_DIR or None) or all(map(_writable, _beside())) or _writable(_home())):
+    if not (_writable(settings.CACHE_DIR or None) or _writable(_beside()) or _writable(_home())):
         os.environ[_VARIABLE] = settings.CACHE_DIR = str(_temporary())
 
 
@@ -91,13 +90,9 @@ def _tolerant(method: Any) -> Any:
     return tolerant
 
 
-def _beside() -> list[Path]:
-    """Return the folders for compiled code beside the sources."""
-    librosa = importlib.util.find_spec("librosa")
-    sources = [Path(__file__).parent / "mixture" / "compiled"]
-    if librosa and librosa.origin:
-        sources.append(Path(librosa.origin).parent / "util")
-    return [source / "__pycache__" for source in sources]
+def _beside() -> Path:
+    """Return the folder for compiled code beside the source."""
+    return Path(__file__).parent / "mixture" / "compiled" / "__pycache__"
 
 
 def _home() -> Path | None:

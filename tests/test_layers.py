@@ -60,7 +60,7 @@ ENTRANCES = {"__init__.py", "__main__.py"}
 """Files of the package itself, which stand outside the layers."""
 
 HOME = {
-    "librosa": ("features/",),
+    "librosa": (),
     "soundfile": ("features/sndfile.py",),
     "av": ("features/pyav.py",),
     "kaldiio": ("features/archives.py",),

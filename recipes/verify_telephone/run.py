@@ -38,11 +38,19 @@ class Measured:
 
 
 def measure(
-    manifest: Path, *, seed: int = 0, replicates: int | None = None, halves: int = strangers.HALVES
+    manifest: Path,
+    *,
+    n_components: int | None = None,
+    seed: int = 0,
+    replicates: int | None = None,
+    halves: int = strangers.HALVES,
 ) -> Measured:
-    """Train, calibrate, enroll and test; `replicates` as in `speechgmm.evaluate`, `halves` as in `strangers`."""
+    """Train, calibrate, enroll and test.
+
+    `n_components` as in `speechgmm.train_system`, `replicates` as in `speechgmm.evaluate`, `halves` as in `strangers`.
+    """
     corpus = speechgmm.read_corpus(manifest)
-    system = speechgmm.train_system(corpus.where(split="ubm"), seed=seed).system
+    system = speechgmm.train_system(corpus.where(split="ubm"), n_components=n_components, seed=seed).system
     test = corpus.where(split="test")
     with (
         tempfile.TemporaryDirectory() as folder,

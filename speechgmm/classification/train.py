@@ -326,7 +326,7 @@ def _classes(sounds: Sequence[LabeledSound]) -> tuple[str, ...]:
 def _info(data: Labeled, settings: MixtureSettings, folds: int) -> dict[str, Any]:
     labels = [s.label for s in data.sounds]
     return {
-        "versions": versions("librosa", "numba", "numpy", "scikit-learn", "scipy"),
+        "versions": versions("numba", "numpy", "scikit-learn", "scipy"),
         "settings": asdict(settings),
         "folds": folds,
         "data": {

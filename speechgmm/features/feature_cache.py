@@ -264,7 +264,7 @@ class _Held:
 @lru_cache(maxsize=1)
 def _made_by() -> str:
     """Return the versions of what makes features."""
-    return json.dumps(versions("librosa", "numpy", "soundfile", "soxr"))
+    return json.dumps(versions("numpy", "scipy", "soundfile", "soxr"))
 
 
 def _state(path: str) -> tuple[int, int]:

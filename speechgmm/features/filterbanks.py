@@ -1,23 +1,29 @@
 """Bands of frequencies, and cepstra of them, as matrices. Symbols: B bands."""
 
 import functools
-import warnings
 
 import numpy as np
 
 from speechgmm.checks import Array, refuse
-from speechgmm.compiler import prepare_cache
+
+_LINEAR, _KNEE = 200 / 3, 1000.0
+"""Hz of a mel below the knee, and the knee in Hz."""
+_STEP = np.log(6.4) / 27
+"""How much the logarithm of a frequency rises with a mel beyond the knee."""
 
 
 @functools.lru_cache(maxsize=16)
 def mel_bands(rate: int, size: int, n_mels: int, fmin: float, fmax: float) -> Array:
-    """Return the matrix (n_mels, bins) of triangular bands; it costs as much as a second of speech to make."""
-    prepare_cache()
-    import librosa
+    """Return the matrix (n_mels, bins) of triangular bands of area 1 in Hz, whose feet are equally spaced over mel.
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Empty filters", category=UserWarning)  # refused below
-        return _none_empty(librosa.filters.mel(sr=rate, n_fft=size, n_mels=n_mels, fmin=fmin, fmax=fmax), "mel bands")
+    They are those of ``librosa.filters.mel``, to the bit. Mel is linear up to 1 kHz and logarithmic from there on
+    (Slaney, "Auditory toolbox", 1998).
+    """
+    edges = _hertz(np.linspace(_mel(fmin), _mel(fmax), n_mels + 2))
+    rise, width = np.fft.rfftfreq(size, 1 / rate) - edges[:, None], np.diff(edges)[:, None]
+    bands = np.maximum(np.minimum(rise[:-2] / width[:-1], -rise[2:] / width[1:]), 0.0).astype(np.float32)
+    bands *= (2 / (edges[2:] - edges[:-2]))[:, None]
+    return _none_empty(bands, "mel bands")
 
 
 @functools.lru_cache(maxsize=16)
@@ -49,6 +55,19 @@ def _none_empty(bands: Array, what: str) -> Array:
         rule = f"each hold a frequency of a {2 * (bands.shape[1] - 1)}-point transform"
         refuse(what, rule, f"{empty} of {len(bands)} empty", advice)
     return bands
+
+
+def _mel(frequency: float) -> float:
+    """Return the mel of a frequency in Hz."""
+    if frequency < _KNEE:
+        return frequency / _LINEAR
+    return float(_KNEE / _LINEAR + np.log(frequency / _KNEE) / _STEP)
+
+
+def _hertz(mel: Array) -> Array:
+    """Return the frequencies in Hz of these mels."""
+    beyond = mel - _KNEE / _LINEAR
+    return np.where(beyond < 0, mel * _LINEAR, _KNEE * np.exp(_STEP * np.maximum(beyond, 0.0)))
 
 
 KINDS = {

@@ -1,4 +1,4 @@
-"""The front end: mel-frequency cepstra, or mel bands, through librosa, as one frozen, callable value.
+"""The front end: mel-frequency cepstra, or mel bands, as librosa makes them, as one frozen, callable value.
 
 Seconds and hertz outside; axes are swapped to (frames, dimensions) here and nowhere else. Symbols: N frames,
 D dimensions.
@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 
 from speechgmm import checks
 from speechgmm.checks import Array, refuse
-from speechgmm.compiler import prepare_cache
 from speechgmm.errors import TooLittleSpeech
 from speechgmm.features import audio, normalize, speech_detection
 from speechgmm.features.acoustics import Acoustics, Listener
@@ -26,6 +25,7 @@ from speechgmm.features.filterbanks import KINDS, cosine_transform, toolkit_band
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.levels import FLOOR, Levels
 from speechgmm.features.source import regrouped
+from speechgmm.features.spectrum import powers
 from speechgmm.features.spool import Spool, in_blocks
 from speechgmm.parallel import one_thread
 
@@ -336,8 +336,7 @@ class MFCC(FrontEnd):
         """Return the cepstra or mel bands (N, .) of a piece, where `before` samples stand before the first frame."""
         if self._convention:
             return self._as_there(self._convention, y[before:])
-        prepare_cache()
-        import librosa
+        from scipy.fft import dct
 
         window, hop, size = self._sizes
         # frames start every hop; the window lies in the middle of size samples, so half the rest goes on each side
@@ -345,13 +344,11 @@ class MFCC(FrontEnd):
         padded = np.zeros(len(y) - before + rest, np.float32)
         padded[rest // 2 :][: len(y) - before] = y[before:]
         padded[rest // 2 + 1 - before :][: len(y) - 1] -= np.float32(self.preemphasis) * y[:-1]
-        spectrum = librosa.stft(padded, n_fft=size, hop_length=hop, win_length=window, window="hamming", center=False)
-        power = spectrum.real**2 + spectrum.imag**2
-        every = []
+        power, every = powers(padded, window, hop, size), []
         for make in KINDS[self.kind]:
             filters = make(*self._range(size))
             bands = np.log(np.maximum(filters @ power, FLOOR))
-            every.append(bands if self.kind == "mel" else librosa.feature.mfcc(S=bands, n_mfcc=self.n_mfcc))
+            every.append(bands if self.kind == "mel" else dct(bands, axis=0, norm="ortho")[: self.n_mfcc])
         return np.ascontiguousarray(np.concatenate(every).T, dtype=np.float32)
 
     def _as_there(self, convention: Convention, y: Array) -> Array:

@@ -2,7 +2,8 @@
 
 It asks of a model only `.statistics(block)`, of statistics only `+` and `.mean_log_likelihood`, and of the M-step a
 new model with notes of what else it did. What a model is asked can be replaced (`e_step`), and so can the rule by
-which the iterations end (`StopRule`). Blocks are summed in their own order, whatever order they are finished in.
+which the iterations end (`StopRule`). A guess at where the iterations are going (`accelerate`) is taken if it is
+better. Blocks are summed in their own order, whatever order they are finished in.
 """
 
 import functools
@@ -16,7 +17,10 @@ from speechgmm.parallel import threads
 
 M = TypeVar("M")
 Notes = Mapping[str, float]
-"""What a step did besides maximizing, e.g. ``{"floored": 3}``, ``{"reseeded": 1}``; "listed" marks a bound."""
+"""What a step did besides maximizing, e.g. ``{"floored": 3}``, ``{"reseeded": 1}``; "listed" marks a bound.
+
+"jumped" marks an iteration at a model that was guessed, "rejected" one at a guess that was worse.
+"""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class Fit(Generic[M]):
     ----------
     model : the model after the last M-step
     objective : tuple of float
-        Log-likelihood in nats per frame of the start and of the model after each step but the last.
+        Log-likelihood in nats per frame of the start and of the model after each step but the last. Where a guess was
+        worse, that of the best model before it.
     notes : tuple of mapping
         What the step after each of these did besides maximizing, e.g. ``{"floored": 3}`` or ``{"reseeded": 1}``.
     converged : bool
@@ -118,6 +123,7 @@ def fit(
     *,
     stop: StopRule = Stop(),
     e_step: Callable[[M, Any], Any] = statistics_of,
+    accelerate: Callable[[M, M, M], M | None] | None = None,
     n_threads: int | None = None,
     on_iteration: Callable[[int, float, Notes], None] | None = None,
 ) -> Fit[M]:
@@ -134,6 +140,11 @@ def fit(
     e_step : callable
         ``e_step(model, block)`` gives statistics: values with `+` and `mean_log_likelihood`, the objective. Default:
         ``model.statistics(block)``, with the weights of a `WeightedBlock`.
+    accelerate : callable, optional
+        ``accelerate(first, second, third)`` guesses from three models in a row, each made by a step from the one
+        before, where they are going, or gives None. The guess is taken if its objective is at least that of the second;
+        otherwise EM goes on from the third, at the price of an iteration. So the objective never falls where it is what
+        the M-step raises: without a prior. Only steps of EM tell whether it has settled. Default: plain EM.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
@@ -148,13 +159,25 @@ def fit(
     objective: list[float] = []
     notes: list[Notes] = []
     converged = False
+    path = [model]  # each made by a step from the one before; the last is asked next, and is `model` or a guess
     while not converged and len(objective) < stop.max_iterations:
-        statistics = expectation(model, blocks, e_step=e_step, n_threads=n_threads)
-        update = m_step(statistics, model)
-        model = update.model
-        objective.append(statistics.mean_log_likelihood)
-        notes.append(update.notes)
+        asked = path[-1]
+        guessed = asked is not model
+        statistics = expectation(asked, blocks, e_step=e_step, n_threads=n_threads)
+        reached = statistics.mean_log_likelihood
+        note: Notes = {"rejected": 1}
+        if guessed and not reached >= objective[-1]:
+            reached, path = objective[-1], [model]
+        else:
+            update = m_step(statistics, asked)
+            model, note = update.model, {**update.notes, "jumped": 1} if guessed else update.notes
+            path = [*path, model] if accelerate and "reseeded" not in note else [model]
+        objective.append(reached)
+        notes.append(note)
         if on_iteration:
-            on_iteration(len(objective), objective[-1], update.notes)
-        converged = stop.settled(objective, notes)
+            on_iteration(len(objective), reached, note)
+        converged = not guessed and stop.settled(objective, notes)
+        if accelerate and len(path) == 3:
+            guess = accelerate(path[0], path[1], path[2])
+            path = [model if guess is None else guess]
     return Fit(model, tuple(objective), tuple(notes), converged)

@@ -253,7 +253,7 @@ def _info(frames: TrainingFrames, ubm: UBM, fits: Sequence[Fit[GMM]], seed: int)
             "reason": "; ".join(dict.fromkeys(f.reason for f in fits)),
         },
         "seed": seed,
-        "versions": storage.versions("numpy", "librosa", "scikit-learn"),
+        "versions": storage.versions("numpy", "scikit-learn", "scipy"),
     }
 
 

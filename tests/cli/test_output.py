@@ -37,6 +37,34 @@ def test_help_imports_nothing_heavy():
         assert command in done.stdout
 
 
+NOT_NEEDED = (
+    "librosa",
+    "sklearn",
+    "matplotlib",
+    "scipy.signal",
+    "scipy.stats",
+    "scipy.optimize",
+    "scipy.sparse",
+    "soxr",
+)
+"""What takes long to import, and what no command needs that hears one recording or tells of a model."""
+
+
+def test_one_recording_imports_no_more_than_it_needs(tmp_path):
+    store = str(tmp_path / "s.db")
+    for speaker in ("rms", "slt"):
+        assert run("enroll", "--store", store, speaker, DATA / speaker / "s1_1.flac").status == 0
+    another = ("enroll", "--store", store, "awb", str(DATA / "awb" / "s1_1.flac"))
+    for command in (("identify", "--store", store, str(RMS)), ("info", store), another):
+        code = (
+            "import sys\nfrom speechgmm.cli import main\n"
+            f"try:\n    main({list(command)})\nexcept SystemExit as e:\n    assert not e.code\n"
+            f"print('imported:', *[m for m in {NOT_NEEDED} if m in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1].strip() == "imported:", command
+
+
 def test_version_and_no_command():
     done = run_apart("--version")
     assert (done.status, done.out, done.err) == (0, f"speechgmm {speechgmm.__version__}\n", "")

@@ -19,7 +19,10 @@ import scipy.fft
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel, InvalidInput, TooLittleSpeech
 from speechgmm.features import MFCC, Averages, preset
+from speechgmm.features.filterbanks import mel_bands
+from speechgmm.features.levels import FLOOR
 from speechgmm.features.normalize import METHODS
+from speechgmm.features.spectrum import powers
 from speechgmm.parallel import threads
 from tests.sounds import ROOT, Array, steps, voice, write
 
@@ -96,6 +99,33 @@ def test_cepstra_are_the_definition(settings: dict[str, Any]) -> None:
     expected = slow_cepstra(signal, frontend)
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("rate", "window", "hop", "size"), [(8000, 200, 80, 256), (16000, 400, 160, 512), (11025, 275, 55, 512)]
+)
+def test_powers_and_bands_are_those_of_librosa(rate: int, window: int, hop: int, size: int) -> None:
+    signal = voice(4.0, rate, seed=5).astype(np.float32)
+    transform = librosa.stft(signal, n_fft=size, hop_length=hop, win_length=window, window="hamming", center=False)
+    found = powers(signal, window, hop, size)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, transform.real**2 + transform.imag**2)
+    for n_mels, low, high in ((15, 300.0, 3400.0), (24, 0.0, rate / 2), (30, 20.0, 0.45 * rate)):
+        wanted = librosa.filters.mel(sr=rate, n_fft=size, n_mels=n_mels, fmin=low, fmax=high)
+        np.testing.assert_array_equal(mel_bands(rate, size, n_mels, low, high), wanted)
+
+
+@pytest.mark.parametrize("kind", ["mfcc", "mel"])
+def test_features_are_those_of_librosa(kind: str) -> None:
+    frontend = MFCC(sample_rate=16000, kind=kind, n_mfcc=13, **PLAIN | {"preemphasis": 0.0})
+    signal = voice(2.0, 16000, seed=6).astype(np.float32)
+    padded = np.pad(signal, 56)  # a window of 400 samples lies in the middle of 512
+    settings = {"n_fft": 512, "hop_length": 160, "win_length": 400, "window": "hamming", "center": False}
+    transform = librosa.stft(padded, **settings)
+    mel = librosa.filters.mel(sr=16000, n_fft=512, n_mels=frontend.n_mels, fmin=frontend.fmin, fmax=frontend.fmax)
+    bands = np.log(np.maximum(mel @ (transform.real**2 + transform.imag**2), FLOOR))
+    wanted = bands if kind == "mel" else librosa.feature.mfcc(S=bands, n_mfcc=13)
+    np.testing.assert_array_equal(frontend(signal), wanted.T)
 
 
 def test_an_impulse_gives_the_spectrum_of_the_window_it_falls_into() -> None:

@@ -63,7 +63,7 @@ def test_info_says_how_it_was_made_and_not_where(background: Recordings, trainin
     }
     assert info["seed"] == 0
     assert info["versions"]["speechgmm"] == __version__
-    assert set(info["versions"]) == {"speechgmm", "python", "numpy", "librosa", "scikit-learn"}
+    assert set(info["versions"]) == {"speechgmm", "python", "numpy", "scikit-learn", "scipy"}
     objective = info["em"]["objective"]
     assert len(objective) > 2
     assert objective[-1] > objective[0]
