@@ -68,14 +68,13 @@ def score(
     corpus = listed_features(features) if features and not manifest else None
     corpus = options.load_corpus(manifest, where, features=features) if manifest else corpus
     system = options.model_for(model, store, corpus or _named(pairs, trials))
-    kept, unit = keep or (), by or "file"
     with contextlib.ExitStack() as stack, progress() as report:
         opened = stack.enter_context(options.open_store(store, system)) if store else None
-        shared: dict[str, Any] = {"keep": kept, "n_threads": threads, "on_progress": report}
+        shared: dict[str, Any] = {"keep": keep or (), "n_threads": threads, "on_progress": report}
         if pairs and trials:
             done = score_trials(system, opened, pairs, corpus, folder=Path(trials).parent, **shared)
         elif opened:
-            done = score_corpus(system, opened, corpus or (), by=unit, **shared)
+            done = score_corpus(system, opened, corpus or (), by=by or "file", **shared)
         damaged = enrolled_models(system, opened).damaged if opened else ()
     write_scores(done.scores, output)
     document = {"scores": output} | _counts(done.scores)
