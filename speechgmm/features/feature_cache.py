@@ -41,7 +41,7 @@ __all__ = ["LIMIT", "CacheInfo", "FeatureCache", "KeptFeatures", "feature_cache"
 
 VARIABLE, LIMIT_VARIABLE, TYPE_VARIABLE = "SPEECHGMM_CACHE", "SPEECHGMM_CACHE_LIMIT", "SPEECHGMM_CACHE_TYPE"
 LIMIT = 20 * 10**9
-"""Bytes that a cache holds at most, where nothing else is said: the features of 230 hours of speech at 16 kHz."""
+"""Bytes that a cache holds at most, where nothing else is said: those of 115 hours of speech by the default front end."""
 TYPES = {"float32": "<f4", "float16": "<f2"}
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _FORMAT = 1

@@ -69,7 +69,7 @@ def test_foreign_words_are_accepted_about_as_stated_but_not_each_of_them(
     stated = module.STATED.index(0.1)
     six, seven = accepted[:, stated]
     assert 0.05 <= accepted[:, stated].mean() <= 0.2
-    assert six >= (0.2 if size == "whole" else 0.12)
+    assert six >= (0.15 if size == "whole" else 0.12)
     assert seven <= 0.05
     assert kept[:, stated].mean() >= (0.9 if size == "whole" else 0.85)
     module.show(accepted, kept, "67", tmp_path / "f.png")
