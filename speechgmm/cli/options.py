@@ -232,6 +232,17 @@ def _say_missing(corpus: "Recordings") -> None:
         complain(f"{len(lost)} of {number_of(len(corpus), 'file')} of {corpus.source} missing: {', '.join(places)}")
 
 
+def say_in_other_splits(background: "Recordings") -> None:
+    """Say who of a background is in another split of its corpus too, before the work begins."""
+    from speechgmm.features import in_other_splits
+
+    if both := in_other_splits(background):
+        places = [f"{b.speaker} ({b.place}; {other.columns['split']}: {other.place})" for b, other in both[:_NAMED]]
+        places += [f"and {len(both) - _NAMED} more"] * (len(both) > _NAMED)
+        known = "whoever the background knows is no stranger to it, and rates that are measured on them flatter"
+        complain(f"{number_of(len(both), 'background speaker')} in another split too; {known}: {', '.join(places)}")
+
+
 def load_scores(scores: str, trials: str | None) -> "tuple[Scores, list[str]]":
     """Read scores, and keep those that a list of trials names; say how many others there are, if any."""
     from speechgmm.evaluation import join, read_scores, read_trials

@@ -55,6 +55,7 @@ def train(
     if quality is Level.BEST and components:
         options.usage("give --quality best or --components, not both")
     recordings = options.load_corpus(corpus, where, features=features)
+    options.say_in_other_splits(recordings)
     own = options.features_frontend(recordings, features, hop_length)
     with progress() as report:
         training = train_system(

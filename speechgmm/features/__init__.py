@@ -19,7 +19,7 @@ from speechgmm.features.normalize import Averages
 from speechgmm.features.own_features import OwnFeatures, own_frontend, read_features
 from speechgmm.features.presets import PRESETS, preset, preset_for, register_preset
 from speechgmm.features.sounds import Sound, common_rate
-from speechgmm.features.validation import check_background, missing
+from speechgmm.features.validation import in_other_splits, missing
 
 __all__ = [
     "FEATURES",
@@ -37,11 +37,11 @@ __all__ = [
     "Sound",
     "TrainingFrames",
     "Written",
-    "check_background",
     "check_features_place",
     "common_rate",
     "extract",
     "extract_all",
+    "in_other_splits",
     "listed_features",
     "listed_hop_length",
     "missing",

@@ -36,33 +36,22 @@ def _both(first: Recording, second: Recording) -> str:
     return f", as {first.path} and as {second.path}"
 
 
-def check_background(recordings: Iterable[Recording]) -> None:
-    """Refuse to train on people who are also in another split: whoever the background knows is no stranger to it.
+def in_other_splits(recordings: Iterable[Recording]) -> tuple[tuple[Recording, Recording], ...]:
+    """Return whom a background has in common with other splits: a recording of each, and one of another split.
 
-    Enrollment and test share their speakers by design; here those of a corpus of which `Corpus.where` has chosen some
-    splits are asked about, and any other recordings pass.
-
-    Raises
-    ------
-    InvalidInput
-        Naming all such speakers, each with a recording on both sides.
+    Whoever the background knows is no stranger to it, so that rates that are measured on such people flatter. Of a
+    corpus of which `Corpus.where` has chosen some splits the others are looked at; any other recordings have none.
     """
     if not isinstance(recordings, Corpus):
-        return
-    problems = Problems(recordings.source)
+        return ()
     chosen = {r.columns.get(SPLIT) for r in recordings}
     here = {r.speaker: r for r in reversed(recordings.recordings) if r.speaker}
-    told: set[str] = set()
+    found: dict[str, tuple[Recording, Recording]] = {}
     for r in recordings.others:
         split = r.columns.get(SPLIT)
-        if split and split not in chosen and r.speaker in here and r.speaker not in told:
-            told.add(r.speaker)
-            with problems:
-                mine = here[r.speaker]
-                rule = "have background speakers who are in no other split"
-                found = f"{r.speaker} in {mine.columns.get(SPLIT)}: {mine.place}, and in {split}: {r.place}"
-                refuse(problems.source, rule, found, "Give all of a speaker to one side.")
-    problems.refuse()
+        if split and split not in chosen and r.speaker in here:
+            found.setdefault(r.speaker, (here[r.speaker], r))
+    return tuple(found.values())
 
 
 def missing(recordings: Iterable[Recording]) -> tuple[Recording, ...]:

@@ -15,7 +15,6 @@ from speechgmm.features import (
     FrontEnd,
     Recording,
     TrainingFrames,
-    check_background,
     common_rate,
     own_frontend,
     training_frames,
@@ -87,8 +86,7 @@ def train_system(
     Parameters
     ----------
     corpus : iterable of Recording
-        Background speakers: nobody who will be enrolled or tested. Of a corpus of which `Corpus.where` has chosen a
-        split, nobody who is in another split either (`check_background`).
+        Background speakers: nobody who will be enrolled or tested (see `speechgmm.features.in_other_splits`).
     n_components : int or sequence of int, optional
         K of one mixture, or of several whose scores are averaged (`Ensemble`); each stream of features gets all of
         them. It must not exceed the frames. Default: as `quality` says, as far as there are 50 frames for each.
@@ -116,15 +114,13 @@ def train_system(
     Raises
     ------
     InvalidInput
-        If no recording can be used, a background speaker is in another split of the corpus, or there are fewer frames
-        than components.
+        If no recording can be used, or there are fewer frames than components.
 
     Warns
     -----
     SpeechGMMWarning
         If the sampling rates are mixed, where no front end is given.
     """
-    check_background(corpus)
     recordings = tuple(corpus)
     integer(seed, "seed", minimum=0)
     frontend = frontend or own_frontend(recordings) or PRESETS["both"](common_rate(recordings, told=True))
