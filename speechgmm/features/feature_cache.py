@@ -3,7 +3,7 @@
 The environment variable ``SPEECHGMM_CACHE`` names the folder; without it nothing is kept, for features tell who speaks
 and belong to the people who spoke. ``SPEECHGMM_CACHE_LIMIT`` is how much it may hold, such as ``50 GB``: what was not
 used for longest goes. ``SPEECHGMM_CACHE_TYPE=float16`` keeps half of the bytes, and features to three digits: with 64
-components that are trained, enrolled and tested with these, the equal error rate on telephone speech is 10.87 for 10.92 %.
+components trained, enrolled and tested with these, the equal error rate on telephone speech is 10.87 for 10.92 %.
 
 An entry is one file: a NumPy array, which is mapped into memory where it is used, and behind it what else is known of
 the recording. It is written beside its place and then renamed, so that no half of one is ever seen, whoever writes or
