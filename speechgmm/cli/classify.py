@@ -67,6 +67,7 @@ def train(
             n_threads=threads,
             on_progress=report,
         )
+    training.classifier.save(output)
     emit_training(as_json, training, training.classifier, output)
 
 

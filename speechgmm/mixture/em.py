@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from speechgmm.checks import integer, number
+from speechgmm.checks import hold, instance, integer, number, refuse, sequence_of
 from speechgmm.mixture.blocks import WeightedBlock, reiterable, total
 from speechgmm.parallel import threads
 
@@ -69,11 +69,11 @@ class Stop:
 
 @dataclass(frozen=True)
 class Fit(Generic[M]):
-    """The result of EM.
+    """The result of EM, or what it has come to so far, from which `fit` goes on.
 
     Parameters
     ----------
-    model : the model after the last M-step
+    model : the model after the last M-step, or the start where there was none
     objective : tuple of float
         Log-likelihood in nats per frame of the start and of the model after each step but the last.
     notes : tuple of mapping
@@ -85,6 +85,15 @@ class Fit(Generic[M]):
     objective: tuple[float, ...]
     notes: tuple[Notes, ...]
     converged: bool
+
+    def __post_init__(self) -> None:
+        """Check that iterations are told whole: files hold such values."""
+        sequence_of(self.objective, "the objective", float)
+        sequence_of(self.notes, "the notes", Mapping)
+        instance(self.converged, "converged", bool)
+        if len(self.notes) != len(self.objective):
+            refuse("the notes", f"be of {len(self.objective)} iterations, as the objective is", len(self.notes))
+        hold(self, objective=tuple(map(float, self.objective)))  # NumPy's numbers would be stored as arrays
 
     @property
     def reason(self) -> str:
@@ -112,7 +121,7 @@ def expectation(
 
 
 def fit(
-    model: M,
+    model: M | Fit[M],
     blocks: Iterable[Any],
     m_step: Callable[[Any, M], Update[M]],
     *,
@@ -120,12 +129,14 @@ def fit(
     e_step: Callable[[M, Any], Any] = statistics_of,
     n_threads: int | None = None,
     on_iteration: Callable[[int, float, Notes], None] | None = None,
+    on_fit: Callable[[Fit[M]], None] | None = None,
 ) -> Fit[M]:
     """Run expectation-maximization (Dempster, Laird and Rubin 1977).
 
     Parameters
     ----------
-    model : the start
+    model : the start, or a `Fit` to go on from
+        What was handed to `on_fit` ends in the same bits as EM that was never interrupted.
     blocks : iterable of blocks
         Iterated once in each iteration: a list, or any object whose ``iter()`` starts anew.
     m_step : callable
@@ -138,6 +149,8 @@ def fit(
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
         Called with the iteration (from 1), its objective and the notes of its M-step.
+    on_fit : callable, optional
+        Called after each iteration with what there is so far.
 
     Raises
     ------
@@ -145,9 +158,9 @@ def fit(
         If the blocks can be iterated only once, or there are none.
     """
     reiterable(blocks)
-    objective: list[float] = []
-    notes: list[Notes] = []
-    converged = False
+    so_far = model if isinstance(model, Fit) else Fit(model, (), (), converged=False)
+    model, converged = so_far.model, so_far.converged
+    objective, notes = list(so_far.objective), list(so_far.notes)
     while not converged and len(objective) < stop.max_iterations:
         statistics = expectation(model, blocks, e_step=e_step, n_threads=n_threads)
         update = m_step(statistics, model)
@@ -157,4 +170,7 @@ def fit(
         if on_iteration:
             on_iteration(len(objective), objective[-1], update.notes)
         converged = stop.settled(objective, notes)
-    return Fit(model, tuple(objective), tuple(notes), converged)
+        so_far = Fit(model, tuple(objective), tuple(notes), converged)
+        if on_fit:
+            on_fit(so_far)
+    return so_far

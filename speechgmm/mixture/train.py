@@ -23,7 +23,7 @@ def fit_gmm(
     blocks: ArrayLike | Iterable[ArrayLike],
     n_components: int,
     *,
-    init: str | GMM | None = None,
+    init: str | GMM | Fit[GMM] | None = None,
     covariance: str | type[Covariance] = "diag",
     seed: int | np.random.Generator = 0,
     stop: StopRule = Stop(),
@@ -32,6 +32,7 @@ def fit_gmm(
     selection: Selection | None = None,
     n_threads: int | None = None,
     on_iteration: Callable[[int, float, Notes], None] | None = None,
+    on_fit: Callable[[Fit[GMM]], None] | None = None,
 ) -> Fit[GMM]:
     """Train a mixture of `n_components` on frames.
 
@@ -40,8 +41,9 @@ def fit_gmm(
     blocks : array_like (N, D), or re-iterable blocks of these, with weights or without
     n_components : int
         K.
-    init : str or GMM, optional
-        A method of `initialize`, which says what the default is, or the start itself.
+    init : str, GMM or Fit, optional
+        A method of `initialize`, which says what the default is, or the start itself, or what was handed to `on_fit`:
+        EM then goes on from there, to the same bits. With a `selection` it cannot.
     covariance : str or Covariance class
         "diag", "spherical", "tied" or "full", or another kind of covariance itself; a start that is given has its own.
     seed : int or numpy.random.Generator
@@ -59,6 +61,8 @@ def fit_gmm(
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
         Called with the iteration, the objective (nats per frame) and the notes of its M-step.
+    on_fit : callable, optional
+        Called after each iteration with what there is so far.
 
     Examples
     --------
@@ -69,17 +73,21 @@ def fit_gmm(
     """
     data = as_blocks(blocks, missing=missing)
     rng = np.random.default_rng(seed)
-    sample = data if not missing or isinstance(init, GMM) else _imputed(data, n_components, covariance, rng, floor)
-    begin = functools.partial(initialize, method=init, covariance=covariance, floor=floor, n_threads=n_threads)
+    given = init.model if isinstance(init, Fit) else init
+    sample = data if not missing or isinstance(given, GMM) else _imputed(data, n_components, covariance, rng, floor)
+    begin = functools.partial(initialize, method=given, covariance=covariance, floor=floor, n_threads=n_threads)
     start = begin(sample, n_components, seed=rng)
     m_step: Callable[[Statistics, GMM], Update[GMM]] = functools.partial(maximize, floor=floor)
     e_step: Callable[[GMM, Any], Statistics] = observed_statistics if missing else statistics_of
     if selection is not None:
+        if isinstance(init, Fit):
+            refuse("a selection", "begin with EM, for its lists are not kept", "a fit to go on from")
         if missing:
             refuse("selection", "not be combined with missing values", "both")
         visitor = Visitor(selection, m_step)
         data, m_step, e_step = Numbered(data), visitor.m_step, visitor.e_step
-    return fit(start, data, m_step, stop=stop, e_step=e_step, n_threads=n_threads, on_iteration=on_iteration)
+    run = functools.partial(fit, stop=stop, e_step=e_step, n_threads=n_threads, on_iteration=on_iteration)
+    return run(init if isinstance(init, Fit) else start, data, m_step, on_fit=on_fit)
 
 
 def _imputed(
