@@ -91,6 +91,8 @@ class Fit(Generic[M]):
         sequence_of(self.objective, "the objective", float)
         sequence_of(self.notes, "the notes", Mapping)
         instance(self.converged, "converged", bool)
+        for count in (count for note in self.notes for count in note.values()):
+            number(count, "what a step has counted")
         if len(self.notes) != len(self.objective):
             refuse("the notes", f"be of {len(self.objective)} iterations, as the objective is", len(self.notes))
         hold(self, objective=tuple(map(float, self.objective)))  # NumPy's numbers would be stored as arrays
@@ -170,7 +172,6 @@ def fit(
         if on_iteration:
             on_iteration(len(objective), objective[-1], update.notes)
         converged = stop.settled(objective, notes)
-        so_far = Fit(model, tuple(objective), tuple(notes), converged)
         if on_fit:
-            on_fit(so_far)
-    return so_far
+            on_fit(Fit(model, tuple(objective), tuple(notes), converged))
+    return Fit(model, tuple(objective), tuple(notes), converged)

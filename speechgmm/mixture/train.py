@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import Array, refuse
+from speechgmm.checks import Array, instance, refuse
 from speechgmm.mixture.blocks import as_blocks, sample_frames
 from speechgmm.mixture.covariance import Covariance, covariance_type
 from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, fit, statistics_of
@@ -74,6 +74,8 @@ def fit_gmm(
     data = as_blocks(blocks, missing=missing)
     rng = np.random.default_rng(seed)
     given = init.model if isinstance(init, Fit) else init
+    if isinstance(init, Fit):
+        instance(given, "what EM goes on from", GMM)
     sample = data if not missing or isinstance(given, GMM) else _imputed(data, n_components, covariance, rng, floor)
     begin = functools.partial(initialize, method=given, covariance=covariance, floor=floor, n_threads=n_threads)
     start = begin(sample, n_components, seed=rng)

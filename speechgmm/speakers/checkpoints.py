@@ -190,14 +190,16 @@ def remove_checkpoint(folder: str | os.PathLike[str]) -> None:
 
 def _check(folder: Path) -> None:
     """Refuse what is no folder of checkpoints, and where none can be made."""
+    if "\0" in str(folder):
+        refuse(_WHAT, "have a name without NUL", repr(str(folder)))
     try:
         if not folder.exists():
             if not folder.parent.is_dir():
                 refuse(_WHAT, "be in a folder that exists", folder, f"Make it first: mkdir -p {folder.parent}")
             return
         names = [path.name for path in folder.iterdir()]
-    except (OSError, ValueError) as error:  # ValueError: a NUL in it
-        _cannot(folder, getattr(error, "strerror", None) or str(error))
+    except OSError as error:
+        _cannot(folder, str(error.strerror))
     if _PLAN not in names and (other := [n for n in names if not _OURS.fullmatch(n)]):
         found = f"{folder}, which holds {other[0]!r}"
         refuse(_WHAT, "be new, empty or of checkpoints", found, "Give another name, or move that away first.")
@@ -217,5 +219,5 @@ def _digest(frames: TrainingFrames) -> str:
     for x in (frames.unnormalized, frames.blocks.frames):
         digest.update(f"{x.dtype.str} {x.shape}".encode())
         for block in in_blocks(x):
-            digest.update(memoryview(np.ascontiguousarray(block)))
+            digest.update(np.ascontiguousarray(block).data)
     return digest.hexdigest()

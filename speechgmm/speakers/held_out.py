@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from speechgmm.checks import Array, floats, sequence_of
+from speechgmm.checks import Array, floats, instance, refuse, sequence_of
 from speechgmm.features import FrontEnd, Part, TrainingFrames
 from speechgmm.mixture import Statistics
 from speechgmm.parallel import threads
@@ -131,6 +131,7 @@ class FoldStores:
             sequence_of(store.names, "the people of a store", str)
             sequence_of(store.speaking, "who speaks in tests", str)
             sequence_of(store.own, "the own trials of a store", ScoredTrials)
+            instance(store.tests, "the tests of a store", ScoredTrials)
             _check_trials(store.tests, (len(store.names), len(store.speaking)))
             for trials_of_one in store.own:
                 _check_trials(trials_of_one, np.shape(trials_of_one.scores))
@@ -138,6 +139,8 @@ class FoldStores:
 
 def _check_trials(found: ScoredTrials, shape: tuple[int, ...]) -> None:
     """Refuse trials (S, T) whose arrays are of other shapes, or not finite."""
+    if len(shape) != 2:
+        refuse("scores", "be a matrix with a row for each model and a column for each test", f"shape {shape}")
     floats(found.scores, "scores", shape=shape)
     floats(found.enrolled, "seconds of models", shape=shape[:1])
     floats(found.tested, "seconds of tests", shape=shape[1:])
