@@ -1,6 +1,7 @@
 """A training that is killed at random moments and resumed, beside one that is left alone: the same bytes.
 
     python recipes/benchmarks/resume.py CORPUS [--where COLUMN=VALUE ...] [--components K ...] [--kills 10] [--seed 0]
+    python recipes/benchmarks/resume.py --cost       what keeping an iteration costs, and the digest
 
 Each run of `speechgmm train --resume` is killed (SIGKILL) at a moment drawn from the time that an uninterrupted one
 takes, until there were so many kills; a training that ends before is compared, and another one begun. With
@@ -11,22 +12,55 @@ from __future__ import annotations
 
 import argparse
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
+from speechgmm.features import OwnFeatures, TrainingFrames
+from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Fit
+from speechgmm.speakers.checkpoints import Checkpoints, Plan
+
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", help="as `speechgmm train` takes it")
+    parser.add_argument("corpus", nargs="?", help="as `speechgmm train` takes it")
+    parser.add_argument("--cost", action="store_true", help="measure what it costs, and no more")
     parser.add_argument("--where", nargs="*", default=[], help="rows to keep (default: all)")
     parser.add_argument("--components", nargs="*", type=int, default=[16], help="default: %(default)s")
     parser.add_argument("--kills", type=int, default=10, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if not (given.cost or given.corpus):
+        parser.error("give a corpus, or --cost")
+    return given
+
+
+def cost() -> None:
+    """Print how long it takes to write a mixture after its twentieth iteration, and to tell frames from all others."""
+    rng, d, n = np.random.default_rng(0), 60, 1_000_000
+    x, frontend = np.zeros((n, d), np.float32), OwnFeatures(dimensions=d)
+    began = time.perf_counter()
+    Plan.of(TrainingFrames(frontend, ArrayBlocks(x), x, (), 0.0, ()), frontend)
+    print(f"the digest of {n} frames of {d} features, once: {time.perf_counter() - began:.2f} s")
+    with tempfile.TemporaryDirectory() as name:
+        kept = Checkpoints(Path(name) / "c")
+        kept.begin(Plan({}, ""), resume=False)
+        for k in (64, 256, 2048):
+            model = GMM(np.full(k, 1 / k), rng.normal(size=(k, d)), Diagonal(rng.uniform(0.5, 2, (k, d))))
+            so_far = Fit(model, tuple(np.linspace(-80.0, -70.0, 20)), ({},) * 20, converged=False)
+            times = []
+            for _ in range(50):
+                began = time.perf_counter()
+                kept.keep(f"{k}", so_far)
+                times.append(time.perf_counter() - began)
+            size = sum(path.stat().st_size for path in kept.folder.glob(f"{k}.*"))
+            print(f"K = {k}, {d} features: {1000 * statistics.median(times):.1f} ms, {size / 1000:.0f} kB")
 
 
 def command(given: argparse.Namespace, model: Path) -> list[str]:
@@ -53,6 +87,9 @@ def killed(train: list[str], model: Path, seconds: float | None = None) -> bool:
 def main() -> None:
     """Train, then train with kills, and compare."""
     given = arguments()
+    if given.cost:
+        cost()
+        return
     moments = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as name:
         plain, model = Path(name) / "plain.sgmm", Path(name) / "killed.sgmm"

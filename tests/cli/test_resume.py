@@ -51,11 +51,10 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(corpus):
     """The bytes of a model that nothing interrupted, and the folder of all that was kept."""
-    train_system(read_corpus(corpus), n_components=list(SIZES), n_threads=1, checkpoint=corpus.parent / "kept")
-    model = corpus.parent / "whole"
-    done = run("train", corpus, "-o", model, *TRAIN)
-    assert (done.status, done.err) == (0, "")
-    return model.read_bytes(), corpus.parent / "kept"
+    recordings, kept = read_corpus(corpus), corpus.parent / "kept"
+    training = train_system(recordings, n_components=list(SIZES), n_threads=1, checkpoint=kept)
+    training.system.save(corpus.parent / "whole")
+    return (corpus.parent / "whole").read_bytes(), kept
 
 
 @pytest.fixture
