@@ -27,8 +27,9 @@ from speechgmm.features.spool import in_blocks
 T = TypeVar("T")
 
 _WHAT = "the folder of checkpoints"
-_PLAN = "training.safetensors"
-_OURS = re.compile(r"training\.safetensors|[\w-]+\.[0-9a-f]{16}\.safetensors|\.[0-9a-f]{32}\.tmp")
+_PLAN = "plan-of-training.safetensors"
+_UNKEPT = "not all of the training could be kept, so that less could be gone on with"
+_OURS = re.compile(r"plan-of-training\.safetensors|[\w-]+\.[0-9a-f]{16}\.safetensors|\.[0-9a-f]{32}\.tmp")
 """Names of what a folder of checkpoints holds: nothing else is ever removed."""
 
 
@@ -99,7 +100,7 @@ class Checkpoints:
         Raises
         ------
         IncompatibleModel
-            If that is of another training.
+            If that is of another training, or of a later version.
         """
         self._plan = plan
         if not resume:
@@ -142,8 +143,8 @@ class Checkpoints:
                 storage.save(self._plan, path.with_name(_PLAN))
             storage.save(value, path)
         except (OSError, InvalidInput) as error:
-            message = f"not all of the training could be kept, so that less could be gone on with: {error}"
-            self.warnings += [] if message in self.warnings else [message]
+            if not any(_UNKEPT in told for told in self.warnings):
+                self.warnings.append(f"{_UNKEPT}: {error}")
 
     def remove(self) -> None:
         """Remove the folder with what is kept in it, the plan last; what is not of this package stays."""
@@ -168,6 +169,8 @@ class Checkpoints:
         try:
             return storage.load(path, *types)
         except InvalidInput as error:
+            if Plan in types and isinstance(error, IncompatibleModel):
+                raise
             self.warnings.append(f"damaged, so that its part of the training was done again: {error}")
             path.unlink(missing_ok=True)
             return None

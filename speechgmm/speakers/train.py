@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +15,11 @@ from speechgmm.features import PRESETS, FrontEnd, Recording, TrainingFrames, com
 from speechgmm.mixture import GMM, UBM, Ensemble, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.mixture.covariance import Diagonal
 from speechgmm.parallel import Progress
+from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.checkpoints import Checkpoints, Plan
 from speechgmm.speakers.system import RELEVANCE, System
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
-from speechgmm.speakers.train_familiarity import HeldOutMeasures
+from speechgmm.speakers.train_familiarity import HeldOutMeasures, TrainUBM
 
 FLOOR = Floor(relative=0.01, occupancy=5.0)
 """A tenth of the deviation of speech, and five frames per component: neither accidents nor lone frames count."""
@@ -136,28 +137,39 @@ def train_system(
         settings = {"components": sizes, "by_recording": by_recording, "calibrated": calibrated}
         plan = Plan.of(frames, frontend, **settings, relevance=float(relevance), seed=seed)
         checkpoints.begin(plan, resume=resume)
-    train = functools.partial(
-        _train_ubm, sizes=sizes, seed=seed, n_threads=n_threads, report=report, checkpoints=checkpoints
-    )
+    run = functools.partial(_train_ubm, sizes=sizes, report=report, checkpoints=checkpoints)
+    train = functools.partial(run, seed=seed, n_threads=n_threads)
     ubm, fits = train(frames.blocks)
     info = _info(frames, ubm, fits, seed)
     system = System(frames.frontend, ubm, relevance, info=info, by_recording=by_recording)
     warnings = _warnings(frames, max(map(max, sizes)))
     if calibrated:
-        held_out = HeldOutMeasures(frames, n_threads=n_threads)
-
-        def train_fold(blocks: Any, fold: str) -> UBM:
-            return train(blocks, fold)[0]
-
-        try:
-            watched = held_out.watching(train_fold)
-            found = calibrate(system, frames, watched, n_threads=n_threads, seed=seed, checkpoints=checkpoints)
-            system = replace(system, calibration=found)
-            warnings += () if found else (UNCALIBRATED,)
-        except InvalidInput as error:
-            warnings += (f"not calibrated: {error}",)
-        system = replace(system, familiarity=held_out.learn(train_fold))
+        score = functools.partial(calibrate, n_threads=n_threads, seed=seed, checkpoints=checkpoints)
+        system, doubts = _calibrated(system, frames, train, score, HeldOutMeasures(frames, n_threads=n_threads))
+        warnings += doubts
     return Training(system, frames.skipped, (*warnings, *checkpoints.warnings))
+
+
+def _calibrated(
+    system: System,
+    frames: TrainingFrames,
+    train: Callable[[Any, str], tuple[UBM, Any]],
+    score: Callable[[System, TrainingFrames, TrainUBM], SystemCalibration | None],
+    held_out: HeldOutMeasures,
+) -> tuple[System, tuple[str, ...]]:
+    """Return the system with a calibration, if that can be, and what is familiar; and why it is not calibrated."""
+    doubts: tuple[str, ...] = ()
+
+    def train_fold(blocks: Any, fold: str) -> UBM:
+        return train(blocks, fold)[0]
+
+    try:
+        found = score(system, frames, held_out.watching(train_fold))
+        system = replace(system, calibration=found)
+        doubts = () if found else (UNCALIBRATED,)
+    except InvalidInput as error:
+        doubts = (f"not calibrated: {error}",)
+    return replace(system, familiarity=held_out.learn(train_fold)), doubts
 
 
 def _sizes(n_components: int | Sequence[int] | None, quality: str, streams: int) -> list[tuple[int, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from speechgmm.speakers.checkpoints import Checkpoints, Plan
 from speechgmm.speakers.train import Training
 from tests import laws
 
+PLAN = "plan-of-training.safetensors"
 PEOPLE = 20
 """As few as a calibration takes."""
 
@@ -152,7 +154,7 @@ def test_what_is_damaged_is_done_again(
     recordings: list[Recording], folder: Path, whole: bytes, damage: str, kept: dict[str, bytes]
 ) -> None:
     names = [next(n for n in sorted(kept) if n.startswith(start)) for start in ("EM-mixture-1", "fold-2-of-4-stores")]
-    for name in (*names, "training.safetensors"):
+    for name in (*names, *([PLAN] if damage != "another kind" else [])):
         data = bytearray(kept[name])
         data[-1] ^= 1
         other = storage.dumps(OwnFeatures(dimensions=2))
@@ -160,7 +162,7 @@ def test_what_is_damaged_is_done_again(
         (folder / name).write_bytes(damaged[damage])
     training = trained(recordings, folder)
     assert bits(training) == whole
-    assert len(training.warnings) == 3
+    assert len(training.warnings) == 2 + (damage != "another kind")
     for warning in training.warnings:
         assert "damaged, so that its part of the training was done again: " in warning
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
@@ -196,11 +198,20 @@ def test_other_data_and_versions_are_refused(recordings: list[Recording], folder
         trained(recordings, folder)
 
 
+def test_the_plan_of_a_later_version_is_refused(recordings: list[Recording], folder: Path) -> None:
+    later = dataclasses.make_dataclass("Plan", ["settings", "data", "weather"], frozen=True)
+    storage.save(later({}, "", "fair"), folder / "later")
+    os.replace(folder / "later", folder / PLAN)
+    with pytest.raises(IncompatibleModel, match=r"hold only the settings of Plan; got also weather\. It was written"):
+        trained(recordings, folder)
+    assert (folder / PLAN).exists()
+
+
 def test_without_resume_it_begins_anew(recordings: list[Recording], folder: Path, kept: dict[str, bytes]) -> None:
     (folder / f".{'0' * 32}.tmp").write_bytes(b"half a file of a process that was killed")
     training = trained(recordings, folder, resume=False, seed=1, calibrated=False)
     assert training.system.info["seed"] == 1
-    assert not {path.name for path in folder.iterdir()} & (kept.keys() - {"training.safetensors"})
+    assert not {path.name for path in folder.iterdir()} & (kept.keys() - {PLAN})
     assert not list(folder.glob(".*"))
 
 
@@ -252,7 +263,7 @@ def test_a_full_disk_ends_no_training(recordings: list[Recording], tmp_path: Pat
     with mock.patch.object(storage, "save", full):
         training = trained(recordings, tmp_path / "c", calibrated=False)
     assert bits(training) == bits(trained(recordings, None, calibrated=False))
-    assert len(training.warnings) == 1
+    assert len(training.warnings) == 1, "told once"
     words = "not all of the training could be kept, so that less could be gone on with: [Errno 28]"
     assert words in training.warnings[0]
 
