@@ -100,15 +100,13 @@ def main() -> None:
         train, kills, trainings, equal = [*command(given, model), "--resume"], 0, 0, True
         while kills < given.kills:
             model.unlink(missing_ok=True)
-            ended = False
-            while kills < given.kills and not ended:
+            while kills < given.kills and not model.exists():
                 seconds = moments.uniform(0, whole)
-                ended = not killed(train, model, seconds)
-                if not ended:
+                if killed(train, model, seconds):
                     kills += 1
                     kept = sum(path.suffix == ".safetensors" for path in Path(f"{model}.checkpoint").glob("*"))
                     print(f"kill {kills} after {seconds:.1f} s, {kept} files kept", flush=True)
-            if not ended:
+            if not model.exists():
                 killed(train, model)
             same = model.read_bytes() == plain.read_bytes()
             trainings, equal = trainings + 1, equal and same
