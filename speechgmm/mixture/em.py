@@ -129,9 +129,9 @@ def fit(
     *,
     stop: StopRule = Stop(),
     e_step: Callable[[M, Any], Any] = statistics_of,
+    on_fit: Callable[[Fit[M]], None] | None = None,
     n_threads: int | None = None,
     on_iteration: Callable[[int, float, Notes], None] | None = None,
-    on_fit: Callable[[Fit[M]], None] | None = None,
 ) -> Fit[M]:
     """Run expectation-maximization (Dempster, Laird and Rubin 1977).
 
@@ -147,12 +147,12 @@ def fit(
     e_step : callable
         ``e_step(model, block)`` gives statistics: values with `+` and `mean_log_likelihood`, the objective. Default:
         ``model.statistics(block)``, with the weights of a `WeightedBlock`.
+    on_fit : callable, optional
+        Called after each iteration with what there is so far.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
         Called with the iteration (from 1), its objective and the notes of its M-step.
-    on_fit : callable, optional
-        Called after each iteration with what there is so far.
 
     Raises
     ------

@@ -30,9 +30,9 @@ def fit_gmm(
     floor: Floor = Floor(),
     missing: bool = False,
     selection: Selection | None = None,
+    on_fit: Callable[[Fit[GMM]], None] | None = None,
     n_threads: int | None = None,
     on_iteration: Callable[[int, float, Notes], None] | None = None,
-    on_fit: Callable[[Fit[GMM]], None] | None = None,
 ) -> Fit[GMM]:
     """Train a mixture of `n_components` on frames.
 
@@ -57,12 +57,12 @@ def fit_gmm(
         bytes per frame for each component on its list) and likelihood, which the notes of the
         result report as "selection_loss". Worth it from about 500 components. Blocks must come in the same order each
         time and have no weights. Default: every iteration is exact.
+    on_fit : callable, optional
+        Called after each iteration with what there is so far.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
         Called with the iteration, the objective (nats per frame) and the notes of its M-step.
-    on_fit : callable, optional
-        Called after each iteration with what there is so far.
 
     Examples
     --------
