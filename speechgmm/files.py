@@ -20,7 +20,7 @@ from typing import IO, NoReturn
 from speechgmm.checks import refuse
 from speechgmm.errors import InvalidInput, SpeechGMMError
 
-__all__ = ["Kind", "check_readable", "check_writable", "has_member", "replacing", "starts_with"]
+__all__ = ["Kind", "check_readable", "check_writable", "has_member", "passes_on", "replacing", "starts_with"]
 
 PathLike = str | os.PathLike[str]
 _WHAT = "the file to write"
@@ -115,7 +115,7 @@ def check_writable(path: PathLike, kind: Kind) -> None:
         refuse(_WHAT, "have a name without NUL", repr(path))
     try:
         target = Path(os.path.realpath(path))
-        if _passes_on(path):
+        if passes_on(path):
             _check_access(path, path)
             return
         if not target.parent.is_dir():
@@ -148,12 +148,12 @@ def replacing(path: PathLike, kind: Kind) -> Iterator[Path]:
     """
     check_writable(path, kind)
     target = Path(os.path.realpath(path))
-    folder = Path(tempfile.gettempdir()) if _passes_on(path) else target.parent
+    folder = Path(tempfile.gettempdir()) if passes_on(path) else target.parent
     beside = folder / f".{uuid.uuid4().hex}.tmp"
     try:
         _create(beside, like=target)
         yield beside
-        if _passes_on(path):
+        if passes_on(path):
             with beside.open("rb") as source, _sink(path) as sink:
                 shutil.copyfileobj(source, sink)
         else:
@@ -174,7 +174,7 @@ def _is(kind: Kind, path: Path) -> bool:
         return False
 
 
-def _passes_on(path: PathLike) -> bool:
+def passes_on(path: PathLike) -> bool:
     """Say whether what is written to a path goes elsewhere: through a device, a pipe or a standard stream."""
     place = Path(path)
     return str(place) in _STREAMS or (place.exists() and not place.is_file() and not place.is_dir())

@@ -21,13 +21,16 @@ from speechgmm.evaluation import Calibration, Fusion, Rule, Scores, TableCalibra
 from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.features import MFCC, Recording
 from speechgmm.features.extraction import Extracted
-from speechgmm.mixture import GMM, Ensemble, Prior, Statistics, StepwiseState, adapt, stepwise
+from speechgmm.mixture import GMM, Ensemble, Fit, Prior, Statistics, StepwiseState, Stop, adapt, fit_gmm, stepwise
 from speechgmm.mixture.adapt import moved
 from speechgmm.mixture.covariance import COVARIANCES, Diagonal
 from speechgmm.speakers import RecordingSample, Session, SpeakerExport, System
 from speechgmm.speakers.calibration import TYPES, AmountNorm, ImpostorLevels, OwnerScores, SystemCalibration
+from speechgmm.speakers.checkpoints import Plan
 from speechgmm.speakers.enrolled import heard
 from speechgmm.speakers.familiarity import Familiarity
+from speechgmm.speakers.held_out import FoldStores, SimulatedStore
+from speechgmm.speakers.impostors import ScoredTrials
 from speechgmm.speakers.models import speaker_models
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.sessions import sums_by_key
@@ -138,6 +141,28 @@ def use_table_calibration(made: TableCalibration) -> None:
     made.as_dict()
 
 
+def use_fit(fit: Fit[Any]) -> None:
+    if not isinstance(fit.model, GMM):
+        with pytest.raises(InvalidInput, match="what EM goes on from must be a GMM; got"):
+            fit_gmm(frames(2), 3, init=fit)
+        return
+    x = frames(fit.model.n_dimensions)
+    found = fit_gmm(x, fit.model.n_components, init=fit, stop=Stop(1e-3, 4), n_threads=1)
+    assert found.converged or len(found.objective) >= 4
+    good(found.model.means)
+
+
+def use_stores(fold: FoldStores) -> None:
+    for s in fold.stores:
+        assert s.target.shape == (len(s.names), len(s.stranger)) == s.tests.scores.shape
+        good(s.tests.scores, *(t.scores for t in s.own))
+
+
+def use_plan(plan: Plan) -> None:
+    assert plan.unlike(plan) == []
+    assert plan.unlike(Plan({}, ""))
+
+
 def use_prior(prior: Prior) -> None:
     good(prior.weights(np.ones(3)))
 
@@ -173,6 +198,8 @@ TWO_STREAMS = System(
     ensemble(*tiny_system().ubm.parts, *tiny_system(1).ubm.parts, streams=(0, 1)),
 )
 MACHINE = SupervectorMachine(ONE, np.linspace(0, 0.5, 9), np.linspace(-1, 1, 18).reshape(2, 9), np.array([0.5, -0.5]))
+SCORED = ScoredTrials(np.arange(6.0).reshape(2, 3), np.ones(2), np.ones(3))
+FOLD = FoldStores((SimulatedStore(("ann", "bob"), SCORED, ("ann", "bob", "eve"), (SCORED,)),))
 KINDS = {
     "two streams": Kind(written(with_calibration(TWO_STREAMS)), (*SYSTEM_TYPES, Ensemble), use_system),
     "ensemble": Kind(written(ENSEMBLE), (Ensemble, *COVARIANCES.values()), use_ensemble),
@@ -206,6 +233,9 @@ KINDS = {
     "table calibration": Kind(
         written(calibrate_scores(gaussian(8), replicates=20)), (TableCalibration,), use_table_calibration
     ),
+    "fit": Kind(written(Fit(ONE, (-2.5, -2.25), ({"floored": 2}, {}), converged=False)), (Fit, GMM, Diagonal), use_fit),
+    "fold": Kind(written(FOLD), (FoldStores,), use_stores),
+    "plan": Kind(written(Plan({"seed": "0", "numpy": "2.4"}, "d")), (Plan,), use_plan),
     "prior": Kind(written(Prior(np.zeros(2), Diagonal(np.ones((1, 2))), 0.5, 1.0, 2.0)), (Prior, Diagonal), use_prior),
 }
 

@@ -43,4 +43,5 @@ def adapt(
     system = options.model_for(places[0] if len(places) == 2 else None, sounds=recordings)
     with progress() as report:
         done = adapt_system(system, recordings, relevance=relevance, n_threads=threads, on_progress=report)
+    done.system.save(output)
     emit_training(as_json, done, done.system, output)

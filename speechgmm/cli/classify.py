@@ -70,6 +70,7 @@ def train(
             n_threads=threads,
             on_progress=report,
         )
+    training.classifier.save(output)
     emit_training(as_json, training, training.classifier, output)
 
 

@@ -111,8 +111,7 @@ def _cost_table(costs: "Sequence[Cost]") -> list[Listing | str]:
 
 
 def emit_training(as_json: bool, training: Any, made: "System | AudioClassifier", output: str) -> None:
-    """Save what a training has made, and print what it is, what to beware of, and what was left out."""
-    made.save(output)
+    """Print what a training has made and written, what to beware of, and what was left out."""
     summary, warnings = made.summary(), list(training.warnings)
     document, shown = {"model": output, **summary, "warnings": warnings}, {"model": output} | _facts_of(summary)
     emit(as_json, document, facts(shown), warnings=warnings, skipped=training.skipped)

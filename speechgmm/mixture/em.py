@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from speechgmm.checks import integer, number
+from speechgmm.checks import hold, instance, integer, number, refuse, sequence_of
 from speechgmm.mixture.blocks import WeightedBlock, reiterable, total
 from speechgmm.parallel import threads
 
@@ -73,11 +73,11 @@ class Stop:
 
 @dataclass(frozen=True)
 class Fit(Generic[M]):
-    """The result of EM.
+    """The result of EM, or what it has come to so far, from which `fit` goes on.
 
     Parameters
     ----------
-    model : the model after the last M-step
+    model : the model after the last M-step, or the start where there was none
     objective : tuple of float
         Log-likelihood in nats per frame of the start and of the model after each step but the last. Where a guess was
         worse, that of the best model before it.
@@ -90,6 +90,17 @@ class Fit(Generic[M]):
     objective: tuple[float, ...]
     notes: tuple[Notes, ...]
     converged: bool
+
+    def __post_init__(self) -> None:
+        """Check that iterations are told whole: files hold such values."""
+        sequence_of(self.objective, "the objective", float)
+        sequence_of(self.notes, "the notes", Mapping)
+        instance(self.converged, "converged", bool)
+        for count in (count for note in self.notes for count in note.values()):
+            number(count, "what a step has counted")
+        if len(self.notes) != len(self.objective):
+            refuse("the notes", f"be of {len(self.objective)} iterations, as the objective is", len(self.notes))
+        hold(self, objective=tuple(map(float, self.objective)))  # NumPy's numbers would be stored as arrays
 
     @property
     def reason(self) -> str:
@@ -117,13 +128,14 @@ def expectation(
 
 
 def fit(
-    model: M,
+    model: M | Fit[M],
     blocks: Iterable[Any],
     m_step: Callable[[Any, M], Update[M]],
     *,
     stop: StopRule = Stop(),
     e_step: Callable[[M, Any], Any] = statistics_of,
     accelerate: Callable[[M, M, M], M | None] | None = None,
+    on_fit: Callable[[Fit[M]], None] | None = None,
     n_threads: int | None = None,
     on_iteration: Callable[[int, float, Notes], None] | None = None,
 ) -> Fit[M]:
@@ -131,7 +143,8 @@ def fit(
 
     Parameters
     ----------
-    model : the start
+    model : the start, or a `Fit` to go on from
+        What was handed to `on_fit` ends in the same bits as EM that was never interrupted.
     blocks : iterable of blocks
         Iterated once in each iteration: a list, or any object whose ``iter()`` starts anew.
     m_step : callable
@@ -144,7 +157,10 @@ def fit(
         ``accelerate(first, second, third)`` guesses from three models in a row, each made by a step from the one
         before, where they are going, or gives None. The guess is taken if its objective is at least that of the second;
         otherwise EM goes on from the third, at the price of an iteration. So the objective never falls where it is what
-        the M-step raises: without a prior. Only steps of EM tell whether it has settled. Default: plain EM.
+        the M-step raises: without a prior. Only steps of EM tell whether it has settled. Default: plain EM, which alone
+        can go on from a `Fit`.
+    on_fit : callable, optional
+        Called after each iteration with what there is so far.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
@@ -156,28 +172,29 @@ def fit(
         If the blocks can be iterated only once, or there are none.
     """
     reiterable(blocks)
-    objective: list[float] = []
-    notes: list[Notes] = []
-    converged = False
+    if accelerate and (isinstance(model, Fit) or on_fit):
+        refuse("accelerated EM", "be run in one go, for its guesses rest on several models", "a fit, or on_fit")
+    so_far = model if isinstance(model, Fit) else Fit(model, (), (), converged=False)
+    model, converged = so_far.model, so_far.converged
+    objective, notes = list(so_far.objective), list(so_far.notes)
     path = [model]  # each made by a step from the one before; the last is asked next, and is `model` or a guess
     while not converged and len(objective) < stop.max_iterations:
-        asked = path[-1]
-        guessed = asked is not model
+        asked, guessed = path[-1], path[-1] is not model
         statistics = expectation(asked, blocks, e_step=e_step, n_threads=n_threads)
         reached = statistics.mean_log_likelihood
-        note: Notes = {"rejected": 1}
         if guessed and not reached >= objective[-1]:
-            reached, path = objective[-1], [model]
+            reached, note, path = objective[-1], dict[str, float](rejected=1), [model]
         else:
             update = m_step(statistics, asked)
-            model, note = update.model, {**update.notes, "jumped": 1} if guessed else update.notes
+            model, note = update.model, {**update.notes} | ({"jumped": 1} if guessed else {})
             path = [*path, model] if accelerate and "reseeded" not in note else [model]
-        objective.append(reached)
-        notes.append(note)
+        objective, notes = [*objective, reached], [*notes, note]
         if on_iteration:
             on_iteration(len(objective), reached, note)
         converged = not guessed and stop.settled(objective, notes)
         if accelerate and len(path) == 3:
-            guess = accelerate(path[0], path[1], path[2])
+            guess = accelerate(*path)
             path = [model if guess is None else guess]
+        if on_fit:
+            on_fit(Fit(model, tuple(objective), tuple(notes), converged))
     return Fit(model, tuple(objective), tuple(notes), converged)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import Array, refuse
+from speechgmm.checks import Array, instance, refuse
 from speechgmm.mixture.accelerate import check_acceleration, squarem
 from speechgmm.mixture.blocks import as_blocks, sample_frames
 from speechgmm.mixture.covariance import Covariance, covariance_type
@@ -24,7 +24,7 @@ def fit_gmm(
     blocks: ArrayLike | Iterable[ArrayLike],
     n_components: int,
     *,
-    init: str | GMM | None = None,
+    init: str | GMM | Fit[GMM] | None = None,
     covariance: str | type[Covariance] = "diag",
     seed: int | np.random.Generator = 0,
     stop: StopRule = Stop(),
@@ -32,6 +32,7 @@ def fit_gmm(
     missing: bool = False,
     selection: Selection | None = None,
     accelerated: bool = False,
+    on_fit: Callable[[Fit[GMM]], None] | None = None,
     n_threads: int | None = None,
     on_iteration: Callable[[int, float, Notes], None] | None = None,
 ) -> Fit[GMM]:
@@ -42,8 +43,9 @@ def fit_gmm(
     blocks : array_like (N, D), or re-iterable blocks of these, with weights or without
     n_components : int
         K.
-    init : str or GMM, optional
-        A method of `initialize`, which says what the default is, or the start itself.
+    init : str, GMM or Fit, optional
+        A method of `initialize`, which says what the default is, or the start itself, or what was handed to `on_fit`:
+        EM then goes on from there, to the same bits. With a `selection` it cannot.
     covariance : str or Covariance class
         "diag", "spherical", "tied" or "full", or another kind of covariance itself; a start that is given has its own.
     seed : int or numpy.random.Generator
@@ -61,6 +63,8 @@ def fit_gmm(
         Whether to guess every other iteration where EM is going, by `squarem`, for covariances of independent features.
         On speech the likelihood of plain EM is there after half to three quarters of the iterations
         (`recipes/benchmarks/em.py --accelerated`). Default: plain EM, whose numbers stay as they were.
+    on_fit : callable, optional
+        Called after each iteration with what there is so far.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_iteration : callable, optional
@@ -75,22 +79,33 @@ def fit_gmm(
     """
     data = as_blocks(blocks, missing=missing)
     rng = np.random.default_rng(seed)
-    sample = data if not missing or isinstance(init, GMM) else _imputed(data, n_components, covariance, rng, floor)
-    begin = functools.partial(initialize, method=init, covariance=covariance, floor=floor, n_threads=n_threads)
-    start = begin(sample, n_components, seed=rng)
+    given = init.model if isinstance(init, Fit) else init
+    if isinstance(init, Fit):
+        instance(given, "what EM goes on from", GMM)
+    sample = data if not missing or isinstance(given, GMM) else _imputed(data, n_components, covariance, rng, floor)
+    begin = functools.partial(initialize, sample, n_components, seed=rng, covariance=covariance, floor=floor)
+    start = begin(method=given, n_threads=n_threads)
     m_step: Callable[[Statistics, GMM], Update[GMM]] = functools.partial(maximize, floor=floor)
     e_step: Callable[[GMM, Any], Statistics] = observed_statistics if missing else statistics_of
     if accelerated:
         check_acceleration(start.covariance)
     if selection is not None:
-        if missing:
-            refuse("selection", "not be combined with missing values", "both")
-        if accelerated:
-            refuse("selection", "not be combined with accelerated EM, which must know every objective", "both")
+        _check_selection(init, missing=missing, accelerated=accelerated)
         visitor = Visitor(selection, m_step)
         data, m_step, e_step = Numbered(data), visitor.m_step, visitor.e_step
     run = functools.partial(fit, stop=stop, e_step=e_step, n_threads=n_threads, on_iteration=on_iteration)
-    return run(start, data, m_step, accelerate=squarem if accelerated else None)
+    begun = init if isinstance(init, Fit) else start
+    return run(begun, data, m_step, accelerate=squarem if accelerated else None, on_fit=on_fit)
+
+
+def _check_selection(init: str | GMM | Fit[GMM] | None, *, missing: bool, accelerated: bool) -> None:
+    """Refuse what Gaussian selection cannot be combined with."""
+    if isinstance(init, Fit):
+        refuse("a selection", "begin with EM, for its lists are not kept", "a fit to go on from")
+    if missing:
+        refuse("selection", "not be combined with missing values", "both")
+    if accelerated:
+        refuse("selection", "not be combined with accelerated EM, which must know every objective", "both")
 
 
 def _imputed(

@@ -7,6 +7,7 @@
 from speechgmm.speakers.adaptation import adapt_system
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
 from speechgmm.speakers.calibration import ASSURED, SystemCalibration
+from speechgmm.speakers.checkpoints import remove_checkpoint
 from speechgmm.speakers.costs import Cost, errors_by_speech
 from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.enrolled import Domain, Enrolled, enrolled, enrolled_models
@@ -73,6 +74,7 @@ __all__ = [
     "log_likelihood_ratios",
     "packaged_rate",
     "packaged_with",
+    "remove_checkpoint",
     "s_norm",
     "score_corpus",
     "score_trials",

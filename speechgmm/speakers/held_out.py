@@ -9,11 +9,11 @@ import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from speechgmm.checks import Array
+from speechgmm.checks import Array, floats, instance, refuse, sequence_of
 from speechgmm.features import FrontEnd, Part, TrainingFrames
 from speechgmm.mixture import Statistics
 from speechgmm.parallel import threads
@@ -89,16 +89,21 @@ class SimulatedStore:
         S people in it.
     tests : ScoredTrials
         T tests against all of them.
-    tested : ndarray of str, shape (T,)
-        Who speaks in them.
+    speaking : tuple of str
+        Who speaks in the T tests.
     own : tuple of ScoredTrials
         Each of its people against the others.
     """
 
     names: tuple[str, ...]
     tests: ScoredTrials
-    tested: Array
+    speaking: tuple[str, ...]
     own: tuple[ScoredTrials, ...]
+
+    @functools.cached_property
+    def tested(self) -> Array:
+        """Who speaks in the tests, as an array (T,)."""
+        return np.array(self.speaking)
 
     @property
     def target(self) -> Array:
@@ -109,6 +114,36 @@ class SimulatedStore:
     def stranger(self) -> Array:
         """Which tests (T,) are of nobody in the store."""
         return np.asarray(~self.target.any(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class FoldStores:
+    """The simulated stores of one fold, as they are kept while a training goes on."""
+
+    PARTS: ClassVar = (SimulatedStore, ScoredTrials)
+
+    stores: tuple[SimulatedStore, ...]
+
+    def __post_init__(self) -> None:
+        """Check that all trials have their scores: files hold such values."""
+        sequence_of(self.stores, "the stores of a fold", SimulatedStore)
+        for store in self.stores:
+            sequence_of(store.names, "the people of a store", str)
+            sequence_of(store.speaking, "who speaks in tests", str)
+            sequence_of(store.own, "the own trials of a store", ScoredTrials)
+            instance(store.tests, "the tests of a store", ScoredTrials)
+            _check_trials(store.tests, (len(store.names), len(store.speaking)))
+            for trials_of_one in store.own:
+                _check_trials(trials_of_one, np.shape(trials_of_one.scores))
+
+
+def _check_trials(found: ScoredTrials, shape: tuple[int, ...]) -> None:
+    """Refuse trials (S, T) whose arrays are of other shapes, or not finite."""
+    if len(shape) != 2:
+        refuse("scores", "be a matrix with a row for each model and a column for each test", f"shape {shape}")
+    floats(found.scores, "scores", shape=shape)
+    floats(found.enrolled, "seconds of models", shape=shape[:1])
+    floats(found.tested, "seconds of tests", shape=shape[1:])
 
 
 _Named = tuple[str, Array, Array]
@@ -215,7 +250,7 @@ def _simulate(
     return SimulatedStore(
         people.names,
         trials(system, models_among(system, people), recordings, cohort, [t for _, t in tests], n_threads=n_threads),
-        np.array([name for name, _ in tests]),
+        tuple(name for name, _ in tests),
         impostor_trials(system, people, speech, cohort, n_threads=n_threads),
     )
 

@@ -1,7 +1,8 @@
 """A System from a corpus of background speakers. Symbols: N frames, K components."""
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,10 +21,13 @@ from speechgmm.features import (
     training_frames,
 )
 from speechgmm.mixture import GMM, UBM, Ensemble, Fit, Floor, Stop, fit_gmm, initialize
+from speechgmm.mixture.covariance import Diagonal
 from speechgmm.parallel import Progress
+from speechgmm.speakers.calibration import SystemCalibration
+from speechgmm.speakers.checkpoints import Checkpoints, Plan
 from speechgmm.speakers.system import RELEVANCE, System
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
-from speechgmm.speakers.train_familiarity import HeldOutMeasures
+from speechgmm.speakers.train_familiarity import HeldOutMeasures, TrainUBM
 
 FLOOR = Floor(relative=0.01, occupancy=5.0)
 """A tenth of the deviation of speech, and five frames per component: neither accidents nor lone frames count."""
@@ -74,6 +78,8 @@ def train_system(
     relevance: float = RELEVANCE,
     frontend: FrontEnd | None = None,
     calibrated: bool = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     seed: int = 0,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
@@ -104,6 +110,13 @@ def train_system(
     calibrated : bool
         Whether to calibrate where there are speakers enough, and to learn what is familiar from at least four; it takes
         several times as long as the UBM does.
+    checkpoint : path, optional
+        A folder that keeps what is done after each iteration of EM and each fold, a few megabytes; it is made where
+        there is none. It stays: see `remove_checkpoint`. Default: nothing is kept.
+    resume : bool
+        Go on with what the folder keeps of this training, if anything: it ends in the same bits as one that was never
+        ended, on one kind of processor. Recordings are read again; a feature cache spares that. Without, what the
+        folder keeps is removed.
     seed : int
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
@@ -114,13 +127,16 @@ def train_system(
     Raises
     ------
     InvalidInput
-        If no recording can be used, or there are fewer frames than components.
+        If no recording can be used, there are fewer frames than components, or `checkpoint` names something else.
+    IncompatibleModel
+        If the folder keeps another training: of other settings, data or versions.
 
     Warns
     -----
     SpeechGMMWarning
         If the sampling rates are mixed, where no front end is given.
     """
+    checkpoints = Checkpoints(checkpoint)
     recordings = tuple(corpus)
     integer(seed, "seed", minimum=0)
     frontend = frontend or own_frontend(recordings) or PRESETS["both"](common_rate(recordings, told=True))
@@ -129,25 +145,44 @@ def train_system(
     report = on_progress or (lambda stage, done, total: None)
     if n_components is None:
         sizes = _as_frames_allow(sizes, len(frames.blocks.frames))
-    train = functools.partial(_train_ubm, sizes=sizes, seed=seed, n_threads=n_threads, report=report)
+    by_recording = QUALITIES[quality].by_recording
+    if checkpoint is not None:
+        settings = {"components": sizes, "by_recording": by_recording, "calibrated": calibrated}
+        plan = Plan.of(frames, frontend, **settings, relevance=float(relevance), seed=seed)
+        checkpoints.begin(plan, resume=resume)
+    run = functools.partial(_train_ubm, sizes=sizes, report=report, checkpoints=checkpoints)
+    train = functools.partial(run, seed=seed, n_threads=n_threads)
     ubm, fits = train(frames.blocks)
-    info, by_recording = _info(frames, ubm, fits, seed), QUALITIES[quality].by_recording
+    info = _info(frames, ubm, fits, seed)
     system = System(frames.frontend, ubm, relevance, info=info, by_recording=by_recording)
     warnings = _warnings(frames, max(map(max, sizes)))
     if calibrated:
-        held_out = HeldOutMeasures(frames, n_threads=n_threads)
+        score = functools.partial(calibrate, n_threads=n_threads, seed=seed, checkpoints=checkpoints)
+        system, doubts = _calibrated(system, frames, train, score, HeldOutMeasures(frames, n_threads=n_threads))
+        warnings += doubts
+    return Training(system, frames.skipped, (*warnings, *checkpoints.warnings))
 
-        def train_fold(blocks: Any, fold: str) -> UBM:
-            return train(blocks, fold)[0]
 
-        try:
-            found = calibrate(system, frames, held_out.watching(train_fold), n_threads=n_threads, seed=seed)
-            system = replace(system, calibration=found)
-            warnings += () if found else (UNCALIBRATED,)
-        except InvalidInput as error:
-            warnings += (f"not calibrated: {error}",)
-        system = replace(system, familiarity=held_out.learn(train_fold))
-    return Training(system, frames.skipped, warnings)
+def _calibrated(
+    system: System,
+    frames: TrainingFrames,
+    train: Callable[[Any, str], tuple[UBM, Any]],
+    score: Callable[[System, TrainingFrames, TrainUBM], SystemCalibration | None],
+    held_out: HeldOutMeasures,
+) -> tuple[System, tuple[str, ...]]:
+    """Return the system with a calibration, if that can be, and what is familiar; and why it is not calibrated."""
+    doubts: tuple[str, ...] = ()
+
+    def train_fold(blocks: Any, fold: str) -> UBM:
+        return train(blocks, fold)[0]
+
+    try:
+        found = score(system, frames, held_out.watching(train_fold))
+        system = replace(system, calibration=found)
+        doubts = () if found else (UNCALIBRATED,)
+    except InvalidInput as error:
+        doubts = (f"not calibrated: {error}",)
+    return replace(system, familiarity=held_out.learn(train_fold)), doubts
 
 
 def _sizes(n_components: int | Sequence[int] | None, quality: str, streams: int) -> list[tuple[int, ...]]:
@@ -190,10 +225,11 @@ def _train_ubm(
     seed: int,
     n_threads: int | None,
     report: Progress,
+    checkpoints: Checkpoints,
 ) -> tuple[UBM, tuple[Fit[GMM], ...]]:
     """Train one background model, the final one, or that of a fold, all of which is one stage of the work.
 
-    Each stream of features gets a mixture of each size, from a start of its own.
+    Each stream of features gets a mixture of each size, from a start of its own. It goes on from what is kept of it.
     """
     stop, stage = (FOLD_STOP, fold) if fold else (STOP, "EM")
     streams = len(sizes)
@@ -203,19 +239,28 @@ def _train_ubm(
         report(fold or "start", *((done * stop.max_iterations, whole) if fold else (done, len(every))))
         d = next(iter(blocks)).shape[1] // streams
         seen = blocks if streams == 1 else _Stream(blocks, s * d, (s + 1) * d)
-        start = initialize(seen, k, seed=seed, floor=FLOOR, n_threads=n_threads)
+        begin = functools.partial(_start, seen, k, seed=seed, n_threads=n_threads)
+        name = f"{stage}, mixture {done + 1}"
+        start = checkpoints.once(name, begin, Fit, GMM, Diagonal, blocks=blocks)
+        keep = functools.partial(checkpoints.keep, name, blocks=blocks)
         if not fold:
             report("start", done + 1, len(every))
 
         def watch(i: int, *_: Any, before: int = done * stop.max_iterations) -> None:
             report(stage, before + i, whole)
 
-        fits.append(fit_gmm(seen, k, init=start, stop=stop, floor=FLOOR, n_threads=n_threads, on_iteration=watch))
+        run = functools.partial(fit_gmm, stop=stop, floor=FLOOR, n_threads=n_threads, on_iteration=watch)
+        fits.append(run(seen, k, init=start, on_fit=keep))
     if len(fits) == 1:
         return fits[0].model, tuple(fits)
     origin = fits[0].model.origin if streams == 1 else np.zeros(fits[0].model.n_dimensions)
     parts = tuple(replace(f.model, origin=origin) for f in fits)
     return Ensemble(parts, tuple(s for s, _ in every)), tuple(fits)
+
+
+def _start(blocks: Iterable[Any], k: int, *, seed: int, n_threads: int | None) -> Fit[GMM]:
+    """Return where EM begins, as a fit without iterations."""
+    return Fit(initialize(blocks, k, seed=seed, floor=FLOOR, n_threads=n_threads), (), (), converged=False)
 
 
 def _warnings(frames: TrainingFrames, n_components: int) -> tuple[str, ...]:

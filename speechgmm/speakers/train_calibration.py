@@ -6,7 +6,8 @@ itself as a real one does. All folds together fit the calibration. The error rat
 a calibration fitted on the others. Symbols: S people in a store, T tests.
 """
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +29,8 @@ from speechgmm.speakers.calibration import (
     amount,
     impostor_level,
 )
-from speechgmm.speakers.held_out import SimulatedStore, adapt_cohort, divide, simulate_stores
+from speechgmm.speakers.checkpoints import NOWHERE, Checkpoints
+from speechgmm.speakers.held_out import FoldStores, Material, SimulatedStore, adapt_cohort, divide, simulate_stores
 from speechgmm.speakers.system import System
 
 FOLDS = 4
@@ -54,6 +56,7 @@ def calibrate(
     *,
     n_threads: int | None = None,
     seed: int = 0,
+    checkpoints: Checkpoints = NOWHERE,
 ) -> SystemCalibration | None:
     """Return a calibration for a system, or None where too few background speakers can be enrolled and tested.
 
@@ -69,22 +72,39 @@ def calibrate(
         Default: the cores of this process. It changes the time and nothing else.
     seed : int
         For the division into folds and parts, and the choice of the cohort.
+    checkpoints : Checkpoints
+        Where the stores of a fold are kept, or are there already; default: nowhere.
     """
     held_out = divide(frames, least=LEAST_SPEAKERS, seed=seed)
     if not held_out.speakers:
         return None
     chosen = np.random.default_rng(seed).permutation(sorted(held_out.speakers))[:MOST_SPEAKERS].tolist()
     folds = [chosen[i::FOLDS] for i in range(FOLDS)]
-    stores: list[list[SimulatedStore]] = []
+    stores: list[Sequence[SimulatedStore]] = []
     for i, fold in enumerate(folds, 1):
-        ubm = train_ubm(frames.without(set(fold)), f"fold {i} of {FOLDS}")
+        stage = f"fold {i} of {FOLDS}"
+        ubm = train_ubm(frames.without(set(fold)), stage)
         partial = System(system.frontend, ubm, system.relevance, by_recording=system.by_recording)
-        cohort = adapt_cohort(partial, frames, leave_out=frozenset(fold), n_threads=n_threads, seed=seed)
         speakers = {name: held_out.speakers[name] for name in fold}
-        stores.append(simulate_stores(partial, speakers, cohort, n_threads=n_threads, seed=seed + i))
+        scored = functools.partial(_fold_stores, partial, frames, speakers, fold=i, n_threads=n_threads, seed=seed)
+        stores.append(checkpoints.once(f"{stage}, stores", scored, FoldStores).stores)
     fitted = _fit(stores, adapt_cohort(system, frames, n_threads=n_threads, seed=seed))
     measured = {"by": held_out.by, **_measure(stores, fitted.cohort, seed)}
     return replace(fitted, measured=measured)
+
+
+def _fold_stores(
+    system: System,
+    frames: TrainingFrames,
+    speakers: Mapping[str, Sequence[Material]],
+    *,
+    fold: int,
+    n_threads: int | None,
+    seed: int,
+) -> FoldStores:
+    """Return the simulated stores of a fold's speakers, with a cohort of all others."""
+    cohort = adapt_cohort(system, frames, leave_out=frozenset(speakers), n_threads=n_threads, seed=seed)
+    return FoldStores(tuple(simulate_stores(system, speakers, cohort, n_threads=n_threads, seed=seed + fold)))
 
 
 @dataclass(frozen=True, eq=False)

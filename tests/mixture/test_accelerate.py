@@ -162,3 +162,7 @@ def test_what_cannot_be_accelerated_is_refused() -> None:
             fit_gmm(x, 2, covariance=kind, accelerated=True)
     with pytest.raises(InvalidInput, match="selection must not be combined with accelerated EM, which must know"):
         fit_gmm(x, 2, selection=Selection(), accelerated=True)
+    begun = fit_gmm(x, 2)
+    for arguments in ({"init": begun}, {"on_fit": lambda found: None}):
+        with pytest.raises(InvalidInput, match="accelerated EM must be run in one go, for its guesses rest on several"):
+            fit_gmm(x, 2, accelerated=True, **arguments)

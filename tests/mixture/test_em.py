@@ -153,6 +153,33 @@ def test_no_iterations_leave_the_start():
     assert fit(START, HEADS, m_step, stop=Halving(0)) == Fit(START, (), (), converged=False)
 
 
+def test_it_goes_on_from_each_iteration_to_the_same_end():
+    """At each iteration, the start and the end included: what is told of it is the same, and nothing is done twice."""
+    seen = [Fit(START, (), (), converged=False)]
+    whole = fit(START, HEADS, m_step, stop=Stop(1e-4, 100), on_fit=seen.append)
+    assert [len(f.objective) for f in seen] == list(range(len(whole.objective) + 1))
+    assert seen[-1] == whole
+    for so_far in seen:
+        left = []
+        assert fit(so_far, HEADS, m_step, stop=Stop(1e-4, 100), on_fit=left.append) == whole
+        assert [*seen[: len(so_far.objective) + 1], *left] == seen
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"objective": (0.5, 1.0)}, "the notes must be of 2 iterations, as the objective is; got 1"),
+        ({"objective": 0.5}, "the objective must be a tuple, each of a float"),
+        ({"notes": ("floored",)}, "the notes, at 0, must be a Mapping; got a str"),
+        ({"notes": ({"floored": "3"},)}, "what a step has counted must be a number; got '3'"),
+        ({"converged": 1}, "converged must be a bool; got an int"),
+    ],
+)
+def test_a_fit_tells_its_iterations_whole(changed, words):
+    with pytest.raises(InvalidInput, match=words):
+        Fit(**{"model": START, "objective": (0.5,), "notes": ({},), "converged": True} | changed)
+
+
 def test_only_exact_iterations_are_compared():
     objective, step = [0.0, 9.0, 9.0, 2.0], [{}, {"listed": 1}, {"listed": 1}, {}]
     assert Stop(0.7).settled(objective, step), "2 in three iterations"

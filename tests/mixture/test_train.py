@@ -7,7 +7,8 @@ import pytest
 
 from speechgmm import storage
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import GMM, Diagonal, Floor, Stop, fit_gmm
+from speechgmm.mixture import GMM, Diagonal, Fit, Floor, Selection, Stop, fit_gmm, initialize
+from speechgmm.mixture.covariance import COVARIANCES
 from tests import laws, oracle
 
 RNG = np.random.default_rng
@@ -91,7 +92,7 @@ def test_float32_moves_the_objective_that_is_told_and_not_the_one_that_is_reache
         steps.append(fit_gmm(x, case.k, init=steps[-1].model, floor=case.floor, stop=Stop(0.0, 1)))
     exact = tuple(float(s.model.log_density(x.astype(float)).mean()) for s in steps)
     told = [s.objective[0] for s in steps[1:]]
-    notes = tuple(s.notes[0] for s in steps[1:])
+    notes = (*(s.notes[0] for s in steps[1:]), {})
     laws.never_falls(replace(steps[-1], objective=exact, notes=notes), slack=1e-8)
     for s, a, b in zip(steps, told, exact, strict=False):
         assert a == pytest.approx(b, rel=1e-6, abs=laws.float32_loss(s.model))
@@ -176,9 +177,41 @@ def test_the_start_may_be_given_and_the_callback_is_called():
     np.testing.assert_array_equal(result.model.origin, start.origin)
 
 
+@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("data", [clusters, duplicates, heavy_tails])
+def test_written_at_any_iteration_it_ends_in_the_same_bits(covariance, data):
+    """Duplicates lose components, which are reseeded, and meet floors: notes are kept too."""
+    x, seen = data().astype(np.float32), []
+    how = {"stop": Stop(0.0, 9), "floor": Floor(relative=0.01, occupancy=5.0), "n_threads": 1}
+    start = initialize(x, 5, covariance=covariance, method="random", seed=1)
+    whole = fit_gmm(x, 5, init=start, on_fit=lambda f: seen.append(storage.dumps(f)), **how)
+    assert len(seen) == len(whole.objective) == 9
+    for data_of_one in (storage.dumps(Fit(start, (), (), converged=False)), *seen):
+        so_far = storage.loads(data_of_one, Fit, GMM, COVARIANCES[covariance])
+        assert storage.dumps(fit_gmm(x, 5, init=so_far, **how)) == storage.dumps(whole) == seen[-1]
+
+
+def test_with_values_missing_it_goes_on_too():
+    x, seen = np.where(RNG(0).random((300, 2)) < 0.2, np.nan, clusters(300)), []
+    how = {"missing": True, "stop": Stop(0.0, 5), "n_threads": 1}
+    whole = fit_gmm(x, 2, on_fit=seen.append, **how)
+    for so_far in seen:
+        assert storage.dumps(fit_gmm(x, 2, init=so_far, **how)) == storage.dumps(whole)
+
+
+def so_far(model):
+    return Fit(model, (), (), converged=False)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        ({"init": so_far(laws.random_gmm(3, 2))}, "n_components must be 3, as init has; got 2"),
+        ({"init": so_far("kmeans")}, "what EM goes on from must be a GMM; got a str"),
+        (
+            {"init": so_far(laws.random_gmm(2, 2)), "selection": Selection()},
+            "a selection must begin with EM, for its lists are not kept; got a fit to go on from",
+        ),
         ({"init": "em"}, "method must be one of 'kmeans', 'random', 'split'; got 'em'"),
         ({"init": laws.random_gmm(3, 2)}, "n_components must be 3, as init has; got 2"),
         ({"n_threads": 0}, "n_threads must be at least 1; got 0"),

@@ -162,6 +162,8 @@ def test_nobody_is_tested_with_what_is_enrolled(monkeypatch: pytest.MonkeyPatch)
     assert sorted({len(s.names) for s in stores}) == [1, 2, 3, 5]
     for s in stores:
         assert s.tests.scores.shape == (len(s.names), len(s.tested))
+        # as storage reads them back: sums over an array are rounded by its layout
+        assert all(t.scores.flags.c_contiguous for t in (s.tests, *s.own))
         held, heard = (np.round(100 * x).astype(int) for x in (s.tests.enrolled, s.tests.tested))
         for i, name in enumerate(s.names):
             own = s.tested == name
@@ -193,7 +195,7 @@ def test_amounts_are_taken_out_of_strangers_scores() -> None:
         enrolled, tested = np.exp(rng.uniform(0, 3, 4)), np.exp(rng.uniform(-1, 2, 30))
         e, t = np.log(enrolled)[:, None], np.log(tested)
         scores = -1 + 0.8 * e - 0.3 * t + np.exp(0.2 - 0.3 * e + 0.25 * t) * rng.normal(size=(4, 30))
-        stores.append(SimulatedStore(tuple("abcd"), ScoredTrials(scores, enrolled, tested), np.array(["z"] * 30), ()))
+        stores.append(SimulatedStore(tuple("abcd"), ScoredTrials(scores, enrolled, tested), ("z",) * 30, ()))
     norm = _fit_amounts(stores)
     np.testing.assert_allclose(norm.location, [-1, 0.8, -0.3], atol=0.06)
     np.testing.assert_allclose(norm.scale, [0.2, -0.3, 0.25], atol=0.06)
@@ -211,7 +213,7 @@ def test_llrs_are_exact_where_acceptance_of_rare_owners_is_decided() -> None:
     scores = np.concatenate([law.ppf((np.arange(n) + 0.5) / n) for law, n in ((owners, 1000), (others, 4000))])
     ones = np.ones(len(scores))
     tested = np.repeat(["a", "z"], (1000, 4000))
-    store = SimulatedStore(("a",), ScoredTrials(scores[None], ones[:1], ones), tested, ())
+    store = SimulatedStore(("a",), ScoredTrials(scores[None], ones[:1], ones), tuple(tested.tolist()), ())
     found = _fit([[store]], BY_HAND.cohort)
 
     def cost(threshold: Any, prior: float) -> Any:
