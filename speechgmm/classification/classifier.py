@@ -259,14 +259,14 @@ class AudioClassifier:
 
     def summary(self) -> dict[str, Any]:
         """Return settings, sizes and how it was made, in types that JSON holds."""
-        mixtures = self.mixtures if self.machine is None else (*self.mixtures, self.machine.background)
+        mixtures = self.mixtures or ((self.machine.background,) if self.machine else ())
         names = {MixtureBackend: "gmm", SupervectorMachine: "svm", BothBackends: "both"}
         return {
             "type": "AudioClassifier",
             "fingerprint": self.fingerprint,
             "labels": list(self.labels),
             "backend": names[type(self.backend)],
-            "components": [m.n_components for m in mixtures[: len(self.labels)]],
+            "components": [m.n_components for m in mixtures],
             "calibrated": self.calibration is not None,
             "rejects": self.rejection is not None,
             "frontend": self.frontend.settings,

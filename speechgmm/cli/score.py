@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -34,6 +35,10 @@ By = Annotated[
 KEEP = "Column of the manifest that SCORES keeps as a condition of its tests, for evaluate --by; repeat for several."
 Keep = Annotated[list[str] | None, options.option("--keep", "COLUMN", KEEP)]
 
+Failures = Annotated[
+    bool, typer.Option("--failures", help="Keep trials that failed, as rows without a score: evaluate counts them.")
+]
+
 
 def score(
     output: ScoresFile,
@@ -44,6 +49,7 @@ def score(
     features: options.Features = None,
     by: By = None,
     keep: Keep = None,
+    failures: Failures = False,
     trials: Trials = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
@@ -76,9 +82,14 @@ def score(
         elif opened:
             done = score_corpus(system, opened, corpus or (), by=by or "file", **shared)
         damaged = enrolled_models(system, opened).damaged if opened else ()
-    write_scores(done.scores, output)
-    document = {"scores": output} | _counts(done.scores)
-    emit(as_json, document, facts(document), damaged=damaged, skipped=done.skipped)
+    write_scores(_written(done.scores, failures), output)
+    emit(as_json, told := _counts(output, done.scores), facts(told), damaged=damaged, skipped=done.skipped)
+
+
+def _written(scores: "evaluation.Scores", failures: bool) -> "evaluation.Scores":
+    """Return scores without the trials that failed, unless these are to be kept: a program may expect numbers."""
+    told = scores.failures and scores.failures.lists
+    return replace(scores, failures=None) if told and not failures else scores
 
 
 def _named(pairs: "evaluation.Trials | None", path: str | None) -> Iterator[Path]:
@@ -88,9 +99,10 @@ def _named(pairs: "evaluation.Trials | None", path: str | None) -> Iterator[Path
             yield from (Path(path).parent / name for name in index.names.tolist())
 
 
-def _counts(scores: "evaluation.Scores") -> dict[str, object]:
+def _counts(path: str, scores: "evaluation.Scores") -> dict[str, object]:
     """Return how many trials, targets, tests and speakers a table has."""
     return {
+        "scores": path,
         "trials": len(scores),
         "targets": int((scores.target == 1).sum()),
         "tests": len(scores.tests.names),

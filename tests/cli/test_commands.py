@@ -541,7 +541,10 @@ def test_evaluate_by_columns_that_score_keeps(using, tmp_path):
     ]
     (tmp_path / "m.csv").write_text("\n".join(["path,speaker,Room", *rows, "short.wav,rms,hall"]))
     score = ("score", *using, "--manifest", tmp_path / "m.csv", "-o", tmp_path / "s")
-    done = run(*score, "--keep", "room")
+    run(*score)
+    plain = read_scores(tmp_path / "s")
+    assert (plain.failures, len(plain)) == (None, 200)  # a program that reads scores finds numbers alone
+    done = run(*score, "--keep", "room", "--failures")
     assert (done.status, done.err.count("left out")) == (1, 1)
     made = read_scores(tmp_path / "s")
     assert set(made.conditions["Room"][made.tests.codes == 0]) == {"hall"}
