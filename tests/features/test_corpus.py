@@ -27,20 +27,6 @@ def manifest(tmp_path: Path) -> Make:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Make:
-    """Make a folder with files of these names, and return its path."""
-
-    def make(*names: str) -> Path:
-        for name in names:
-            path = tmp_path / "corpus" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"")
-        return tmp_path / "corpus"
-
-    return make
-
-
-@pytest.fixture
 def kaldi(tmp_path: Path) -> Make:
     """Make a Kaldi directory of these files, and return its path."""
 

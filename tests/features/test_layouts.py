@@ -24,20 +24,6 @@ VOXCELEB = ("id10001/1zcIwhmdeo4/00001.wav", "id10001/7gWzIy6y-_Q/00002.wav", "i
 FOLDERS = "a folder with a subfolder for each speaker or label"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Make:
-    """Make a folder with empty files of these names, and return its path."""
-
-    def make(*names: str) -> Path:
-        for name in names:
-            path = tmp_path / "corpus" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"")
-        return tmp_path / "corpus"
-
-    return make
-
-
 def told(path: Any, **options: Any) -> list[tuple[str, str, str | None]]:
     return [(r.name, r.speaker, r.session) for r in read_corpus(path, **options)]
 
