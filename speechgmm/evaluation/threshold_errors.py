@@ -43,7 +43,7 @@ class ThresholdErrors:
     p_miss, p_fa : float
         Share of the target trials that are rejected, and of the nontarget trials that are accepted.
     models : int or None
-        Of how many people models are searched: half of the tests, of so many or more; None without searches.
+        How many people's models are searched: the median over strangers' searches; None without searches.
     strangers_accepted : float or None
         Share of searches among the models of others in which anybody is accepted.
     owners_missed : float or None

@@ -268,8 +268,8 @@ class MFCC(FrontEnd):
         return self._normalized(features), level, speech
 
     def _normalized(self, features: Spool) -> Array:
-        how = self.normalization, self.averages, self._window_frames
-        return Spool(normalize.normalized_in_blocks(features, *how)).array()
+        blocks = normalize.normalized(features, self.normalization, self.averages, window=self._window_frames)
+        return Spool(blocks).array()
 
     @property
     def _window_frames(self) -> int:

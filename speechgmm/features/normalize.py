@@ -107,12 +107,12 @@ class Normalization:
         return centered.astype(x.dtype)
 
 
-def normalize(x: Array, method: str, averages: Averages | None = None, *, window: int = 300) -> Array:
-    """Return the features (N, D) of a recording normalized.
+def normalized(rows: Spool, method: str, averages: Averages | None = None, *, window: int) -> Iterator[Array]:
+    """Return the features (N, D) of a recording normalized, in blocks.
 
     Parameters
     ----------
-    x : ndarray, shape (N, D)
+    rows : Spool
     method : str
         One of `Normalization.of`, or "sliding" or "warped", see `sliding.slid`.
     averages : Averages, optional
@@ -120,13 +120,6 @@ def normalize(x: Array, method: str, averages: Averages | None = None, *, window
     window : int
         Frames of a window that slides.
     """
-    if method in SLIDING:
-        return np.concatenate(list(slid(lambda start, stop: x[start:stop], len(x), method, window)))
-    return Normalization.of([x], method, averages)(x)
-
-
-def normalized_in_blocks(rows: Spool, method: str, averages: Averages | None, window: int) -> Iterator[Array]:
-    """Yield what `normalize` gives for many rows (N, D), some at a time."""
     if method in SLIDING:
         return slid(rows.rows, len(rows), method, window)
     return map(Normalization.of(rows, method, averages), rows)

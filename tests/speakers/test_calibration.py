@@ -15,7 +15,7 @@ from scipy import stats
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation.thresholds import Strangers
-from speechgmm.features.normalize import normalize
+from speechgmm.features.normalize import Normalization
 from speechgmm.mixture import fit_gmm
 from speechgmm.speakers import System, held_out, load_system
 from speechgmm.speakers.calibration import FADE, LEAST_PEOPLE, ImpostorLevels, amount, impostor_level
@@ -139,7 +139,7 @@ def test_pieces_are_normalized_each_by_itself() -> None:
     found = divide(made, least=20).speakers["s000"]
     assert [len(m.features) for m in found] == [100, 300]
     whole = made.blocks.frames[:400]
-    np.testing.assert_array_equal(found[1].features, normalize(whole[100:], "mean_variance"))
+    np.testing.assert_array_equal(found[1].features, Normalization.of([piece := whole[100:]], "mean_variance")(piece))
 
 
 @pytest.mark.parametrize(
