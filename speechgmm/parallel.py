@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from speechgmm.checks import integer
 
@@ -24,10 +24,23 @@ P = ParamSpec("P")
 Progress = Callable[[str, int, int], None]
 """Called with a stage of long work, how much of it is done, and how much there is."""
 
+
+@runtime_checkable
+class HearsSeconds(Protocol):
+    """A `Progress` that is told more of recordings: how many seconds of speech there were so far."""
+
+    def __call__(self, stage: str, done: int, total: int, /) -> None:
+        """Take how many recordings are done, and how many there are."""
+
+    def heard(self, stage: str, seconds: float, /) -> None:
+        """Take the seconds of speech in the recordings of this stage, before each count."""
+
+
 _here = threading.local()
 """What this thread holds to one thread already: `held`."""
 
 __all__ = [
+    "HearsSeconds",
     "Mapper",
     "Progress",
     "allowed_cores",

@@ -89,11 +89,8 @@ def predict(
     """Say what each recording is."""
     from speechgmm.classification import load_classifier
 
-    if bool(files) == (manifest is not None) or (files and where):
-        options.usage("give files, or --manifest with --where as you like")
     rule = _rule(far)
-    listed = None if manifest is None else options.load_corpus(manifest, where, label="path", features=features)
-    corpus = listed or options.named(files or [], features)
+    corpus = options.files_or_manifest(files, manifest, where, features, label="path")
     classifier = load_classifier(model)
     with progress() as report:
         answers = classifier.classify(corpus, rule=rule, n_threads=threads, on_progress=report)

@@ -1,7 +1,7 @@
 """The command features: what the front end makes of recordings, and what is kept of it between runs."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,7 @@ def features(
     features: options.Features = None,
     cache_info: CacheInfo = False,
     cache_clear: CacheClear = False,
+    max_failures: options.MaxFailures = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
@@ -44,22 +45,19 @@ def features(
         options.usage("give -o OUT")
     if model and preset:
         options.usage("give --model or --preset, not both")
-    if bool(files) == (manifest is not None) or (files and where):
-        options.usage("give files, or --manifest with --where as you like")
-    listed = None if manifest is None else options.load_corpus(manifest, where, label=None, features=features)
-    corpus = listed or options.named(files or [], features)
+    corpus = options.files_or_manifest(files, manifest, where, features)
     own = None if model or preset else options.features_frontend(corpus, features, None)
     frontend = preset_for(corpus, preset) if preset else own
     frontend = frontend or options.load_model_or_classifier(model, corpus).frontend
     check_features_place(frontend, output)
     with progress() as report:
-        written = write_features(frontend, corpus, output, n_threads=threads, on_progress=report)
+        how: dict[str, Any] = {"max_failures": max_failures, "n_threads": threads, "on_progress": report}
+        written = write_features(frontend, corpus, output, **how)
     told = [{"file": w.name, "frames": w.frames, "speech_seconds": w.speech_seconds, "error": w.error} for w in written]
-    settings = {"dimensions": frontend.n_dimensions, "fingerprint": frontend.fingerprint}
-    document = {"output": output, **settings, "files": told}
+    made = {"dimensions": frontend.n_dimensions, "fingerprint": frontend.fingerprint}
     shown = table("file", ">frames", ">speech, s", rows=((w.name, w.frames, w.speech_seconds) for w in written))
     note = f"\n{frontend.n_dimensions} features per frame, {1000 * frontend.hop_length:g} ms per frame, in {output}"
-    emit(as_json, document, shown, note, errors=((w.name, w.error) for w in written))
+    emit(as_json, {"output": output, **made, "files": told}, shown, note, errors=((w.name, w.error) for w in written))
 
 
 def _show_cache(as_json: bool, *, clear: bool) -> None:

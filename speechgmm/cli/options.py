@@ -86,6 +86,12 @@ TrialsFile = Annotated[str | None, option("--trials", "TRIALS", TRIALS)]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, metavar="N", help="Default: all cores. Results do not depend on it.")
 ]
+MaxFailures = Annotated[
+    int | None,
+    typer.Option(
+        "--max-failures", min=0, metavar="N", help="Stop once more recordings cannot be used. Default: never."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Top = Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many candidates to show.")]
 Far = Annotated[
@@ -207,6 +213,22 @@ def named(
     if features is None:
         return Corpus.from_files(files, speaker=speaker, session=session)
     return recordings_of(files, features, speaker=speaker, session=session)
+
+
+def files_or_manifest(
+    files: list[str] | None,
+    manifest: str | None,
+    where: list[str] | None,
+    features: str | None,
+    *,
+    label: str | None = None,
+) -> "Recordings":
+    """Return files, or the recordings of a manifest, whichever of the two is given; see `load_corpus`."""
+    if bool(files) == (manifest is not None) or (files and where):
+        usage("give files, or --manifest with --where as you like")
+    if manifest is not None:
+        return load_corpus(manifest, where, label=label, features=features)
+    return named(files or [], features)
 
 
 def features_frontend(recordings: "Recordings", features: str | None, hop_length: float | None) -> "OwnFeatures | None":

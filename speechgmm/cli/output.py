@@ -21,6 +21,7 @@ from speechgmm.checks import escaped
 from speechgmm.errors import BadCorpus, SpeechGMMError
 
 if TYPE_CHECKING:
+    import rich.progress
     from rich.console import Console, ConsoleOptions
     from rich.table import Table
 
@@ -225,17 +226,41 @@ def facts(rows: Mapping[str, object]) -> "Table":
 
 @contextlib.contextmanager
 def progress() -> "Iterator[Progress]":
-    """Give a callback (stage, how much is done, how much there is) that draws a bar for each stage."""
+    """Give a callback (stage, how much is done, how much there is) that draws a bar for each stage.
+
+    A bar says how long it took and how long it will, of recordings also how much speech there was and how fast it went.
+    """
     if not sys.stderr.isatty():
         yield lambda stage, done, total: None
         return
     from rich import progress as rich
     from rich.console import Console
 
-    columns = rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()
-    with rich.Progress("{task.description}", *columns, console=Console(stderr=True), transient=True) as bars:
-        bar = functools.cache(bars.add_task)  # one for each stage
-        yield lambda stage, done, total: bars.update(bar(stage), completed=done, total=total)
+    counts, elapsed, left = rich.MofNCompleteColumn(), rich.TimeElapsedColumn(), rich.TimeRemainingColumn()
+    columns = "{task.description}", rich.BarColumn(), counts, "{task.fields[heard]}", elapsed, "left", left
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield _Bars(bars)
+
+
+class _Bars:
+    """Bars on a terminal, one for each stage."""
+
+    def __init__(self, bars: "rich.progress.Progress") -> None:
+        """Begin without any."""
+        self._bars = bars
+        self._bar = functools.cache(functools.partial(bars.add_task, heard=""))
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Draw how much is done."""
+        self._bars.update(self._bar(stage), completed=done, total=total)
+
+    def heard(self, stage: str, seconds: float) -> None:
+        """Say how much speech there was, and how many times faster than it was spoken."""
+        bar = self._bar(stage)
+        took = self._bars.tasks[bar].elapsed
+        amount = f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+        speed = f", {seconds / took:.0f} x real time" if took else ""
+        self._bars.update(bar, heard=f"{amount} of speech{speed}")
 
 
 def say_waiting(location: str) -> None:

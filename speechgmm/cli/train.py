@@ -2,7 +2,7 @@
 
 import enum
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -50,14 +50,14 @@ def train(
     sample_rate: SampleRate = None,
     seed: Seed = 0,
     resume: Resume = False,
+    max_failures: options.MaxFailures = None,
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
     """Train a model on background speakers: people who will not be enrolled or tested."""
     from speechgmm.speakers import remove_checkpoint, train_system
 
-    if quality is Level.BEST and components:
-        options.usage("give --quality best or --components, not both")
+    size = _size(quality, components)
     checkpoint = _checkpoint(output, resume)
     recordings = options.load_corpus(corpus, where, features=features)
     options.say_in_other_splits(recordings)
@@ -65,12 +65,12 @@ def train(
     with progress() as report:
         training = train_system(
             recordings,
-            n_components=components or None,
-            quality=quality.value,
-            relevance=relevance,
             frontend=frontend,
+            **size,
+            relevance=relevance,
             checkpoint=checkpoint,
             resume=resume,
+            max_failures=max_failures,
             seed=seed,
             n_threads=threads,
             on_progress=report,
@@ -78,6 +78,13 @@ def train(
     training.system.save(output)
     remove_checkpoint(checkpoint)
     emit_training(as_json, training, training.system, output)
+
+
+def _size(quality: Level, components: list[int] | None) -> dict[str, Any]:
+    """Return how large the mixtures are to be, for `train_system`."""
+    if quality is Level.BEST and components:
+        options.usage("give --quality best or --components, not both")
+    return {"n_components": components or None, "quality": quality.value}
 
 
 def _checkpoint(output: str, resume: bool) -> str | None:

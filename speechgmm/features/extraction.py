@@ -6,16 +6,17 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from speechgmm.checks import Array, refuse
+from speechgmm.checks import Array, integer, refuse
 from speechgmm.errors import Skipped, SpeechGMMError
 from speechgmm.features.acoustics import Acoustics
 from speechgmm.features.corpus import Recording
 from speechgmm.features.feature_cache import KeptFeatures, feature_cache
 from speechgmm.features.frontend import FrontEnd
+from speechgmm.features.problems import refuse_failures
 from speechgmm.features.sounds import Sound, recording_of
 from speechgmm.features.spool import Spool, in_blocks
 from speechgmm.mixture import ArrayBlocks
-from speechgmm.parallel import Progress, counted, threads
+from speechgmm.parallel import HearsSeconds, Progress, counted, threads
 
 R = TypeVar("R")
 
@@ -161,6 +162,7 @@ def extract_all(
     sounds: Iterable[Sound],
     *,
     stage: str = ...,
+    max_failures: int | None = ...,
     n_threads: int | None = ...,
     on_progress: Progress | None = ...,
 ) -> Iterator[Extracted]: ...
@@ -171,6 +173,7 @@ def extract_all(
     then: Callable[[Extracted], R],
     *,
     stage: str = ...,
+    max_failures: int | None = ...,
     n_threads: int | None = ...,
     on_progress: Progress | None = ...,
 ) -> Iterator[R]: ...
@@ -180,6 +183,7 @@ def extract_all(
     then: Callable[[Extracted], Any] | None = None,
     *,
     stage: str = "recordings",
+    max_failures: int | None = None,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> Iterator[Any]:
@@ -193,40 +197,64 @@ def extract_all(
         Called with each `Extracted` on the thread that made it; what it returns is yielded instead.
     stage : str
         What progress calls this work.
+    max_failures : int, optional
+        How many bad ones there may be. Default: any number.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     on_progress : callable, optional
-        Called with the stage, how many are done, and how many there are.
+        Called with the stage, how many are done, and how many there are. Where it `HearsSeconds`, it is told the
+        seconds of speech so far.
+
+    Raises
+    ------
+    BadCorpus
+        Once there are more bad ones than `max_failures`.
     """
-    every = tuple(sounds)
+    every, heard, failures = tuple(sounds), 0.0, list[Skipped]()
+    most = None if max_failures is None else integer(max_failures, "max_failures", minimum=0)
 
-    def work(i: int) -> Any:
-        extracted = extract(frontend, every[i], f"sound {i}")
-        return extracted if then is None else then(extracted)
+    def work(i: int) -> tuple[float, Skipped | None, Any]:
+        e = extract(frontend, every[i], f"sound {i}")
+        failure = Skipped(e.name, str(e.error)) if e.error else None
+        return e.speech_seconds, failure, e if then is None else then(e)
 
-    yield from counted(threads(n_threads)(work, range(len(every))), stage, len(every), on_progress)
+    done = counted(threads(n_threads)(work, range(len(every))), stage, len(every), on_progress)
+    for seconds, failure, result in done:
+        heard += seconds
+        if isinstance(on_progress, HearsSeconds):
+            on_progress.heard(stage, heard)
+        if failure:
+            failures.append(failure)
+            if most is not None and len(failures) > most:
+                refuse_failures(failures, most)
+        yield result
 
 
 def training_frames(
     frontend: FrontEnd,
     recordings: Iterable[Recording],
     *,
+    max_failures: int | None = None,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> TrainingFrames:
     """Extract the features of recordings once, into unnamed temporary files that EM then reads again and again.
 
-    The front end first learns from all of them what it needs to know for their normalization.
+    The front end first learns from all of them what it needs to know for their normalization. Other parameters are
+    those of `extract_all`.
 
     Raises
     ------
     InvalidInput
         If no recording could be used; the first reason is given.
+    BadCorpus
+        If more than `max_failures` could not.
     """
     parts: list[Part] = []
     skipped: list[Skipped] = []
     plain = frontend.unnormalized
-    extracted = extract_all(plain, recordings, stage="features", n_threads=n_threads, on_progress=on_progress)
+    how: dict[str, Any] = {"max_failures": max_failures, "n_threads": n_threads, "on_progress": on_progress}
+    extracted = extract_all(plain, recordings, stage="features", **how)
     spool = Spool(in_memory=0)
     for e in extracted:
         if e.error:

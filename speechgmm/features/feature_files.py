@@ -47,6 +47,7 @@ def write_features(
     recordings: Iterable[Recording],
     path: str | os.PathLike[str],
     *,
+    max_failures: int | None = None,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> tuple[Written, ...]:
@@ -71,13 +72,15 @@ def write_features(
 
         Beside archives and inside folders, ``frame_shift`` says the seconds from one frame to the next. The same
         recordings and settings give the same bytes; each file appears whole or not at all.
-    n_threads, on_progress
+    max_failures, n_threads, on_progress
         See `extract_all`.
 
     Raises
     ------
     InvalidInput
         If no recording could be used, a name comes twice or cannot be held, or the file cannot be written.
+    BadCorpus
+        If more than `max_failures` could not.
     MissingExtra
         If an archive is asked for and kaldiio is not installed.
     """
@@ -87,7 +90,8 @@ def write_features(
     form.check_names([r.name for r in every])
     done = []
     with form.opened() as writer:
-        for e in extract_all(frontend, every, n_threads=n_threads, on_progress=on_progress):
+        how: dict[str, Any] = {"max_failures": max_failures, "n_threads": n_threads, "on_progress": on_progress}
+        for e in extract_all(frontend, every, **how):
             if e.features is None:
                 done.append(Written(e.name, 0, 0.0, str(e.error)))
                 continue

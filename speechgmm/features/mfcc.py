@@ -268,7 +268,7 @@ class MFCC(FrontEnd):
         return self._normalized(features), level, speech
 
     def _normalized(self, features: Spool) -> Array:
-        blocks = normalize.normalized(features, self.normalization, self.averages, window=self._window_frames)
+        blocks = normalize.normalized_in_blocks(features, self.normalization, self.averages, window=self._window_frames)
         return Spool(blocks).array()
 
     @property

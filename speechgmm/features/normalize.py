@@ -107,7 +107,7 @@ class Normalization:
         return centered.astype(x.dtype)
 
 
-def normalized(rows: Spool, method: str, averages: Averages | None = None, *, window: int) -> Iterator[Array]:
+def normalized_in_blocks(rows: Spool, method: str, averages: Averages | None = None, *, window: int) -> Iterator[Array]:
     """Return the features (N, D) of a recording normalized, in blocks.
 
     Parameters

@@ -1,7 +1,10 @@
 """What is wrong with a corpus: everything is collected, and refused together."""
 
+from collections.abc import Sequence
+from typing import NoReturn
+
 from speechgmm.checks import number_of
-from speechgmm.errors import BadCorpus, InvalidInput
+from speechgmm.errors import BadCorpus, InvalidInput, Skipped
 
 SHOWN = 20
 """How many problems a message lists; the error has all of them."""
@@ -54,6 +57,21 @@ class Problems:
             raise self._found[0]
         if self._found:
             every = tuple(map(str, self._found))
-            rest = [f"and {number_of(len(every) - SHOWN, 'more problem')}"] if len(every) > SHOWN else []
-            head = f"{self.source} must be without mistakes; got {len(every)} of them:"
-            raise BadCorpus("\n".join([head, *every[:SHOWN], *rest]), every)
+            _raise(f"{self.source} must be without mistakes; got {len(every)} of them:", every)
+
+
+def refuse_failures(failures: Sequence[Skipped], most: int) -> NoReturn:
+    """Refuse to go on with recordings of which so many cannot be used, and name them.
+
+    Raises
+    ------
+    BadCorpus
+    """
+    every = tuple(f"{f.name}: {f.reason}" for f in failures)
+    _raise(f"recordings that cannot be used must be at most {most}; got {len(every)} so far:", every)
+
+
+def _raise(head: str, every: tuple[str, ...]) -> NoReturn:
+    """Raise one error of several problems, a line for each of the first."""
+    rest = [f"and {number_of(len(every) - SHOWN, 'more problem')}"] if len(every) > SHOWN else []
+    raise BadCorpus("\n".join([head, *every[:SHOWN], *rest]), every)

@@ -80,6 +80,7 @@ def train_system(
     calibrated: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    max_failures: int | None = None,
     seed: int = 0,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
@@ -117,6 +118,8 @@ def train_system(
         Go on with what the folder keeps of this training, if anything: it ends in the same bits as one that was never
         ended, on one kind of processor. Recordings are read again; a feature cache spares that. Without, what the
         folder keeps is removed.
+    max_failures : int, optional
+        How many recordings may be unusable. Default: any number; they are left out.
     seed : int
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
@@ -128,6 +131,8 @@ def train_system(
     ------
     InvalidInput
         If no recording can be used, there are fewer frames than components, or `checkpoint` names something else.
+    BadCorpus
+        If more than `max_failures` recordings cannot be used.
     IncompatibleModel
         If the folder keeps another training: of other settings, data or versions.
 
@@ -141,20 +146,19 @@ def train_system(
     integer(seed, "seed", minimum=0)
     frontend = frontend or own_frontend(recordings) or PRESETS["both"](common_rate(recordings, told=True))
     sizes = _sizes(n_components, quality, frontend.n_streams)
-    frames = training_frames(frontend, recordings, n_threads=n_threads, on_progress=on_progress)
+    how: dict[str, Any] = {"max_failures": max_failures, "n_threads": n_threads, "on_progress": on_progress}
+    frames = training_frames(frontend, recordings, **how)
     report = on_progress or (lambda stage, done, total: None)
     if n_components is None:
         sizes = _as_frames_allow(sizes, len(frames.blocks.frames))
     by_recording = QUALITIES[quality].by_recording
     if checkpoint is not None:
         settings = {"components": sizes, "by_recording": by_recording, "calibrated": calibrated}
-        plan = Plan.of(frames, frontend, **settings, relevance=float(relevance), seed=seed)
-        checkpoints.begin(plan, resume=resume)
+        checkpoints.begin(Plan.of(frames, frontend, **settings, relevance=float(relevance), seed=seed), resume=resume)
     run = functools.partial(_train_ubm, sizes=sizes, report=report, checkpoints=checkpoints)
     train = functools.partial(run, seed=seed, n_threads=n_threads)
     ubm, fits = train(frames.blocks)
-    info = _info(frames, ubm, fits, seed)
-    system = System(frames.frontend, ubm, relevance, info=info, by_recording=by_recording)
+    system = System(frames.frontend, ubm, relevance, info=_info(frames, ubm, fits, seed), by_recording=by_recording)
     warnings = _warnings(frames, max(map(max, sizes)))
     if calibrated:
         score = functools.partial(calibrate, n_threads=n_threads, seed=seed, checkpoints=checkpoints)

@@ -89,3 +89,20 @@ def test_train_says_which_background_speakers_are_in_another_split(rows, tmp_pat
     assert "speechgmm: 2 background speakers in another split too; whoever the background knows is no str" in done.err
     for words in ("rms (", "s1_1.flac (line 2); test: ", "s1_2.flac (line 3))"):
         assert words in done.err
+
+
+@pytest.mark.parametrize("command", ["train", "features"])
+def test_too_many_failures_end_a_command_that_names_them(tmp_path, command):
+    path = tmp_path / "m.csv"
+    good = "".join(f"{DATA / name}.flac,{name[:3]}\n" for name in ("rms/s1_1", "slt/s1_1"))
+    path.write_text(f"path,speaker\nsilent.wav,rms\n{good}zero.wav,slt\n")
+    for name in ("silent.wav", "zero.wav"):
+        soundfile.write(tmp_path / name, np.zeros(16000), 16000)
+    output = tmp_path / "out.npz"
+    what = (path,) if command == "train" else ("--manifest", path)
+    done = run(command, *what, "-o", output, "--max-failures", 1, *("--components", 2) * (command == "train"))
+    assert (done.status, done.out) == (1, "")
+    assert "speechgmm: recordings that cannot be used must be at most 1; got 2 so far:" in done.err
+    for name in ("silent.wav", "zero.wav"):
+        assert f"speechgmm: {name}: {tmp_path / name} must hold at least 0.1 s of speech" in done.err
+    assert not output.exists()

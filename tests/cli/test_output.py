@@ -128,7 +128,7 @@ def test_progress_is_drawn_on_a_terminal_and_the_result_stays_clean(tmp_path):
     done = run_on_terminal("train", MANIFEST, "-o", tmp_path / "m", *fast, "--json")
     assert done.status == 0
     assert done.document["mixtures"] == [4, 4]
-    for text in ("features", "5/5", "EM", "/40"):
+    for text in ("features", "5/5", "min of speech", "x real time", "left", "EM", "/40"):
         assert text in done.err
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speechgmm.errors import AudioError, InvalidInput, TooLittleSpeech
+from speechgmm.errors import AudioError, BadCorpus, InvalidInput, TooLittleSpeech
 from speechgmm.features import MFCC, Averages, Recording, extract, extract_all, read, read_corpus, training_frames
 from tests.sounds import Array, cut, steps, voice, write
 
@@ -160,6 +160,42 @@ def test_progress_counts_bad_recordings_too(recordings: list[Recording]) -> None
     seen: list[tuple[str, int, int]] = []
     list(extract_all(FRONTEND, recordings, on_progress=lambda *news: seen.append(news)))
     assert seen == [("recordings", done, 8) for done in range(1, 9)]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_speech_is_told_to_those_who_hear_seconds(recordings: list[Recording], n: int) -> None:
+    class Listening:
+        def __init__(self) -> None:
+            self.news: list[tuple[str, float]] = []
+
+        def __call__(self, stage: str, done: int, total: int) -> None:
+            self.news.append((stage, done))
+
+        def heard(self, stage: str, seconds: float) -> None:
+            self.news.append((stage, seconds))
+
+    listening = Listening()
+    speech = [e.speech_seconds for e in extract_all(FRONTEND, recordings, n_threads=n, on_progress=listening)]
+    told = [("recordings", x) for i in range(8) for x in (pytest.approx(sum(speech[: i + 1])), i + 1)]
+    assert listening.news == told
+    assert speech[2] == speech[4] == 0 < min(speech[:2])
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_more_failures_than_allowed_end_the_work_and_are_named(recordings: list[Recording], n: int) -> None:
+    allowed = list(extract_all(FRONTEND, recordings, max_failures=3, n_threads=n))
+    assert sum(e.error is not None for e in allowed) == 3
+    came = []
+    with pytest.raises(BadCorpus) as refused:
+        came.extend(e.recording.name for e in extract_all(FRONTEND, recordings, max_failures=1, n_threads=n))
+    head, *rest = str(refused.value).splitlines()
+    assert head == "recordings that cannot be used must be at most 1; got 2 so far:"
+    assert [line.partition(":")[0] for line in rest] == ["2.wav", "4.wav"]
+    assert refused.value.problems == tuple(rest)
+    with pytest.raises(BadCorpus, match=r"at most 0; got 1 so far:\n2\.wav: "):
+        training_frames(FRONTEND, recordings, max_failures=0, n_threads=n)
+    with pytest.raises(InvalidInput, match=r"max_failures must be at least 0; got -1"):
+        list(extract_all(FRONTEND, recordings, max_failures=-1))
 
 
 def test_a_corpus_without_one_good_recording_is_refused(recordings: list[Recording], spools: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechgmm.errors import InvalidInput
-from speechgmm.features.normalize import METHODS, Averages, Normalization, normalized
+from speechgmm.features.normalize import METHODS, Averages, Normalization, normalized_in_blocks
 from speechgmm.features.sliding import SLIDING, slid
 from speechgmm.features.spool import Spool
 from tests.laws import frames
@@ -18,7 +18,7 @@ from tests.sounds import Array
 
 
 def normalize(x: Array, method: str, averages: Averages | None = None, *, window: int = 300) -> Array:
-    """Return features (N, D) normalized as `normalized` does it, of any type and in one block."""
+    """Return features (N, D) normalized as `normalized_in_blocks` does it, of any type and in one block."""
     if method in SLIDING:
         return np.concatenate(list(slid(lambda start, stop: x[start:stop], len(x), method, window)))
     return Normalization.of([x], method, averages)(x)
@@ -149,7 +149,7 @@ def test_what_slides_is_the_definition(x: Array, method: str, window: int, at_on
 @given(frames(2, minimum=1, maximum=30), st.sampled_from(METHODS), st.integers(1, 40), st.integers(0, 1000))
 def test_in_blocks_it_gives_the_same(x: Array, method: str, window: int, in_memory: int) -> None:
     x = x.astype(np.float32)
-    blocks = normalized(Spool([x], in_memory=in_memory), method, window=window)
+    blocks = normalized_in_blocks(Spool([x], in_memory=in_memory), method, window=window)
     np.testing.assert_array_equal(np.concatenate(list(blocks)), normalize(x, method, window=window))
 
 
