@@ -16,7 +16,7 @@ from speechgmm.mixture.initialize import initialize
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.missing import Incomplete, impute
 from speechgmm.mixture.model import GMM, Sample
-from speechgmm.mixture.online import StepwiseState, stepwise
+from speechgmm.mixture.online import StepwiseState, stepwise, stepwise_passes
 from speechgmm.mixture.reduce import Reduction, merge, prune, reduce
 from speechgmm.mixture.selection import Selection
 from speechgmm.mixture.statistics import Statistics
@@ -64,4 +64,5 @@ __all__ = [
     "sample_frames",
     "split",
     "stepwise",
+    "stepwise_passes",
 ]

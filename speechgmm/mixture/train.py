@@ -45,7 +45,8 @@ def fit_gmm(
         K.
     init : str, GMM or Fit, optional
         A method of `initialize`, which says what the default is, or the start itself, or what was handed to `on_fit`:
-        EM then goes on from there, to the same bits. With a `selection` it cannot.
+        EM then goes on from there, to the same bits. With a `selection` it cannot. Of millions of frames,
+        `stepwise_passes` makes a better start.
     covariance : str or Covariance class
         "diag", "spherical", "tied" or "full", or another kind of covariance itself; a start that is given has its own.
     seed : int or numpy.random.Generator

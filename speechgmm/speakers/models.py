@@ -113,11 +113,14 @@ class SpeakerModels:
         total = np.concatenate(list(threads(workers(n_threads, len(groups)))(add, groups)))
         return np.asarray((total[1:] - total[0]) / len(x))
 
-    @functools.cached_property
+    @property
     def parts(self) -> tuple["SpeakerModels", ...]:
         """The models under each mixture of an ensemble; those of one mixture are their own."""
-        if not isinstance(self.ubm, Ensemble):
-            return (self,)
+        return self._split if isinstance(self.ubm, Ensemble) else (self,)  # itself is not kept: a circle stays for long
+
+    @functools.cached_property
+    def _split(self) -> tuple["SpeakerModels", ...]:
+        assert isinstance(self.ubm, Ensemble)
         rows = zip(self.ubm.parts, self.ubm.split(self.offsets.swapaxes(0, 1)), strict=True)
         return tuple(dataclasses.replace(self, ubm=ubm, offsets=r.swapaxes(0, 1)) for ubm, r in rows)
 

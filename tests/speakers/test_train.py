@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 
 from speechgmm import __version__, storage
 from speechgmm.errors import AudioError, InvalidInput, SpeechGMMWarning
-from speechgmm.features import MFCC, Corpus, Recording, common_rate
+from speechgmm.features import MFCC, Corpus, Recording, common_rate, training_frames
+from speechgmm.mixture import Stop, fit_gmm, initialize, maximize, stepwise_passes
 from speechgmm.speakers import System, Training, held_out, load_system, train, train_system
-from speechgmm.speakers.train import STOP, UNCALIBRATED
+from speechgmm.speakers.train import FLOOR, STOP, UNCALIBRATED
 from tests.laws import same_bits
 from tests.sounds import ROOT, steps, voice, write
 
@@ -134,6 +136,24 @@ def test_progress_is_reported_in_stages(mixed: list[Recording]) -> None:
     done = [d for _, d, _ in em]
     assert done == sorted(set(done))
     assert 0 < done[-1] <= em[0][2]
+
+
+@ANY_RATES
+def test_of_many_frames_stepwise_em_comes_first(mixed: list[Recording], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speechgmm.speakers.train.MANY_FRAMES", 100)
+    seen: list[tuple[str, int, int]] = []
+    front = MFCC(sample_rate=8000)
+    made = train_system(mixed, n_components=2, frontend=front, on_progress=lambda *args: seen.append(args)).system
+    frames = training_frames(front, mixed).blocks
+    rule = functools.partial(maximize, floor=FLOOR)
+    start = stepwise_passes(initialize(frames, 2, floor=FLOOR), frames, 2, m_step=rule)
+    found = fit_gmm(frames, 2, init=start, floor=FLOOR, stop=Stop(2e-3, 6))
+    np.testing.assert_array_equal(made.ubm.means, found.model.means)
+    assert made.info["em"]["objective"] == list(found.objective)
+    start_told = [(done, whole) for stage, done, whole in seen if stage == "start"]
+    assert start_told[0] == (0, 1)
+    assert start_told[-1] == (1, 1)
+    assert [done for done, whole in start_told if whole > 1] == list(range(1, max(d for d, _ in start_told) + 1))
 
 
 @ANY_RATES
