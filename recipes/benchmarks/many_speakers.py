@@ -34,7 +34,7 @@ from scoring import trained
 from speechgmm.features import MFCC, Extracted, Recording, common_rate, extract_all, read_corpus
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.parallel import threads
-from speechgmm.speakers import Scorer, System, default_system, load_system, search
+from speechgmm.speakers import IndexScorer, System, default_system, load_system, search
 from speechgmm.speakers.index import Block, read_index, write_blocks
 from speechgmm.speakers.outlines import Outlines
 
@@ -102,12 +102,12 @@ def blocks(r: Real, speakers: int) -> Iterator[Block]:
         yield Block(tuple(f"made {i}" for i in range(start, start + size)), seconds, made)
 
 
-def scorer_of(system: System, path: Path, number: int = 0, of: int = 1) -> Scorer:
+def scorer_of(system: System, path: Path, number: int = 0, of: int = 1) -> IndexScorer:
     """Return what searches a part of the index."""
     index = read_index(path).part(number, of)
     calibration = system.calibration
     norm = calibration.levels.norm(len(index.head.names))
-    return Scorer(system, index.models, calibration, norm, {}, index=index)
+    return IndexScorer(system, index.models, calibration, norm, {}, index=index)
 
 
 def as_test(x: np.ndarray, i: int) -> list[Extracted]:
@@ -125,7 +125,7 @@ def part_found(folder: Path, number: int, of: int, tests: list[np.ndarray]) -> t
     return found, time.perf_counter() - began
 
 
-def by_means(scorer: Scorer, tests: list[list[Extracted]]) -> np.ndarray:
+def by_means(scorer: IndexScorer, tests: list[list[Extracted]]) -> np.ndarray:
     """Return the places (T, n) of the best by their means themselves, of all speakers, for each test."""
     index, outlines = scorer.index, scorer.index.head.outlines
     moments = [outlines.moments(t[0].blocks()) for t in tests]
@@ -153,7 +153,7 @@ def by_means(scorer: Scorer, tests: list[list[Extracted]]) -> np.ndarray:
     return kept
 
 
-def firsts(scorer: Scorer, tests: list[list[Extracted]], everybody: int) -> dict[str, Any]:
+def firsts(scorer: IndexScorer, tests: list[list[Extracted]], everybody: int) -> dict[str, Any]:
     """Return how often the shortlist holds the exact first, and at which places it does."""
     began, index = time.perf_counter(), scorer.index
     candidates = by_means(scorer, tests)
@@ -200,7 +200,7 @@ def firsts(scorer: Scorer, tests: list[list[Extracted]], everybody: int) -> dict
     }
 
 
-def best_of(scorer: Scorer, used: Any, places: np.ndarray) -> int:
+def best_of(scorer: IndexScorer, used: Any, places: np.ndarray) -> int:
     """Return who of some speakers is the first by the exact ratio."""
     places = np.sort(places)
     groups = [places[a : a + 32] for a in range(0, len(places), 32)]

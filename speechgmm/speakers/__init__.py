@@ -28,7 +28,7 @@ from speechgmm.speakers.packaged import PACKAGED, default_system, packaged_rate,
 from speechgmm.speakers.score import ScoredTest, Scorer, log_likelihood_ratios
 from speechgmm.speakers.score_lists import ScoreList, score_corpus, score_trials
 from speechgmm.speakers.score_norm import s_norm, t_norm, z_norm, zt_norm
-from speechgmm.speakers.search import Searched
+from speechgmm.speakers.search import IndexScorer, Searched
 from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session, SessionSummary, SpeakerExport
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System, load_system
@@ -45,6 +45,7 @@ __all__ = [
     "EnrolledRecording",
     "Enrollment",
     "Familiarity",
+    "IndexScorer",
     "LittleSpeech",
     "RecordingSample",
     "ScoreList",

@@ -126,7 +126,7 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
             return Enrolled(models, domain, None)
 
         recordings = {n: s.recordings for n, s in wanted.items()}
-        return Enrolled(models, domain, recordings_of(system, store, models, recordings, told))
+        return Enrolled(models, domain, single_recordings(system, store, models, recordings, told))
 
     found = store.cached((*_made_by(system), speakers), build)
     warn_of(found.models.damaged)
@@ -146,7 +146,7 @@ def domain_of(system: System, store: SpeakerStore, *, n_threads: int | None = No
     return _kept(system, store, pool, lambda: whole_sums(system, store, *pool)[0] if pool else {}, digests, n_threads)
 
 
-def recordings_of(
+def single_recordings(
     system: System,
     store: SpeakerStore,
     models: SpeakerModels,

@@ -18,6 +18,7 @@ from speechgmm.features import Corpus, Recording, extract_all
 from speechgmm.parallel import Progress
 from speechgmm.speakers.index import SpeakerIndex
 from speechgmm.speakers.score import CandidateLimits, ScoredTest, Scorer
+from speechgmm.speakers.search import IndexScorer
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -63,10 +64,11 @@ def identify(
         If the index is not of this system and store, as it is now.
     """
     integer(top, "top", minimum=1)
+    scorer: Scorer
     if index is None:
         scorer = Scorer.of(system, store, n_threads=n_threads)
     else:
-        scorer = Scorer.indexed(system, store, index, n_threads=n_threads)
+        scorer = IndexScorer.within(system, store, index, n_threads=n_threads)
     threshold_for(scorer.limits(0.0), rule, len(scorer.models.names))  # refuses before any work
     answers = []
     for e in extract_all(system.frontend, Corpus.from_files(files), n_threads=n_threads, on_progress=on_progress):

@@ -13,14 +13,13 @@ import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any, ClassVar
 
 import numpy as np
 
 from speechgmm import storage
-from speechgmm.checks import Array, floats, hold, instance, integer, refuse, sequence_of
-from speechgmm.errors import IncompatibleModel, InvalidInput
+from speechgmm.checks import FAR, Array, floats, hold, instance, integer, number, numeric, refuse, sequence_of
+from speechgmm.errors import IncompatibleModel
 from speechgmm.files import Kind, check_readable, replacing, starts_with
 from speechgmm.mixture import GMM, UBM, Ensemble
 from speechgmm.mixture.adapt import adapted_offsets
@@ -91,14 +90,19 @@ class IndexHead:
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
+        instance(self.fingerprint, "the fingerprint", str)
+        instance(self.state, "the state of a store", str)
+        relevance = number(self.relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames")
         sequence_of(self.names, "the names of an index", str)
         if not self.names:
             refuse("an index", "be of at least one speaker", "none")
         instance(self.outlines, "how outlines are taken", Outlines)
         instance(self.narrow, "narrow", bool)
-        seconds = np.asarray(self.speech_seconds)
-        known = floats(np.nan_to_num(seconds, nan=0.0), "speech_seconds", shape=(len(self.names),))
-        hold(self, names=tuple(self.names), speech_seconds=np.where(np.isnan(seconds), np.nan, known))
+        seconds = numeric(self.speech_seconds, "speech_seconds").astype(np.float64)
+        unknown = np.isnan(seconds)
+        known = floats(np.where(unknown, 0.0, seconds), "speech_seconds", shape=(len(self.names),), largest=FAR)
+        held = np.where(unknown, np.nan, known)
+        hold(self, relevance=relevance, names=tuple(self.names), speech_seconds=held)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +115,8 @@ class SpeakerIndex:
     ----------
     head : IndexHead
         Of all S speakers.
-    file : file
-        Open for reading; it stays what it was if another takes its place.
+    numbers : ndarray, shape (S K D + S (B + K),)
+        The adapted means and the outlines, mapped; they stay what they were if another file takes the place of this.
     start, stop : int
         The speakers of this part.
 
@@ -124,7 +128,7 @@ class SpeakerIndex:
     """
 
     head: IndexHead
-    file: IO[bytes]
+    numbers: Array
     start: int
     stop: int
 
@@ -200,11 +204,7 @@ class SpeakerIndex:
             If it is of another system or store, or the store has changed since.
         """
         index = read_index(path)
-        try:
-            index.check(system, store)
-        except IncompatibleModel:
-            index.close()
-            raise
+        index.check(system, store)
         return index
 
     def check(self, system: System, store: SpeakerStore) -> None:
@@ -223,21 +223,17 @@ class SpeakerIndex:
             if found != wanted:
                 refuse("an index", f"be of {what}", "one of another", _ANEW, error=IncompatibleModel)
 
-    def close(self) -> None:
-        """Give the file back."""
-        self.file.close()
-
     def part(self, number: int, of: int) -> "SpeakerIndex":
         """Return one of several parts, counted from 0, for a worker of its own: a range of whole sections.
 
         Parts differ by at most a section of 8192 speakers, and some are empty where there are more parts than sections.
-        What several workers find is put together by `Scorer.merged`.
+        What several workers find is put together by `IndexScorer.merged`.
         """
         of = integer(of, "the number of parts", minimum=1)
         number = integer(number, "the number of a part", minimum=0, maximum=of - 1)
         sections = -(-len(self.head.names) // SECTION)
         ends = [min(sections * i // of * SECTION, len(self.head.names)) for i in (number, number + 1)]
-        return SpeakerIndex(self.head, self.file, *ends)
+        return SpeakerIndex(self.head, self.numbers, *ends)
 
     @property
     def sections(self) -> list[range]:
@@ -262,18 +258,14 @@ class SpeakerIndex:
     @functools.cached_property
     def _mapped(self) -> tuple[Array, Array]:
         n, (k, d) = len(self.head.names), self.head.outlines.ubm.means.shape
-        offsets = _map(self.file, len(_MARK), (n, k, d))
-        return offsets, _map(self.file, len(_MARK) + offsets.nbytes, (n, self.head.outlines.size))
+        offsets, outlines = np.split(self.numbers, [n * k * d])
+        return offsets.reshape(n, k, d), outlines.reshape(n, self.head.outlines.size)
 
 
 def _block(ubm: UBM, relevance: float, sums: Mapping[str, Session]) -> Block:
     """Adapt the models of some speakers from what is enrolled of each."""
     seconds = np.array([s.speech_seconds for s in sums.values()])
     return Block(tuple(sums), seconds, np.stack([adapted_offsets(ubm, s.statistics, relevance) for s in sums.values()]))
-
-
-def _map(file: IO[bytes], offset: int, shape: tuple[int, ...]) -> Array:
-    return np.memmap(file, _NUMBER, "r", offset, shape).view(np.ndarray)
 
 
 def write_blocks(
@@ -304,15 +296,14 @@ def read_index(path: str | os.PathLike[str]) -> SpeakerIndex:
     """Open an index whatever it is of: sizes are checked, and the head."""
     check_readable(path, "an index")
     try:
-        file = Path(path).open("rb")
+        with open(path, "rb") as file:
+            head = _head(file, os.fspath(path))
+            k, d = head.outlines.ubm.means.shape
+            size = len(head.names) * (k * d + head.outlines.size)
+            numbers = np.memmap(file, _NUMBER, "r", len(_MARK), (size,)).view(np.ndarray)
     except OSError as error:
         refuse("an index", "be a file that can be read", f"{os.fspath(path)} ({error.strerror})")
-    try:
-        head = _head(file, os.fspath(path))
-    except InvalidInput:
-        file.close()
-        raise
-    return SpeakerIndex(head, file, 0, len(head.names))
+    return SpeakerIndex(head, numbers, 0, len(head.names))
 
 
 def _head(file: IO[bytes], path: str) -> IndexHead:

@@ -20,17 +20,18 @@ import numpy as np
 from speechgmm.checks import Array, floats, hold, instance, refuse
 from speechgmm.mixture import GMM, UBM, Ensemble
 from speechgmm.mixture.compiled.e_step import narrow
+from speechgmm.mixture.covariance import Independent
 from speechgmm.parallel import one_thread
 
 BASIS = 256
 """Vectors of the basis. Twice as many found the best of 4000 speakers no sooner."""
-_LEAST_VARIANCE = 1e-9
-"""Directions in which speakers vary less than that, beside where they vary most, are rounding."""
+_LEAST_VARIANCE = 1e-5
+"""Directions in which speakers vary less than that, beside where they vary most or lie, are rounding."""
 _LEAST_WEIGHT = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class TestMoments:
+class MomentsOfTest:
     """What outlines are compared with: the moments of a test, per frame, weighted by the shares of the mixtures.
 
     Parameters
@@ -67,6 +68,8 @@ class Outlines:
         """Check that the parts fit."""
         if not isinstance(self.ubm, Ensemble):
             instance(self.ubm, "the UBM of outlines", GMM)
+        for part in self.ubm.parts:
+            instance(part.covariance, "the covariance of a UBM whose speakers are indexed", Independent)
         k, d = self.ubm.means.shape
         center = floats(self.center, "the center of outlines", shape=(k, d)).astype(np.float32)
         basis = floats(self.basis, "the basis of outlines").astype(np.float32)
@@ -85,7 +88,7 @@ class Outlines:
         x -= center
         variances, vectors = np.linalg.eigh((x @ x.T).astype(np.float64))
         variances, vectors = variances[::-1][:BASIS], vectors[:, ::-1][:, :BASIS]
-        some = variances > _LEAST_VARIANCE * max(float(variances[0]), _LEAST_VARIANCE)
+        some = variances > _LEAST_VARIANCE * max(float(variances[0]), len(sample) * float(np.square(center).sum()))
         basis = x.T @ (vectors[:, some] / np.sqrt(variances[some]))
         return cls(ubm, center.reshape(k, d), basis)
 
@@ -131,7 +134,7 @@ class Outlines:
         return bool(narrow(squares, precisions.max(axis=1)).any())
 
     @one_thread
-    def moments(self, blocks: Iterable[Array]) -> TestMoments:
+    def moments(self, blocks: Iterable[Array]) -> MomentsOfTest:
         """Return the moments of a test from blocks of its frames (n, S D)."""
         parts, frames = self.ubm.parts, 0
         every = [np.zeros((part.n_components, part.means.shape[1] + 1)) for part in parts]
@@ -142,10 +145,10 @@ class Outlines:
                 total[:, :-1] += p.T @ (y - part.origin) - p.sum(axis=0)[:, None] * part.offsets
                 total[:, -1] += np.square(p).sum(axis=0)
         whole = np.concatenate(every) * self.shares / frames
-        return TestMoments((whole[:, :-1] / self.deviations).astype(np.float32), whole[:, -1].astype(np.float32))
+        return MomentsOfTest((whole[:, :-1] / self.deviations).astype(np.float32), whole[:, -1].astype(np.float32))
 
     @one_thread
-    def scores(self, outlines: Array, tests: list[TestMoments]) -> Array:
+    def scores(self, outlines: Array, tests: list[MomentsOfTest]) -> Array:
         """Return the ratios (S, R) of R tests that outlines (S, B + K) tell, nats per frame."""
         linear = np.stack([(t.linear / self.weight).ravel() for t in tests], axis=1)
         curvature = np.stack([-0.5 * t.curvature for t in tests], axis=1)
@@ -154,7 +157,7 @@ class Outlines:
         return np.asarray(found + constant, dtype=np.float64)
 
     @one_thread
-    def refined(self, outlines: Array, offsets: Iterable[Array], tests: list[TestMoments]) -> Array:
+    def refined(self, outlines: Array, offsets: Iterable[Array], tests: list[MomentsOfTest]) -> Array:
         """Return the same (S, R) with the means (K, D) of each speaker themselves in the place of the coordinates.
 
         One speaker after the other, so that nobody's score depends on who else is asked for.

@@ -16,14 +16,12 @@ from speechgmm.errors import IncompatibleModel, SameRecording, Skipped, SpeechGM
 from speechgmm.evaluation.decision import Unfamiliar
 from speechgmm.evaluation.thresholds import Threshold
 from speechgmm.features import Extracted
-from speechgmm.speakers.by_recording import BEST, ByRecording
+from speechgmm.speakers.by_recording import ByRecording
 from speechgmm.speakers.calibration import StoreNorm, SystemCalibration, amount
-from speechgmm.speakers.enrolled import domain_of, enrolled, recordings_of
+from speechgmm.speakers.enrolled import enrolled
 from speechgmm.speakers.familiarity import Familiarity, measures_of
 from speechgmm.speakers.impostors import normalized_together
-from speechgmm.speakers.index import SpeakerIndex
 from speechgmm.speakers.models import SpeakerModels, cohort_models
-from speechgmm.speakers.search import Searched, mean_over, searched, together
 from speechgmm.speakers.sessions import EnrolledRecording
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
@@ -79,8 +77,6 @@ class Scorer:
         What recordings are like those of the store and of the system's background.
     by_recording : ByRecording or None
         The single recordings of the speakers, where they count.
-    index : SpeakerIndex or None
-        Where the speakers are searched in two stages (see `search`), or the part of them that a worker searches.
     """
 
     system: System
@@ -90,7 +86,6 @@ class Scorer:
     enrolled: Mapping[str, EnrolledRecording]
     familiarity: Familiarity | None = None
     by_recording: ByRecording | None = None
-    index: SpeakerIndex | None = None
 
     @classmethod
     def of(cls, system: System, store: SpeakerStore, *speakers: str, n_threads: int | None = None) -> "Scorer":
@@ -100,28 +95,6 @@ class Scorer:
         familiar = None if around is None else around.familiar()
         domain, recordings = found.domain, store.cached("recordings", store.recordings)
         return cls(system, found.models, domain.calibration, domain.norm, recordings, familiar, found.by_recording)
-
-    @classmethod
-    def indexed(
-        cls, system: System, store: SpeakerStore, index: SpeakerIndex, *, n_threads: int | None = None
-    ) -> "Scorer":
-        """Return what searches everybody in a store by an index of it.
-
-        For a worker that searches a part of the index, its `search` gives what `merged` puts together.
-
-        Raises
-        ------
-        IncompatibleModel
-            If the index is of another system or store, or the store has changed since.
-        """
-        index.check(system, store)
-        domain, models = domain_of(system, store, n_threads=n_threads), index.models
-        around = domain.surroundings
-        familiar = None if around is None else around.familiar()
-        recordings = store.cached("recordings", store.recordings)
-        digests = store.cached("digests", store.digests)
-        single = recordings_of(system, store, models, digests, domain.damaged) if system.by_recording else None
-        return cls(system, models, domain.calibration, domain.norm, recordings, familiar, single, index)
 
     @functools.cached_property
     def cohort(self) -> SpeakerModels | None:
@@ -135,7 +108,7 @@ class Scorer:
         if every:
             return self
         by_recording = self.by_recording and self.by_recording.take(models)
-        chosen = replace(self, models=self.models.take(models), by_recording=by_recording, index=None)
+        chosen = replace(self, models=self.models.take(models), by_recording=by_recording)
         vars(chosen)["cohort"] = self.cohort  # the same domain, laid out once
         return chosen
 
@@ -163,52 +136,12 @@ class Scorer:
         used = self._used(test)
         if not used.recordings:
             return self._scored(used, None)
-        if self.index is not None:
-            return self._merged(used, [self._searched(self.index, used)])
-        return self._scored(
-            used, self._normalized(np.stack(used.ratios, axis=1), self.models.speech_seconds, used.seconds)
-        )
+        held = self.models.speech_seconds
+        return self._scored(used, self._normalized(np.stack(used.ratios, axis=1), held, used.seconds))
 
-    def search(self, test: Iterable[Extracted]) -> Searched:
-        """Return what the speakers of the index, which may be a part of it, say to a test: for `merged`.
-
-        Raises
-        ------
-        InvalidInput
-            If the scorer has no index, or no recording could be used.
-        """
-        index, used = self._indexed(), self._used(test)
-        if not used.recordings:
-            refuse("a test to search for", "have a recording that can be used", "none")
-        return self._searched(index, used)
-
-    def merged(self, test: Iterable[Extracted], parts: Sequence[Searched]) -> ScoredTest:
-        """Return what `score_test` does, to the bit, from what workers found in all parts of the index.
-
-        Parameters
-        ----------
-        test : iterable of Extracted
-            The recordings that each of them was given.
-        parts : sequence of Searched
-            In any order.
-
-        Raises
-        ------
-        InvalidInput
-            If the scorer has no index, or these are not all parts, each once.
-        """
-        self._indexed()
-        used = self._used(test)
-        return self._merged(used, parts) if used.recordings else self._scored(used, None)
-
-    def _indexed(self) -> SpeakerIndex:
-        if self.index is None:
-            refuse("a scorer that searches in parts", "have an index", "one without", "Make it by Scorer.indexed.")
-        return self.index
-
-    def _used(self, test: Iterable[Extracted]) -> "_Used":
-        """Return the recordings of a test that can be used, scored against whom each is scored against exactly."""
-        used, heard = _Used(), set[str]()
+    def _used(self, test: Iterable[Extracted]) -> "UsedRecordings":
+        """Return which recordings of a test can be used, with their ratios, and what is left out."""
+        used, heard = UsedRecordings(), set[str]()
         for e in test:
             try:
                 self._refuse_known(e, heard)
@@ -224,36 +157,13 @@ class Scorer:
         return used
 
     def _ratios(self, e: Extracted) -> Array:
-        """Return the mean log-likelihood ratios of a recording: (S + C,), against the enrolled and the cohort.
-
-        Those of the cohort alone, (C,), where there is an index.
-        """
-        models = [m for m in (None if self.index else self.models, self.cohort) if m is not None]
-        ratios = mean_over(
-            [(np.concatenate([np.empty(0), *(m.ratios(x) for m in models)]), len(x)) for x in e.blocks()]
-        )
-        if self.by_recording is None or self.index:
+        """Return the mean log-likelihood ratios (S + C,) of a recording against the enrolled and the cohort."""
+        models = [m for m in (self.models, self.cohort) if m is not None]
+        ratios = mean_over([(np.concatenate([m.ratios(x) for m in models]), len(x)) for x in e.blocks()])
+        if self.by_recording is None:
             return ratios
         own, others = np.split(ratios, [len(self.models.names)])
         return np.concatenate([self.by_recording.scores(e.blocks(), own), others])
-
-    def _searched(self, index: SpeakerIndex, used: "_Used") -> Searched:
-        return searched(index, used.recordings, functools.partial(self._relative, used))
-
-    def _merged(self, used: "_Used", parts: Sequence[Searched]) -> ScoredTest:
-        """Return the scores of all speakers: exact on the shortlist, and never higher beside it."""
-        names = self.models.names
-        scores, shortlist, exact = together(parts, len(names), functools.partial(self._relative, used))
-        exact = np.stack(
-            [self._with_recordings(e, shortlist, own) for e, own in zip(used.recordings, exact.T, strict=True)], axis=1
-        )
-        scores += np.median(exact - scores[shortlist], axis=0)
-        scores[shortlist] = exact
-        relative = self._relative(used, scores, np.arange(len(names)))
-        beside = np.ones(len(names), bool)
-        beside[shortlist] = False
-        relative[beside] = np.minimum(relative[beside], relative[shortlist].min())
-        return self._scored(used, relative)
 
     def _refuse_known(self, e: Extracted, heard: set[str]) -> None:
         what = e.recording.path or e.name
@@ -266,40 +176,25 @@ class Scorer:
             advice = "Testing a recording against itself says nothing; use another one."
             refuse(what, "be another recording than those enrolled", found, advice, error=SameRecording)
 
-    def _with_recordings(self, e: Extracted, shortlist: Array, ratios: Array) -> Array:
-        """Return the ratios (l,) of those on the shortlist, the best of them by their single recordings."""
-        if self.by_recording is None:
-            return ratios
-        best = np.sort(np.argsort(-ratios, kind="stable")[:BEST])
-        found = self.by_recording.take(shortlist[best]).scores(e.blocks(), ratios[best])
-        moved = ratios + np.median(found - ratios[best])
-        moved[best] = found
-        return moved
-
-    def _relative(self, used: "_Used", ratios: Array, places: Array) -> Array:
-        """Return the normalized scores (n,) of some speakers of the index, by their places, from ratios (n, R)."""
-        every = np.concatenate([ratios, np.stack(used.ratios, axis=1)])
-        return self._normalized(every, self.models.speech_seconds[places], used.seconds)
-
     def _normalized(self, ratios: Array, held: Array, seconds: Array) -> Array:
-        """Return normalized scores (n,) from ratios (n + C, R), and seconds of speech enrolled (n,) and tested (R,)."""
+        """Return normalized scores (n,) of n speakers from ratios (n + C, R) and seconds enrolled (n,), tested (R,)."""
         together = normalized_together(ratios, len(held), np.sqrt(seconds))
         if self.calibration is None or self.norm is None:
             return together
         return self.norm(self.calibration.levels.amounts(together, held, seconds.sum()))
 
-    def _scored(self, used: "_Used", relative: Array | None) -> ScoredTest:
+    def _scored(self, used: "UsedRecordings", relative: Array | None) -> ScoredTest:
         """Return the scores of a test from its normalized ones, None where no recording could be used."""
-        plain = relative is None or self.calibration is None or self.norm is None
-        llr = relative if plain or self.calibration is None or relative is None else self.calibration.llr(relative)
+        c = None if self.norm is None else self.calibration
+        scores = relative if c is None or relative is None else c.llr(relative)
         unfamiliar = max(used.strange, key=lambda why: why.value, default=None)
         error = used.errors[-1] if used.errors else None
-        return ScoredTest(llr, relative, sum(used.seconds.tolist(), 0.0), tuple(used.skipped), error, unfamiliar)
+        return ScoredTest(scores, relative, sum(used.seconds.tolist(), 0.0), tuple(used.skipped), error, unfamiliar)
 
 
 @dataclass(frozen=True, eq=False)
-class _Used:
-    """What of a test can be used, and what is left out: its recordings, their ratios, what is strange about them."""
+class UsedRecordings:
+    """The R recordings of a test that can be used, their ratios, what is strange about them; and what is left out."""
 
     recordings: list[Extracted] = field(default_factory=list)
     ratios: list[Array] = field(default_factory=list)
@@ -356,6 +251,12 @@ class CandidateLimits:
         score, owners = self.calibration.threshold(far, self.norm, speakers).score, self.calibration.owners
         enough = [t for t in _AMOUNTS if owners.missed(score, amount(self.enrolled, t)) <= missed]
         return enough[0] if enough else None
+
+
+def mean_over(blocks: Sequence[tuple[Array, int]]) -> Array:
+    """Return the mean of scores that rest on so many frames each; one alone is taken to the last bit."""
+    scores, frames = zip(*blocks, strict=True)
+    return np.asarray(scores[0] if len(scores) == 1 else np.average(np.stack(scores), axis=0, weights=frames))
 
 
 def log_likelihood_ratios(

@@ -7,16 +7,21 @@ moved as far as those on it move in the middle. Symbols: S speakers, R recording
 """
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from speechgmm.checks import Array, finite, refuse
 from speechgmm.features import Extracted
 from speechgmm.parallel import threads, workers
+from speechgmm.speakers.by_recording import BEST
+from speechgmm.speakers.enrolled import domain_of, single_recordings
 from speechgmm.speakers.index import SpeakerIndex
-from speechgmm.speakers.outlines import TestMoments
+from speechgmm.speakers.outlines import MomentsOfTest
+from speechgmm.speakers.score import ScoredTest, Scorer, UsedRecordings, mean_over
+from speechgmm.speakers.store import SpeakerStore
+from speechgmm.speakers.system import System
 
 LISTED = 320
 """So many of each section are looked at by their means: 4 in 100."""
@@ -51,6 +56,115 @@ class Searched:
     listed: Array
     shortlist: Array
     exact: Array
+
+
+@dataclass(frozen=True, eq=False)
+class IndexScorer(Scorer):
+    """Scores tests against the speakers of an index, or of a part of it. Made by `IndexScorer.within`.
+
+    Parameters
+    ----------
+    index : SpeakerIndex
+    """
+
+    index: SpeakerIndex = field(kw_only=True)
+
+    @classmethod
+    def within(
+        cls, system: System, store: SpeakerStore, index: SpeakerIndex, *, n_threads: int | None = None
+    ) -> "IndexScorer":
+        """Return what searches everybody in a store by an index of it, or by a part of that.
+
+        Raises
+        ------
+        IncompatibleModel
+            If the index is of another system or store, or the store has changed since.
+        """
+        index.check(system, store)
+        domain, recordings = domain_of(system, store, n_threads=n_threads), store.cached("recordings", store.recordings)
+        familiar = None if domain.surroundings is None else domain.surroundings.familiar()
+        single = None
+        if system.by_recording:
+            digests = store.cached("digests", store.digests)
+            single = single_recordings(system, store, index.models, digests, domain.damaged)
+        return cls(system, index.models, domain.calibration, domain.norm, recordings, familiar, single, index=index)
+
+    def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
+        """Return the scores of recordings as one test: exact on the shortlist, and never higher beside it."""
+        used = self._used(test)
+        return self._merged(used, [self._searched(used)] if used.recordings else [])
+
+    def search(self, test: Iterable[Extracted]) -> Searched:
+        """Return what a worker finds in its part of the index, for `merged`.
+
+        Raises
+        ------
+        InvalidInput
+            If no recording could be used.
+        """
+        used = self._used(test)
+        if not used.recordings:
+            why = f"none; {used.skipped[0].reason}" if used.skipped else "none"
+            refuse("the recordings of a test", "be at least one that can be used", why)
+        return self._searched(used)
+
+    def merged(self, test: Iterable[Extracted], parts: Sequence[Searched]) -> ScoredTest:
+        """Return what `score_test` does, to the bit, from what workers have found in all parts of the index.
+
+        Parameters
+        ----------
+        test : iterable of Extracted
+            The recordings that each of them was given.
+        parts : sequence of Searched
+            In any order.
+
+        Raises
+        ------
+        InvalidInput
+            If these are not all parts, each once.
+        """
+        return self._merged(self._used(test), parts)
+
+    def _ratios(self, e: Extracted) -> Array:
+        """Return the ratios of a recording against the cohort alone, (C,)."""
+        if self.cohort is None:
+            e.usable()
+            return np.empty(0)
+        return mean_over([(self.cohort.ratios(x), len(x)) for x in e.blocks()])
+
+    def _searched(self, used: UsedRecordings) -> Searched:
+        return searched(self.index, used.recordings, functools.partial(self._relative, used))
+
+    def _relative(self, used: UsedRecordings, ratios: Array, places: Array) -> Array:
+        """Return the normalized scores (n,) of some speakers, by their places, from their ratios (n, R)."""
+        every = np.concatenate([ratios, np.stack(used.ratios, axis=1)])
+        return self._normalized(every, self.models.speech_seconds[places], used.seconds)
+
+    def _merged(self, used: UsedRecordings, parts: Sequence[Searched]) -> ScoredTest:
+        """Return the scores of all speakers from what was found in all parts."""
+        if not used.recordings:
+            return self._scored(used, None)
+        everybody = np.arange(len(self.models.names))
+        scores, shortlist, exact = together(parts, len(everybody), functools.partial(self._relative, used))
+        exact = np.stack(
+            [self._by_recording(shortlist, *x) for x in zip(used.recordings, exact.T, strict=True)], axis=1
+        )
+        scores += np.median(exact - scores[shortlist], axis=0)
+        scores[shortlist] = exact
+        relative = self._relative(used, scores, everybody)
+        beside = np.setdiff1d(everybody, shortlist)
+        relative[beside] = np.minimum(relative[beside], relative[shortlist].min())
+        return self._scored(used, relative)
+
+    def _by_recording(self, shortlist: Array, e: Extracted, ratios: Array) -> Array:
+        """Return the ratios (l,) of those on the shortlist, of the best by their single recordings if these count."""
+        if self.by_recording is None:
+            return ratios
+        best = np.sort(np.argsort(-ratios, kind="stable")[:BEST])
+        found = self.by_recording.take(shortlist[best]).scores(e.blocks(), ratios[best])
+        moved = ratios + np.median(found - ratios[best])
+        moved[best] = found
+        return moved
 
 
 def searched(
@@ -92,7 +206,7 @@ def together(parts: Sequence[Searched], speakers: int, relative: Relative) -> tu
 
 
 def _looked_at(
-    index: SpeakerIndex, moments: list[TestMoments], relative: Relative, section: range
+    index: SpeakerIndex, moments: list[MomentsOfTest], relative: Relative, section: range
 ) -> tuple[Array, Array]:
     """Return the scores (n, R) of a section's speakers by the first stage, and whose means were looked at."""
     outlines, rows = index.head.outlines, index.outlines_of(section)
@@ -113,12 +227,6 @@ def _exact(index: SpeakerIndex, test: Sequence[Extracted], places: Array) -> Arr
         return mean_over(blocks)
 
     return np.stack([ratios(e) for e in test], axis=1)
-
-
-def mean_over(blocks: Sequence[tuple[Array, int]]) -> Array:
-    """Return the mean of scores that rest on so many frames each; one alone as it is, to the last bit."""
-    scores, frames = zip(*blocks, strict=True)
-    return np.asarray(scores[0] if len(scores) == 1 else np.average(np.stack(scores), axis=0, weights=frames))
 
 
 def _best(ranks: Array, n: int) -> Array:
