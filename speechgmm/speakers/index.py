@@ -231,9 +231,13 @@ class SpeakerIndex:
         """
         of = integer(of, "the number of parts", minimum=1)
         number = integer(number, "the number of a part", minimum=0, maximum=of - 1)
-        sections = -(-len(self.head.names) // SECTION)
-        ends = [min(sections * i // of * SECTION, len(self.head.names)) for i in (number, number + 1)]
+        ends = [min(self.n_sections * i // of * SECTION, len(self.head.names)) for i in (number, number + 1)]
         return SpeakerIndex(self.head, self.numbers, *ends)
+
+    @property
+    def n_sections(self) -> int:
+        """How many sections there are of all S speakers."""
+        return -(-len(self.head.names) // SECTION)
 
     @property
     def sections(self) -> list[range]:

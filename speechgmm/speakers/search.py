@@ -24,9 +24,9 @@ from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
 LISTED = 320
-"""So many of each section are looked at by their means: 4 in 100."""
+"""So many of each section are looked at by their means, 4 in 100; more where there are too few for a shortlist."""
 SHORTLIST = 1000
-"""So many of all are scored exactly."""
+"""So many of all are scored exactly, and so all of a store of no more."""
 _GROUP = 32
 """So many of them at once, by one thread."""
 
@@ -211,7 +211,8 @@ def _looked_at(
     """Return the scores (n, R) of a section's speakers by the first stage, and whose means were looked at."""
     outlines, rows = index.head.outlines, index.outlines_of(section)
     scores = finite(outlines.scores(rows, moments), "the scores of outlines")
-    listed = _best(relative(scores, np.array(section)), LISTED)
+    most = max(LISTED, -(-SHORTLIST // index.n_sections))
+    listed = _best(relative(scores, np.array(section)), most)
     places = listed + section.start
     scores[listed] = outlines.refined(rows[listed], index.offsets_of(places.tolist()), moments)
     return scores, places

@@ -135,6 +135,17 @@ def test_the_rest_is_never_above_the_shortlist_which_has_the_scores_of_a_store(
 
 
 @pytest.mark.usefixtures("small")
+def test_sections_list_more_where_there_are_too_few_for_a_shortlist(
+    store: SpeakerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = IndexScorer.within(CALIBRATED, store, written(CALIBRATED, store, tmp_path))
+    for shortlist, listed in ((4, 13), (20, 17), (21, 21)):
+        monkeypatch.setattr(search, "SHORTLIST", shortlist)
+        told = found.search(spoken(CALIBRATED))
+        assert (len(told.shortlist), len(told.listed)) == (min(shortlist, listed), listed)
+
+
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("parts", [1, 2, 3, 5, 8])
 def test_parts_give_the_bits_of_the_whole(store: SpeakerStore, tmp_path: Path, parts: int) -> None:
     whole = IndexScorer.within(CALIBRATED, store, written(CALIBRATED, store, tmp_path))
@@ -345,8 +356,9 @@ def test_damaged_sessions_are_left_out_and_named(people: Path, tmp_path: Path) -
     change(copy, "update speechgmm_sessions set value = ?", b"nothing")
     with SpeakerStore(copy, CALIBRATED) as store, pytest.raises(InvalidInput, match="sessions to index must be whole"):
         SpeakerIndex.write(CALIBRATED, store, tmp_path / "index")
-    with SpeakerStore(tmp_path / "none.db", CALIBRATED, create=True) as store, pytest.raises(
-        InvalidInput, match=r"speakers to index must be at least one; got none\. Enroll somebody first"
+    with (
+        SpeakerStore(tmp_path / "none.db", CALIBRATED, create=True) as store,
+        pytest.raises(InvalidInput, match=r"speakers to index must be at least one; got none\. Enroll somebody first"),
     ):
         SpeakerIndex.write(CALIBRATED, store, tmp_path / "index")
 
