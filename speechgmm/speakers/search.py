@@ -6,6 +6,7 @@ normalized scores, in which amounts of speech count. Who is not on the shortlist
 moved as far as those on it move in the middle. Symbols: S speakers, R recordings of a test, K components, D dimensions.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -88,6 +89,11 @@ class IndexScorer(Scorer):
             digests = store.cached("digests", store.digests)
             single = single_recordings(system, store, index.models, digests, domain.damaged)
         return cls(system, index.models, domain.calibration, domain.norm, recordings, familiar, single, index=index)
+
+    def among(self, models: Array) -> Scorer:
+        """Return what scores tests against the models with these indices (n,), each of them exactly."""
+        fields = (f.name for f in dataclasses.fields(Scorer))
+        return Scorer(**{name: getattr(self, name) for name in fields}).among(models)
 
     def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
         """Return the scores of recordings as one test: exact on the shortlist, and never higher beside it."""

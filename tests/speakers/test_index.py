@@ -132,6 +132,8 @@ def test_the_rest_is_never_above_the_shortlist_which_has_the_scores_of_a_store(
         assert len(scored.scores) == 21
         close(scored.scores[shortlist], wanted.scores[shortlist], atol=2e-3)
         assert np.delete(scored.scores, shortlist).max() <= scored.scores[shortlist].min()
+        some = np.array([17, 2, 5])
+        same(found.among(some).score_test(test), exact.among(some).score_test(test), atol=2e-3)
 
 
 @pytest.mark.usefixtures("small")
