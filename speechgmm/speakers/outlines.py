@@ -24,7 +24,7 @@ from speechgmm.mixture.covariance import Independent
 from speechgmm.parallel import one_thread
 
 BASIS = 256
-"""Vectors of the basis. Twice as many found the best of 4000 speakers no sooner."""
+"""Vectors of the basis, at most."""
 _LEAST_VARIANCE = 1e-5
 """Directions in which speakers vary less than that, beside where they vary most or lie, are rounding."""
 _LEAST_WEIGHT = 1e-12
