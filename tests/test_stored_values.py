@@ -31,7 +31,9 @@ from speechgmm.speakers.enrolled import heard
 from speechgmm.speakers.familiarity import Familiarity
 from speechgmm.speakers.held_out import FoldStores, SimulatedStore
 from speechgmm.speakers.impostors import ScoredTrials
+from speechgmm.speakers.index import IndexHead
 from speechgmm.speakers.models import speaker_models
+from speechgmm.speakers.outlines import Outlines
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.sessions import sums_by_key
 from tests import forging, laws
@@ -163,6 +165,15 @@ def use_plan(plan: Plan) -> None:
     assert plan.unlike(Plan({}, ""))
 
 
+def use_head(head: IndexHead) -> None:
+    outlines = head.outlines
+    assert len(head.names) == len(head.speech_seconds)
+    moments = [outlines.moments([frames(outlines.ubm.n_dimensions)])]
+    means = np.repeat(outlines.ubm.offsets[None], 2, axis=0)
+    assert outlines.of(means).shape == (2, outlines.size)
+    assert outlines.scores(outlines.of(means), moments).shape == (2, 1)
+
+
 def use_prior(prior: Prior) -> None:
     good(prior.weights(np.ones(3)))
 
@@ -200,6 +211,7 @@ TWO_STREAMS = System(
 MACHINE = SupervectorMachine(ONE, np.linspace(0, 0.5, 9), np.linspace(-1, 1, 18).reshape(2, 9), np.array([0.5, -0.5]))
 SCORED = ScoredTrials(np.arange(6.0).reshape(2, 3), np.ones(2), np.ones(3))
 FOLD = FoldStores((SimulatedStore(("ann", "bob"), SCORED, ("ann", "bob", "eve"), (SCORED,)),))
+HEAD = IndexHead("f", 8.0, "s", ("ann", "bob"), [2.0, 3.0], Outlines(ONE, np.zeros((3, 2)), np.eye(6)[:, :2]), False)
 KINDS = {
     "two streams": Kind(written(with_calibration(TWO_STREAMS)), (*SYSTEM_TYPES, Ensemble), use_system),
     "ensemble": Kind(written(ENSEMBLE), (Ensemble, *COVARIANCES.values()), use_ensemble),
@@ -236,6 +248,7 @@ KINDS = {
     "fit": Kind(written(Fit(ONE, (-2.5, -2.25), ({"floored": 2}, {}), converged=False)), (Fit, GMM, Diagonal), use_fit),
     "fold": Kind(written(FOLD), (FoldStores,), use_stores),
     "plan": Kind(written(Plan({"seed": "0", "numpy": "2.4"}, "d")), (Plan,), use_plan),
+    "head of an index": Kind(written(HEAD), (IndexHead,), use_head),
     "prior": Kind(written(Prior(np.zeros(2), Diagonal(np.ones((1, 2))), 0.5, 1.0, 2.0)), (Prior, Diagonal), use_prior),
 }
 

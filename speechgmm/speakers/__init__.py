@@ -22,11 +22,13 @@ from speechgmm.speakers.enrollment import (
 )
 from speechgmm.speakers.familiarity import Familiarity
 from speechgmm.speakers.identification import identify, verify
+from speechgmm.speakers.index import SpeakerIndex
 from speechgmm.speakers.models import SpeakerModels, adapted_model, speaker_models
 from speechgmm.speakers.packaged import PACKAGED, default_system, packaged_rate, packaged_with
 from speechgmm.speakers.score import ScoredTest, Scorer, log_likelihood_ratios
 from speechgmm.speakers.score_lists import ScoreList, score_corpus, score_trials
 from speechgmm.speakers.score_norm import s_norm, t_norm, z_norm, zt_norm
+from speechgmm.speakers.search import IndexScorer, Searched
 from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session, SessionSummary, SpeakerExport
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System, load_system
@@ -43,14 +45,17 @@ __all__ = [
     "EnrolledRecording",
     "Enrollment",
     "Familiarity",
+    "IndexScorer",
     "LittleSpeech",
     "RecordingSample",
     "ScoreList",
     "ScoredTest",
     "Scorer",
+    "Searched",
     "Session",
     "SessionSummary",
     "SpeakerExport",
+    "SpeakerIndex",
     "SpeakerModels",
     "SpeakerStore",
     "System",

@@ -5,7 +5,7 @@ Nothing of it is kept: it follows from who is enrolled, whatever the order in wh
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,19 +108,15 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
         If the store is of another system.
     """
     store.check_system(system)
-    made_by = (system.fingerprint, system.relevance, system.calibration, system.by_recording)
 
     def build() -> Enrolled:
         asked = store.known(*speakers) if speakers else ()
         digests = store.digests()
         pool = _ordered(digests)[:MOST]
-        sums, damaged = _sums(system, store, *(dict.fromkeys([*pool, *asked]) if asked else ()))
+        sums, damaged = whole_sums(system, store, *(dict.fromkeys([*pool, *asked]) if asked else ()))
         if lost := [d for d in damaged if d.speaker not in sums and (d.speaker in asked if asked else not sums)]:
             refuse_damaged("the sessions to score against", lost)
-        domain = store.cached(
-            (*made_by, "domain"),
-            lambda: _domain(system, store, [n for n in pool if n in sums], sums, digests, n_threads),
-        )
+        domain = _kept(system, store, pool, lambda: sums, digests, n_threads)
         wanted = {n: sums[n] for n in asked or sums}
         seconds = {name: s.speech_seconds for name, s in wanted.items()}
         models = speaker_models(system, {n: s.statistics for n, s in wanted.items()}, seconds, ubm=domain.ubm)
@@ -129,14 +125,10 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
         if not system.by_recording:
             return Enrolled(models, domain, None)
 
-        def recordings(i: int) -> Sequence[RecordingSample]:
-            samples, lost = _samples(store, {"": wanted[models.names[i]].recordings}, RECORDINGS)
-            warn_of(tuple(d for d in lost if d not in told))
-            return samples[""]
+        recordings = {n: s.recordings for n, s in wanted.items()}
+        return Enrolled(models, domain, single_recordings(system, store, models, recordings, told))
 
-        return Enrolled(models, domain, ByRecording(models, system.relevance, recordings))
-
-    found = store.cached((*made_by, speakers), build)
+    found = store.cached((*_made_by(system), speakers), build)
     warn_of(found.models.damaged)
     return found
 
@@ -146,7 +138,56 @@ def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> Spea
     return enrolled(system, store, *speakers).models
 
 
-def _sums(system: System, store: SpeakerStore, *speakers: str) -> tuple[dict[str, Session], tuple[DamagedSession, ...]]:
+def domain_of(system: System, store: SpeakerStore, *, n_threads: int | None = None) -> Domain:
+    """Return the domain of a store, as `enrolled` has it, without reading what is enrolled of all others."""
+    store.check_system(system)
+    digests = store.digests()
+    pool = _ordered(digests)[:MOST]
+    return _kept(system, store, pool, lambda: whole_sums(system, store, *pool)[0] if pool else {}, digests, n_threads)
+
+
+def single_recordings(
+    system: System,
+    store: SpeakerStore,
+    models: SpeakerModels,
+    digests: Mapping[str, Iterable[str]],
+    told: Sequence[DamagedSession] = (),
+) -> ByRecording:
+    """Return the single recordings of enrolled people, by the digests of each; `told`: what is known to be damaged."""
+
+    def recordings(i: int) -> Sequence[RecordingSample]:
+        samples, lost = _samples(store, {"": digests[models.names[i]]}, RECORDINGS)
+        warn_of(tuple(d for d in lost if d not in told))
+        return samples[""]
+
+    return ByRecording(models, system.relevance, recordings)
+
+
+def _made_by(system: System) -> tuple[object, ...]:
+    """Return what of a system decides on what is kept beside a store."""
+    return system.fingerprint, system.relevance, system.calibration, system.by_recording
+
+
+def _kept(
+    system: System,
+    store: SpeakerStore,
+    pool: Sequence[str],
+    sums: Callable[[], Mapping[str, Session]],
+    digests: Mapping[str, Iterable[str]],
+    n_threads: int | None,
+) -> Domain:
+    """Return the domain of the people in the pool; kept until the store changes."""
+
+    def build() -> Domain:
+        every = sums()
+        return _domain(system, store, [n for n in pool if n in every], every, digests, n_threads)
+
+    return store.cached((*_made_by(system), "domain"), build)
+
+
+def whole_sums(
+    system: System, store: SpeakerStore, *speakers: str
+) -> tuple[dict[str, Session], tuple[DamagedSession, ...]]:
     """Return what is enrolled of each speaker in whole sessions, and the damaged ones."""
     sessions, damaged = store.read(*speakers)
     strange = {s: reason for s in sessions if (reason := _strange(system.ubm, s.statistics))}

@@ -16,7 +16,9 @@ from speechgmm.evaluation.calibration import posteriors
 from speechgmm.evaluation.decision import Answer, Rule, decide, threshold_for
 from speechgmm.features import Corpus, Recording, extract_all
 from speechgmm.parallel import Progress
+from speechgmm.speakers.index import SpeakerIndex
 from speechgmm.speakers.score import CandidateLimits, ScoredTest, Scorer
+from speechgmm.speakers.search import IndexScorer
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -31,6 +33,7 @@ def identify(
     *,
     rule: Rule = Rule(),
     top: int = 5,
+    index: SpeakerIndex | None = None,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
 ) -> tuple[Answer, ...]:
@@ -47,6 +50,9 @@ def identify(
         When to accept the best; by default so that one stranger in twenty is accepted.
     top : int
         How many candidates to give.
+    index : SpeakerIndex, optional
+        Of the store, for many thousands of people: they are searched in two stages, of which the second gives the best
+        thousand the scores that they have without it (`search`). Damaged sessions are named when it is written.
     n_threads, on_progress
         See `speechgmm.features.extract_all`.
 
@@ -54,9 +60,15 @@ def identify(
     ------
     InvalidInput
         If the rule needs a calibration, and the system has none, or no session of the store is whole.
+    IncompatibleModel
+        If the index is not of this system and store, as it is now.
     """
     integer(top, "top", minimum=1)
-    scorer = Scorer.of(system, store, n_threads=n_threads)
+    scorer: Scorer
+    if index is None:
+        scorer = Scorer.of(system, store, n_threads=n_threads)
+    else:
+        scorer = IndexScorer.within(system, store, index, n_threads=n_threads)
     threshold_for(scorer.limits(0.0), rule, len(scorer.models.names))  # refuses before any work
     answers = []
     for e in extract_all(system.frontend, Corpus.from_files(files), n_threads=n_threads, on_progress=on_progress):

@@ -6,7 +6,7 @@ frame. Symbols: N frames, D dimensions, S enrolled speakers, C cohort.
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -133,33 +133,33 @@ class Scorer:
         By its seconds a long one would speak for all; alike, a fragment would say as much as a sentence.
         A recording that could not be extracted or scored, is enrolled itself or is given twice is left out.
         """
-        raw, seconds, skipped = [], [], []
-        heard: set[str] = set()
-        strange: list[Unfamiliar] = []
-        last: SpeechGMMError | None = None
+        used = self._used(test)
+        if not used.recordings:
+            return self._scored(used, None)
+        held = self.models.speech_seconds
+        return self._scored(used, self._normalized(np.stack(used.ratios, axis=1), held, used.seconds))
+
+    def _used(self, test: Iterable[Extracted]) -> "UsedRecordings":
+        """Return which recordings of a test can be used, with their ratios, and what is left out."""
+        used, heard = UsedRecordings(), set[str]()
         for e in test:
             try:
                 self._refuse_known(e, heard)
-                raw.append(finite(self._ratios(e), f"the scores of {e.name}"))
+                ratios = finite(self._ratios(e), f"the scores of {e.name}")
             except SpeechGMMError as error:
-                skipped.append(Skipped(e.name, str(error)))
-                last = error
+                used.skipped.append(Skipped(e.name, str(error)))
+                used.errors.append(error)
                 continue
-            seconds.append(e.speech_seconds)
+            used.recordings.append(e)
+            used.ratios.append(ratios)
             if self.familiarity and (why := self.familiarity.assess(measures_of(self.system.ubm, e))):
-                strange.append(why)
-        total = sum(seconds, 0.0)
-        if not raw:
-            return ScoredTest(None, None, total, tuple(skipped), last)
-        scores, relative = self._calibrated(np.stack(raw, axis=1), np.array(seconds))
-        unfamiliar = max(strange, key=lambda why: why.value, default=None)
-        return ScoredTest(scores, relative, total, tuple(skipped), last, unfamiliar)
+                used.strange.append(why)
+        return used
 
     def _ratios(self, e: Extracted) -> Array:
         """Return the mean log-likelihood ratios (S + C,) of a recording against the enrolled and the cohort."""
         models = [m for m in (self.models, self.cohort) if m is not None]
-        blocks = [(np.concatenate([m.ratios(x) for m in models]), len(x)) for x in e.blocks()]
-        ratios = _mean(*zip(*blocks, strict=True))
+        ratios = mean_over([(np.concatenate([m.ratios(x) for m in models]), len(x)) for x in e.blocks()])
         if self.by_recording is None:
             return ratios
         own, others = np.split(ratios, [len(self.models.names)])
@@ -176,14 +176,36 @@ class Scorer:
             advice = "Testing a recording against itself says nothing; use another one."
             refuse(what, "be another recording than those enrolled", found, advice, error=SameRecording)
 
-    def _calibrated(self, scores: Array, seconds: Array) -> tuple[Array, Array]:
-        """Return scores (S,) and normalized ones from the raw ones of R recordings, (S + C, R), of so many seconds."""
-        c, held = self.calibration, self.models.speech_seconds
-        together = normalized_together(scores, len(held), np.sqrt(seconds))
-        if c is None or self.norm is None:
-            return together, together
-        relative = self.norm(c.levels.amounts(together, held, seconds.sum()))
-        return c.llr(relative), relative
+    def _normalized(self, ratios: Array, held: Array, seconds: Array) -> Array:
+        """Return normalized scores (n,) of n speakers from ratios (n + C, R) and seconds enrolled (n,), tested (R,)."""
+        together = normalized_together(ratios, len(held), np.sqrt(seconds))
+        if self.calibration is None or self.norm is None:
+            return together
+        return self.norm(self.calibration.levels.amounts(together, held, seconds.sum()))
+
+    def _scored(self, used: "UsedRecordings", relative: Array | None) -> ScoredTest:
+        """Return the scores of a test from its normalized ones, None where no recording could be used."""
+        c = None if self.norm is None else self.calibration
+        scores = relative if c is None or relative is None else c.llr(relative)
+        unfamiliar = max(used.strange, key=lambda why: why.value, default=None)
+        error = used.errors[-1] if used.errors else None
+        return ScoredTest(scores, relative, sum(used.seconds.tolist(), 0.0), tuple(used.skipped), error, unfamiliar)
+
+
+@dataclass(frozen=True, eq=False)
+class UsedRecordings:
+    """The R recordings of a test that can be used, their ratios, what is strange about them; and what is left out."""
+
+    recordings: list[Extracted] = field(default_factory=list)
+    ratios: list[Array] = field(default_factory=list)
+    strange: list[Unfamiliar] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    errors: list[SpeechGMMError] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> Array:
+        """Of speech in each recording, (R,)."""
+        return np.array([e.speech_seconds for e in self.recordings])
 
 
 @dataclass(frozen=True)
@@ -231,9 +253,10 @@ class CandidateLimits:
         return enough[0] if enough else None
 
 
-def _mean(scores: Sequence[Array], weights: Sequence[float]) -> Array:
-    """Return the weighted mean of scores; one alone is taken to the last bit, which weighting would change."""
-    return scores[0] if len(scores) == 1 else np.average(np.stack(scores), axis=0, weights=weights)
+def mean_over(blocks: Sequence[tuple[Array, int]]) -> Array:
+    """Return the mean of scores that rest on so many frames each; one alone is taken to the last bit."""
+    scores, frames = zip(*blocks, strict=True)
+    return np.asarray(scores[0] if len(scores) == 1 else np.average(np.stack(scores), axis=0, weights=frames))
 
 
 def log_likelihood_ratios(

@@ -6,6 +6,7 @@ is `+`, removing a session is exact, and the relevance factor is chosen when sco
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self, TypeVar, cast
@@ -275,6 +276,13 @@ class SpeakerStore:
         """Return all enrolled recordings by their digests."""
         with self._database.transaction() as tables:
             return {r.digest: r for r in tables.recordings()}
+
+    def state(self) -> str:
+        """Return what any change of what is enrolled changes: what is made of a store says of which state it is."""
+        with self._database.transaction() as tables:
+            told = [tables.meta().get("revision", ""), *sorted(map(repr, tables.places()))]
+            told += sorted(r.digest for r in tables.recordings())
+        return hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()
 
     def digests(self) -> dict[str, set[str]]:
         """Return the digests of each speaker's recordings."""

@@ -1,0 +1,241 @@
+"""A search among the speakers of an index, in two stages, in one process or in parts that several workers search.
+
+First all speakers by their outlines, in sections of equal size; the best of each section once more, with their means in
+the place of the outlines. Then the best of all these, the shortlist, by the exact ratio. All ranks are those of
+normalized scores, in which amounts of speech count. Who is not on the shortlist keeps the score of the first stage,
+moved as far as those on it move in the middle. Symbols: S speakers, R recordings of a test, K components, D dimensions.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from speechgmm.checks import Array, finite, refuse
+from speechgmm.features import Extracted
+from speechgmm.parallel import threads, workers
+from speechgmm.speakers.by_recording import BEST
+from speechgmm.speakers.enrolled import domain_of, single_recordings
+from speechgmm.speakers.index import SpeakerIndex
+from speechgmm.speakers.outlines import MomentsOfTest
+from speechgmm.speakers.score import ScoredTest, Scorer, UsedRecordings, mean_over
+from speechgmm.speakers.store import SpeakerStore
+from speechgmm.speakers.system import System
+
+LISTED = 320
+"""So many of each section are looked at by their means, 4 in 100; more where there are too few for a shortlist."""
+SHORTLIST = 1000
+"""So many of all are scored exactly, and so all of a store of no more."""
+_GROUP = 32
+"""So many of them at once, by one thread."""
+
+Relative = Callable[[Array, Array], Array]
+"""What speakers are ranked by (n,): from their raw scores (n, R), and their places among all (n,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """What a search of a part of an index has found: arrays, which go to another process as they are.
+
+    Parameters
+    ----------
+    start : int
+        The place of its first speaker.
+    scores : ndarray, shape (n, R)
+        Of its n speakers by the first stage, nats per frame.
+    listed : ndarray, shape (m,)
+        The places of those whose means were looked at.
+    shortlist : ndarray, shape (l,)
+        The places of those that have exact ratios.
+    exact : ndarray, shape (l, R)
+    """
+
+    start: int
+    scores: Array
+    listed: Array
+    shortlist: Array
+    exact: Array
+
+
+@dataclass(frozen=True, eq=False)
+class IndexScorer(Scorer):
+    """Scores tests against the speakers of an index, or of a part of it. Made by `IndexScorer.within`.
+
+    Parameters
+    ----------
+    index : SpeakerIndex
+    """
+
+    index: SpeakerIndex = field(kw_only=True)
+
+    @classmethod
+    def within(
+        cls, system: System, store: SpeakerStore, index: SpeakerIndex, *, n_threads: int | None = None
+    ) -> "IndexScorer":
+        """Return what searches everybody in a store by an index of it, or by a part of that.
+
+        Raises
+        ------
+        IncompatibleModel
+            If the index is of another system or store, or the store has changed since.
+        """
+        index.check(system, store)
+        domain, recordings = domain_of(system, store, n_threads=n_threads), store.cached("recordings", store.recordings)
+        familiar = None if domain.surroundings is None else domain.surroundings.familiar()
+        single = None
+        if system.by_recording:
+            digests = store.cached("digests", store.digests)
+            single = single_recordings(system, store, index.models, digests, domain.damaged)
+        return cls(system, index.models, domain.calibration, domain.norm, recordings, familiar, single, index=index)
+
+    def among(self, models: Array) -> Scorer:
+        """Return what scores tests against the models with these indices (n,), each of them exactly."""
+        fields = (f.name for f in dataclasses.fields(Scorer))
+        return Scorer(**{name: getattr(self, name) for name in fields}).among(models)
+
+    def score_test(self, test: Iterable[Extracted]) -> ScoredTest:
+        """Return the scores of recordings as one test: exact on the shortlist, and never higher beside it."""
+        used = self._used(test)
+        return self._merged(used, [self._searched(used)] if used.recordings else [])
+
+    def search(self, test: Iterable[Extracted]) -> Searched:
+        """Return what a worker finds in its part of the index, for `merged`.
+
+        Raises
+        ------
+        InvalidInput
+            If no recording could be used.
+        """
+        used = self._used(test)
+        if not used.recordings:
+            why = f"none; {used.skipped[0].reason}" if used.skipped else "none"
+            refuse("the recordings of a test", "be at least one that can be used", why)
+        return self._searched(used)
+
+    def merged(self, test: Iterable[Extracted], parts: Sequence[Searched]) -> ScoredTest:
+        """Return what `score_test` does, to the bit, from what workers have found in all parts of the index.
+
+        Parameters
+        ----------
+        test : iterable of Extracted
+            The recordings that each of them was given.
+        parts : sequence of Searched
+            In any order.
+
+        Raises
+        ------
+        InvalidInput
+            If these are not all parts, each once.
+        """
+        return self._merged(self._used(test), parts)
+
+    def _ratios(self, e: Extracted) -> Array:
+        """Return the ratios of a recording against the cohort alone, (C,)."""
+        if self.cohort is None:
+            e.usable()
+            return np.empty(0)
+        return mean_over([(self.cohort.ratios(x), len(x)) for x in e.blocks()])
+
+    def _searched(self, used: UsedRecordings) -> Searched:
+        return searched(self.index, used.recordings, functools.partial(self._relative, used))
+
+    def _relative(self, used: UsedRecordings, ratios: Array, places: Array) -> Array:
+        """Return the normalized scores (n,) of some speakers, by their places, from their ratios (n, R)."""
+        every = np.concatenate([ratios, np.stack(used.ratios, axis=1)])
+        return self._normalized(every, self.models.speech_seconds[places], used.seconds)
+
+    def _merged(self, used: UsedRecordings, parts: Sequence[Searched]) -> ScoredTest:
+        """Return the scores of all speakers from what was found in all parts."""
+        if not used.recordings:
+            return self._scored(used, None)
+        everybody = np.arange(len(self.models.names))
+        scores, shortlist, exact = together(parts, len(everybody), functools.partial(self._relative, used))
+        exact = np.stack(
+            [self._by_recording(shortlist, *x) for x in zip(used.recordings, exact.T, strict=True)], axis=1
+        )
+        scores += np.median(exact - scores[shortlist], axis=0)
+        scores[shortlist] = exact
+        relative = self._relative(used, scores, everybody)
+        beside = np.setdiff1d(everybody, shortlist)
+        relative[beside] = np.minimum(relative[beside], relative[shortlist].min())
+        return self._scored(used, relative)
+
+    def _by_recording(self, shortlist: Array, e: Extracted, ratios: Array) -> Array:
+        """Return the ratios (l,) of those on the shortlist, of the best by their single recordings if these count."""
+        if self.by_recording is None:
+            return ratios
+        best = np.sort(np.argsort(-ratios, kind="stable")[:BEST])
+        found = self.by_recording.take(shortlist[best]).scores(e.blocks(), ratios[best])
+        moved = ratios + np.median(found - ratios[best])
+        moved[best] = found
+        return moved
+
+
+def searched(
+    index: SpeakerIndex, test: Sequence[Extracted], relative: Relative, *, n_threads: int | None = None
+) -> Searched:
+    """Search a part of an index for a test of R recordings."""
+    if not index.sections:
+        nobody, nothing = np.empty(0, int), np.empty((0, len(test)))
+        return Searched(index.start, nothing, nobody, nobody, nothing)
+    moments = [index.head.outlines.moments(e.blocks()) for e in test]
+    look = functools.partial(_looked_at, index, moments, relative)
+    found = list(threads(workers(n_threads, len(index.sections)))(look, index.sections))
+    scores = np.concatenate([scores for scores, _ in found])
+    listed = np.concatenate([places for _, places in found])
+    shortlist = listed[_best(relative(scores[listed - index.start], listed), SHORTLIST)]
+    groups = [shortlist[a : a + _GROUP] for a in range(0, len(shortlist), _GROUP)]
+    score = functools.partial(_exact, index, test)
+    exact = np.concatenate(list(threads(workers(n_threads, len(groups)))(score, groups)))
+    return Searched(index.start, scores, listed, shortlist, exact)
+
+
+def together(parts: Sequence[Searched], speakers: int, relative: Relative) -> tuple[Array, Array, Array]:
+    """Return the first stage's scores (S, R) of all speakers, the shortlist (l,) of all, and its exact ratios (l, R).
+
+    Raises
+    ------
+    InvalidInput
+        If these are not all parts of an index, each once.
+    """
+    ordered = sorted((p for p in parts if len(p.scores)), key=lambda p: p.start)
+    ends = np.cumsum([0, *(len(p.scores) for p in ordered)])
+    if [p.start for p in ordered] != ends[:-1].tolist() or ends[-1] != speakers:
+        found = ", ".join(f"{p.start} to {p.start + len(p.scores)}" for p in ordered)
+        refuse("the parts of a search", f"be of all {speakers} speakers, each once", found or "none")
+    scores, listed = (np.concatenate([getattr(p, n) for p in ordered]) for n in ("scores", "listed"))
+    places, exact = (np.concatenate([getattr(p, n) for p in ordered]) for n in ("shortlist", "exact"))
+    shortlist = listed[_best(relative(scores[listed], listed), SHORTLIST)]
+    return scores, shortlist, exact[np.searchsorted(places, shortlist)]
+
+
+def _looked_at(
+    index: SpeakerIndex, moments: list[MomentsOfTest], relative: Relative, section: range
+) -> tuple[Array, Array]:
+    """Return the scores (n, R) of a section's speakers by the first stage, and whose means were looked at."""
+    outlines, rows = index.head.outlines, index.outlines_of(section)
+    scores = finite(outlines.scores(rows, moments), "the scores of outlines")
+    most = max(LISTED, -(-SHORTLIST // index.n_sections))
+    listed = _best(relative(scores, np.array(section)), most)
+    places = listed + section.start
+    scores[listed] = outlines.refined(rows[listed], index.offsets_of(places.tolist()), moments)
+    return scores, places
+
+
+def _exact(index: SpeakerIndex, test: Sequence[Extracted], places: Array) -> Array:
+    """Return the ratios (n, R) of some speakers."""
+    models = index.models.take(places)
+    kind = np.float64 if index.head.narrow else None
+
+    def ratios(e: Extracted) -> Array:
+        blocks = [(models.ratios(x if kind is None else x.astype(kind), n_threads=1), len(x)) for x in e.blocks()]
+        return mean_over(blocks)
+
+    return np.stack([ratios(e) for e in test], axis=1)
+
+
+def _best(ranks: Array, n: int) -> Array:
+    """Return the places of the n highest, ascending; of equals the first."""
+    return np.sort(np.argsort(-ranks, kind="stable")[:n])

@@ -1,0 +1,419 @@
+"""Indices of very many speakers: the scores of a search, its parts, its outlines, and files that are not right."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from speechgmm.errors import DamagedSessionWarning, IncompatibleModel, InvalidInput
+from speechgmm.features import MFCC, Corpus, Extracted, Recording
+from speechgmm.mixture import GMM, Diagonal, Full
+from speechgmm.speakers import (
+    IndexScorer,
+    ScoredTest,
+    Scorer,
+    Searched,
+    SpeakerIndex,
+    SpeakerStore,
+    System,
+    identify,
+    index,
+    search,
+)
+from speechgmm.speakers.index import Block, read_index, write_blocks
+from speechgmm.speakers.outlines import Outlines
+from tests import oracle
+from tests.laws import close, plain
+from tests.sounds import Array
+from tests.speakers.made import enroll_frames, extracted, speaker_frames, with_calibration
+from tests.speakers.test_damaged_store import change, flip
+from tests.speakers.test_several_mixtures import two_streams, voices
+
+NUMBER = 4e-5
+"""Of means that are kept as float32, and of scores that are taken in it."""
+
+
+def system_of(k: int = 6, d: int = 4, seed: int = 0, **settings: Any) -> System:
+    rng = np.random.default_rng(seed)
+    ubm = GMM(rng.dirichlet(np.full(k, 5.0)), rng.normal(0, 2, (k, d)), Diagonal(rng.uniform(0.5, 2, (k, d))))
+    return System(MFCC(sample_rate=8000, n_mfcc=d, deltas=0), ubm, **settings)
+
+
+CALIBRATED = with_calibration(system_of())
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of 21 people, with one recording to three each."""
+    path, rng = tmp_path_factory.mktemp("index") / "people.db", np.random.default_rng(5)
+    with SpeakerStore(path, CALIBRATED, create=True) as store:
+        enroll_frames(CALIBRATED, store, {f"p{i:02}": speaker_frames(rng, 1 + i % 3, 40 + 9 * i) for i in range(21)})
+    return path
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sections of five people, of whom three are looked at by their means, and a shortlist of four."""
+    monkeypatch.setattr(index, "SECTION", 5)
+    monkeypatch.setattr(search, "LISTED", 3)
+    monkeypatch.setattr(search, "SHORTLIST", 4)
+
+
+@pytest.fixture
+def store(people: Path) -> Iterator[SpeakerStore]:
+    with SpeakerStore(people, CALIBRATED) as opened:
+        yield opened
+
+
+def written(system: System, store: SpeakerStore, folder: Path) -> SpeakerIndex:
+    SpeakerIndex.write(system, store, folder / "index")
+    return SpeakerIndex.open(folder / "index", system, store)
+
+
+def spoken(system: System, sizes: Sequence[int] = (70,), seed: int = 3) -> list[Extracted]:
+    rng, d = np.random.default_rng(seed), system.ubm.n_dimensions
+    return [extracted(system, rng.normal(0.5, 2, (n, d)).astype(np.float32), f"t{n}") for n in sizes]
+
+
+def same(found: ScoredTest, wanted: ScoredTest, *, atol: float) -> None:
+    assert found.scores is not None
+    assert wanted.scores is not None
+    assert found.normalized is not None
+    assert wanted.normalized is not None
+    close(found.normalized, wanted.normalized, atol=atol)
+    close(found.scores, wanted.scores, atol=atol)
+    assert (found.speech_seconds, found.skipped) == (wanted.speech_seconds, wanted.skipped)
+
+
+@pytest.mark.parametrize("sizes", [(70,), (40, 90, 33)])
+def test_a_shortlist_of_everybody_has_the_scores_of_a_store(store: SpeakerStore, tmp_path: Path, sizes: Any) -> None:
+    found = IndexScorer.within(CALIBRATED, store, written(CALIBRATED, store, tmp_path))
+    for system in (CALIBRATED, dataclasses.replace(CALIBRATED, calibration=None)):
+        found = IndexScorer.within(system, store, found.index)
+        test = [*spoken(system, sizes), spoken(system, sizes)[0]]  # the last is given twice
+        same(found.score_test(test), Scorer.of(system, store).score_test(test), atol=2e-3)
+
+
+def test_two_streams_and_single_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = dataclasses.replace(with_calibration(two_streams()), by_recording=True)
+    with SpeakerStore(tmp_path / "s.db", system, create=True) as store:
+        enrolled = {
+            name: np.array_split(x.astype(np.float32), 1 + i % 3) for i, (name, x) in enumerate(voices(9).items())
+        }
+        enroll_frames(system, store, enrolled)
+        found = IndexScorer.within(system, store, written(system, store, tmp_path))
+        for best in (20, 4):  # of nine
+            monkeypatch.setattr("speechgmm.speakers.by_recording.BEST", best)
+            monkeypatch.setattr("speechgmm.speakers.search.BEST", best)
+            test = spoken(system, (50, 80))
+            same(found.score_test(test), Scorer.of(system, store).score_test(test), atol=2e-3)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_rest_is_never_above_the_shortlist_which_has_the_scores_of_a_store(
+    store: SpeakerStore, tmp_path: Path
+) -> None:
+    found, exact = (
+        IndexScorer.within(CALIBRATED, store, written(CALIBRATED, store, tmp_path)),
+        Scorer.of(CALIBRATED, store),
+    )
+    for seed in range(5):
+        test = spoken(CALIBRATED, seed=seed)
+        shortlist = found.search(test).shortlist
+        scored, wanted = found.score_test(test), exact.score_test(test)
+        assert scored.scores is not None
+        assert wanted.scores is not None
+        assert len(shortlist) == 4
+        assert len(scored.scores) == 21
+        close(scored.scores[shortlist], wanted.scores[shortlist], atol=2e-3)
+        assert np.delete(scored.scores, shortlist).max() <= scored.scores[shortlist].min()
+        some = np.array([17, 2, 5])
+        same(found.among(some).score_test(test), exact.among(some).score_test(test), atol=2e-3)
+
+
+@pytest.mark.usefixtures("small")
+def test_sections_list_more_where_there_are_too_few_for_a_shortlist(
+    store: SpeakerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = IndexScorer.within(CALIBRATED, store, written(CALIBRATED, store, tmp_path))
+    for shortlist, listed in ((4, 13), (20, 17), (21, 21)):
+        monkeypatch.setattr(search, "SHORTLIST", shortlist)
+        told = found.search(spoken(CALIBRATED))
+        assert (len(told.shortlist), len(told.listed)) == (min(shortlist, listed), listed)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("parts", [1, 2, 3, 5, 8])
+def test_parts_give_the_bits_of_the_whole(store: SpeakerStore, tmp_path: Path, parts: int) -> None:
+    whole = IndexScorer.within(CALIBRATED, store, written(CALIBRATED, store, tmp_path))
+    scorers = [
+        IndexScorer.within(CALIBRATED, store, read_index(tmp_path / "index").part(i, parts)) for i in range(parts)
+    ]
+    assert sum(len(s.index.sections) for s in scorers) == 5
+    for sizes in ((60,), (30, 45)):
+        test = spoken(CALIBRATED, sizes)
+        wanted, found = whole.score_test(test), whole.merged(test, [s.search(test) for s in reversed(scorers)])
+        assert np.array_equal(found.scores, wanted.scores)  # type: ignore[arg-type]
+        assert np.array_equal(found.normalized, wanted.normalized)  # type: ignore[arg-type]
+
+
+def test_parts_that_do_not_fit(store: SpeakerStore, tmp_path: Path, small: None) -> None:
+    whole = written(CALIBRATED, store, tmp_path)
+    scorer, test = IndexScorer.within(CALIBRATED, store, whole), spoken(CALIBRATED)
+    first = IndexScorer.within(CALIBRATED, store, whole.part(0, 2)).search(test)
+    for parts, told in (([first], "0 to 10"), ([first, first], "0 to 10, 0 to 10"), ([], "none")):
+        with pytest.raises(InvalidInput, match=f"parts of a search must be of all 21 speakers, each once; got {told}"):
+            scorer.merged(test, parts)
+    with pytest.raises(InvalidInput, match="number of a part must be at least 0 and at most 1; got 2"):
+        whole.part(2, 2)
+
+
+def test_a_test_without_a_recording(store: SpeakerStore, tmp_path: Path) -> None:
+    scorer = IndexScorer.within(CALIBRATED, store, written(CALIBRATED, store, tmp_path))
+    failed = [Extracted(Recording("x", "", "x"), None, "", 0.0, error=InvalidInput("too quiet"))]
+    for found in (scorer.score_test(failed), scorer.merged(failed, [])):
+        assert found.scores is None
+        assert str(found.error) == "too quiet"
+    with pytest.raises(
+        InvalidInput, match="recordings of a test must be at least one that can be used; got none; too quiet"
+    ):
+        scorer.search(failed)
+    with pytest.raises(InvalidInput, match="must be at least one that can be used; got none"):
+        scorer.search([])
+
+
+def outline_by_definition(system: System, offsets: Array, x: Array) -> float:
+    """Return the second order of the ratio, frame by frame and component by component."""
+    ubm, total = system.ubm, 0.0
+    assert isinstance(ubm, GMM)
+    deviations = np.sqrt(ubm.covariance.variances)  # type: ignore[attr-defined]
+    for frame in x.astype(float):
+        for k, p in enumerate(oracle.posteriors(frame.tolist(), plain(ubm))):
+            z, away = (frame - ubm.means[k]) / deviations[k], (offsets[k] - ubm.offsets[k]) / deviations[k]
+            total += p * float(z @ away) - 0.5 * p**2 * float(away @ away)
+    return total / len(x)
+
+
+def made_people(system: System, n: int, spread: float = 0.5, seed: int = 1) -> Array:
+    rng = np.random.default_rng(seed)
+    return np.asarray(system.ubm.offsets + spread * rng.normal(size=(n, *system.ubm.means.shape)))
+
+
+def test_outlines_are_the_second_order_of_the_ratio() -> None:
+    system, x = system_of(), spoken(system_of(), (12,))[0].features
+    assert x is not None
+    people = made_people(system, 5)
+    outlines = Outlines.learned(system.ubm, people)  # four vectors hold all of these
+    assert outlines.basis.shape[1] == 4
+    rows, moments = outlines.of(people), [outlines.moments([x[:5], x[5:]])]
+    wanted = [outline_by_definition(system, p, x) for p in people]
+    close(outlines.scores(rows, moments)[:, 0], wanted, atol=NUMBER)
+    close(outlines.refined(rows, people, moments)[:, 0], wanted, atol=NUMBER)
+    other = made_people(system, 3, seed=8)
+    wanted = [outline_by_definition(system, p, x) for p in other]
+    close(outlines.refined(outlines.of(other), other, moments)[:, 0], wanted, atol=NUMBER)
+
+
+def test_where_components_do_not_overlap_the_second_order_is_the_ratio() -> None:
+    system = system_of()
+    apart = GMM(np.full(3, 1 / 3), np.diag([90.0, 90.0, 90.0, 90.0])[:3], Diagonal(np.ones((3, 4))))
+    system, rng = dataclasses.replace(system, ubm=apart), np.random.default_rng(2)
+    x = (apart.means[rng.integers(0, 3, 50)] + rng.normal(size=(50, 4))).astype(np.float32)
+    people = made_people(system, 4)
+    outlines = Outlines.learned(system.ubm, people)
+    exact = [float((apart.with_means(apart.origin + p).log_density(x) - apart.log_density(x)).mean()) for p in people]
+    close(outlines.refined(outlines.of(people), people, [outlines.moments([x])])[:, 0], exact, atol=1e-3)
+
+
+def test_one_speaker_and_speakers_who_are_alike_have_outlines_without_a_basis() -> None:
+    system = system_of()
+    one = made_people(system, 1)
+    for people in (one, np.repeat(one, 3, axis=0)):
+        outlines = Outlines.learned(system.ubm, people)
+        assert (outlines.basis.shape[1], outlines.size) == (0, 6)
+        x = np.zeros((3, 4), np.float32)
+        moments = [outlines.moments([x])]
+        found = outlines.scores(outlines.of(people), moments)
+        close(found, outlines.refined(outlines.of(people), people, moments), atol=NUMBER)
+
+
+def indexed(system: System, people: Array, path: Path) -> IndexScorer:
+    """Write an index of people without a store, in blocks of 64, and return what searches it."""
+    starts = range(0, len(people), 64)
+    parts = [people[a : a + 64] for a in starts]
+    rows = (
+        Block(tuple(f"{a + i}" for i in range(len(p))), np.full(len(p), 9.0), p)
+        for a, p in zip(starts, parts, strict=True)
+    )
+    write_blocks(path, system, "", Outlines.learned(system.ubm, people[::4]), rows)
+    found = read_index(path)
+    return IndexScorer(system, found.models, None, None, {}, index=found)
+
+
+def test_the_first_is_the_exact_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small form of `recipes/benchmarks/many_speakers.py`: 600 people, of whom 30 are scored exactly."""
+    for name, value in (("LISTED", 12), ("SHORTLIST", 30)):
+        monkeypatch.setattr(search, name, value)
+    monkeypatch.setattr(index, "SECTION", 200)
+    system = system_of(24, 8)
+    people = made_people(system, 600, 0.25)
+    scorer, rng, right, own = indexed(system, people, tmp_path / "index"), np.random.default_rng(4), 0, 0
+    for i in range(60):
+        speaker = system.ubm.with_means(system.ubm.origin + people[i])
+        assert isinstance(speaker, GMM)
+        x = speaker.sample(20, rng).frames.astype(np.float32)
+        found = scorer.score_test([extracted(system, x)]).scores
+        assert found is not None
+        first = int(np.argmax(found))
+        right += first == int(np.argmax(scorer.models.ratios(x)))
+        own += first == i
+    assert right == 60
+    assert 20 < own < 60, "tests that are too easy, or say nothing"
+
+
+def test_narrow_components_are_scored_in_float64(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    ubm = GMM([0.5, 0.5], rng.normal(0, 3, (2, 4)), Diagonal(np.array([np.full(4, 1e-7), np.ones(4)])), np.zeros(4))
+    system = dataclasses.replace(system_of(), ubm=ubm)
+    people = made_people(system, 3, 1e-4)
+    scorer = indexed(system, people, tmp_path / "index")
+    assert scorer.index.head.narrow
+    x = ubm.sample(30, 1).frames.astype(np.float32)
+    wanted = [
+        float(
+            (
+                ubm.with_means(p.astype(np.float32) + ubm.origin).log_density(x.astype(float))
+                - ubm.log_density(x.astype(float))
+            ).mean()
+        )
+        for p in people
+    ]
+    close(scorer.score_test([extracted(system, x)]).scores, wanted, rtol=1e-4)
+
+
+def test_covariances_that_are_not_independent_are_refused() -> None:
+    ubm = GMM([1.0], np.zeros((1, 2)), Full(np.eye(2)[None]))
+    with pytest.raises(
+        InvalidInput, match=r"covariance of a UBM whose speakers are indexed must be .*Independent; got .*Full"
+    ):
+        Outlines.learned(ubm, np.zeros((2, 1, 2)))
+
+
+def test_an_index_is_of_one_state_of_one_store(store: SpeakerStore, tmp_path: Path) -> None:
+    found = written(CALIBRATED, store, tmp_path)
+    other = dataclasses.replace(CALIBRATED, relevance=9.0)
+    with pytest.raises(IncompatibleModel, match=r"must be of its relevance factor; got one of another\. Write it anew"):
+        SpeakerIndex.open(tmp_path / "index", other, store)
+    another = with_calibration(system_of(seed=7))
+    with pytest.raises(IncompatibleModel, match="must be of this model; got one of another"):
+        found.check(another, store)
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(Path(store.location).read_bytes())
+    with SpeakerStore(copy, CALIBRATED) as changed:
+        found.check(CALIBRATED, changed)
+        changed.rename("p03", "renamed")
+        for use in (
+            lambda: SpeakerIndex.open(tmp_path / "index", CALIBRATED, changed),
+            lambda: identify(CALIBRATED, changed, ["x.wav"], index=found),
+        ):
+            with pytest.raises(IncompatibleModel, match="must be of the store as it is now; got one of another"):
+                use()
+        again = written(CALIBRATED, changed, tmp_path)  # over the former one, which its readers keep
+        assert "renamed" in again.models.names
+        assert "p03" in found.models.names
+        x = spoken(CALIBRATED)
+        same(
+            IndexScorer.within(CALIBRATED, store, found).score_test(x),
+            Scorer.of(CALIBRATED, store).score_test(x),
+            atol=2e-3,
+        )
+
+
+def test_identify_by_an_index(filled: Path, system: System, corpus: Corpus, tmp_path: Path) -> None:
+    files = [r for r in corpus.where(split="test") if r.speaker in ("rms", "slt")][:2]
+    with SpeakerStore(filled, system) as store:
+        with_index = identify(system, store, files, index=written(system, store, tmp_path))
+        for a, b in zip(with_index, identify(system, store, files), strict=True):
+            assert [c.name for c in a.candidates] == [c.name for c in b.candidates]
+            close([c.score for c in a.candidates], [c.score for c in b.candidates], atol=1e-3)
+            assert (a.status, a.decision) == (b.status, b.decision)
+
+
+def test_damaged_sessions_are_left_out_and_named(people: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(people.read_bytes())
+    flip(copy, "speaker = 'p07'")
+    with SpeakerStore(copy, CALIBRATED) as store:
+        with pytest.warns(DamagedSessionWarning, match="session a of p07 is damaged") as told:
+            SpeakerIndex.write(CALIBRATED, store, tmp_path / "index")
+        assert len(told) == 1
+        found = SpeakerIndex.open(tmp_path / "index", CALIBRATED, store)
+        assert len(found.models.names) == 20
+        assert "p07" not in found.models.names
+    change(copy, "update speechgmm_sessions set value = ?", b"nothing")
+    with SpeakerStore(copy, CALIBRATED) as store, pytest.raises(InvalidInput, match="sessions to index must be whole"):
+        SpeakerIndex.write(CALIBRATED, store, tmp_path / "index")
+    with (
+        SpeakerStore(tmp_path / "none.db", CALIBRATED, create=True) as store,
+        pytest.raises(InvalidInput, match=r"speakers to index must be at least one; got none\. Enroll somebody first"),
+    ):
+        SpeakerIndex.write(CALIBRATED, store, tmp_path / "index")
+
+
+def test_it_appears_whole_or_not_at_all_and_tells_how_far_it_is(
+    store: SpeakerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "_BLOCK", 8)
+    told: list[tuple[str, int, int]] = []
+    SpeakerIndex.write(CALIBRATED, store, tmp_path / "index", on_progress=lambda *x: told.append(x))
+    assert told == [("indexed", n, 21) for n in (8, 16, 21)]
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if done == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SpeakerIndex.write(CALIBRATED, store, tmp_path / "other", on_progress=stop)
+    assert [p.name for p in tmp_path.iterdir()] == ["index"]
+    (tmp_path / "speech.wav").write_bytes(b"RIFF")
+    with pytest.raises(
+        InvalidInput, match=r"must be new, empty or an index of speakers; got .*, which holds something else"
+    ):
+        SpeakerIndex.write(CALIBRATED, store, tmp_path / "speech.wav")
+
+
+def test_files_that_are_not_right(store: SpeakerStore, tmp_path: Path) -> None:
+    written(CALIBRATED, store, tmp_path)
+    whole = (tmp_path / "index").read_bytes()
+    flipped = bytearray(whole)
+    flipped[-300] ^= 1
+    head = len(index._MARK) + 21 * (6 * 4 + 6 + 20) * 4
+    longer = whole[:head] + bytes(4) + whole[head:]
+    for data, told in (
+        (b"", "be a file that SpeakerIndex.write made"),
+        (whole[1:], "be a file that SpeakerIndex.write made"),
+        (whole[: len(index._MARK)], "be whole; got .* bytes, whose head is not there. Write it anew"),
+        (whole[:-20], "be whole|bytes of models|must be a|safetensors|model file"),
+        (bytes(flipped), "must be"),
+        (longer, f"hold {head} bytes of models; got {head + 4} bytes before its head"),
+    ):
+        (tmp_path / "bad").write_bytes(data)
+        with pytest.raises(InvalidInput, match=told):
+            read_index(tmp_path / "bad")
+    with pytest.raises(InvalidInput, match=r"an index must be a file that can be read; got .*nothing .No such file"):
+        read_index(tmp_path / "nothing")
+    with pytest.raises(InvalidInput, match="an index must be a file that can be read"):
+        read_index(tmp_path)
+
+
+def test_what_goes_to_another_process_is_arrays_alone(store: SpeakerStore, tmp_path: Path) -> None:
+    found = IndexScorer.within(CALIBRATED, store, written(CALIBRATED, store, tmp_path)).search(spoken(CALIBRATED))
+    assert isinstance(found, Searched)
+    held = dataclasses.asdict(found)
+    assert isinstance(held.pop("start"), int)
+    assert all(type(x) is np.ndarray for x in held.values())
