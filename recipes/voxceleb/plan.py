@@ -2,9 +2,8 @@
 
     python recipes/voxceleb/plan.py [--hours 340] [--components 512]
 
-Prints one table for 2 cores, 16 cores and a cluster of 10 nodes of 16 cores. The rates are those of
-`recipes/benchmarks/large_corpus.py` and `distributed.py` on two cores of 2.5 GHz; where others are faster or slower, all
-seconds shrink or grow alike.
+Prints one table for 2 cores, 16 cores and a cluster of 10 nodes of 16 cores. The rates were measured by
+`recipes/benchmarks/large_corpus.py` and `distributed.py`; on faster or slower cores all times shrink or grow alike.
 """
 
 from __future__ import annotations
