@@ -3,8 +3,6 @@
 A block is a matrix of frames, or a `WeightedBlock`. Symbols: N frames, D dimensions.
 """
 
-import functools
-import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -58,14 +56,20 @@ class ArrayBlocks:
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the blocks in order."""
-        for start in range(0, len(self.frames), self.size):
-            here = slice(start, start + self.size)
-            block = self.frames[here]
-            yield block if self.weights is None else WeightedBlock(block, self.weights[here])
+        for i in range(len(self)):
+            yield self[i]
 
     def __len__(self) -> int:
         """How many blocks there are."""
         return -(-len(self.frames) // self.size)
+
+    def __getitem__(self, i: int) -> Any:
+        """Return one of the blocks."""
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        here = slice(i * self.size, (i + 1) * self.size)
+        block = self.frames[here]
+        return block if self.weights is None else WeightedBlock(block, self.weights[here])
 
 
 def weighted(block: Any) -> WeightedBlock:
@@ -82,7 +86,31 @@ def as_blocks(x: ArrayLike | Iterable[Any], *, missing: bool = False) -> Iterabl
     if hasattr(x, "__array__") or (first is not None and not isinstance(first, WeightedBlock) and np.ndim(first) < 2):
         return ArrayBlocks(matrix(x, missing=missing))  # type: ignore[arg-type]
     reiterable(x)  # type: ignore[arg-type]
-    return x  # type: ignore[return-value]
+    return listed(x)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class BlockList:
+    """Blocks of a list as a value of its own, which a cluster can place once for many passes."""
+
+    blocks: tuple[Any, ...]
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the blocks in order."""
+        return iter(self.blocks)
+
+    def __len__(self) -> int:
+        """How many blocks there are."""
+        return len(self.blocks)
+
+    def __getitem__(self, i: int) -> Any:
+        """Return one of the blocks."""
+        return self.blocks[i]
+
+
+def listed(blocks: Iterable[Any]) -> Iterable[Any]:
+    """Return blocks as they are, and a plain list or tuple as `BlockList`."""
+    return BlockList(tuple(blocks)) if isinstance(blocks, (list, tuple)) else blocks
 
 
 def reiterable(blocks: Iterable[Any]) -> None:
@@ -90,14 +118,6 @@ def reiterable(blocks: Iterable[Any]) -> None:
     if iter(blocks) is blocks:
         advice = "Pass a list of arrays, or an object whose __iter__ starts anew (speechgmm.mixture.ArrayBlocks)."
         refuse("blocks", "be iterable again and again", f"a one-shot {type(blocks).__name__}", advice)
-
-
-def total(parts: Iterable[Any]) -> Any:
-    """Return the sum of the statistics of blocks in their own order."""
-    rest = iter(parts)
-    for first in rest:
-        return functools.reduce(operator.add, rest, first)
-    return refuse("blocks", "hold at least one block of frames", "none")
 
 
 def sample_frames(blocks: Iterable[Any], size: int, rng: np.random.Generator, *, missing: bool = False) -> Array:

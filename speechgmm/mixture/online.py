@@ -18,6 +18,7 @@ from speechgmm.mixture.em import Update, expectation, statistics_of
 from speechgmm.mixture.maximize import check_against, maximize
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
+from speechgmm.parallel import Threads
 
 EXPONENT = 0.7
 """Steps of (t + 2)**-0.7: between 0.5, which forgets fastest, and 1, which weighs all batches the same."""
@@ -63,7 +64,7 @@ def stepwise(
     step: float | None = None,
     m_step: Callable[[Statistics, GMM], Update[GMM]] = maximize,
     e_step: Callable[[GMM, Any], Statistics] = statistics_of,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> StepwiseState:
     """Return the state after one more batch of frames.
 

@@ -15,8 +15,7 @@ from speechgmm.errors import Skipped
 from speechgmm.features import Extracted, Recording, extract_all
 from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.adapt import adapted_offsets
-from speechgmm.mixture.blocks import total
-from speechgmm.parallel import Progress
+from speechgmm.parallel import Progress, total
 from speechgmm.speakers.by_recording import ByRecording
 from speechgmm.speakers.domain import MOST, People
 from speechgmm.speakers.models import SpeakerModels

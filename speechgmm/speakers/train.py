@@ -1,6 +1,7 @@
 """A System from a corpus of background speakers. Symbols: N frames, K components."""
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from speechgmm.features import (
 )
 from speechgmm.mixture import GMM, UBM, Ensemble, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.mixture.covariance import Diagonal
-from speechgmm.parallel import Progress
+from speechgmm.parallel import BlockViews, Progress, Threads, own_threads
 from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.checkpoints import Checkpoints, Plan
 from speechgmm.speakers.system import RELEVANCE, System
@@ -81,7 +82,7 @@ def train_system(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     seed: int = 0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     on_progress: Progress | None = None,
 ) -> Training:
     """Train a universal background model on all recordings of a corpus, and calibrate its scores.
@@ -118,8 +119,9 @@ def train_system(
         ended, on one kind of processor. Recordings are read again; a feature cache spares that. Without, what the
         folder keeps is removed.
     seed : int
-    n_threads : int, optional
-        Default: the cores of this process. It changes the time and nothing else.
+    n_threads : int or mapper, optional
+        Default: the cores of this process. It changes the time and nothing else. Workers of a cluster (`parallel.dask`)
+        read the recordings, by the same paths, and run EM; what the calibration asks of single recordings stays here.
     on_progress : callable, optional
         Called with a stage, how much of it is done, and how much there is. The stages are "features", "start" and
         "EM", then "fold 1 of 4" and so on.
@@ -157,8 +159,9 @@ def train_system(
     system = System(frames.frontend, ubm, relevance, info=info, by_recording=by_recording)
     warnings = _warnings(frames, max(map(max, sizes)))
     if calibrated:
-        score = functools.partial(calibrate, n_threads=n_threads, seed=seed, checkpoints=checkpoints)
-        system, doubts = _calibrated(system, frames, train, score, HeldOutMeasures(frames, n_threads=n_threads))
+        own = own_threads(n_threads)
+        score = functools.partial(calibrate, n_threads=own, seed=seed, checkpoints=checkpoints)
+        system, doubts = _calibrated(system, frames, train, score, HeldOutMeasures(frames, n_threads=own))
         warnings += doubts
     return Training(system, frames.skipped, (*warnings, *checkpoints.warnings))
 
@@ -203,18 +206,22 @@ def _as_frames_allow(sizes: Iterable[tuple[int, ...]], n_frames: int) -> list[tu
     return [tuple(dict.fromkeys(min(k, most) for k in own)) for own in sizes]
 
 
-@dataclass(frozen=True)
-class _Stream:
+@dataclass(frozen=True, eq=False)
+class _Stream(BlockViews):
     """Some features of blocks: those from `start` up to `stop`."""
 
     blocks: Iterable[Any]
     start: int
     stop: int
 
-    def __iter__(self) -> Iterator[Any]:
-        """Yield what is seen of each block."""
-        for block in self.blocks:
-            yield np.ascontiguousarray(block[:, self.start : self.stop])
+    def views(self) -> Iterator[Callable[[Array], Array]]:
+        """Yield what gives of each block what is seen of it."""
+        return itertools.repeat(functools.partial(_columns, start=self.start, stop=self.stop))
+
+
+def _columns(block: Array, start: int, stop: int) -> Array:
+    """Return some features of frames."""
+    return np.ascontiguousarray(block[:, start:stop])
 
 
 def _train_ubm(
@@ -223,7 +230,7 @@ def _train_ubm(
     *,
     sizes: Sequence[Sequence[int]],
     seed: int,
-    n_threads: int | None,
+    n_threads: Threads,
     report: Progress,
     checkpoints: Checkpoints,
 ) -> tuple[UBM, tuple[Fit[GMM], ...]]:
@@ -258,7 +265,7 @@ def _train_ubm(
     return Ensemble(parts, tuple(s for s, _ in every)), tuple(fits)
 
 
-def _start(blocks: Iterable[Any], k: int, *, seed: int, n_threads: int | None) -> Fit[GMM]:
+def _start(blocks: Iterable[Any], k: int, *, seed: int, n_threads: Threads) -> Fit[GMM]:
     """Return where EM begins, as a fit without iterations."""
     return Fit(initialize(blocks, k, seed=seed, floor=FLOOR, n_threads=n_threads), (), (), converged=False)
 

@@ -71,7 +71,9 @@ def test_what_is_taken_as_blocks():
     (block,) = as_blocks(Table())
     np.testing.assert_array_equal(block, x)
     several = [x, x]
-    assert as_blocks(several) is several
+    held = as_blocks(several)
+    assert [held[i] is x for i in range(len(held))] == [block is x for block in held] == [True, True]
+    assert as_blocks(held) is held
 
 
 def test_weights_go_with_their_frames():
