@@ -51,6 +51,7 @@ def train(
     seed: Seed = 0,
     resume: Resume = False,
     threads: options.Threads = None,
+    dask: options.Dask = None,
     as_json: options.Json = False,
 ) -> None:
     """Train a model on background speakers: people who will not be enrolled or tested."""
@@ -62,7 +63,7 @@ def train(
     recordings = options.load_corpus(corpus, where, features=features)
     options.say_in_other_splits(recordings)
     frontend = _frontend(recordings, preset, sample_rate, options.features_frontend(recordings, features, hop_length))
-    with progress() as report:
+    with options.workers(threads, dask) as n_threads, progress() as report:
         training = train_system(
             recordings,
             n_components=components or None,
@@ -72,7 +73,7 @@ def train(
             checkpoint=checkpoint,
             resume=resume,
             seed=seed,
-            n_threads=threads,
+            n_threads=n_threads,
             on_progress=report,
         )
     training.system.save(output)

@@ -85,8 +85,7 @@ def as_blocks(x: ArrayLike | Iterable[Any], *, missing: bool = False) -> Iterabl
     first = x[0] if isinstance(x, (list, tuple)) and x else None
     if hasattr(x, "__array__") or (first is not None and not isinstance(first, WeightedBlock) and np.ndim(first) < 2):
         return ArrayBlocks(matrix(x, missing=missing))  # type: ignore[arg-type]
-    reiterable(x)  # type: ignore[arg-type]
-    return listed(x)  # type: ignore[arg-type]
+    return reiterable(x)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,16 +107,12 @@ class BlockList:
         return self.blocks[i]
 
 
-def listed(blocks: Iterable[Any]) -> Iterable[Any]:
-    """Return blocks as they are, and a plain list or tuple as `BlockList`."""
-    return BlockList(tuple(blocks)) if isinstance(blocks, (list, tuple)) else blocks
-
-
-def reiterable(blocks: Iterable[Any]) -> None:
-    """Refuse what can be iterated only once: EM and sampling pass over the data again and again."""
+def reiterable(blocks: Iterable[Any]) -> Iterable[Any]:
+    """Return blocks as they are, and a list as `BlockList`; refuse what can be iterated once, for EM passes again."""
     if iter(blocks) is blocks:
         advice = "Pass a list of arrays, or an object whose __iter__ starts anew (speechgmm.mixture.ArrayBlocks)."
         refuse("blocks", "be iterable again and again", f"a one-shot {type(blocks).__name__}", advice)
+    return BlockList(tuple(blocks)) if isinstance(blocks, (list, tuple)) else blocks
 
 
 def sample_frames(blocks: Iterable[Any], size: int, rng: np.random.Generator, *, missing: bool = False) -> Array:

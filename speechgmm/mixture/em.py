@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from speechgmm.checks import hold, instance, integer, number, refuse, sequence_of
-from speechgmm.mixture.blocks import WeightedBlock, listed, reiterable
-from speechgmm.parallel import Threads, summed
+from speechgmm.mixture.blocks import WeightedBlock, reiterable
+from speechgmm.parallel import Threads, sum_over
 
 M = TypeVar("M")
 Notes = Mapping[str, float]
@@ -123,7 +123,7 @@ def expectation(
     n_threads: Threads = None,
 ) -> Any:
     """Return the sum of the statistics of all blocks: one E-step; arguments are those of `fit`."""
-    return summed(functools.partial(e_step, model), blocks, n_threads)
+    return sum_over(functools.partial(e_step, model), blocks, n_threads)
 
 
 def fit(
@@ -170,8 +170,7 @@ def fit(
     InvalidInput
         If the blocks can be iterated only once, or there are none.
     """
-    reiterable(blocks)
-    blocks = listed(blocks)
+    blocks = reiterable(blocks)
     if accelerate and (isinstance(model, Fit) or on_fit):
         refuse("accelerated EM", "be run in one go, for its guesses rest on several models", "a fit, or on_fit")
     so_far = model if isinstance(model, Fit) else Fit(model, (), (), converged=False)

@@ -18,7 +18,7 @@ from speechgmm.parallel.local import (
     threads,
     workers,
 )
-from speechgmm.parallel.sums import BlockViews, SummingMapper, summed, total
+from speechgmm.parallel.sums import BlockViews, SummingMapper, sum_over, total
 
 __all__ = [
     "BlockViews",
@@ -35,7 +35,7 @@ __all__ = [
     "one_thread",
     "own_threads",
     "single_threaded",
-    "summed",
+    "sum_over",
     "threads",
     "total",
     "workers",

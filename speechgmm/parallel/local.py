@@ -125,8 +125,9 @@ def one_thread(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def begin_worker() -> None:
-    """Hold the libraries of the thread that calls this to one thread for as long as it lives."""
+    """Let the thread that calls this be one of many as long as it lives: libraries take one thread, and so do maps."""
     libraries = _libraries(len(sys.modules))
+    _here.one_of_many = True
     if _held() is not libraries:
         _here.held = libraries
         libraries.limit(limits=1)
@@ -146,7 +147,10 @@ def _libraries(modules: int) -> Any:
 
 
 def _number(n_threads: int | None) -> int:
-    return available_cores() if n_threads is None else integer(n_threads, "n_threads", minimum=1)
+    """Return how many threads to take: by default the cores, but on one of many threads just that one."""
+    if n_threads is None:
+        return 1 if getattr(_here, "one_of_many", False) else available_cores()
+    return integer(n_threads, "n_threads", minimum=1)
 
 
 def _ordered(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:

@@ -71,7 +71,7 @@ def total(parts: Iterable[Any]) -> Any:
     return refuse("blocks", "hold at least one block of frames", "none")
 
 
-def summed(function: Callable[[Any], Any], blocks: Iterable[Any], n_threads: Threads = None) -> Any:
+def sum_over(function: Callable[[Any], Any], blocks: Iterable[Any], n_threads: Threads = None) -> Any:
     """Return the sum of `function(block)` over blocks as `total` has it, in the same bits whoever does the work.
 
     Parameters

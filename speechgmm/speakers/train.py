@@ -23,7 +23,7 @@ from speechgmm.features import (
 )
 from speechgmm.mixture import GMM, UBM, Ensemble, Fit, Floor, Stop, fit_gmm, initialize
 from speechgmm.mixture.covariance import Diagonal
-from speechgmm.parallel import BlockViews, Progress, Threads, own_threads
+from speechgmm.parallel import BlockViews, Progress, Threads
 from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.checkpoints import Checkpoints, Plan
 from speechgmm.speakers.system import RELEVANCE, System
@@ -121,7 +121,8 @@ def train_system(
     seed : int
     n_threads : int or mapper, optional
         Default: the cores of this process. It changes the time and nothing else. Workers of a cluster (`parallel.dask`)
-        read the recordings, by the same paths, and run EM; what the calibration asks of single recordings stays here.
+        read the recordings, by the same paths, run EM and test the stores of the calibration. What is asked once of
+        each recording stays here.
     on_progress : callable, optional
         Called with a stage, how much of it is done, and how much there is. The stages are "features", "start" and
         "EM", then "fold 1 of 4" and so on.
@@ -159,9 +160,8 @@ def train_system(
     system = System(frames.frontend, ubm, relevance, info=info, by_recording=by_recording)
     warnings = _warnings(frames, max(map(max, sizes)))
     if calibrated:
-        own = own_threads(n_threads)
-        score = functools.partial(calibrate, n_threads=own, seed=seed, checkpoints=checkpoints)
-        system, doubts = _calibrated(system, frames, train, score, HeldOutMeasures(frames, n_threads=own))
+        score = functools.partial(calibrate, n_threads=n_threads, seed=seed, checkpoints=checkpoints)
+        system, doubts = _calibrated(system, frames, train, score, HeldOutMeasures(frames, n_threads=n_threads))
         warnings += doubts
     return Training(system, frames.skipped, (*warnings, *checkpoints.warnings))
 

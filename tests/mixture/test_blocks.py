@@ -82,7 +82,7 @@ def test_weights_go_with_their_frames():
     assert all(isinstance(block, WeightedBlock) for block in blocks)
     np.testing.assert_array_equal(np.concatenate([block.frames for block in blocks]), x)
     np.testing.assert_array_equal(np.concatenate([block.weights for block in blocks]), w)
-    assert as_blocks(blocks) is blocks
+    assert list(as_blocks(blocks)) == blocks
     assert weighted(blocks[0]) is blocks[0]
     np.testing.assert_array_equal(weighted(x).weights, np.ones(10))
 
