@@ -60,8 +60,7 @@ def train(
     if quality is Level.BEST and components:
         options.usage("give --quality best or --components, not both")
     checkpoint = _checkpoint(output, resume)
-    recordings = options.load_corpus(corpus, where, features=features)
-    options.say_in_other_splits(recordings)
+    recordings = _background(corpus, where, features)
     frontend = _frontend(recordings, preset, sample_rate, options.features_frontend(recordings, features, hop_length))
     with options.workers(threads, dask) as n_threads, progress() as report:
         training = train_system(
@@ -79,6 +78,13 @@ def train(
     training.system.save(output)
     remove_checkpoint(checkpoint)
     emit_training(as_json, training, training.system, output)
+
+
+def _background(corpus: str, where: list[str] | None, features: str | None) -> "Corpus":
+    """Read the corpus, and say who of it is in another of its splits too."""
+    recordings = options.load_corpus(corpus, where, features=features)
+    options.say_in_other_splits(recordings)
+    return recordings
 
 
 def _checkpoint(output: str, resume: bool) -> str | None:

@@ -1,7 +1,7 @@
 """Sums over blocks in a fixed order, wherever the blocks are: as a tree, whose shape their number alone decides.
 
 Up to 16 blocks are added one after the other. Of more, each 16 in a row make one sum, and so do each 16 of these sums,
-and so on: the same bits on any number of threads and on any cluster, and one sum in memory for each level.
+and so on: the same bits on any number of threads and on any cluster, and at most five sums in memory for each level.
 """
 
 import functools
@@ -56,7 +56,7 @@ def folded(parts: Iterable[Any]) -> Any:
 
 
 def total(parts: Iterable[Any]) -> Any:
-    """Return the sum of the statistics of blocks: as a tree in their own order, of which one sum a level is in memory.
+    """Return the sum of the statistics of blocks: as a tree in their own order, a few of them in memory.
 
     Examples
     --------
