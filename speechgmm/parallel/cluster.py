@@ -28,9 +28,10 @@ R = TypeVar("R")
 View = Callable[[Any], Any]
 
 AHEAD = 3
-"""So many tasks for each thread of the cluster are under way at once: enough that none waits for this process."""
-WHOLE = 3
-"""Where each thread gets so many groups of blocks, a group is one task: tasks are fewer, and sums stay at home."""
+"""So many items for each thread of the cluster are under way at once: enough that none waits for this process."""
+EACH = 4
+"""A pass has so many tasks for each thread, or some more, of 1, 2, 4, 8 or 16 blocks in a row on one worker: enough to
+be shared evenly, and few, for the scheduler takes a millisecond for each. Where it is 16, sums stay at home."""
 ATTEMPTS = 10
 """So often a group of blocks is begun anew, each time after workers were lost."""
 TIMEOUT = 10.0
@@ -129,7 +130,7 @@ class DaskWorkers:
         while isinstance(base, BlockViews):
             base = base.blocks
         placed = self._place(base)
-        ahead = max(2, math.ceil(AHEAD * placed.threads / (1 if placed.whole else FAN_IN)))
+        ahead = max(2, math.ceil(2 * EACH * placed.threads * placed.run / FAN_IN))
         waiting: deque[_Group] = deque()
         numbers = range(len(placed.futures))
         for start in numbers[::FAN_IN]:
@@ -162,13 +163,15 @@ class DaskWorkers:
         if lost := [i for i in group.numbers if placed.futures[i].status != "finished"]:
             self._send(placed, lost, [_block(group.base, i) for i in lost])
         futures = [placed.futures[i] for i in group.numbers]
-        if placed.whole:
+        if placed.run == FAN_IN:
             return self._submit(_sum, group.shared, _Shipped.of(group.views), *futures)
         parts = [
-            self._submit(_sum, group.shared, _Shipped.of((view,)), future)
-            for view, future in zip(group.views, futures, strict=True)
+            self._submit(
+                _values, group.shared, _Shipped.of(group.views[i : i + placed.run]), *futures[i : i + placed.run]
+            )
+            for i in range(0, len(futures), placed.run)
         ]
-        return parts[0] if len(parts) == 1 else self._submit(_add, *parts)
+        return self._submit(_add, *parts)
 
     def _place(self, base: Any) -> "_Placed":
         """Return where blocks are; those that are nowhere yet are sent to the workers in turn."""
@@ -177,9 +180,9 @@ class DaskWorkers:
             return found
         n = len(base) if hasattr(base, "__len__") else 0
         threads = sum(self._threads().values())
-        placed = _Placed(threads, whole=n >= WHOLE * FAN_IN * threads)
-        blocks, each = iter(base), FAN_IN if placed.whole else 1
-        while some := list(itertools.islice(blocks, each)):
+        placed = _Placed(threads, run=_run(n, threads))
+        blocks = iter(base)
+        while some := list(itertools.islice(blocks, placed.run)):
             start = len(placed.futures)
             placed.futures += [None] * len(some)
             self._send(placed, range(start, start + len(some)), some)
@@ -247,13 +250,13 @@ class DaskWorkers:
 
 @dataclass(eq=False)
 class _Placed:
-    """Where blocks are, by their numbers, and whose turn is next; `whole` groups of them lie on one worker.
+    """Where blocks are, by their numbers, and whose turn is next; `run` of them in a row lie on one worker.
 
     It does not hold the blocks themselves, with which it is gone.
     """
 
     threads: int
-    whole: bool
+    run: int
     futures: list[Any] = field(default_factory=list)
     turn: int = 0
 
@@ -304,13 +307,23 @@ def _call(function: _Shipped, item: _Shipped) -> Any:
 
 def _sum(function: _Shipped, views: _Shipped, *blocks: Any) -> Any:
     """Return the sum of a function over views of blocks, on the worker that has them."""
+    return folded(_values(function, views, *blocks))
+
+
+def _values(function: _Shipped, views: _Shipped, *blocks: Any) -> list[Any]:
+    """Return the values of a function of views of blocks, on the worker that has them."""
     begin_worker()
-    return folded(function.value(view(block)) for view, block in zip(views.value, blocks, strict=True))
+    return [function.value(view(block)) for view, block in zip(views.value, blocks, strict=True)]
 
 
-def _add(*parts: Any) -> Any:
+def _add(*parts: list[Any]) -> Any:
     """Return the sum of values, on a worker."""
-    return folded(parts)
+    return folded(itertools.chain(*parts))
+
+
+def _run(n: int, n_threads: int) -> int:
+    """Return how many of `n` blocks in a row make one task."""
+    return next((run for run in (16, 8, 4, 2) if n >= EACH * n_threads * run), 1)
 
 
 def _views_of(blocks: Iterable[Any]) -> Iterator[View]:
