@@ -65,8 +65,9 @@ def dask(client: Any) -> "DaskWorkers":
     Examples
     --------
     >>> from distributed import Client, LocalCluster  # doctest: +SKIP
-    >>> client = Client(LocalCluster())  # doctest: +SKIP
-    >>> speechgmm.train_system(corpus, n_threads=speechgmm.parallel.dask(client))  # doctest: +SKIP
+    >>> with Client(LocalCluster(n_workers=2, threads_per_worker=1)) as client:  # doctest: +SKIP
+    ...     list(dask(client)(abs, [-1, 2, -3]))
+    [1, 2, 3]
     """
     made = DaskWorkers(client)
     _check_versions(client)

@@ -1,4 +1,4 @@
-"""The recipe of a background model on a cluster: the same bytes from threads and from workers, one of which is killed."""
+"""The recipe of a background model on a cluster: the same bytes from threads and from workers, one of them killed."""
 
 from __future__ import annotations
 
