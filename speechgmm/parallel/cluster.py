@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, NoReturn, TypeVar
 
+import numpy as np
+
 from speechgmm.checks import extra, refuse
 from speechgmm.errors import BrokenCluster, IncompatibleModel
 from speechgmm.parallel.local import begin_worker
@@ -198,7 +200,7 @@ class DaskWorkers:
             to = workers[placed.turn % len(workers)]
             placed.turn += 1
             try:
-                futures = self._client.scatter(blocks, workers=[to], hash=False)
+                futures = self._client.scatter(list(map(_plain, blocks)), workers=[to], hash=False)
             except (OSError, KeyError, ValueError):  # it was lost on the way
                 continue
             for i, future in zip(numbers, futures, strict=True):
@@ -346,6 +348,11 @@ def _both(first: View, second: View, block: Any) -> Any:
 def _block(base: Iterable[Any], i: int) -> Any:
     """Return one of the blocks, which are iterated up to it where they cannot be indexed."""
     return base[i] if hasattr(base, "__getitem__") else next(itertools.islice(base, i, None))
+
+
+def _plain(block: Any) -> Any:
+    """Return a block as it travels: rows of a mapped file as an array."""
+    return np.asarray(block) if isinstance(block, np.memmap) else block
 
 
 def _versions() -> dict[str, str]:

@@ -201,7 +201,7 @@ def _score(
     rows = np.split(
         np.argsort(pairs.test, kind="stable"), np.cumsum(np.bincount(pairs.test, minlength=len(groups)))[:-1]
     )
-    asked = [_Asked(tuple(group), pairs.model[own]) for group, own in zip(groups.values(), rows, strict=True)]
+    asked = [_Asked(tuple(group), pairs.model[own]) for group, own in zip(groups.values(), rows, strict=False)]
     score, seconds, skipped = np.full(len(pairs.test), np.nan), np.full(len(groups), np.nan), list[Skipped]()
     failed = np.zeros(len(score), dtype=bool)
     for i, result in enumerate(_tested(scorer, asked, digests, n_threads, on_progress)):
@@ -260,8 +260,9 @@ def _tested(
             yield result
         return
     extracted = extract_all(scorer.system.frontend, every, n_threads=n_threads, on_progress=on_progress)
-    for a in asked:
-        yield score(a, list(itertools.islice(extracted, len(a.recordings))))
+    numbered = zip((i for i, a in enumerate(asked) for _ in a.recordings), extracted, strict=True)
+    for i, heard in itertools.groupby(numbered, lambda pair: pair[0]):
+        yield score(asked[i], [e for _, e in heard])
 
 
 def _listen(score: Callable[[_Asked, list[Extracted]], _Tested], frontend: FrontEnd, asked: _Asked) -> _Tested:
