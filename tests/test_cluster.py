@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -236,8 +237,6 @@ def _die(_: Any) -> None:
 
 
 def test_blocks_that_are_lost_again_and_again_are_refused(workers: DaskWorkers, monkeypatch: Any) -> None:
-    from concurrent.futures import CancelledError
-
     def lost(self: Any, future: Any) -> Any:
         raise CancelledError
 
@@ -380,6 +379,36 @@ def test_a_cluster_without_workers_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         pytest.raises(BrokenCluster, match=words),
     ):
         dask(client)
+
+
+class Ended:
+    """A client, or the result of a task, whose scheduler is gone."""
+
+    status = "closed"
+
+    def nthreads(self) -> dict[str, int]:
+        raise OSError("no connection")
+
+    def result(self, timeout: float) -> Any:
+        raise CancelledError
+
+
+def test_a_scheduler_that_has_ended_is_told(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BrokenCluster, match="a Dask cluster must keep its scheduler; got no connection"):
+        DaskWorkers(Ended())
+    workers = DaskWorkers(client)
+    monkeypatch.setattr(workers, "_client", Ended())
+    with pytest.raises(BrokenCluster, match="a Dask cluster must keep its scheduler; got a scheduler that is gone"):
+        workers._result(Ended())
+
+
+def test_blocks_that_no_worker_takes_are_refused(workers: DaskWorkers, client: Any, monkeypatch: Any) -> None:
+    def lost(*_: Any, **__: Any) -> Any:
+        raise OSError("lost")
+
+    monkeypatch.setattr(client, "scatter", lost)
+    with pytest.raises(BrokenCluster, match="must take blocks; got workers that were lost 10 times in a row"):
+        fit_gmm(X, 2, n_threads=workers, **EM)
 
 
 def test_other_versions_are_refused(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

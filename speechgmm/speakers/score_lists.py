@@ -201,7 +201,8 @@ def _score(
     rows = np.split(
         np.argsort(pairs.test, kind="stable"), np.cumsum(np.bincount(pairs.test, minlength=len(groups)))[:-1]
     )
-    asked = [_Asked(tuple(group), pairs.model[own]) for group, own in zip(groups.values(), rows, strict=False)]
+    parts = zip(groups.values(), rows, strict=False)  # of no tests, rows are one part
+    asked = [_Asked(tuple(group), pairs.model[own]) for group, own in parts]
     score, seconds, skipped = np.full(len(pairs.test), np.nan), np.full(len(groups), np.nan), list[Skipped]()
     failed = np.zeros(len(score), dtype=bool)
     for i, result in enumerate(_tested(scorer, asked, digests, n_threads, on_progress)):
