@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,18 @@ from speechgmm.evaluation import Evaluation, Scores
 __all__ = ["arguments", "manifest", "scored", "show_classifications", "show_evaluations"]
 
 
-def arguments(description: str | None, *, picture: str = "") -> argparse.Namespace:
-    """Read the command line; some recipes draw a picture, which goes into a file of this name by default."""
+def arguments(
+    description: str | None, *, picture: str = "", more: Callable[[argparse.ArgumentParser], None] | None = None
+) -> argparse.Namespace:
+    """Read the command line; some recipes draw a picture, into a file of this name by default, or take more."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a prepared copy of the corpus; without it, it is downloaded")
     parser.add_argument("--source", help="where to download from (default: the source repository at its commit)")
     parser.add_argument("--cache", type=Path, help="where to keep the download (default: the user's cache folder)")
     if picture:
         parser.add_argument("--picture", type=Path, default=Path(picture), help="default: %(default)s")
+    if more:
+        more(parser)
     return parser.parse_args()
 
 

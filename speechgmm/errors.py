@@ -44,6 +44,10 @@ class SameRecording(InvalidInput):
     """A recording is already enrolled, or would be tested against itself."""
 
 
+class BrokenCluster(SpeechGMMError):
+    """A Dask cluster does not answer, has no workers, or loses them again and again."""
+
+
 class MissingExtra(SpeechGMMError, ImportError):
     """An optional dependency is needed and not installed."""
 

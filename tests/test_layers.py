@@ -67,8 +67,9 @@ HOME = {
     "soxr": ("features/audio.py",),
     "sqlalchemy": ("speakers/database.py",),
     "matplotlib": ("plot/",),
-    "dask": ("parallel.py",),
-    "distributed": ("parallel.py",),
+    "dask": ("parallel/cluster.py",),
+    "distributed": ("parallel/cluster.py",),
+    "cloudpickle": ("parallel/cluster.py",),
     "numba": ("mixture/compiled/loops.py", "compiler.py"),
     "sklearn": ("mixture/", "evaluation/", "classification/", "estimators/"),
     "typer": ("cli",),
@@ -90,6 +91,8 @@ HEAVY = {
     "rich",
     "typer",
     "dask",
+    "distributed",
+    "cloudpickle",
 }
 AT_THE_TOP = {
     ("typer", "cli"),

@@ -23,8 +23,7 @@ from speechgmm.features import MFCC, Extracted, FrontEnd, OwnFeatures, Sound, ex
 from speechgmm.features.sounds import listed
 from speechgmm.features.spool import in_blocks
 from speechgmm.mixture import GMM, Diagonal
-from speechgmm.mixture.blocks import total
-from speechgmm.parallel import Progress
+from speechgmm.parallel import Progress, total
 
 
 @dataclass(frozen=True, eq=False)

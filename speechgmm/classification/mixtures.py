@@ -13,11 +13,11 @@ import numpy as np
 
 from speechgmm.checks import Array, integer, number, refuse
 from speechgmm.mixture import GMM, Diagonal, Statistics, adapt
-from speechgmm.mixture.blocks import ArrayBlocks, WeightedBlock, total, weighted
+from speechgmm.mixture.blocks import ArrayBlocks, WeightedBlock, weighted
 from speechgmm.mixture.em import Fit, Stop, Update, expectation, fit
 from speechgmm.mixture.initialize import grow, unit_gaussian
 from speechgmm.mixture.maximize import Floor, maximize
-from speechgmm.parallel import threads
+from speechgmm.parallel import threads, total
 
 _GROWING = Stop(0.0, 3)
 """EM iterations between two splits: few, for the next split moves all again, and more follow the last one."""

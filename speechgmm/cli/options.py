@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from speechgmm.evaluation import Rule, Scores
     from speechgmm.features import Corpus as Recordings
     from speechgmm.features import OwnFeatures, Sound
+    from speechgmm.parallel import Threads as Work
     from speechgmm.speakers import SpeakerStore, System
 
 T = TypeVar("T")
@@ -92,6 +93,10 @@ MaxFailures = Annotated[
         "--max-failures", min=0, metavar="N", help="Stop once more recordings cannot be used. Default: never."
     ),
 ]
+Dask = Annotated[
+    str | None,
+    option("--dask", "ADDRESS", "Instead of --threads: work on the Dask cluster whose scheduler is there (host:port)."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Top = Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many candidates to show.")]
 Far = Annotated[
@@ -111,6 +116,20 @@ CostFa = Annotated[float | None, option("--cost-fa", "COST", "With --prior: of a
 def usage(message: str) -> NoReturn:
     """Leave with exit status 2."""
     raise typer.BadParameter(message)
+
+
+@contextmanager
+def workers(threads: int | None, dask: str | None) -> "Iterator[Work]":
+    """Give who does the work: so many threads, or the cluster at an address, to which this stays connected."""
+    from speechgmm.parallel import connected
+
+    if dask is None:
+        yield threads
+        return
+    if threads is not None:
+        usage("give --threads or --dask, not both")
+    with connected(dask) as cluster:
+        yield cluster
 
 
 def asked(make: Callable[[], T]) -> T:

@@ -52,6 +52,7 @@ def train(
     resume: Resume = False,
     max_failures: options.MaxFailures = None,
     threads: options.Threads = None,
+    dask: options.Dask = None,
     as_json: options.Json = False,
 ) -> None:
     """Train a model on background speakers: people who will not be enrolled or tested."""
@@ -59,10 +60,9 @@ def train(
 
     size = _size(quality, components)
     checkpoint = _checkpoint(output, resume)
-    recordings = options.load_corpus(corpus, where, features=features)
-    options.say_in_other_splits(recordings)
+    recordings = _background(corpus, where, features)
     frontend = _frontend(recordings, preset, sample_rate, options.features_frontend(recordings, features, hop_length))
-    with progress() as report:
+    with options.workers(threads, dask) as n_threads, progress() as report:
         training = train_system(
             recordings,
             frontend=frontend,
@@ -72,7 +72,7 @@ def train(
             resume=resume,
             max_failures=max_failures,
             seed=seed,
-            n_threads=threads,
+            n_threads=n_threads,
             on_progress=report,
         )
     training.system.save(output)
@@ -85,6 +85,13 @@ def _size(quality: Level, components: list[int] | None) -> dict[str, Any]:
     if quality is Level.BEST and components:
         options.usage("give --quality best or --components, not both")
     return {"n_components": components or None, "quality": quality.value}
+
+
+def _background(corpus: str, where: list[str] | None, features: str | None) -> "Corpus":
+    """Read the corpus, and say who of it is in another of its splits too."""
+    recordings = options.load_corpus(corpus, where, features=features)
+    options.say_in_other_splits(recordings)
+    return recordings
 
 
 def _checkpoint(output: str, resume: bool) -> str | None:

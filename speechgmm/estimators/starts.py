@@ -14,9 +14,10 @@ from speechgmm.checks import Array
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import RowBlocks
 from speechgmm.mixture import GMM, ArrayBlocks, Floor, Statistics, Update, initialize
-from speechgmm.mixture.blocks import total, weighted
+from speechgmm.mixture.blocks import weighted
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.mixture.maximize import m_step
+from speechgmm.parallel import total
 
 SLACK = 10 * float(np.finfo(np.float64).eps)
 """What scikit-learn adds to the counts of components."""

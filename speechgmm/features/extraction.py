@@ -1,5 +1,6 @@
 """Features of many recordings: in order, on several threads, in constant memory. Symbols: N frames, D dimensions."""
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
@@ -16,7 +17,7 @@ from speechgmm.features.problems import refuse_failures
 from speechgmm.features.sounds import Sound, recording_of
 from speechgmm.features.spool import Spool, in_blocks
 from speechgmm.mixture import ArrayBlocks
-from speechgmm.parallel import HearsSeconds, Progress, counted, threads
+from speechgmm.parallel import BlockViews, HearsSeconds, Progress, Threads, counted, threads
 
 R = TypeVar("R")
 
@@ -49,6 +50,10 @@ class Extracted:
     def name(self) -> str:
         """What tables call it."""
         return self.recording.name
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to another process with the features themselves, which may lie in a file of this one."""
+        return {**vars(self), "features": None if self.features is None else np.array(self.features)}
 
     def usable(self) -> Array:
         """Return the features, or raise the error that took their place."""
@@ -117,20 +122,21 @@ class TrainingFrames:
 
 
 @dataclass(frozen=True, eq=False)
-class FramesKept:
-    """The frames of `blocks` that are kept, `keep` of shape (N,), block by block."""
+class FramesKept(BlockViews):
+    """The frames of `blocks` that are kept, `keep` of shape (N,), block by block; of some blocks it may be none."""
 
     blocks: ArrayBlocks
     keep: Array
 
-    def __iter__(self) -> Iterator[Array]:
-        """Yield what is kept of each block."""
-        start = 0
-        for block in self.blocks:
-            kept = self.keep[start : start + len(block)]
-            start += len(block)
-            if kept.any():
-                yield block[kept]
+    def views(self) -> Iterator[Callable[[Array], Array]]:
+        """Yield what gives of each block what is kept of it."""
+        for start in range(0, len(self.keep), self.blocks.size):
+            yield functools.partial(_rows, keep=self.keep[start : start + self.blocks.size])
+
+
+def _rows(block: Array, keep: Array) -> Array:
+    """Return some frames of a block."""
+    return block[keep]
 
 
 def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extracted:
@@ -163,7 +169,7 @@ def extract_all(
     *,
     stage: str = ...,
     max_failures: int | None = ...,
-    n_threads: int | None = ...,
+    n_threads: Threads = ...,
     on_progress: Progress | None = ...,
 ) -> Iterator[Extracted]: ...
 @overload
@@ -174,7 +180,7 @@ def extract_all(
     *,
     stage: str = ...,
     max_failures: int | None = ...,
-    n_threads: int | None = ...,
+    n_threads: Threads = ...,
     on_progress: Progress | None = ...,
 ) -> Iterator[R]: ...
 def extract_all(
@@ -184,7 +190,7 @@ def extract_all(
     *,
     stage: str = "recordings",
     max_failures: int | None = None,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     on_progress: Progress | None = None,
 ) -> Iterator[Any]:
     """Yield the features of sounds in their order; a bad one has its error in their place and does not lose the others.
@@ -199,8 +205,10 @@ def extract_all(
         What progress calls this work.
     max_failures : int, optional
         How many bad ones there may be. Default: any number.
-    n_threads : int, optional
-        Default: the cores of this process. It changes the time and nothing else.
+    n_threads : int or mapper, optional
+        Default: the cores of this process. It changes the time and nothing else. Workers of a cluster read recordings
+        by the same paths, each with the cache that its own environment names; features, or what `then` made of them,
+        come back whole.
     on_progress : callable, optional
         Called with the stage, how many are done, and how many there are. Where it `HearsSeconds`, it is told the
         seconds of speech so far.
@@ -213,12 +221,8 @@ def extract_all(
     every, heard, failures = tuple(sounds), 0.0, list[Skipped]()
     most = None if max_failures is None else integer(max_failures, "max_failures", minimum=0)
 
-    def work(i: int) -> tuple[float, Skipped | None, Any]:
-        e = extract(frontend, every[i], f"sound {i}")
-        failure = Skipped(e.name, str(e.error)) if e.error else None
-        return e.speech_seconds, failure, e if then is None else then(e)
-
-    done = counted(threads(n_threads)(work, range(len(every))), stage, len(every), on_progress)
+    work = functools.partial(_extracted, frontend, then)
+    done = counted(threads(n_threads)(work, enumerate(every)), stage, len(every), on_progress)
     for seconds, failure, result in done:
         heard += seconds
         if isinstance(on_progress, HearsSeconds):
@@ -230,12 +234,22 @@ def extract_all(
         yield result
 
 
+def _extracted(
+    frontend: FrontEnd, then: Callable[[Extracted], Any] | None, numbered: tuple[int, Sound]
+) -> tuple[float, Skipped | None, Any]:
+    """Extract one of many sounds; return its seconds of speech, why it failed if it did, and what is yielded."""
+    i, sound = numbered
+    e = extract(frontend, sound, f"sound {i}")
+    failure = Skipped(e.name, str(e.error)) if e.error else None
+    return e.speech_seconds, failure, e if then is None else then(e)
+
+
 def training_frames(
     frontend: FrontEnd,
     recordings: Iterable[Recording],
     *,
     max_failures: int | None = None,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     on_progress: Progress | None = None,
 ) -> TrainingFrames:
     """Extract the features of recordings once, into unnamed temporary files that EM then reads again and again.

@@ -3,8 +3,6 @@
 A block is a matrix of frames, or a `WeightedBlock`. Symbols: N frames, D dimensions.
 """
 
-import functools
-import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -58,14 +56,20 @@ class ArrayBlocks:
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the blocks in order."""
-        for start in range(0, len(self.frames), self.size):
-            here = slice(start, start + self.size)
-            block = self.frames[here]
-            yield block if self.weights is None else WeightedBlock(block, self.weights[here])
+        for i in range(len(self)):
+            yield self[i]
 
     def __len__(self) -> int:
         """How many blocks there are."""
         return -(-len(self.frames) // self.size)
+
+    def __getitem__(self, i: int) -> Any:
+        """Return one of the blocks."""
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        here = slice(i * self.size, (i + 1) * self.size)
+        block = self.frames[here]
+        return block if self.weights is None else WeightedBlock(block, self.weights[here])
 
 
 def weighted(block: Any) -> WeightedBlock:
@@ -81,23 +85,34 @@ def as_blocks(x: ArrayLike | Iterable[Any], *, missing: bool = False) -> Iterabl
     first = x[0] if isinstance(x, (list, tuple)) and x else None
     if hasattr(x, "__array__") or (first is not None and not isinstance(first, WeightedBlock) and np.ndim(first) < 2):
         return ArrayBlocks(matrix(x, missing=missing))  # type: ignore[arg-type]
-    reiterable(x)  # type: ignore[arg-type]
-    return x  # type: ignore[return-value]
+    return reiterable(x)  # type: ignore[arg-type]
 
 
-def reiterable(blocks: Iterable[Any]) -> None:
-    """Refuse what can be iterated only once: EM and sampling pass over the data again and again."""
+@dataclass(frozen=True, eq=False)
+class BlockList:
+    """Blocks of a list as a value of its own, which a cluster can place once for many passes."""
+
+    blocks: tuple[Any, ...]
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the blocks in order."""
+        return iter(self.blocks)
+
+    def __len__(self) -> int:
+        """How many blocks there are."""
+        return len(self.blocks)
+
+    def __getitem__(self, i: int) -> Any:
+        """Return one of the blocks."""
+        return self.blocks[i]
+
+
+def reiterable(blocks: Iterable[Any]) -> Iterable[Any]:
+    """Return blocks as they are, and a list as `BlockList`; refuse what can be iterated once, for EM passes again."""
     if iter(blocks) is blocks:
         advice = "Pass a list of arrays, or an object whose __iter__ starts anew (speechgmm.mixture.ArrayBlocks)."
         refuse("blocks", "be iterable again and again", f"a one-shot {type(blocks).__name__}", advice)
-
-
-def total(parts: Iterable[Any]) -> Any:
-    """Return the sum of the statistics of blocks in their own order."""
-    rest = iter(parts)
-    for first in rest:
-        return functools.reduce(operator.add, rest, first)
-    return refuse("blocks", "hold at least one block of frames", "none")
+    return BlockList(tuple(blocks)) if isinstance(blocks, (list, tuple)) else blocks
 
 
 def sample_frames(blocks: Iterable[Any], size: int, rng: np.random.Generator, *, missing: bool = False) -> Array:

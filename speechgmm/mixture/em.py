@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from speechgmm.checks import hold, instance, integer, number, refuse, sequence_of
-from speechgmm.mixture.blocks import WeightedBlock, reiterable, total
-from speechgmm.parallel import threads
+from speechgmm.mixture.blocks import WeightedBlock, reiterable
+from speechgmm.parallel import Threads, sum_over
 
 M = TypeVar("M")
 Notes = Mapping[str, float]
@@ -120,11 +120,10 @@ def expectation(
     blocks: Iterable[Any],
     *,
     e_step: Callable[[Any, Any], Any] = statistics_of,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> Any:
     """Return the sum of the statistics of all blocks: one E-step; arguments are those of `fit`."""
-    work = functools.partial(e_step, model)
-    return total(map(work, blocks) if n_threads == 1 else threads(n_threads)(work, blocks))
+    return sum_over(functools.partial(e_step, model), blocks, n_threads)
 
 
 def fit(
@@ -136,7 +135,7 @@ def fit(
     e_step: Callable[[M, Any], Any] = statistics_of,
     accelerate: Callable[[M, M, M], M | None] | None = None,
     on_fit: Callable[[Fit[M]], None] | None = None,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     on_iteration: Callable[[int, float, Notes], None] | None = None,
 ) -> Fit[M]:
     """Run expectation-maximization (Dempster, Laird and Rubin 1977).
@@ -161,8 +160,8 @@ def fit(
         can go on from a `Fit`.
     on_fit : callable, optional
         Called after each iteration with what there is so far.
-    n_threads : int, optional
-        Default: the cores of this process. It changes the time and nothing else.
+    n_threads : int or mapper, optional
+        Default: the cores of this process. It changes the time and nothing else. Dask workers keep the blocks.
     on_iteration : callable, optional
         Called with the iteration (from 1), its objective and the notes of its M-step.
 
@@ -171,7 +170,7 @@ def fit(
     InvalidInput
         If the blocks can be iterated only once, or there are none.
     """
-    reiterable(blocks)
+    blocks = reiterable(blocks)
     if accelerate and (isinstance(model, Fit) or on_fit):
         refuse("accelerated EM", "be run in one go, for its guesses rest on several models", "a fit, or on_fit")
     so_far = model if isinstance(model, Fit) else Fit(model, (), (), converged=False)

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, choice, integer, refuse
-from speechgmm.mixture.blocks import ArrayBlocks, as_blocks, sample_frames, total
+from speechgmm.mixture.blocks import ArrayBlocks, as_blocks, sample_frames
 from speechgmm.mixture.covariance import Covariance, covariance_type
 from speechgmm.mixture.e_step import BLOCK
 from speechgmm.mixture.em import Fit, Stop, StopRule, fit
 from speechgmm.mixture.maximize import Floor, maximize, split
 from speechgmm.mixture.model import GMM
-from speechgmm.parallel import single_threaded
+from speechgmm.parallel import Threads, single_threaded, total
 
 METHODS = ("kmeans", "random", "split")
 MANY = 256
@@ -38,7 +38,7 @@ def initialize(
     seed: int | np.random.Generator = 0,
     sample_size: int | None = None,
     floor: Floor = Floor(),
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> GMM:
     """Return a start for EM.
 
@@ -60,7 +60,7 @@ def initialize(
     sample_size : int, optional
         How many frames to work on; default 100 for each component, at least 20 000: it is a start, and EM sees all.
     floor : Floor
-    n_threads : int, optional
+    n_threads : int or mapper, optional
         For splitting; default: the cores of this process. It changes the time and nothing else.
 
     Raises
@@ -139,7 +139,7 @@ def grow(
     between: StopRule,
     stop: StopRule,
     floor: Floor,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> Fit[GMM]:
     """Split the heaviest components of `start` in two, again and again, until there are `n_components`, and run EM.
 

@@ -6,7 +6,7 @@ the mean. P. Liang and D. Klein, "Online EM for unsupervised models" (2009), for
 Symbols: N frames, K components, D dimensions.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -18,6 +18,7 @@ from speechgmm.mixture.em import Update, expectation, statistics_of
 from speechgmm.mixture.maximize import check_against, maximize
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
+from speechgmm.parallel import BlockRange, Threads
 
 EXPONENT = 0.7
 """Steps of (t + 2)**-0.7: between 0.5, which forgets fastest, and 1, which weighs all batches the same."""
@@ -66,7 +67,7 @@ def stepwise(
     step: float | None = None,
     m_step: Callable[[Statistics, GMM], Update[GMM]] = maximize,
     e_step: Callable[[GMM, Any], Statistics] = statistics_of,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
 ) -> StepwiseState:
     """Return the state after one more batch of frames.
 
@@ -114,7 +115,7 @@ def stepwise_passes(
     *,
     m_step: Callable[[Statistics, GMM], Update[GMM]] = maximize,
     e_step: Callable[[GMM, Any], Statistics] = statistics_of,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     on_update: Callable[[int, int], None] | None = None,
 ) -> GMM:
     """Return a better start for EM on many frames, after some passes of stepwise EM over all of them.
@@ -133,34 +134,32 @@ def stepwise_passes(
     m_step, e_step, n_threads
         As in `fit`.
     on_update : callable, optional
-        Called with how many updates are done, and how many there will be at most.
+        Called with how many updates are done, and how many there will be.
     """
-    reiterable(blocks)
+    every = reiterable(blocks)
     integer(n_passes, "n_passes", minimum=1)
-    if not (n := sum(map(_length, blocks))):
+    lengths = list(map(_length, every))
+    if not (n := sum(lengths)):
         refuse("blocks", "hold at least one frame", "none")
     updates = min(max(1, n // (_FRAMES_EACH * start.n_components)), _UPDATES)
+    batches = [BlockRange(every, numbers) for numbers in _batches(lengths, n / updates)]
     state = StepwiseState.of(start)
-    for _ in range(n_passes):
-        for batch in _batches(blocks, n / updates):
-            step = (state.updates + 2) ** -_EXPONENT
-            state = stepwise(state, batch, step=step, m_step=m_step, e_step=e_step, n_threads=n_threads)
-            if on_update:
-                on_update(state.updates, n_passes * updates)
+    for batch in batches * n_passes:
+        step = (state.updates + 2) ** -_EXPONENT
+        state = stepwise(state, batch, step=step, m_step=m_step, e_step=e_step, n_threads=n_threads)
+        if on_update:
+            on_update(state.updates, len(batches) * n_passes)
     return state.model
 
 
-def _batches(blocks: Iterable[Any], size: float) -> Iterator[list[Any]]:
-    """Yield blocks one after the other in groups that end where, of all frames, another `size` is full."""
-    batch, frames, full = list[Any](), 0, size
-    for block in blocks:
-        batch.append(block)
-        frames += _length(block)
-        if frames >= full - 1e-6:
-            yield batch
-            batch, full = [], (frames // size + 1) * size
-    if batch:
-        yield batch
+def _batches(lengths: Sequence[int], size: float) -> Iterator[range]:
+    """Yield numbers of blocks in a row, in groups that end where, of all frames, another `size` is full."""
+    start, frames, full = 0, 0, size
+    for i, length in enumerate(lengths, 1):
+        frames += length
+        if i == len(lengths) or frames >= full - 1e-6:
+            yield range(start, i)
+            start, full = i, (frames // size + 1) * size
 
 
 def _length(block: Any) -> int:

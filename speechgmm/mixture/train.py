@@ -18,6 +18,7 @@ from speechgmm.mixture.missing import impute, observed_statistics
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.selection import Numbered, Selection, Visitor
 from speechgmm.mixture.statistics import Statistics
+from speechgmm.parallel import Threads, own_threads
 
 
 def fit_gmm(
@@ -33,7 +34,7 @@ def fit_gmm(
     selection: Selection | None = None,
     accelerated: bool = False,
     on_fit: Callable[[Fit[GMM]], None] | None = None,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     on_iteration: Callable[[int, float, Notes], None] | None = None,
 ) -> Fit[GMM]:
     """Train a mixture of `n_components` on frames.
@@ -66,8 +67,9 @@ def fit_gmm(
         (`recipes/benchmarks/em.py --accelerated`). Default: plain EM, whose numbers stay as they were.
     on_fit : callable, optional
         Called after each iteration with what there is so far.
-    n_threads : int, optional
-        Default: the cores of this process. It changes the time and nothing else.
+    n_threads : int or mapper, optional
+        Default: the cores of this process. It changes the time and nothing else. A selection keeps its lists in this
+        process, and so takes threads.
     on_iteration : callable, optional
         Called with the iteration, the objective (nats per frame) and the notes of its M-step.
 
@@ -94,6 +96,7 @@ def fit_gmm(
         _check_selection(init, missing=missing, accelerated=accelerated)
         visitor = Visitor(selection, m_step)
         data, m_step, e_step = Numbered(data), visitor.m_step, visitor.e_step
+        n_threads = own_threads(n_threads)
     run = functools.partial(fit, stop=stop, e_step=e_step, n_threads=n_threads, on_iteration=on_iteration)
     begun = init if isinstance(init, Fit) else start
     return run(begun, data, m_step, accelerate=squarem if accelerated else None, on_fit=on_fit)

@@ -13,8 +13,7 @@ from speechgmm.errors import Skipped
 from speechgmm.features import Extracted, Sound, extract_all
 from speechgmm.mixture import Statistics
 from speechgmm.mixture.adapt import moved
-from speechgmm.mixture.blocks import total
-from speechgmm.parallel import Progress
+from speechgmm.parallel import Progress, total
 from speechgmm.speakers.system import System
 from speechgmm.speakers.train import Training
 

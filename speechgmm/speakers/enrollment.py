@@ -10,8 +10,7 @@ from speechgmm.errors import Skipped
 from speechgmm.evaluation.decision import Unfamiliar
 from speechgmm.features import Recording, extract_all
 from speechgmm.mixture import Statistics
-from speechgmm.mixture.blocks import total
-from speechgmm.parallel import Progress
+from speechgmm.parallel import Progress, total
 from speechgmm.speakers.enrolled import Surroundings, sample_of, surroundings, unit_of
 from speechgmm.speakers.sessions import (
     EnrolledRecording,

@@ -7,7 +7,7 @@ people in a store, T tests, C cohort, K components, D dimensions.
 
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ import numpy as np
 from speechgmm.checks import Array, floats, instance, refuse, sequence_of
 from speechgmm.features import FrontEnd, Part, TrainingFrames
 from speechgmm.mixture import Statistics
-from speechgmm.parallel import threads
+from speechgmm.parallel import Threads, own_threads, threads
 from speechgmm.speakers.domain import People
 from speechgmm.speakers.impostors import (
     MOST_EACH,
@@ -182,7 +182,7 @@ def simulate_stores(
     speakers: Mapping[str, Sequence[Material]],
     cohort: Array,
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     seed: int = 0,
 ) -> list[SimulatedStore]:
     """Fill stores of several sizes with some of these speakers, and test them by all.
@@ -197,22 +197,25 @@ def simulate_stores(
         The material of each.
     cohort : ndarray, shape (C, K, D)
         Of speakers whom the UBM knows, as the final cohort's will be; relative to its means.
-    n_threads : int, optional
-        Default: the cores of this process. It changes the time and nothing else.
+    n_threads : int or mapper, optional
+        Default: the cores of this process. It changes the time and nothing else. One store is one piece of work.
     seed : int
         For who is in which store, and for amounts.
     """
     everyone = [m for name in sorted(speakers) for m in speakers[name]]
-    statistics = dict(zip(everyone, threads(n_threads)(functools.partial(_heard, system), everyone), strict=True))
-    made = []
-    for size in store_sizes(len(speakers)):
-        strangers = len(speakers) - size
-        wanted = -(-SEARCHES // (strangers * _TESTS))
-        for draw in range(max(LEAST_DRAWS, min(wanted, 2 * len(speakers)))):
-            rng = np.random.default_rng([seed, size, draw])
-            names = rng.permutation(sorted(speakers)).tolist()
-            made.append(_simulate(system, speakers, names, size, statistics, cohort, rng, n_threads))
-    return made
+    heard = threads(own_threads(n_threads))(functools.partial(_heard, system), everyone)
+    statistics = dict(zip(everyone, heard, strict=True))
+
+    def draws() -> Iterator[_Draw]:
+        for size in store_sizes(len(speakers)):
+            strangers = len(speakers) - size
+            wanted = -(-SEARCHES // (strangers * _TESTS))
+            for draw in range(max(LEAST_DRAWS, min(wanted, 2 * len(speakers)))):
+                rng = np.random.default_rng([seed, size, draw])
+                names = rng.permutation(sorted(speakers)).tolist()
+                yield _draw(system, speakers, names, size, statistics, rng)
+
+    return list(threads(n_threads)(functools.partial(_simulate, system, cohort), draws()))
 
 
 def _heard(system: System, m: Material) -> Statistics:
@@ -226,17 +229,24 @@ def store_sizes(speakers: int) -> list[int]:
     return [s for s in SIZES if s == 1 or s <= 0.75 * speakers]
 
 
-def _simulate(
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    """Who is enrolled in a simulated store, its tests by who speaks, and by name what of the enrolled is tested."""
+
+    people: People
+    tests: tuple[tuple[str, Heard], ...]
+    speech: Mapping[str, Sequence[Heard]]
+
+
+def _draw(
     system: System,
     speakers: Mapping[str, Sequence[Material]],
     names: Sequence[str],
     size: int,
     statistics: Mapping[Material, Statistics],
-    cohort: Array,
     rng: Any,
-    n_threads: int | None,
-) -> SimulatedStore:
-    """Fill one store with the first of these people; the others are strangers."""
+) -> _Draw:
+    """Draw a store of the first of these people; the others are strangers."""
     enrolled: dict[str, list[Material]] = {}
     tests: list[tuple[str, Heard]] = []
     for i, name in enumerate(names):
@@ -250,14 +260,20 @@ def _simulate(
         tests += [(name, _stretch(system.frontend, own[j], rng)) for j in rng.permutation(len(own))[:_TESTS]]
     sums = [functools.reduce(operator.add, [statistics[m] for m in enrolled[n]]) for n in enrolled]
     seconds = np.array([sum(m.speech_seconds for m in enrolled[n]) for n in enrolled])
-    recordings = tuple([statistics[m] for m in enrolled[n]] for n in enrolled)
-    people = People(tuple(enrolled), tuple(sums), seconds, recordings)
+    single = tuple([statistics[m] for m in enrolled[n]] for n in enrolled) if system.by_recording else ()
     speech = {n: [drawn_frames(m.features, m.speech_seconds, rng) for m in enrolled[n][:MOST_EACH]] for n in enrolled}
+    return _Draw(People(tuple(enrolled), tuple(sums), seconds, single), tuple(tests), speech)
+
+
+def _simulate(system: System, cohort: Array, drawn: _Draw) -> SimulatedStore:
+    """Fill one store, and test it."""
+    people = drawn.people
+    models, tests = models_among(system, people), [heard for _, heard in drawn.tests]
     return SimulatedStore(
         people.names,
-        trials(system, models_among(system, people), recordings, cohort, [t for _, t in tests], n_threads=n_threads),
-        tuple(name for name, _ in tests),
-        impostor_trials(system, people, speech, cohort, n_threads=n_threads),
+        trials(system, models, people.recordings, cohort, tests, n_threads=1),
+        tuple(name for name, _ in drawn.tests),
+        impostor_trials(system, people, drawn.speech, cohort, n_threads=1),
     )
 
 

@@ -15,8 +15,7 @@ from speechgmm.errors import Skipped
 from speechgmm.features import Extracted, Recording, extract_all
 from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.adapt import adapted_offsets
-from speechgmm.mixture.blocks import total
-from speechgmm.parallel import Progress
+from speechgmm.parallel import Progress, Threads, total
 from speechgmm.speakers.by_recording import ByRecording
 from speechgmm.speakers.domain import MOST, People
 from speechgmm.speakers.models import SpeakerModels
@@ -41,7 +40,7 @@ def recording_models(
     system: System,
     recordings: Sequence[Recording],
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     on_progress: Progress | None = None,
 ) -> RecordingModels:
     """Adapt a model to each recording; a bad one is left out.

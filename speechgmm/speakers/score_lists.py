@@ -1,7 +1,8 @@
 """Scores of whole test lists: every test of a corpus against every enrolled speaker, or the pairs of a trial list."""
 
+import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from speechgmm.errors import SameRecording, Skipped, UnknownSpeaker
 from speechgmm.evaluation import Failures, Scores, Trials
 from speechgmm.evaluation.name_index import NameIndex
 from speechgmm.evaluation.trials import condition_name, some_trials
-from speechgmm.features import Recording, extract_all
-from speechgmm.parallel import Progress
+from speechgmm.features import Extracted, FrontEnd, Recording, extract_all
+from speechgmm.parallel import Progress, Threads, own_threads
 from speechgmm.speakers.models import SpeakerModels
 from speechgmm.speakers.recording_models import recording_models
-from speechgmm.speakers.score import Scorer
+from speechgmm.speakers.score import ScoredTest, Scorer
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -61,7 +62,7 @@ def score_corpus(
     *,
     by: str = "file",
     keep: Sequence[str] = (),
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     on_progress: Progress | None = None,
 ) -> ScoreList:
     """Score every recording, or every session, against every enrolled speaker.
@@ -79,7 +80,11 @@ def score_corpus(
     keep : sequence of str
         Columns of the recordings (`Recording.columns`) that become conditions of the scores. Where those of one test
         differ, it has all their values, joined by "+".
-    n_threads, on_progress
+    n_threads : int or mapper, optional
+        Default: the cores of this process. It changes the time and nothing else. Workers of a cluster hold the models,
+        read the recordings by the same paths and score them; where single recordings of speakers count, or make the
+        models, they read them alone.
+    on_progress
         See `speechgmm.features.extract_all`.
 
     Raises
@@ -88,7 +93,7 @@ def score_corpus(
         If no recording could be scored; the first reason is given. If no recording has a column of `keep`.
     """
     choice(by, "by", ("file", "session"))
-    scorer = Scorer.of(system, store, n_threads=n_threads)
+    scorer = Scorer.of(system, store, n_threads=own_threads(n_threads))
     groups: dict[_Test, list[Recording]] = {}
     for r in recordings:
         name = f"{r.speaker}/{r.session_name}" if by == "session" else escaped(r.name)
@@ -107,7 +112,7 @@ def score_trials(
     *,
     folder: str | Path = ".",
     keep: Sequence[str] = (),
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     on_progress: Progress | None = None,
 ) -> ScoreList:
     """Score the pairs of a trial list: tests against enrolled speakers, or recordings against recordings.
@@ -135,7 +140,7 @@ def score_trials(
         If a recording of the list is not among those given, or none could be scored.
     """
     known = None if recordings is None else {r.name: r for r in recordings}
-    scorer = None if store is None else Scorer.of(system, store, n_threads=n_threads)
+    scorer = None if store is None else Scorer.of(system, store, n_threads=own_threads(n_threads))
     if scorer is not None:
         _check_enrolled(trials, scorer)
     wanted = _listed("tests", trials.tests, known, folder)
@@ -181,7 +186,7 @@ def _score(
     scorer: Scorer,
     groups: dict[_Test, list[Recording]],
     pairs: _Pairs,
-    n_threads: int | None,
+    n_threads: Threads,
     on_progress: Progress | None,
     *,
     digests: Sequence[str] | None = None,
@@ -193,22 +198,18 @@ def _score(
     `digests` of the models, pairs of a recording with itself. Its trials failed, unless it is enrolled itself.
     """
     conditions = _conditions(list(groups.values()), keep)
-    every = [(i, r) for i, group in enumerate(groups.values()) for r in group]
-    extracted = extract_all(scorer.system.frontend, [r for _, r in every], n_threads=n_threads, on_progress=on_progress)
     rows = np.split(
         np.argsort(pairs.test, kind="stable"), np.cumsum(np.bincount(pairs.test, minlength=len(groups)))[:-1]
     )
-    score, seconds, skipped = np.full(len(pairs.test), np.nan), np.full(len(groups), np.nan), []
+    parts = zip(groups.values(), rows, strict=False)  # of no tests, rows are one part
+    asked = [_Asked(tuple(group), pairs.model[own]) for group, own in parts]
+    score, seconds, skipped = np.full(len(pairs.test), np.nan), np.full(len(groups), np.nan), list[Skipped]()
     failed = np.zeros(len(score), dtype=bool)
-    for i, heard in itertools.groupby(zip(every, extracted, strict=True), lambda pair: pair[0][0]):
-        sounds, own = [e for _, e in heard], rows[i]
-        if digests is not None:
-            same = np.array([digests[m] in {e.digest for e in sounds} for m in pairs.model[own].tolist()], dtype=bool)
-            skipped += [Skipped(e.name, _ITSELF) for e in sounds if same.any()]
-            own = own[~same]
-        if not len(own):
+    for i, result in enumerate(_tested(scorer, asked, digests, n_threads, on_progress)):
+        own, test = rows[i][result.scored], result.test
+        skipped += result.skipped
+        if test is None:
             continue
-        test = scorer.among(pairs.model[own]).score_test(sounds)
         skipped += test.skipped
         if test.scores is not None:
             score[own], seconds[i] = test.scores, test.speech_seconds
@@ -221,6 +222,65 @@ def _score(
     of_trials = {name: column[kept] for name, column in conditions.items()}
     failures = Failures(tests=_failed(scorer.models, list(groups), pairs, np.flatnonzero(failed)))
     return ScoreList(replace(scores, conditions=of_trials, failures=failures), tuple(skipped))
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """The recordings of one test, and the places of the models (n,) that it is paired with."""
+
+    recordings: tuple[Recording, ...]
+    models: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Tested:
+    """Which of these models were scored (n,), with what result, if any, and what of it was paired with itself."""
+
+    scored: Array
+    test: ScoredTest | None
+    skipped: tuple[Skipped, ...]
+
+
+def _tested(
+    scorer: Scorer,
+    asked: Sequence[_Asked],
+    digests: Sequence[str] | None,
+    n_threads: Threads,
+    on_progress: Progress | None,
+) -> Iterator[_Tested]:
+    """Yield the results of tests in order; a cluster that reads the recordings scores them too, where it can."""
+    score = functools.partial(_test, scorer, digests)
+    every = [r for a in asked for r in a.recordings]
+    if callable(n_threads) and scorer.by_recording is None and digests is None:  # what it needs lies in memory
+        results = n_threads(functools.partial(_listen, score, scorer.system.frontend), asked)
+        done = 0
+        for result, a in zip(results, asked, strict=True):
+            done += len(a.recordings)
+            if on_progress:
+                on_progress("recordings", done, len(every))
+            yield result
+        return
+    extracted = extract_all(scorer.system.frontend, every, n_threads=n_threads, on_progress=on_progress)
+    numbered = zip((i for i, a in enumerate(asked) for _ in a.recordings), extracted, strict=True)
+    for i, heard in itertools.groupby(numbered, lambda pair: pair[0]):
+        yield score(asked[i], [e for _, e in heard])
+
+
+def _listen(score: Callable[[_Asked, list[Extracted]], _Tested], frontend: FrontEnd, asked: _Asked) -> _Tested:
+    """Read the recordings of a test, and score it."""
+    return score(asked, list(extract_all(frontend, asked.recordings, n_threads=1)))
+
+
+def _test(scorer: Scorer, digests: Sequence[str] | None, asked: _Asked, sounds: list[Extracted]) -> _Tested:
+    """Score one test; where there are `digests` of the models, a recording is not paired with itself."""
+    scored, skipped = np.ones(len(asked.models), dtype=bool), tuple[Skipped, ...]()
+    if digests is not None:
+        heard = {e.digest for e in sounds}
+        scored = np.array([digests[m] not in heard for m in asked.models.tolist()], dtype=bool)
+        skipped = tuple(Skipped(e.name, _ITSELF) for e in sounds if not scored.all())
+    if not scored.any():
+        return _Tested(scored, None, skipped)
+    return _Tested(scored, scorer.among(asked.models[scored]).score_test(sounds), skipped)
 
 
 def _conditions(groups: Sequence[Sequence[Recording]], keep: Sequence[str]) -> dict[str, Array]:

@@ -1,6 +1,7 @@
 """A System from a corpus of background speakers. Symbols: N frames, K components."""
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from speechgmm.features import (
 )
 from speechgmm.mixture import GMM, UBM, Ensemble, Fit, Floor, Stop, fit_gmm, initialize, maximize, stepwise_passes
 from speechgmm.mixture.covariance import Diagonal
-from speechgmm.parallel import Progress
+from speechgmm.parallel import BlockViews, Progress, Threads
 from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.checkpoints import Checkpoints, Plan
 from speechgmm.speakers.system import RELEVANCE, System
@@ -49,9 +50,9 @@ class Schedule:
 
 USUAL = Schedule(0, STOP, FOLD_STOP)
 MANY_FRAMES = 2_000_000
-OF_MANY = Schedule(2, replace(STOP, max_iterations=6), replace(FOLD_STOP, max_iterations=2))
+OF_MANY = Schedule(2, replace(STOP, max_iterations=4), replace(FOLD_STOP, max_iterations=2))
 """From so many frames on, 5.6 hours of speech, stepwise EM comes first: the likelihood that twenty iterations reach is
-there after eight passes, and that of eight after four."""
+there after five passes, and that of eight after three (`recipes/benchmarks/large_corpus.py passes`)."""
 UNCALIBRATED = (
     f"not calibrated: of the background speakers fewer than {LEAST_SPEAKERS} have speech enough to enroll and to test, "
     "so that scores rank speakers and decide nothing before five people are enrolled; use more speakers"
@@ -98,7 +99,7 @@ def train_system(
     resume: bool = False,
     max_failures: int | None = None,
     seed: int = 0,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     on_progress: Progress | None = None,
 ) -> Training:
     """Train a universal background model on all recordings of a corpus, and calibrate its scores.
@@ -137,8 +138,10 @@ def train_system(
     max_failures : int, optional
         How many recordings may be unusable. Default: any number; they are left out.
     seed : int
-    n_threads : int, optional
-        Default: the cores of this process. It changes the time and nothing else.
+    n_threads : int or mapper, optional
+        Default: the cores of this process. It changes the time and nothing else. Workers of a cluster (`parallel.dask`)
+        read the recordings, by the same paths, run EM and test the stores of the calibration. What is asked once of
+        each recording stays here.
     on_progress : callable, optional
         Called with a stage, how much of it is done, and how much there is. The stages are "features", "start" and
         "EM", then "fold 1 of 4" and so on.
@@ -228,18 +231,22 @@ def _schedule(n_frames: int) -> Schedule:
     return OF_MANY if n_frames >= MANY_FRAMES else USUAL
 
 
-@dataclass(frozen=True)
-class _Stream:
+@dataclass(frozen=True, eq=False)
+class _Stream(BlockViews):
     """Some features of blocks: those from `start` up to `stop`."""
 
     blocks: Iterable[Any]
     start: int
     stop: int
 
-    def __iter__(self) -> Iterator[Any]:
-        """Yield what is seen of each block."""
-        for block in self.blocks:
-            yield np.ascontiguousarray(block[:, self.start : self.stop])
+    def views(self) -> Iterator[Callable[[Array], Array]]:
+        """Yield what gives of each block what is seen of it."""
+        return itertools.repeat(functools.partial(_columns, start=self.start, stop=self.stop))
+
+
+def _columns(block: Array, start: int, stop: int) -> Array:
+    """Return some features of frames."""
+    return np.ascontiguousarray(block[:, start:stop])
 
 
 def _train_ubm(
@@ -249,7 +256,7 @@ def _train_ubm(
     sizes: Sequence[Sequence[int]],
     schedule: Schedule,
     seed: int,
-    n_threads: int | None,
+    n_threads: Threads,
     report: Progress,
     checkpoints: Checkpoints,
 ) -> tuple[UBM, tuple[Fit[GMM], ...]]:
@@ -295,7 +302,7 @@ def _start(
     passes: int,
     *,
     seed: int,
-    n_threads: int | None,
+    n_threads: Threads,
     on_update: Callable[[int, int], None] | None,
 ) -> Fit[GMM]:
     """Return where EM begins, as a fit without iterations."""

@@ -20,6 +20,7 @@ from speechgmm.evaluation.jackknife import detection_intervals, resampler
 from speechgmm.evaluation.thresholds import fit_strangers
 from speechgmm.features import TrainingFrames
 from speechgmm.mixture import UBM
+from speechgmm.parallel import Threads, own_threads
 from speechgmm.speakers.calibration import (
     LEAST_PEOPLE,
     AmountNorm,
@@ -54,7 +55,7 @@ def calibrate(
     frames: TrainingFrames,
     train_ubm: Callable[[Any, str], UBM],
     *,
-    n_threads: int | None = None,
+    n_threads: Threads = None,
     seed: int = 0,
     checkpoints: Checkpoints = NOWHERE,
 ) -> SystemCalibration | None:
@@ -68,7 +69,7 @@ def calibrate(
         What that was trained on.
     train_ubm : callable
         Given blocks and the name of the stage, it returns a UBM: of the folds.
-    n_threads : int, optional
+    n_threads : int or mapper, optional
         Default: the cores of this process. It changes the time and nothing else.
     seed : int
         For the division into folds and parts, and the choice of the cohort.
@@ -88,7 +89,7 @@ def calibrate(
         speakers = {name: held_out.speakers[name] for name in fold}
         scored = functools.partial(_fold_stores, partial, frames, speakers, fold=i, n_threads=n_threads, seed=seed)
         stores.append(checkpoints.once(f"{stage}, stores", scored, FoldStores).stores)
-    fitted = _fit(stores, adapt_cohort(system, frames, n_threads=n_threads, seed=seed))
+    fitted = _fit(stores, adapt_cohort(system, frames, n_threads=own_threads(n_threads), seed=seed))
     measured = {"by": held_out.by, **_measure(stores, fitted.cohort, seed)}
     return replace(fitted, measured=measured)
 
@@ -99,11 +100,11 @@ def _fold_stores(
     speakers: Mapping[str, Sequence[Material]],
     *,
     fold: int,
-    n_threads: int | None,
+    n_threads: Threads,
     seed: int,
 ) -> FoldStores:
     """Return the simulated stores of a fold's speakers, with a cohort of all others."""
-    cohort = adapt_cohort(system, frames, leave_out=frozenset(speakers), n_threads=n_threads, seed=seed)
+    cohort = adapt_cohort(system, frames, leave_out=frozenset(speakers), n_threads=own_threads(n_threads), seed=seed)
     return FoldStores(tuple(simulate_stores(system, speakers, cohort, n_threads=n_threads, seed=seed + fold)))
 
 

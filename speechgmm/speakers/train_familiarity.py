@@ -15,7 +15,7 @@ from speechgmm.errors import InvalidInput
 from speechgmm.features import Part, TrainingFrames
 from speechgmm.features.extraction import FramesKept
 from speechgmm.mixture import UBM
-from speechgmm.parallel import threads
+from speechgmm.parallel import Threads, own_threads, threads
 from speechgmm.speakers.familiarity import MEASURES, Familiarity, joint, measures
 
 FOLDS = 4
@@ -38,13 +38,14 @@ class HeldOutMeasures:
     Parameters
     ----------
     frames : TrainingFrames
-    n_threads : int, optional
-        Default: the cores of this process. It changes the time and nothing else.
+    n_threads : int or mapper, optional
+        Default: the cores of this process, which also measure where a mapper is given: each recording is asked once. It
+        changes the time and nothing else.
     """
 
-    def __init__(self, frames: TrainingFrames, *, n_threads: int | None = None) -> None:
+    def __init__(self, frames: TrainingFrames, *, n_threads: Threads = None) -> None:
         """Begin without any."""
-        self._frames, self._n_threads = frames, n_threads
+        self._frames, self._n_threads = frames, own_threads(n_threads)
         self._folds: dict[int, list[Array]] = {}
         self._seen: set[int] = set()
 

@@ -71,7 +71,9 @@ def test_what_is_taken_as_blocks():
     (block,) = as_blocks(Table())
     np.testing.assert_array_equal(block, x)
     several = [x, x]
-    assert as_blocks(several) is several
+    held = as_blocks(several)
+    assert [held[i] is x for i in range(len(held))] == [block is x for block in held] == [True, True]
+    assert as_blocks(held) is held
 
 
 def test_weights_go_with_their_frames():
@@ -80,7 +82,7 @@ def test_weights_go_with_their_frames():
     assert all(isinstance(block, WeightedBlock) for block in blocks)
     np.testing.assert_array_equal(np.concatenate([block.frames for block in blocks]), x)
     np.testing.assert_array_equal(np.concatenate([block.weights for block in blocks]), w)
-    assert as_blocks(blocks) is blocks
+    assert list(as_blocks(blocks)) == blocks
     assert weighted(blocks[0]) is blocks[0]
     np.testing.assert_array_equal(weighted(x).weights, np.ones(10))
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import Fit, Stop, Update, em, fit
+from speechgmm.mixture import Fit, Stop, Update, fit
+from speechgmm.parallel import sums
 
 TOSSES = 10
 HEADS = [5, 9, 8, 4, 7]
@@ -125,7 +126,7 @@ def test_the_sum_is_taken_in_block_order_on_any_number_of_threads():
 
 
 def test_one_thread_is_the_plain_map(monkeypatch):
-    monkeypatch.setattr(em, "threads", None)
+    monkeypatch.setattr(sums, "threads", None)
     assert len(fit(START, HEADS, m_step, stop=Stop(0.0, 2), n_threads=1).objective) == 2
 
 

@@ -1,7 +1,6 @@
 """Starts: exactly K components, from the seed alone, whatever the threads."""
 
 import functools
-import importlib
 import re
 
 import numpy as np
@@ -10,10 +9,9 @@ from threadpoolctl import threadpool_limits
 
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Stop, fit_bayes, fit_gmm, initialize, split
-from speechgmm.parallel import threads
+from speechgmm.parallel import sums, threads
 from tests import laws, oracle
 
-module = importlib.import_module("speechgmm.mixture.em")
 METHODS = ["kmeans", "random", "split"]
 
 
@@ -79,7 +77,7 @@ def test_splitting_gives_the_same_bits_on_any_number_of_threads(dtype):
 @pytest.mark.parametrize("call", [initialize, functools.partial(fit_gmm, stop=Stop(0.0, 1)), fit_bayes])
 def test_the_number_of_threads_is_passed_on(call, monkeypatch):
     asked = []
-    monkeypatch.setattr(module, "threads", lambda n: asked.append(n) or threads(n))
+    monkeypatch.setattr(sums, "threads", lambda n: asked.append(n) or threads(n))
     call(data(), 3, **{"method" if call is initialize else "init": "split"}, n_threads=3)
     assert set(asked) == {3}
 

@@ -147,7 +147,7 @@ def test_of_many_frames_stepwise_em_comes_first(mixed: list[Recording], monkeypa
     frames = training_frames(front, mixed).blocks
     rule = functools.partial(maximize, floor=FLOOR)
     start = stepwise_passes(initialize(frames, 2, floor=FLOOR), frames, 2, m_step=rule)
-    found = fit_gmm(frames, 2, init=start, floor=FLOOR, stop=Stop(2e-3, 6))
+    found = fit_gmm(frames, 2, init=start, floor=FLOOR, stop=Stop(2e-3, 4))
     np.testing.assert_array_equal(made.ubm.means, found.model.means)
     assert made.info["em"]["objective"] == list(found.objective)
     start_told = [(done, whole) for stage, done, whole in seen if stage == "start"]

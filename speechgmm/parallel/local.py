@@ -1,4 +1,4 @@
-"""Work shared by threads, and how its progress is told: functions shaped like the builtin `map`.
+"""Work shared by threads of this process, and how its progress is told: functions shaped like the builtin `map`.
 
 Results come in the order of the items whatever finishes first, so ordered sums give the same bits with any number
 of workers; at most two items per worker are under way, so memory stays constant. numpy's own threads are held to
@@ -39,25 +39,16 @@ class HearsSeconds(Protocol):
 _here = threading.local()
 """What this thread holds to one thread already: `held`."""
 
-__all__ = [
-    "HearsSeconds",
-    "Mapper",
-    "Progress",
-    "allowed_cores",
-    "available_cores",
-    "counted",
-    "one_thread",
-    "single_threaded",
-    "threads",
-    "workers",
-]
-
 
 class Mapper(Protocol):
     """Anything called like the builtin `map` with one iterable."""
 
     def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
         """Yield `function(item)` in the order of `items`."""
+
+
+Threads = int | Mapper | None
+"""How many threads, by default the cores of this process; or a mapper in their place, such as a Dask cluster."""
 
 
 def available_cores() -> int:
@@ -77,14 +68,21 @@ def workers(n_threads: int | None, jobs: int) -> int:
     return min(_number(n_threads), max(jobs, 1))
 
 
-def threads(n_threads: int | None = None) -> Mapper:
-    """Return a `map` that runs on so many threads (default: the cores of this process).
+def own_threads(n_threads: Threads) -> int | None:
+    """Return how many threads take work that must stay in this process: all cores where a mapper is given."""
+    return None if callable(n_threads) else n_threads
+
+
+def threads(n_threads: Threads = None) -> Mapper:
+    """Return a `map` that runs on so many threads (default: the cores of this process); a mapper is one already.
 
     Examples
     --------
     >>> list(threads(2)(abs, [-1, 2, -3]))
     [1, 2, 3]
     """
+    if callable(n_threads):
+        return n_threads
     n = _number(n_threads)
 
     def mapper(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
@@ -92,7 +90,7 @@ def threads(n_threads: int | None = None) -> Mapper:
             if n == 1:
                 yield from map(function, items)
                 return
-            with ThreadPoolExecutor(n, initializer=_begin_worker) as pool:
+            with ThreadPoolExecutor(n, initializer=begin_worker) as pool:
                 yield from _ordered(pool, function, items, 2 * n)
 
     return mapper
@@ -138,10 +136,13 @@ def one_thread(function: Callable[P, R]) -> Callable[P, R]:
     return held
 
 
-def _begin_worker() -> None:
-    """Hold the libraries of a worker to one thread for as long as it lives."""
-    _here.held = _libraries(len(sys.modules))
-    _here.held.limit(limits=1)
+def begin_worker() -> None:
+    """Let the thread that calls this be one of many as long as it lives: libraries take one thread, and so do maps."""
+    libraries = _libraries(len(sys.modules))
+    _here.one_of_many = True
+    if _held() is not libraries:
+        _here.held = libraries
+        libraries.limit(limits=1)
 
 
 def _held() -> Any:
@@ -158,7 +159,10 @@ def _libraries(modules: int) -> Any:
 
 
 def _number(n_threads: int | None) -> int:
-    return available_cores() if n_threads is None else integer(n_threads, "n_threads", minimum=1)
+    """Return how many threads to take: by default the cores, but on one of many threads just that one."""
+    if n_threads is None:
+        return 1 if getattr(_here, "one_of_many", False) else available_cores()
+    return integer(n_threads, "n_threads", minimum=1)
 
 
 def _ordered(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
