@@ -18,7 +18,7 @@ from speechgmm.mixture.em import Update, expectation, statistics_of
 from speechgmm.mixture.maximize import check_against, maximize
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
-from speechgmm.parallel import BlockRange, Threads
+from speechgmm.parallel import BlockRange, Progress, Threads
 
 EXPONENT = 0.7
 """Steps of (t + 2)**-0.7: between 0.5, which forgets fastest, and 1, which weighs all batches the same."""
@@ -116,7 +116,7 @@ def stepwise_passes(
     m_step: Callable[[Statistics, GMM], Update[GMM]] = maximize,
     e_step: Callable[[GMM, Any], Statistics] = statistics_of,
     n_threads: Threads = None,
-    on_update: Callable[[int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> GMM:
     """Return a better start for EM on many frames, after some passes of stepwise EM over all of them.
 
@@ -133,8 +133,8 @@ def stepwise_passes(
     n_passes : int
     m_step, e_step, n_threads
         As in `fit`.
-    on_update : callable, optional
-        Called with how many updates are done, and how many there will be.
+    on_progress : callable, optional
+        Called with "stepwise EM", how many updates are done, and how many there will be.
     """
     every = reiterable(blocks)
     integer(n_passes, "n_passes", minimum=1)
@@ -147,8 +147,8 @@ def stepwise_passes(
     for batch in batches * n_passes:
         step = (state.updates + 2) ** -_EXPONENT
         state = stepwise(state, batch, step=step, m_step=m_step, e_step=e_step, n_threads=n_threads)
-        if on_update:
-            on_update(state.updates, len(batches) * n_passes)
+        if on_progress:
+            on_progress("stepwise EM", state.updates, len(batches) * n_passes)
     return state.model
 
 

@@ -273,11 +273,11 @@ def _train_ubm(
         d = next(iter(blocks)).shape[1] // streams
         seen = blocks if streams == 1 else _Stream(blocks, s * d, (s + 1) * d)
 
-        def tell(i: int, n: int, before: int = done) -> None:
+        def tell(_: str, i: int, n: int, before: int = done) -> None:
             report("start", before * n + i, n * len(every))
 
         begin = functools.partial(_start, seen, k, schedule.passes, seed=seed, n_threads=n_threads)
-        begin = functools.partial(begin, on_update=None if fold else tell)
+        begin = functools.partial(begin, on_progress=None if fold else tell)
         name = f"{stage}, mixture {done + 1}"
         start = checkpoints.once(name, begin, Fit, GMM, Diagonal, blocks=blocks)
         keep = functools.partial(checkpoints.keep, name, blocks=blocks)
@@ -303,13 +303,13 @@ def _start(
     *,
     seed: int,
     n_threads: Threads,
-    on_update: Callable[[int, int], None] | None,
+    on_progress: Progress | None,
 ) -> Fit[GMM]:
     """Return where EM begins, as a fit without iterations."""
     start = initialize(blocks, k, seed=seed, floor=FLOOR, n_threads=n_threads)
     if passes:
         m_step = functools.partial(maximize, floor=FLOOR)
-        start = stepwise_passes(start, blocks, passes, m_step=m_step, n_threads=n_threads, on_update=on_update)
+        start = stepwise_passes(start, blocks, passes, m_step=m_step, n_threads=n_threads, on_progress=on_progress)
     return Fit(start, (), (), converged=False)
 
 

@@ -48,9 +48,9 @@ def test_a_pass_is_the_steps_written_out(kind: str, k: int, d: int) -> None:
         for i in range(0, len(blocks), k):  # fifty frames for each component
             step = (2 + state.updates) ** -0.6
             state = stepwise(state, np.concatenate(blocks[i : i + k]), step=step, m_step=KEEP)
-    found = stepwise_passes(gmm, blocks, 2, m_step=KEEP, on_update=lambda *news: seen.append(news))
+    found = stepwise_passes(gmm, blocks, 2, m_step=KEEP, on_progress=lambda *news: seen.append(news))
     laws.same_mixture(found, state.model, rtol=1e-6, atol=1e-6)
-    assert seen == [(i + 1, 8) for i in range(8)]
+    assert seen == [("stepwise EM", i + 1, 8) for i in range(8)]
 
 
 def many(seed: int, n: int = 40_000) -> laws.Array:
