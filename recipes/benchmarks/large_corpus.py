@@ -35,7 +35,7 @@ from speechgmm.mixture import ArrayBlocks, Stop, fit, initialize, maximize, step
 from speechgmm.mixture.em import expectation
 from speechgmm.parallel import threads
 from speechgmm.speakers import train_system
-from speechgmm.speakers.train import FLOOR
+from speechgmm.speakers.train_ubm import FLOOR
 
 RATE = 16_000
 CORPORA = ("wuw2", "malayalam_msc", "librispeech_mini")

@@ -21,6 +21,8 @@ Key = tuple[str, str]
 Place = tuple[Any, Any]
 """What stands in the columns of speaker and session."""
 
+ERASED = "erased"
+"""The setting of a store that never held what was not overwritten when it was deleted."""
 _FORMAT = "2"
 """1 kept statistics of sessions alone, from which a store cannot tell how high strangers come."""
 _CONTENT = "select name from sqlite_master where type in ('table', 'view')"
@@ -283,7 +285,7 @@ class Database:
         except sa.exc.SQLAlchemyError as error:
             self._refuse(str(error))
         if url.get_backend_name() == "sqlite":
-            sa.event.listen(self._engine, "connect", _read_any_bytes)
+            sa.event.listen(self._engine, "connect", _begin_sqlite)
         if on_wait is not None and url.get_backend_name() == "sqlite":
             tell_of_waiting(sa, self._engine, self.location, on_wait)
         try:
@@ -310,7 +312,7 @@ class Database:
             if lost and (meta or tables.places()):
                 self._refuse(f"one that has lost its {lost[0]}")
             if lost and new is not None:
-                meta = {"format": _FORMAT, **new}
+                meta = {"format": _FORMAT, ERASED: "1", **new}
                 tables.set_meta(meta)
             return meta
 
@@ -357,6 +359,24 @@ class Database:
         more = ", ..." if len(names) > 3 else ""
         self._refuse(f"a database of something else, with {', '.join(map(repr, names[:3]))}{more}")
 
+    def erase(self, *, whole: bool) -> None:
+        """Leave nothing of what was deleted in the files of a store: in its log, and in all pages where `whole`.
+
+        A server's database is its own to tidy.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return
+        try:
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                if whole:
+                    connection.exec_driver_sql("vacuum")
+                if connection.exec_driver_sql("pragma journal_mode").scalar() == "wal":
+                    connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+        except self._sa.exc.SQLAlchemyError as error:
+            why = str(getattr(error, "orig", None) or error)
+            refuse_held(self.location, why, _PATIENCE)
+            self._refuse(why)
+
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
@@ -392,6 +412,7 @@ class Database:
         )
 
 
-def _read_any_bytes(connection: Any, _: object) -> None:
-    """Let SQLite give text that is damaged, with its bytes escaped, instead of an error for all rows."""
+def _begin_sqlite(connection: Any, _: object) -> None:
+    """Let SQLite overwrite with zeros whatever is deleted, and give damaged text with its bytes escaped."""
+    connection.execute("pragma secure_delete = on")
     connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")

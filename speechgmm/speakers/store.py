@@ -15,7 +15,7 @@ from speechgmm import storage
 from speechgmm.checks import composed, refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
-from speechgmm.speakers.database import Database, Key, StoreTables
+from speechgmm.speakers.database import ERASED, Database, Key, StoreTables
 from speechgmm.speakers.sessions import (
     EnrolledRecording,
     RecordingSample,
@@ -172,7 +172,11 @@ class SpeakerStore:
         return tuple(refused)
 
     def remove(self, speaker: str, session: str | None = None) -> None:
-        """Forget a speaker, or one session of theirs: what is left is as if it had never been enrolled."""
+        """Forget a speaker, or one session of theirs: what is left is as if it had never been enrolled.
+
+        In an SQLite store nothing of it is left in any file: what is deleted is overwritten. What lies elsewhere is not
+        reached: backups and snapshots, blocks that a disk keeps, exports and indexes, logs of a server.
+        """
         who, what = composed(speaker), None if session is None else composed(session)
         with self._changed() as tables:
             known = tables.places()
@@ -331,13 +335,21 @@ class SpeakerStore:
 
     @contextlib.contextmanager
     def _changed(self) -> Iterator[StoreTables]:
-        """Change the tables in one transaction, which counts as a new revision."""
+        """Change the tables in one transaction, which counts as a new revision, and erase what was deleted.
+
+        Of a store of a version that did not erase, all pages are written anew, once.
+        """
         with self._database.transaction() as tables:
             tables.lock()
             yield tables
             tables.prune()
-            revision = tables.meta().get("revision", "")
+            meta = tables.meta()
+            revision = meta.get("revision", "")
             tables.set_meta({"revision": str(int(revision) + 1 if revision.isdecimal() else 1)})  # 1: it was damaged
+        self._database.erase(whole=ERASED not in meta)
+        if ERASED not in meta:
+            with self._database.transaction() as tables:
+                tables.set_meta({ERASED: "1"})
 
 
 def _keys_of(known: Iterable[Key], *speakers: str) -> list[Key]:

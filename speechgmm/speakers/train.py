@@ -1,13 +1,10 @@
 """A System from a corpus of background speakers. Symbols: N frames, K components."""
 
 import functools
-import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from speechgmm import storage
 from speechgmm.checks import Array, choice, integer, number_of, refuse
@@ -21,38 +18,15 @@ from speechgmm.features import (
     own_frontend,
     training_frames,
 )
-from speechgmm.mixture import GMM, UBM, Ensemble, Fit, Floor, Stop, fit_gmm, initialize, maximize, stepwise_passes
-from speechgmm.mixture.covariance import Diagonal
-from speechgmm.parallel import BlockViews, Progress, Threads
+from speechgmm.mixture import GMM, UBM, Fit
+from speechgmm.parallel import Progress, Threads
 from speechgmm.speakers.calibration import SystemCalibration
 from speechgmm.speakers.checkpoints import Checkpoints, Plan
 from speechgmm.speakers.system import RELEVANCE, System
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, calibrate
 from speechgmm.speakers.train_familiarity import HeldOutMeasures, TrainUBM
+from speechgmm.speakers.train_ubm import schedule_for, train_ubm
 
-FLOOR = Floor(relative=0.01, occupancy=5.0)
-"""A tenth of the deviation of speech, and five frames per component: neither accidents nor lone frames count."""
-STOP = Stop(tolerance=2e-3, max_iterations=20)
-"""Where the likelihood has nearly settled; more iterations gave no better error rates."""
-
-FOLD_STOP = Stop(tolerance=2e-3, max_iterations=8)
-"""The UBMs of the folds, which score held-out speakers, start anew and take fewer iterations."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How often the frames are read: in `passes` of stepwise EM, and in EM, in that of the folds too."""
-
-    passes: int
-    stop: Stop
-    fold_stop: Stop
-
-
-USUAL = Schedule(0, STOP, FOLD_STOP)
-MANY_FRAMES = 2_000_000
-OF_MANY = Schedule(2, replace(STOP, max_iterations=4), replace(FOLD_STOP, max_iterations=2))
-"""From so many frames on, 5.6 hours of speech, stepwise EM comes first: the likelihood that twenty iterations reach is
-there after five passes, and that of eight after three (`recipes/benchmarks/large_corpus.py passes`)."""
 UNCALIBRATED = (
     f"not calibrated: of the background speakers fewer than {LEAST_SPEAKERS} have speech enough to enroll and to test, "
     "so that scores rank speakers and decide nothing before five people are enrolled; use more speakers"
@@ -174,8 +148,8 @@ def train_system(
     if checkpoint is not None:
         settings = {"components": sizes, "by_recording": by_recording, "calibrated": calibrated}
         checkpoints.begin(Plan.of(frames, frontend, **settings, relevance=float(relevance), seed=seed), resume=resume)
-    run = functools.partial(_train_ubm, sizes=sizes, report=report, checkpoints=checkpoints)
-    train = functools.partial(run, schedule=_schedule(len(frames.blocks.frames)), seed=seed, n_threads=n_threads)
+    run = functools.partial(train_ubm, sizes=sizes, report=report, checkpoints=checkpoints)
+    train = functools.partial(run, schedule=schedule_for(len(frames.blocks.frames)), seed=seed, n_threads=n_threads)
     ubm, fits = train(frames.blocks)
     system = System(frames.frontend, ubm, relevance, info=_info(frames, ubm, fits, seed), by_recording=by_recording)
     warnings = _warnings(frames, max(map(max, sizes)))
@@ -224,93 +198,6 @@ def _as_frames_allow(sizes: Iterable[tuple[int, ...]], n_frames: int) -> list[tu
     """Return usual numbers of components, none larger than so many frames are enough for, or the least of them."""
     most = max(min(ALONE), n_frames // FEW_FRAMES)
     return [tuple(dict.fromkeys(min(k, most) for k in own)) for own in sizes]
-
-
-def _schedule(n_frames: int) -> Schedule:
-    """Return how often so many frames are read."""
-    return OF_MANY if n_frames >= MANY_FRAMES else USUAL
-
-
-@dataclass(frozen=True, eq=False)
-class _Stream(BlockViews):
-    """Some features of blocks: those from `start` up to `stop`."""
-
-    blocks: Iterable[Any]
-    start: int
-    stop: int
-
-    def views(self) -> Iterator[Callable[[Array], Array]]:
-        """Yield what gives of each block what is seen of it."""
-        return itertools.repeat(functools.partial(_columns, start=self.start, stop=self.stop))
-
-
-def _columns(block: Array, start: int, stop: int) -> Array:
-    """Return some features of frames."""
-    return np.ascontiguousarray(block[:, start:stop])
-
-
-def _train_ubm(
-    blocks: Iterable[Any],
-    fold: str = "",
-    *,
-    sizes: Sequence[Sequence[int]],
-    schedule: Schedule,
-    seed: int,
-    n_threads: Threads,
-    report: Progress,
-    checkpoints: Checkpoints,
-) -> tuple[UBM, tuple[Fit[GMM], ...]]:
-    """Train one background model, the final one, or that of a fold, all of which is one stage of the work.
-
-    Each stream of features gets a mixture of each size, from a start of its own. It goes on from what is kept of it.
-    """
-    stop, stage = (schedule.fold_stop, fold) if fold else (schedule.stop, "EM")
-    streams = len(sizes)
-    every = [(s, k) for s, own in enumerate(sizes) for k in own]
-    whole, fits = len(every) * stop.max_iterations, list[Fit[GMM]]()
-    for done, (s, k) in enumerate(every):
-        report(fold or "start", *((done * stop.max_iterations, whole) if fold else (done, len(every))))
-        d = next(iter(blocks)).shape[1] // streams
-        seen = blocks if streams == 1 else _Stream(blocks, s * d, (s + 1) * d)
-
-        def tell(_: str, i: int, n: int, before: int = done) -> None:
-            report("start", before * n + i, n * len(every))
-
-        begin = functools.partial(_start, seen, k, schedule.passes, seed=seed, n_threads=n_threads)
-        begin = functools.partial(begin, on_progress=None if fold else tell)
-        name = f"{stage}, mixture {done + 1}"
-        start = checkpoints.once(name, begin, Fit, GMM, Diagonal, blocks=blocks)
-        keep = functools.partial(checkpoints.keep, name, blocks=blocks)
-        if not fold:
-            report("start", done + 1, len(every))
-
-        def watch(i: int, *_: Any, before: int = done * stop.max_iterations) -> None:
-            report(stage, before + i, whole)
-
-        run = functools.partial(fit_gmm, stop=stop, floor=FLOOR, n_threads=n_threads, on_iteration=watch)
-        fits.append(run(seen, k, init=start, on_fit=keep))
-    if len(fits) == 1:
-        return fits[0].model, tuple(fits)
-    origin = fits[0].model.origin if streams == 1 else np.zeros(fits[0].model.n_dimensions)
-    parts = tuple(replace(f.model, origin=origin) for f in fits)
-    return Ensemble(parts, tuple(s for s, _ in every)), tuple(fits)
-
-
-def _start(
-    blocks: Iterable[Any],
-    k: int,
-    passes: int,
-    *,
-    seed: int,
-    n_threads: Threads,
-    on_progress: Progress | None,
-) -> Fit[GMM]:
-    """Return where EM begins, as a fit without iterations."""
-    start = initialize(blocks, k, seed=seed, floor=FLOOR, n_threads=n_threads)
-    if passes:
-        m_step = functools.partial(maximize, floor=FLOOR)
-        start = stepwise_passes(start, blocks, passes, m_step=m_step, n_threads=n_threads, on_progress=on_progress)
-    return Fit(start, (), (), converged=False)
 
 
 def _warnings(frames: TrainingFrames, n_components: int) -> tuple[str, ...]:

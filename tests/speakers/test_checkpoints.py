@@ -142,7 +142,7 @@ def test_nothing_is_done_twice(recordings: list[Recording], folder: Path, whole:
         raise AssertionError("this was done already")
 
     with (
-        mock.patch("speechgmm.speakers.train.initialize", never),
+        mock.patch("speechgmm.speakers.train_ubm.initialize", never),
         mock.patch("speechgmm.mixture.em.expectation", never),
         mock.patch("speechgmm.speakers.train_calibration.simulate_stores", never),
     ):

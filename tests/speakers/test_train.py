@@ -15,7 +15,8 @@ from speechgmm.errors import AudioError, InvalidInput, SpeechGMMWarning
 from speechgmm.features import MFCC, Corpus, Recording, common_rate, training_frames
 from speechgmm.mixture import Stop, fit_gmm, initialize, maximize, stepwise_passes
 from speechgmm.speakers import System, Training, held_out, load_system, train, train_system
-from speechgmm.speakers.train import FLOOR, STOP, UNCALIBRATED
+from speechgmm.speakers.train import UNCALIBRATED
+from speechgmm.speakers.train_ubm import FLOOR, STOP
 from tests.laws import same_bits
 from tests.sounds import ROOT, steps, voice, write
 
@@ -140,7 +141,7 @@ def test_progress_is_reported_in_stages(mixed: list[Recording]) -> None:
 
 @ANY_RATES
 def test_of_many_frames_stepwise_em_comes_first(mixed: list[Recording], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("speechgmm.speakers.train.MANY_FRAMES", 100)
+    monkeypatch.setattr("speechgmm.speakers.train_ubm.MANY_FRAMES", 100)
     seen: list[tuple[str, int, int]] = []
     front = MFCC(sample_rate=8000)
     made = train_system(mixed, n_components=2, frontend=front, on_progress=lambda *args: seen.append(args)).system
