@@ -1,4 +1,4 @@
-"""The command info: what a model, a classifier, a store or a calibration is, and how it was made."""
+"""The command info: what a model, a classifier, a store, an export or a calibration is, and how it was made."""
 
 import math
 import textwrap
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
     from speechgmm.speakers import Cost, SpeakerStore, System
 
-Location = Annotated[str, options.argument("MODEL|STORE|CALIBRATION", "File or database URL.")]
+Location = Annotated[str, options.argument("MODEL|STORE|EXPORT|CALIBRATION", "File or database URL.")]
 StoreModel = Annotated[
     str | None,
     options.option("--model", "MODEL", "Of the STORE, to tell what rates cost; default: the packaged one."),
@@ -35,17 +35,20 @@ KEPT = (
 
 
 def info(location: Location, model: StoreModel = None, as_json: options.Json = False) -> None:
-    """Show what a model, a store of speakers or a calibration of scores is, and how it was made."""
+    """Show what a model, a store or an export of speakers, or a calibration of scores is, and how it was made."""
     if _is_store(location):
         _store_info(location, model, as_json)
         return
     if model is not None:
         options.usage("--model says of which model a STORE is; give the model alone")
-    if _is_calibration(location):
+    if (kind := _type(location)) == "TableCalibration":
         from speechgmm.evaluation import load_calibration
 
         calibration = load_calibration(location)
         emit(as_json, calibration.as_dict(), *calibration_parts(calibration, {"type": "calibration of scores"}))
+        return
+    if kind in ("SpeakerExport", "Export"):
+        _export_info(location, as_json)
         return
     made = options.load_model_or_classifier(location)
     summary, parts = made.summary(), list[Listing | str]()
@@ -127,11 +130,29 @@ def _is_store(location: str) -> bool:
         return file.read(16) == b"SQLite format 3\0"
 
 
-def _is_calibration(path: str) -> bool:
-    """Return whether a file is a calibration of scores; anything else may be a model."""
+def _export_info(location: str, as_json: bool) -> None:
+    """Show how much of whom an export holds."""
+    from speechgmm.speakers import load_export, packaged_with
+
+    summary = load_export(location).summary()
+    packaged = packaged_with(summary["fingerprint"])
+    rate = None if packaged is None else packaged.frontend.sample_rate
+    shown = {
+        "type": "export of speakers",
+        "model": summary["fingerprint"] + ("" if rate is None else f", the packaged one for {rate} Hz"),
+        "speakers": enumerated(summary["speakers"]) if summary["speakers"] else "none",
+        "sessions": summary["sessions"],
+        "recordings": f"{summary['recordings']}, frames of {summary['samples']} of them",
+        "speech": f"{summary['speech_seconds']:.1f} s",
+    }
+    emit(as_json, {**summary, "packaged": rate}, facts(shown))
+
+
+def _type(path: str) -> str:
+    """Return the name of the type of the value that a file holds."""
     from speechgmm.storage import read_header
 
-    return bool(read_header(path)["$type"] == "TableCalibration")
+    return str(read_header(path)["$type"])
 
 
 def _facts_of(summary: Mapping[str, Any]) -> dict[str, object]:

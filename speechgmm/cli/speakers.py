@@ -1,22 +1,27 @@
-"""The commands about the enrolled: speakers list, show, remove, rename, export."""
+"""The commands about the enrolled: speakers list, show, remove, rename, check, export, import."""
 
 import itertools
+import os
 from typing import Annotated
 
 import typer
 
 from speechgmm import storage
+from speechgmm.checks import number_of
 from speechgmm.cli import options
 from speechgmm.cli.output import Command, emit, table
 from speechgmm.files import check_writable
 
-app = typer.Typer(no_args_is_help=True, help="List, show, remove, rename or export the enrolled speakers.")
+app = typer.Typer(
+    no_args_is_help=True, help="List, show, remove, rename, check, export or import the enrolled speakers."
+)
 
 Speaker = Annotated[str, options.argument("SPEAKER", "An enrolled speaker.")]
 NewName = Annotated[str, options.argument("NEW", "A name that nobody has.")]
 OneSession = Annotated[str | None, typer.Option("--session", metavar="NAME", help="Only this session.")]
 SomeSpeakers = Annotated[list[str] | None, options.argument("SPEAKER", "Default: all.")]
-ExportFile = Annotated[str, options.output("OUT", "One file with their statistics.")]
+ExportFile = Annotated[str, options.output("OUT", "One file with all that is kept of them.")]
+ImportFile = Annotated[str, options.argument("FILE", "What speakers export has written.")]
 
 
 @app.command("list", cls=Command)
@@ -66,7 +71,7 @@ def rename(old: Speaker, new: NewName, store: options.Store, as_json: options.Js
 def export(
     store: options.Store, output: ExportFile, speakers: SomeSpeakers = None, as_json: options.Json = False
 ) -> None:
-    """Write the statistics of speakers to one file."""
+    """Write all that is kept of speakers to one file."""
     from speechgmm.speakers import SpeakerExport
 
     check_writable(output, storage.kind_of(SpeakerExport))
@@ -79,3 +84,39 @@ def export(
     emit(as_json, document, said, damaged=damaged)
     if damaged:
         raise typer.Exit(1)
+
+
+@app.command(cls=Command)
+def check(store: options.Store, model: options.Model = None, as_json: options.Json = False) -> None:
+    """Read everything that a store holds, and say what is wrong with it; with its model, whether it fits that too."""
+    from speechgmm.speakers import packaged_with
+
+    with options.open_store(store) as opened:
+        system = packaged_with(opened.fingerprint) if model is None else options.model_for(model)
+        found = opened.check(system)
+    document = {"passed": found.passed, "fingerprint": found.fingerprint, "faults": list(found.faults)}
+    document |= {"sessions": found.sessions, "recordings": found.recordings}
+    told = f"{number_of(found.sessions, 'session')} of {number_of(found.recordings, 'recording')}"
+    said = f"{store}: {told} can be read" + (", and nothing is wrong" if found.passed else "")
+    faults = [f"the file itself: {fault}" for fault in found.faults]
+    emit(as_json, document, said, damaged=found.damaged, warnings=faults, status=0 if found.passed else 1)
+
+
+@app.command("import", cls=Command)
+def import_speakers(
+    file: ImportFile, store: options.Store, model: options.Model = None, as_json: options.Json = False
+) -> None:
+    """Enroll speakers from a file that export has written: all of them, or after an error nobody."""
+    from speechgmm.speakers import load_export, packaged_with
+
+    export = load_export(file)
+    system = packaged_with(export.fingerprint) if model is None else options.model_for(model)
+    if system is None and "://" not in store and not os.path.exists(store):
+        options.usage("give --model: the store is new, and what is imported is of no packaged model")
+    with options.open_store(store, system, create=system is not None) as opened:
+        there = sorted({s.speaker for s in export.sessions} & set(opened.speakers))
+        opened.add_export(export)
+    told = export.summary()
+    document = {"imported": file, **{k: told[k] for k in ("speakers", "sessions", "recordings")}, "known": there}
+    said = f"imported {told['sessions']} sessions of {len(told['speakers'])} speakers"
+    emit(as_json, document, said + (f"; enrolled before: {', '.join(there)}" if there else ""))

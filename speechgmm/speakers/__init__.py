@@ -9,7 +9,7 @@ from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, 
 from speechgmm.speakers.calibration import ASSURED, SystemCalibration
 from speechgmm.speakers.checkpoints import remove_checkpoint
 from speechgmm.speakers.costs import Cost, errors_by_speech
-from speechgmm.speakers.damage import DamagedSession
+from speechgmm.speakers.damage import DamagedSession, StoreCheck
 from speechgmm.speakers.enrolled import Domain, Enrolled, enrolled, enrolled_models
 from speechgmm.speakers.enrollment import (
     Enrollment,
@@ -29,7 +29,14 @@ from speechgmm.speakers.score import ScoredTest, Scorer, log_likelihood_ratios
 from speechgmm.speakers.score_lists import ScoreList, score_corpus, score_trials
 from speechgmm.speakers.score_norm import s_norm, t_norm, z_norm, zt_norm
 from speechgmm.speakers.search import IndexScorer, Searched
-from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session, SessionSummary, SpeakerExport
+from speechgmm.speakers.sessions import (
+    EnrolledRecording,
+    RecordingSample,
+    Session,
+    SessionSummary,
+    SpeakerExport,
+    load_export,
+)
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System, load_system
 from speechgmm.speakers.train import Training, train_system
@@ -58,6 +65,7 @@ __all__ = [
     "SpeakerIndex",
     "SpeakerModels",
     "SpeakerStore",
+    "StoreCheck",
     "System",
     "SystemCalibration",
     "Training",
@@ -75,6 +83,7 @@ __all__ = [
     "linear_ratios",
     "linear_ratios_of",
     "little_speech",
+    "load_export",
     "load_system",
     "log_likelihood_ratios",
     "packaged_rate",

@@ -52,6 +52,33 @@ class DamagedSession:
         )
 
 
+@dataclass(frozen=True)
+class StoreCheck:
+    """What `SpeakerStore.check` has found.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Of the system that the store is of.
+    sessions, recordings : int
+        How many sessions could be read, and how many recordings these have.
+    damaged : tuple of DamagedSession
+    faults : tuple of str
+        What is wrong with the file itself.
+    """
+
+    fingerprint: str
+    sessions: int
+    recordings: int
+    damaged: tuple[DamagedSession, ...]
+    faults: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return not (self.damaged or self.faults)
+
+
 def warn_of(damaged: Collection[DamagedSession]) -> None:
     """Warn of sessions that are left out, in one warning."""
     if damaged:

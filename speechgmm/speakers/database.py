@@ -377,6 +377,17 @@ class Database:
             refuse_held(self.location, why, _PATIENCE)
             self._refuse(why)
 
+    def faults(self) -> tuple[str, ...]:
+        """Return what SQLite finds wrong with the file itself, page by page; of a server nothing is asked."""
+        if self._engine.dialect.name != "sqlite":
+            return ()
+        try:
+            with self._engine.connect() as connection:
+                found = connection.exec_driver_sql("pragma integrity_check").scalars().all()
+        except self._sa.exc.SQLAlchemyError as error:
+            found = [getattr(error, "orig", None) or error]
+        return tuple(" ".join(str(fault).split()) for fault in found if str(fault) != "ok")
+
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()

@@ -14,8 +14,6 @@ from speechgmm.checks import Array, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.features import Acoustics
 from speechgmm.mixture import UBM, Statistics
-from speechgmm.mixture.maximize import check_against
-from speechgmm.mixture.model import WITHIN
 from speechgmm.speakers.by_recording import RECORDINGS, ByRecording
 from speechgmm.speakers.calibration import ASSURED, AmountNorm, StoreNorm, SystemCalibration, amount, impostor_level
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
@@ -24,7 +22,7 @@ from speechgmm.speakers.familiarity import Familiarity, measures
 from speechgmm.speakers.impostors import MOST_EACH, Heard, LeftOut, drawn_frames, impostor_trials, owner_trials
 from speechgmm.speakers.models import SpeakerModels, speaker_models
 from speechgmm.speakers.packaged import default_system
-from speechgmm.speakers.sessions import RecordingSample, Session, first_order, sums_by_key
+from speechgmm.speakers.sessions import RecordingSample, Session, first_order, strange_to, sums_by_key
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
@@ -190,7 +188,7 @@ def whole_sums(
 ) -> tuple[dict[str, Session], tuple[DamagedSession, ...]]:
     """Return what is enrolled of each speaker in whole sessions, and the damaged ones."""
     sessions, damaged = store.read(*speakers)
-    strange = {s: reason for s in sessions if (reason := _strange(system.ubm, s.statistics))}
+    strange = {s: reason for s in sessions if (reason := strange_to(system.ubm, s.statistics))}
     damaged += tuple(DamagedSession.of(s.speaker, s.name, why, store.location) for s, why in strange.items())
     return sums_by_key((s.speaker, s) for s in sessions if s not in strange), damaged
 
@@ -367,13 +365,3 @@ def _of_frames(ubm: UBM) -> tuple[Array, Array]:
     """Return the origin and the deviation of each feature of a frame, which may hold several streams of D."""
     origin, unit = (np.resize(x, ubm.n_dimensions) for x in (ubm.origin, unit_of(ubm)))
     return origin, unit
-
-
-def _strange(ubm: UBM, statistics: Statistics) -> str:
-    """Return why statistics cannot have been taken against the UBM, nothing where they can."""
-    try:
-        check_against(statistics, ubm, "UBM")
-    except IncompatibleModel as error:
-        return str(error)
-    far = (np.abs(statistics.first) / ubm.covariance.deviations()).max()
-    return "its frames lie out of reach of the UBM" if far > WITHIN * max(statistics.frames, 1.0) else ""

@@ -1,13 +1,18 @@
 """What a speaker store keeps and tells: sessions, as values that can be added."""
 
+import os
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
 
+from speechgmm import storage
 from speechgmm.checks import Array, escaped, floats, hold, instance, name, number, refuse, sequence_of
-from speechgmm.mixture import Statistics
+from speechgmm.errors import IncompatibleModel
+from speechgmm.mixture import UBM, Statistics
+from speechgmm.mixture.maximize import check_against
+from speechgmm.mixture.model import WITHIN
 
 _STEP = 2.0**-24
 _LARGEST = float(np.finfo(np.float16).max)
@@ -182,20 +187,75 @@ class EnrolledRecording:
 
 @dataclass(frozen=True, eq=False)
 class SpeakerExport:
-    """Sessions taken out of a store, with the fingerprint of the system that their statistics belong to."""
+    """What a store keeps of some speakers, as `SpeakerStore.add_export` puts it into another one.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Of the system that the statistics belong to.
+    sessions : tuple of Session
+    samples : tuple of RecordingSample, or None
+        What is kept of their recordings; exports of former versions have none.
+    """
 
     FORMER_NAMES: ClassVar = ("Export",)
+    LATER_FIELDS: ClassVar = ("samples",)
     KIND: ClassVar = "an export of speakers"
+    PARTS: ClassVar = (Session, Statistics, RecordingSample)
 
     fingerprint: str
     sessions: tuple[Session, ...]
+    samples: tuple[RecordingSample, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check the parts, and that all statistics were taken against one model."""
+        """Check the parts, and that all of them were taken against one model."""
         instance(self.fingerprint, "the fingerprint", str)
         sequence_of(self.sessions, "sessions", Session)
         for s in self.sessions[1:]:
             self.sessions[0].statistics.check_same(s.statistics)
+        sequence_of(self.samples or (), "samples of recordings", RecordingSample)
+        known = {digest for s in self.sessions for digest in s.recordings}
+        for sample in self.samples or ():
+            if sample.digest not in known:
+                refuse("a sample of an export", "be of a recording of its sessions", sample.digest)
+            if sample.first.shape != self.sessions[0].statistics.first.shape:
+                wanted = f"have moments of shape {self.sessions[0].statistics.first.shape}, as the sessions have"
+                refuse("a sample of an export", wanted, sample.first.shape, error=IncompatibleModel)
+
+    def summary(self) -> dict[str, Any]:
+        """Return how much it holds, in types that JSON holds."""
+        return {
+            "type": "SpeakerExport",
+            "fingerprint": self.fingerprint,
+            "speakers": sorted({s.speaker for s in self.sessions}),
+            "sessions": len(self.sessions),
+            "recordings": sum(len(s.recordings) for s in self.sessions),
+            "samples": len(self.samples or ()),
+            "speech_seconds": sum(s.speech_seconds for s in self.sessions),
+        }
+
+
+def strange_to(ubm: UBM, statistics: Statistics) -> str:
+    """Return why statistics cannot have been taken against the UBM, nothing where they can."""
+    try:
+        check_against(statistics, ubm, "UBM")
+    except IncompatibleModel as error:
+        return str(error)
+    far = (np.abs(statistics.first) / ubm.covariance.deviations()).max()
+    return "its frames lie out of reach of the UBM" if far > WITHIN * max(statistics.frames, 1.0) else ""
+
+
+def load_export(path: str | os.PathLike[str]) -> SpeakerExport:
+    """Read what was saved of a `SpeakerStore.export`.
+
+    Raises
+    ------
+    InvalidInput
+        If the file is missing, damaged, or no speechgmm file.
+    IncompatibleModel
+        If it holds something else, or was written by a later version.
+    """
+    return cast(SpeakerExport, storage.load(path, SpeakerExport, *SpeakerExport.PARTS))
 
 
 K = TypeVar("K", bound=Hashable)

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar, cast
 from speechgmm import storage
 from speechgmm.checks import composed, refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
-from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
+from speechgmm.speakers.damage import DamagedSession, StoreCheck, refuse_damaged, warn_of
 from speechgmm.speakers.database import ERASED, Database, Key, StoreTables
 from speechgmm.speakers.sessions import (
     EnrolledRecording,
@@ -22,6 +22,7 @@ from speechgmm.speakers.sessions import (
     Session,
     SessionSummary,
     SpeakerExport,
+    strange_to,
     sums_by_key,
 )
 from speechgmm.speakers.system import System
@@ -122,6 +123,7 @@ class SpeakerStore:
         samples: Iterable[RecordingSample] = (),
         forget: Iterable[tuple[str, str | None]] = (),
         strict: bool = True,
+        new: bool = False,
     ) -> tuple[tuple[Session, SameRecording], ...]:
         """Enroll sessions, all of them or, after an error, none.
 
@@ -137,12 +139,14 @@ class SpeakerStore:
         strict : bool
             Whether one session with a recording that is enrolled already, by whatever name, refuses all. If not, such
             sessions are left out, unless nothing else is left, and returned with their errors.
+        new : bool
+            Whether no session may be there already.
 
         Raises
         ------
         SameRecording
         InvalidInput
-            If a session that is added to is damaged.
+            If a session that is added to is damaged, or is there and must be new.
         """
         batch, accepted, refused = list(sessions), [], []
         with self._changed() as tables:
@@ -159,6 +163,9 @@ class SpeakerStore:
                 known |= {d: EnrolledRecording(d, name, *key) for d, name in session.recordings.items()}
             if refused and (strict or not accepted):
                 raise refused[0][1]
+            if there := sorted({key for key, _ in accepted} & set(tables.places())) if new else []:
+                speaker, name = there[0]
+                refuse("a session to import", "be new", f"{name} of {speaker}, who has it", "Remove that one first.")
             held = [((s.speaker, s.name), s) for s in _whole(tables.sessions(dict(accepted)), "a session to add to")]
             for session in sums_by_key(held + accepted).values():
                 tables.put(session)
@@ -230,10 +237,38 @@ class SpeakerStore:
 
         def find() -> tuple[DamagedSession, ...]:
             whole, damaged = self.read(*speakers)
-            _, more = self.samples(digest for s in whole for digest in s.recordings)
-            return damaged + tuple({(d.speaker, d.name): d for d in more}.values())
+            return damaged + self._damaged_samples(whole)
 
         return self.cached(("damaged", speakers), find)
+
+    def check(self, system: System | None = None) -> StoreCheck:
+        """Read everything that is kept, and return what is wrong with it.
+
+        Each value carries a digest of its content, and must agree with the names, seconds and recordings beside it.
+
+        Parameters
+        ----------
+        system : System, optional
+            Of the store: its statistics must be such as its UBM gives.
+
+        Raises
+        ------
+        IncompatibleModel
+            If the store is of another system.
+        """
+        if system is not None:
+            self.check_system(system)
+        whole, damaged = self.read()
+        damaged += self._damaged_samples(whole)
+        strange = {} if system is None else {s: strange_to(system.ubm, s.statistics) for s in whole}
+        damaged += tuple(DamagedSession.of(s.speaker, s.name, why, self.location) for s, why in strange.items() if why)
+        recordings = sum(len(s.recordings) for s in whole)
+        return StoreCheck(self.fingerprint, len(whole), recordings, damaged, self._database.faults())
+
+    def _damaged_samples(self, sessions: Iterable[Session]) -> tuple[DamagedSession, ...]:
+        """Return which of these sessions have recordings of which it is damaged what is kept."""
+        _, found = self.samples(digest for s in sessions for digest in s.recordings)
+        return tuple({(d.speaker, d.name): d for d in found}.values())
 
     def read(self, *speakers: str) -> tuple[tuple[Session, ...], tuple[DamagedSession, ...]]:
         """Return `sessions` and `damaged` at once, without a warning."""
@@ -320,8 +355,34 @@ class SpeakerStore:
         return tuple(s for s in found.values() if isinstance(s, RecordingSample)), tuple(damaged)
 
     def export(self, *speakers: str) -> SpeakerExport:
-        """Return `sessions` as one value for `speechgmm.storage.save`."""
-        return SpeakerExport(self.fingerprint, self.sessions(*speakers))
+        """Return what is kept of these speakers, or of all, as one value for `speechgmm.storage.save`.
+
+        Damaged sessions are left out, with a `DamagedSessionWarning`, and so is what is damaged of recordings.
+        """
+        sessions = self.sessions(*speakers)
+        samples, damaged = self.samples(digest for s in sessions for digest in s.recordings)
+        warn_of(damaged)
+        return SpeakerExport(self.fingerprint, sessions, samples)
+
+    def add_export(self, export: SpeakerExport) -> None:
+        """Enroll what another store has exported: all of it or, after an error, nothing.
+
+        Speakers who are enrolled already get its sessions as well.
+
+        Raises
+        ------
+        IncompatibleModel
+            If it is of another system.
+        SameRecording
+            If one of its recordings is enrolled already.
+        InvalidInput
+            If one of its sessions is, by speaker and name.
+        """
+        if export.fingerprint != self.fingerprint:
+            rule, found = f"be of the system of the store, {self.fingerprint}", f"one of {export.fingerprint}"
+            advice = "Statistics belong to one model: enroll these speakers anew."
+            refuse("an export to import", rule, found, advice, error=IncompatibleModel)
+        self.add(export.sessions, samples=export.samples or (), new=True)
 
     def cached(self, key: Any, build: Callable[[], T]) -> T:
         """Return what `build` made last time for `key`, or make it anew if the store has changed since."""

@@ -13,13 +13,11 @@ import numpy as np
 import pytest
 
 import speechgmm
-from speechgmm import storage
 from speechgmm.cli.identify import EXTRAPOLATED, NOT_ASSURED, rule_note
 from speechgmm.cli.info import NO_MODEL
 from speechgmm.evaluation import Answer, Rule, Scores, join, read_scores, read_trials, write_scores
 from speechgmm.features import MFCC, preset_for, read_corpus
-from speechgmm.mixture import Statistics
-from speechgmm.speakers import Session, SpeakerExport
+from speechgmm.speakers import load_export
 from speechgmm.speakers.train import UNCALIBRATED
 from tests.cli.running import DATA, KNOWN, MANIFEST, run
 
@@ -674,9 +672,49 @@ def test_speakers_export(made, store, tmp_path):
     done = run("speakers", "export", "rms", "slt", *store, "-o", some, "--json")
     assert done.document == {"output": str(some), "speakers": ["rms", "slt"], "sessions": 2, "damaged": []}
     assert run("speakers", "export", *store, "-o", every).out == f"wrote 10 sessions of 10 speakers to {every}\n"
-    held = storage.load(every, SpeakerExport, Session, Statistics)
+    held = load_export(every)
     assert held.fingerprint == made.trained.document["fingerprint"]
     assert [s.speaker for s in held.sessions] == list(KNOWN)
+
+
+def test_speakers_check(made, own, store):
+    done = run("speakers", "check", *own, "--json")
+    assert (done.status, done.document["passed"], done.document["damaged"]) == (0, True, [])
+    assert done.document["fingerprint"] == made.trained.document["fingerprint"]
+    said = run("speakers", "check", *store).out
+    assert said.endswith("can be read, and nothing is wrong\n")
+    with contextlib.closing(sqlite3.connect(store[1])) as db:
+        db.execute("delete from speechgmm_samples where digest in (select digest from speechgmm_samples limit 1)")
+        db.commit()
+    done = run("speakers", "check", *own, "--json")
+    assert (done.status, done.document["passed"]) == (1, False)
+    assert done.document["damaged"][0]["error"].endswith("nothing is kept of it")
+    assert "is damaged and left out" in done.err
+
+
+def test_speakers_import(made, store, tmp_path):
+    some, other = tmp_path / "some", ("--store", tmp_path / "other.db")
+    assert run("speakers", "export", "rms", "slt", *store, "-o", some).status == 0
+    told = run("info", some, "--json").document
+    assert (told["type"], told["speakers"], told["sessions"]) == ("SpeakerExport", ["rms", "slt"], 2)
+    assert told["fingerprint"] == made.trained.document["fingerprint"]
+    assert told["samples"] == told["recordings"] > 2
+    assert "export of speakers" in run("info", some).out
+    done = run("speakers", "import", some, *other)
+    assert done.status == 2
+    assert "give --model: the store is new" in done.err
+    done = run("speakers", "import", some, *other, "--model", made.model, "--json")
+    wanted = {"imported": str(some), "speakers": ["rms", "slt"], "sessions": 2, "recordings": told["recordings"]}
+    assert done.document == {**wanted, "known": []}
+    asked = ("--model", made.model, RMS, "--json")
+    best = run("identify", *other, *asked).document["files"][0]["candidates"][0]
+    assert best["speaker"] == "rms"
+    run("speakers", "import", some, *other).refused("must be enrolled once")
+    run("speakers", "remove", "slt", *other)
+    run("speakers", "rename", "rms", "Robert", *other)
+    run("speakers", "import", some, *other).refused("must be enrolled once; got the same samples, enrolled as 'Robert'")
+    run("speakers", "import", RMS, *other).refused(RMS)
+    run("speakers", "import", made.model, *other).refused("must hold")
 
 
 # features

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import sqlite3
@@ -242,3 +243,44 @@ def test_statistics_of_another_model_are_damage(made: Path, tiny: System) -> Non
             store.add([Session(name, "a", statistics, 1.0, {f"digest of {name}": "x"})])
         with pytest.warns(DamagedSessionWarning, match="dan is damaged .*out of reach.*eve is damaged .*origin"):
             assert set(ratios(tiny, store)) == {"ann", "bob", "cid"}
+
+
+def test_a_check_finds_what_is_damaged_in_values_and_in_the_file(made: Path, tiny: System) -> None:
+    with SpeakerStore(made, tiny) as store:
+        found = store.check(tiny)
+        assert (found.passed, found.sessions, found.recordings) == (True, 4, 5)
+        assert (found.damaged, found.faults, found.fingerprint) == ((), (), tiny.fingerprint)
+    flip(made, "session = 'b'")
+    flip(made, "digest = 'digest 4'", table="samples")
+    change(made, "delete from speechgmm_samples where digest = 'digest 5'")
+    with SpeakerStore(made) as store:
+        found = store.check()
+        assert (found.passed, found.sessions) == (False, 3)
+        reasons = {(d.speaker, d.name): d.reason for d in found.damaged}
+        assert set(reasons) == {("ann", "b"), ("bob", "a"), ("cid", "a")}
+        assert reasons["cid", "a"] == "5.wav: nothing is kept of it"
+        assert found.faults == ()
+
+
+def test_a_check_with_the_model_finds_statistics_that_are_not_of_it(new: SpeakerStore, tiny: System) -> None:
+    one = session(tiny, "ann", "a", 1)
+    far = dataclasses.replace(one.statistics, first=one.statistics.first + 1e9)
+    new.add([dataclasses.replace(one, statistics=far)])
+    assert new.check().damaged == ()
+    (damaged,) = new.check(tiny).damaged
+    assert damaged.reason == "its frames lie out of reach of the UBM"
+
+
+def test_a_check_finds_pages_that_were_overwritten(made: Path) -> None:
+    data = bytearray(made.read_bytes())
+    with closing(sqlite3.connect(made)) as db:
+        ((page,),) = db.execute(
+            "select rootpage from sqlite_master where name = 'sqlite_autoindex_speechgmm_samples_1'"
+        )
+    start = (page - 1) * 4096
+    data[start + 40 : start + 4096] = bytes(4056)
+    made.write_bytes(bytes(data))
+    with SpeakerStore(made) as store:
+        found = store.check()
+    assert not found.passed
+    assert found.faults

@@ -18,7 +18,6 @@ import pytest
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel, InvalidInput, MissingExtra, SameRecording, UnknownSpeaker
 from speechgmm.features import MFCC
-from speechgmm.mixture import Statistics
 from speechgmm.speakers import (
     EnrolledRecording,
     RecordingSample,
@@ -28,6 +27,7 @@ from speechgmm.speakers import (
     System,
     enroll_features,
     enrolled_models,
+    load_export,
     log_likelihood_ratios,
 )
 from tests import forging
@@ -198,10 +198,52 @@ def test_of_many_speakers_the_message_names_twenty(new: SpeakerStore, tiny: Syst
 
 def test_export_keeps_sessions_and_fingerprint(two: SpeakerStore, tiny: System, tmp_path: Path) -> None:
     storage.save(two.export("ann"), tmp_path / "ann.speakers")
-    loaded: SpeakerExport = storage.load(tmp_path / "ann.speakers", SpeakerExport, Session, Statistics)
+    loaded = load_export(tmp_path / "ann.speakers")
     assert loaded.fingerprint == tiny.fingerprint
     assert [storage.dumps(s) for s in loaded.sessions] == [storage.dumps(s) for s in two.sessions("ann")]
     assert [s.speaker for s in two.export().sessions] == ["ann", "ann", "bob"]
+    assert [s.digest for s in loaded.samples or ()] == ["digest 1", "digest 2", "digest 3"]
+
+
+def test_an_export_that_is_imported_gives_the_same_store(two: SpeakerStore, tiny: System, tmp_path: Path) -> None:
+    storage.save(two.export(), tmp_path / "all")
+    storage.save(two.export("ann"), tmp_path / "ann")
+    with SpeakerStore(tmp_path / "other.db", tiny, create=True) as other:
+        other.add_export(load_export(tmp_path / "all"))
+        assert rows(tmp_path / "other.db") == rows(Path(two.location))
+        with pytest.raises(SameRecording, match=r"the recording 1\.wav must be enrolled once"), unchanged(other):
+            other.add_export(load_export(tmp_path / "ann"))
+        other.remove("ann")
+        other.add_export(load_export(tmp_path / "ann"))
+        assert rows(tmp_path / "other.db") == rows(Path(two.location))
+
+
+def test_an_export_is_imported_whole_or_not_at_all(two: SpeakerStore, tiny: System) -> None:
+    new = session(tiny, "cid", "a", 7)
+    for export, error, said in (
+        (SpeakerExport("other", (new,)), IncompatibleModel, "must be of the system of the store, .*; got one of other"),
+        (
+            SpeakerExport(tiny.fingerprint, (new, session(tiny, "ann", "b", 8))),
+            InvalidInput,
+            r"a session to import must be new; got b of ann, who has it\. Remove that one first\.",
+        ),
+        (SpeakerExport(tiny.fingerprint, (new, session(tiny, "ann", "c", 4))), SameRecording, "enrolled as 'bob'"),
+    ):
+        with pytest.raises(error, match=said), unchanged(two):
+            two.add_export(export)
+    more = session(tiny, "ann", "c", 8)
+    two.add_export(SpeakerExport(tiny.fingerprint, (more,)))
+    assert [s.name for s in two.sessions("ann")] == ["a", "b", "c"]
+
+
+def test_samples_of_an_export_are_of_its_recordings(two: SpeakerStore, tiny: System) -> None:
+    one = session(tiny, "cid", "a", 7)
+    (kept,) = samples(one)
+    with pytest.raises(InvalidInput, match="must be of a recording of its sessions; got digest 8"):
+        SpeakerExport("f", (one,), (dataclasses.replace(kept, digest="digest 8"),))
+    narrow = dataclasses.replace(kept, first=kept.first[:, :1], frames=kept.frames[:, :1])
+    with pytest.raises(IncompatibleModel, match=r"have moments of shape \(4, 3\), as the sessions have; got \(4, 1\)"):
+        SpeakerExport("f", (one,), (narrow,))
 
 
 @pytest.mark.parametrize("speaker", ["ann", "cid"])
