@@ -35,8 +35,8 @@ from speechgmm.speakers import (
     load_system,
     score_corpus,
     score_trials,
-    train,
     train_system,
+    train_ubm,
 )
 from tests.cli.running import run
 from tests.sounds import DATA
@@ -44,11 +44,16 @@ from tests.sounds import DATA
 distributed = pytest.importorskip("distributed", reason="Dask is not installed: speechgmm[dask]")
 
 
+def started(n_workers: int) -> Any:
+    """A cluster of workers of one thread each, in processes of their own, on the loopback alone."""
+    how = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+    return distributed.LocalCluster(n_workers=n_workers, threads_per_worker=1, **how)
+
+
 @pytest.fixture(scope="module")
 def local() -> Iterator[Any]:
-    """Two workers of one thread each, in processes of their own, on the loopback alone."""
-    how = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **how) as made:
+    """Two workers, none of which is killed."""
+    with started(2) as made:
         yield made
 
 
@@ -60,8 +65,14 @@ def client(local: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def workers(client: Any) -> DaskWorkers:
-    client.wait_for_workers(2, timeout=60)  # one that was killed by another test is there again
     return dask(client)
+
+
+@pytest.fixture
+def doomed() -> Iterator[Any]:
+    """The client of three workers, two of which may be killed: nobody can rely on others that are started instead."""
+    with started(3) as made, distributed.Client(made, set_as_default=False) as client:
+        yield client
 
 
 def same_bits(one: GMM, other: GMM) -> None:
@@ -190,17 +201,15 @@ def _held(client: Any, expected: int) -> int:
 
 
 @pytest.mark.parametrize("size", [400, 40], ids=["single blocks", "whole groups"])
-def test_a_worker_that_is_killed_between_iterations_changes_no_bit(
-    workers: DaskWorkers, client: Any, size: int
-) -> None:
+def test_a_worker_that_is_killed_between_iterations_changes_no_bit(doomed: Any, size: int) -> None:
     blocks = ArrayBlocks(X, size)
     one = fit_gmm(blocks, 5, n_threads=1, **EM)
 
     def watch(iteration: int, *_: Any) -> None:
         if iteration == 1:
-            kill_one(client)
+            kill_one(doomed)
 
-    same_bits(fit_gmm(blocks, 5, n_threads=workers, on_iteration=watch, **EM).model, one.model)
+    same_bits(fit_gmm(blocks, 5, n_threads=dask(doomed), on_iteration=watch, **EM).model, one.model)
 
 
 def _dying(flag: Path, first: float, model: Any, block: Any) -> Any:
@@ -212,24 +221,22 @@ def _dying(flag: Path, first: float, model: Any, block: Any) -> Any:
 
 
 @pytest.mark.parametrize("size", [300, 40], ids=["single blocks", "whole groups"])
-def test_a_worker_that_is_killed_in_an_iteration_changes_no_bit(
-    workers: DaskWorkers, size: int, tmp_path: Path
-) -> None:
+def test_a_worker_that_is_killed_in_an_iteration_changes_no_bit(doomed: Any, size: int, tmp_path: Path) -> None:
     blocks, start = ArrayBlocks(X, size), initialize(X, 5, method="random")
     m_step = functools.partial(maximize, floor=Floor())
     one = fit(start, blocks, m_step, stop=Stop(0.0, 3), n_threads=1)
     e_step = functools.partial(_dying, tmp_path / "flag", X[3000, 0])
-    there = fit(start, blocks, m_step, stop=Stop(0.0, 3), e_step=e_step, n_threads=workers)
+    there = fit(start, blocks, m_step, stop=Stop(0.0, 3), e_step=e_step, n_threads=dask(doomed))
     assert (tmp_path / "flag").exists()
     same_bits(there.model, one.model)
 
 
-def test_work_that_kills_whoever_does_it_is_refused(workers: DaskWorkers, local: Any) -> None:
+def test_work_that_kills_whoever_does_it_is_refused(doomed: Any) -> None:
     with (
-        mock.patch.object(local.scheduler, "allowed_failures", 0),
+        mock.patch.object(doomed.cluster.scheduler, "allowed_failures", 0),
         pytest.raises(BrokenCluster, match=r"a Dask cluster must survive the work; got .*Give the workers more memory"),
     ):
-        list(workers(_die, [1]))
+        list(dask(doomed)(_die, [1]))
 
 
 def _die(_: Any) -> None:
@@ -279,8 +286,8 @@ def _with_features(features: Any, e: Any) -> Any:
 @pytest.fixture(scope="module")
 def few() -> Iterator[None]:
     """Fewer iterations, fewer simulated stores and a smaller cohort than of real speech: this process says how many."""
-    few_steps = {"STOP": Stop(0.0, 3), "FOLD_STOP": Stop(0.0, 2)}
-    with mock.patch.multiple(held_out, SEARCHES=8, COHORT=8), mock.patch.multiple(train, **few_steps):
+    few_steps = train_ubm.Schedule(0, Stop(0.0, 3), Stop(0.0, 2))
+    with mock.patch.multiple(held_out, SEARCHES=8, COHORT=8), mock.patch.object(train_ubm, "USUAL", few_steps):
         yield
 
 
@@ -301,15 +308,16 @@ def made(tmp_path_factory: pytest.TempPathFactory, few: None) -> tuple[Path, byt
 
 
 def test_a_model_has_the_same_bytes_from_a_cluster_though_a_worker_is_killed(
-    made: tuple[Path, bytes], workers: DaskWorkers, client: Any, tmp_path: Path
+    made: tuple[Path, bytes], doomed: Any, tmp_path: Path
 ) -> None:
     manifest, one = made
     killed: list[str] = []
+    workers = dask(doomed)
 
     def watch(stage: str, done: int, of: int) -> None:
         if (stage, done) in {("EM", 2), ("fold 2 of 4", 1)} and stage not in killed:
             killed.append(stage)
-            kill_one(client)
+            kill_one(doomed)
 
     for n_threads in (2, workers):
         report = watch if n_threads is workers else None

@@ -12,22 +12,19 @@ Needs Dask: python -m pip install 'speechgmm[dask]'.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import logging
-import os
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 RECIPE = Path(__file__).resolve().parent
-sys.path.insert(0, str(RECIPE.parent))
+sys.path[:0] = [str(RECIPE), str(RECIPE.parent)]
 
 import running  # noqa: E402
+from local_cluster import cluster, kill_one  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
@@ -47,26 +44,6 @@ class Run:
     same: bool
 
 
-@contextlib.contextmanager
-def cluster(scheduler: str | None, workers: int = 2) -> Iterator[Any]:
-    """Give a client of the scheduler at an address or, without one, of a cluster of processes that is started here."""
-    from distributed import Client, LocalCluster
-
-    if scheduler:
-        with Client(scheduler) as client:
-            yield client
-        return
-    # one thread for each process, on this machine alone; that a worker is lost is told below, not in Dask's log
-    how: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
-    with LocalCluster(n_workers=workers, threads_per_worker=1, **how) as local, Client(local) as client:
-        yield client
-
-
-def kill_one(client: Any) -> None:
-    """Kill one of the workers (SIGKILL), as the kernel does to what takes too much memory."""
-    os.kill(min(client.run(os.getpid).values()), signal.SIGKILL)
-
-
 def run(
     manifest: Path, *, scheduler: str | None = None, components: Sequence[int] = COMPONENTS, output: Path | None = None
 ) -> Mapping[str, Run]:
@@ -75,14 +52,12 @@ def run(
     found: dict[str, Run] = {}
     with tempfile.TemporaryDirectory() as folder, cluster(scheduler) as client:
         first, model = Path(folder) / "threads", Path(folder) / "model"
-
         frontend = features.preset("speech", features.common_rate(background))
 
         def train(name: str, path: Path, **how: Any) -> None:
             began = time.perf_counter()
-            system = speechgmm.train_system(
-                background, frontend=frontend, n_components=components, calibrated=False, **how
-            ).system
+            how |= {"frontend": frontend, "n_components": components, "calibrated": False}
+            system = speechgmm.train_system(background, **how).system
             seconds = time.perf_counter() - began
             system.save(path)
             same = path.read_bytes() == first.read_bytes()
@@ -120,11 +95,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 if __name__ == "__main__":
     given = running.arguments(__doc__, more=options)
-    results = run(
-        running.manifest(READERS, given),
-        scheduler=given.scheduler,
-        components=given.components,
-        output=given.output,
-    )
+    manifest = running.manifest(READERS, given)
+    results = run(manifest, scheduler=given.scheduler, components=given.components, output=given.output)
     show(results)
     sys.exit(0 if all(result.same for result in results.values()) else 1)

@@ -11,34 +11,21 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from results import Result, show
 from rich.console import Console
-from rich.table import Table
 
 import speechgmm
 from speechgmm.checks import refuse
-from speechgmm.errors import Skipped
 from speechgmm.evaluation import read_trials, write_scores
 from speechgmm.features import preset
 from speechgmm.speakers import remove_checkpoint, score_trials
 
-PUBLISHED = {
-    "GMM-UBM, 1024 components (Nagrani, Chung & Zisserman 2017)": 15.0,
-    "GMM-UBM, 512 components, Bob (its documentation)": 18.8,
-    "i-vectors and PLDA, Kaldi (its recipe)": 5.3,
-}
-"""EER in %, on the first list of trials, `veri_test.txt`."""
 RATE = 16_000
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came out of the trials, and the recordings that could not be used in training and in scoring."""
-
-    evaluation: speechgmm.Evaluation
-    skipped: tuple[Skipped, ...]
 
 
 def arguments() -> argparse.Namespace:
@@ -96,20 +83,6 @@ def told(stage: str, done: int, total: int) -> None:
     """Print how far a stage is, a hundred times at most."""
     if done == total or done % max(1, total // 100) == 0:
         Console(stderr=True).print(f"{stage}: {done} of {total}")
-
-
-def show(result: Result) -> None:
-    """Print the error rates, beside what others have published."""
-    e = result.evaluation
-    table = Table("", "EER %", "min DCF, prior 0.01")
-    within = e.intervals.get("eer")
-    spread = "" if within is None else f" ({100 * within.low:.1f} to {100 * within.high:.1f})"
-    table.add_row("this model", f"{100 * e.eer:.1f}{spread}", f"{e.min_dcf:.3f}")
-    for name, eer in PUBLISHED.items():
-        table.add_row(name, f"{eer:.1f}", "")
-    Console().print(table)
-    for s in result.skipped:
-        Console(stderr=True).print(f"left out {s.name}: {s.reason}", markup=False)
 
 
 if __name__ == "__main__":
