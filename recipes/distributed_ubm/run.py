@@ -31,7 +31,6 @@ from rich.table import Table  # noqa: E402
 import speechgmm  # noqa: E402
 from speechgmm import features, parallel  # noqa: E402
 
-READERS = RECIPE.parent / "identify_readers"
 COMPONENTS = (64,)
 
 
@@ -95,7 +94,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 if __name__ == "__main__":
     given = running.arguments(__doc__, more=options)
-    manifest = running.manifest(READERS, given)
+    manifest = running.manifest(RECIPE.parent / "identify_readers", given)
     results = run(manifest, scheduler=given.scheduler, components=given.components, output=given.output)
     show(results)
     sys.exit(0 if all(result.same for result in results.values()) else 1)
