@@ -38,8 +38,7 @@ def listed_features(path: str | os.PathLike[str]) -> Corpus:
         refuse("a list of features", "exist", f"{path}, which does not", _ADVICE)
     problems = Problems(str(path))
     if place.path.is_dir():
-        files = sorted(p for p in place.path.rglob("*.npy") if p.is_file())
-        found = [(p.relative_to(place.path).with_suffix("").as_posix(), str(p), "") for p in files]
+        found = [(os.path.splitext("/".join(parts))[0], place.file(parts), "") for parts in place.files((".npy",))]
     elif place.path.suffix.lower() == ".ark":
         found = [(name, where, "") for name, where in archives.places(place.path)]
     elif place.path.suffix.lower() == ".scp":

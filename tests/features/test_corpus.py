@@ -381,3 +381,18 @@ def test_files_have_names():
         Corpus.from_files([])
     with pytest.raises(InvalidInput, match=r"files must have names; got \['a.wav', ''\]"):
         Corpus.from_files(["a.wav", ""])
+
+
+def test_links_to_folders_are_followed_and_never_in_a_circle(folder: Make, tmp_path: Path) -> None:
+    root = folder("ann/1.wav", "ann/monday/2.wav")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "3.wav").touch()
+    (root / "bob").symlink_to(elsewhere)  # as corpora are often put together
+    (elsewhere / "back").symlink_to(root)
+    (root / "ann" / "up").symlink_to(root / "ann")
+    (root / "cid").mkdir()
+    (root / "cid" / "4.wav").symlink_to(elsewhere / "3.wav")
+    corpus = read_corpus(root)
+    found = [(r.name, r.speaker) for r in corpus]
+    assert found == [("ann/1.wav", "ann"), ("ann/monday/2.wav", "ann"), ("bob/3.wav", "bob"), ("cid/4.wav", "cid")]

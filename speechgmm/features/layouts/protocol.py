@@ -3,7 +3,7 @@
 import functools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +23,29 @@ class Place:
 
     @functools.cached_property
     def sounds(self) -> tuple[tuple[str, ...], ...]:
-        """The parts of the path of each sound file in a folder, relative to it, in order; hidden ones are passed."""
+        """The parts of the path of each sound file in a folder, see `files`."""
+        return self.files(AUDIO_ENDINGS)
+
+    def files(self, endings: Collection[str]) -> tuple[tuple[str, ...], ...]:
+        """Return the parts of the path of each file in a folder that ends so, relative to it, in order.
+
+        Hidden ones are passed. Links to folders are followed, but for those that lead back to where they are found in.
+        """
         found: list[tuple[str, ...]] = []
-        for above, folders, files in os.walk(self.path):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            parts = Path(above).relative_to(self.path).parts
-            heard = (f for f in files if not f.startswith(".") and os.path.splitext(f)[1].lower() in AUDIO_ENDINGS)
-            found.extend((*parts, name) for name in heard)
+        for above, folders, files in os.walk(self.path, followlinks=True):
+            here = Path(above)
+            folders[:] = [name for name in folders if not (name.startswith(".") or self._leads_back(here, name))]
+            parts = here.relative_to(self.path).parts
+            wanted = (f for f in files if not f.startswith(".") and os.path.splitext(f)[1].lower() in endings)
+            found.extend((*parts, name) for name in wanted)
         return tuple(sorted(found))
+
+    def _leads_back(self, here: Path, name: str) -> bool:
+        """Return whether a folder is a link to one of those on the way to it."""
+        if not (here / name).is_symlink():
+            return False
+        way = [here, *here.parents][: len(here.relative_to(self.path).parts) + 1]
+        return os.path.realpath(here / name) in map(os.path.realpath, way)
 
     def file(self, parts: tuple[str, ...]) -> str:
         """Return the path of a file in a folder."""
