@@ -61,7 +61,6 @@ def test_a_model_that_is_none(made, tmp_path, as_json):
         run("identify", "--model", path, "--store", made.store, RMS, *as_json).refused(path, words)
     run("info", missing, *as_json).refused(missing, "a file or a database URL")
     run("info", tmp_path).refused(tmp_path, "a file or a database URL")
-    run("info", export, *as_json).refused(export, "hold a System")
 
 
 def test_a_damaged_model(made, tmp_path):
