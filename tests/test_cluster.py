@@ -39,6 +39,7 @@ from speechgmm.speakers import (
     train_ubm,
 )
 from tests.cli.running import run
+from tests.people import twenty_people
 from tests.sounds import DATA
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed: speechgmm[dask]")
@@ -294,17 +295,10 @@ def few() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, few: None) -> tuple[Path, bytes]:
     """Features of twenty people, as few as a calibration takes, and the model that one thread makes of them."""
-    folder, rng = tmp_path_factory.mktemp("people"), np.random.default_rng(0)
-    rows = ["path,speaker"]
-    for person in range(20):
-        places = rng.normal(0, 1.5, (3, 4))
-        for i in range(3):
-            np.save(folder / f"p{person}_{i}.npy", places[rng.integers(0, 3, 120)] + rng.normal(size=(120, 4)))
-            rows.append(f"p{person}_{i}.npy,p{person}")
-    (folder / "m.csv").write_text("\n".join(rows))
-    found = run("train", folder / "m.csv", "-o", folder / "one", "--components", 3, "--threads", 1)
-    assert found.status == 0
-    return folder / "m.csv", (folder / "one").read_bytes()
+    manifest = twenty_people(tmp_path_factory.mktemp("people"))
+    one = manifest.parent / "one"
+    assert run("train", manifest, "-o", one, "--components", 3, "--threads", 1).status == 0
+    return manifest, one.read_bytes()
 
 
 def test_a_model_has_the_same_bytes_from_a_cluster_though_a_worker_is_killed(

@@ -373,9 +373,7 @@ class Database:
                 if connection.exec_driver_sql("pragma journal_mode").scalar() == "wal":
                     connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
         except self._sa.exc.SQLAlchemyError as error:
-            why = str(getattr(error, "orig", None) or error)
-            refuse_held(self.location, why, _PATIENCE)
-            self._refuse(why)
+            self._refuse_error(error)
 
     def faults(self) -> tuple[str, ...]:
         """Return what SQLite finds wrong with the file itself, page by page; of a server nothing is asked."""
@@ -385,7 +383,7 @@ class Database:
             with self._engine.connect() as connection:
                 found = connection.exec_driver_sql("pragma integrity_check").scalars().all()
         except self._sa.exc.SQLAlchemyError as error:
-            found = [getattr(error, "orig", None) or error]
+            found = [_why(error)]
         return tuple(" ".join(str(fault).split()) for fault in found if str(fault) != "ok")
 
     def close(self) -> None:
@@ -399,9 +397,13 @@ class Database:
             with self._engine.begin() as connection:
                 yield StoreTables(self._sa, self._tables, connection, self.location)
         except self._sa.exc.SQLAlchemyError as error:
-            why = str(getattr(error, "orig", None) or error)
-            refuse_held(self.location, why, _PATIENCE)
-            self._refuse(why)
+            self._refuse_error(error)
+
+    def _refuse_error(self, error: Exception) -> NoReturn:
+        """Refuse what the database has refused, in words where another process holds it."""
+        why = _why(error)
+        refuse_held(self.location, why, _PATIENCE)
+        self._refuse(why)
 
     def _url(self, location: str) -> Any:
         """Return the URL of a location, and keep what messages may show of it: no password."""
@@ -421,6 +423,11 @@ class Database:
             " ".join(why.split()),  # in one line
             "Give a file that enroll has made, or a database URL.",
         )
+
+
+def _why(error: Exception) -> str:
+    """Return what a database itself says of an error of SQLAlchemy."""
+    return str(getattr(error, "orig", None) or error)
 
 
 def _begin_sqlite(connection: Any, _: object) -> None:

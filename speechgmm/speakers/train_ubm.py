@@ -92,8 +92,8 @@ def train_ubm(
         def tell(_: str, i: int, n: int, before: int = done) -> None:
             report("start", before * n + i, n * len(every))
 
-        begin = functools.partial(_start, seen, k, schedule.passes, seed=seed, n_threads=n_threads)
-        begin = functools.partial(begin, on_progress=None if fold else tell)
+        told = None if fold else tell
+        begin = functools.partial(_start, seen, k, schedule.passes, seed=seed, n_threads=n_threads, on_progress=told)
         name = f"{stage}, mixture {done + 1}"
         start = checkpoints.once(name, begin, Fit, GMM, Diagonal, blocks=blocks)
         keep = functools.partial(checkpoints.keep, name, blocks=blocks)

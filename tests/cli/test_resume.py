@@ -6,12 +6,12 @@ import subprocess
 import sys
 from unittest import mock
 
-import numpy as np
 import pytest
 
 from speechgmm.features import read_corpus
 from speechgmm.speakers import held_out, train_system
 from tests.cli.running import ROOT, run
+from tests.people import twenty_people
 
 SIZES = (2, 3)
 FEW = {"SEARCHES": 20, "COHORT": 8}
@@ -48,15 +48,7 @@ def small():
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     """Twenty people, three files of features each: as few as a calibration takes."""
-    folder, rng = tmp_path_factory.mktemp("resume"), np.random.default_rng(0)
-    rows = ["path,speaker"]
-    for person in range(20):
-        places = rng.normal(0, 1.5, (3, 4))
-        for i in range(3):
-            np.save(folder / f"p{person}_{i}.npy", places[rng.integers(0, 3, 120)] + rng.normal(size=(120, 4)))
-            rows.append(f"p{person}_{i}.npy,p{person}")
-    (folder / "m.csv").write_text("\n".join(rows))
-    return folder / "m.csv"
+    return twenty_people(tmp_path_factory.mktemp("resume"))
 
 
 @pytest.fixture(scope="module")
