@@ -44,6 +44,10 @@ class SameRecording(InvalidInput):
     """A recording is already enrolled, or would be tested against itself."""
 
 
+class WrongKey(InvalidInput):
+    """An encrypted store is opened without its key or with another one, or one that is not encrypted with a key."""
+
+
 class BrokenCluster(SpeechGMMError):
     """A Dask cluster does not answer, has no workers, or loses them again and again."""
 

@@ -8,6 +8,7 @@ from speechgmm.speakers.adaptation import adapt_system
 from speechgmm.speakers.approximate import Deviation, deviation, linear_ratios, linear_ratios_of, top_ratios
 from speechgmm.speakers.calibration import ASSURED, SystemCalibration
 from speechgmm.speakers.checkpoints import remove_checkpoint
+from speechgmm.speakers.ciphers import read_key
 from speechgmm.speakers.costs import Cost, errors_by_speech
 from speechgmm.speakers.damage import DamagedSession, StoreCheck
 from speechgmm.speakers.enrolled import Domain, Enrolled, enrolled, enrolled_models
@@ -24,6 +25,7 @@ from speechgmm.speakers.familiarity import Familiarity
 from speechgmm.speakers.identification import identify, verify
 from speechgmm.speakers.index import SpeakerIndex
 from speechgmm.speakers.models import SpeakerModels, adapted_model, speaker_models
+from speechgmm.speakers.notes import AuditEntry, SpeakerNote
 from speechgmm.speakers.packaged import PACKAGED, default_system, packaged_rate, packaged_with
 from speechgmm.speakers.score import ScoredTest, Scorer, log_likelihood_ratios
 from speechgmm.speakers.score_lists import ScoreList, score_corpus, score_trials
@@ -37,13 +39,15 @@ from speechgmm.speakers.sessions import (
     SpeakerExport,
     load_export,
 )
-from speechgmm.speakers.store import SpeakerStore
+from speechgmm.speakers.store import NOT_REACHED, SpeakerStore
 from speechgmm.speakers.system import System, load_system
 from speechgmm.speakers.train import Training, train_system
 
 __all__ = [
     "ASSURED",
+    "NOT_REACHED",
     "PACKAGED",
+    "AuditEntry",
     "Cost",
     "DamagedSession",
     "Deviation",
@@ -64,6 +68,7 @@ __all__ = [
     "SpeakerExport",
     "SpeakerIndex",
     "SpeakerModels",
+    "SpeakerNote",
     "SpeakerStore",
     "StoreCheck",
     "System",
@@ -88,6 +93,7 @@ __all__ = [
     "log_likelihood_ratios",
     "packaged_rate",
     "packaged_with",
+    "read_key",
     "remove_checkpoint",
     "s_norm",
     "score_corpus",

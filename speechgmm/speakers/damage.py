@@ -64,7 +64,7 @@ class StoreCheck:
         How many sessions could be read, and how many recordings these have.
     damaged : tuple of DamagedSession
     faults : tuple of str
-        What is wrong with the file itself.
+        What is wrong with the file itself, and with what is noted of speakers.
     """
 
     fingerprint: str
@@ -76,7 +76,12 @@ class StoreCheck:
     @property
     def passed(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.damaged or self.faults)
+        return not self.told
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Everything that is wrong, in words."""
+        return (*map(str, self.damaged), *self.faults)
 
 
 def warn_of(damaged: Collection[DamagedSession]) -> None:

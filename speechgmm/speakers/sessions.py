@@ -13,6 +13,7 @@ from speechgmm.errors import IncompatibleModel
 from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import WITHIN
+from speechgmm.speakers.notes import SpeakerNote
 
 _STEP = 2.0**-24
 _LARGEST = float(np.finfo(np.float16).max)
@@ -196,16 +197,19 @@ class SpeakerExport:
     sessions : tuple of Session
     samples : tuple of RecordingSample, or None
         What is kept of their recordings; exports of former versions have none.
+    notes : mapping of SpeakerNote, or None
+        What is noted of them, by name; None where nothing is.
     """
 
     FORMER_NAMES: ClassVar = ("Export",)
-    LATER_FIELDS: ClassVar = ("samples",)
+    LATER_FIELDS: ClassVar = ("samples", "notes")
     KIND: ClassVar = "an export of speakers"
-    PARTS: ClassVar = (Session, Statistics, RecordingSample)
+    PARTS: ClassVar = (Session, Statistics, RecordingSample, SpeakerNote)
 
     fingerprint: str
     sessions: tuple[Session, ...]
     samples: tuple[RecordingSample, ...] | None = None
+    notes: Mapping[str, SpeakerNote] | None = None
 
     def __post_init__(self) -> None:
         """Check the parts, and that all of them were taken against one model."""
@@ -214,6 +218,10 @@ class SpeakerExport:
         for s in self.sessions[1:]:
             self.sessions[0].statistics.check_same(s.statistics)
         sequence_of(self.samples or (), "samples of recordings", RecordingSample)
+        instance(self.notes or {}, "notes of an export", Mapping)
+        sequence_of(list((self.notes or {}).values()), "notes of an export", SpeakerNote)
+        if strangers := sorted(set(self.notes or {}) - {s.speaker for s in self.sessions}):
+            refuse("a note of an export", "be of one of its speakers", repr(strangers[0]))
         known = {digest for s in self.sessions for digest in s.recordings}
         for sample in self.samples or ():
             if sample.digest not in known:

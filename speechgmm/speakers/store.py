@@ -6,36 +6,33 @@ is `+`, removing a session is exact, and the relevance factor is chosen when sco
 
 import contextlib
 import dataclasses
-import hashlib
+import datetime
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self, TypeVar, cast
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from speechgmm import storage
-from speechgmm.checks import composed, refuse
+from speechgmm.checks import composed, instance, refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
-from speechgmm.speakers.damage import DamagedSession, StoreCheck, refuse_damaged, warn_of
-from speechgmm.speakers.database import ERASED, Database, Key, StoreTables
-from speechgmm.speakers.sessions import (
-    EnrolledRecording,
-    RecordingSample,
-    Session,
-    SessionSummary,
-    SpeakerExport,
-    strange_to,
-    sums_by_key,
-)
+from speechgmm.speakers.ciphers import check_key
+from speechgmm.speakers.damage import DamagedSession, refuse_damaged
+from speechgmm.speakers.database import ERASED, Database
+from speechgmm.speakers.notes import SpeakerNote, day
+from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session, SpeakerExport, sums_by_key
+from speechgmm.speakers.store_reader import StoreReader, check_known, keys_of, whole_notes
+from speechgmm.speakers.store_tables import Key, StoreTables
 from speechgmm.speakers.system import System
 from speechgmm.speakers.waiting import OnWait
 
-T = TypeVar("T")
+NOT_REACHED = "backups, snapshots, exports and indexes, what a disk or a database server keeps beside its files"
+"""Where something of whoever was removed may still be."""
 
 
-class SpeakerStore:
+class SpeakerStore(StoreReader):
     """Enrolled speakers.
 
     Names are found in any spelling of Unicode, composed or not. A session that is damaged stops nobody else: what reads
-    the others goes on without it, `damaged` names it, and `remove` forgets it.
+    the others goes on without it, `damaged` names it, and `remove` forgets it. A store of a former format becomes one
+    of this format when it is opened (`migrated` says so), and cannot be opened by former versions any more.
 
     Parameters
     ----------
@@ -46,6 +43,9 @@ class SpeakerStore:
         Whose statistics the store holds; a new store needs one. An existing store of another system is refused.
     create : bool
         Whether to make a store where there is none.
+    key : bytes, optional
+        Of an encrypted store, 32 bytes or more: see `read_key`. A store that is made with a key is encrypted, and can
+        be read with that alone: whoever loses it has lost the store.
     on_wait : callable, optional
         Called once, from another thread, with the place of the store, when another process has held its file for a
         second: what this one wants to do then waits for a minute at most.
@@ -54,6 +54,8 @@ class SpeakerStore:
     ------
     InvalidInput
         If there is no store and none may be made, or the file is no store.
+    WrongKey
+        If the store is encrypted by another key, or not at all where a key is given.
     IncompatibleModel
         If the store belongs to another system; the message says which setting differs.
     """
@@ -64,57 +66,21 @@ class SpeakerStore:
         system: System | None = None,
         *,
         create: bool = False,
+        key: bytes | None = None,
         on_wait: OnWait | None = None,
     ) -> None:
-        self._cache: dict[Any, Any] = {}
-        self._cached_revision = ""
         new = None
         if create and system is not None:
             new = {"fingerprint": system.fingerprint, "frontend": storage.dumps(system.frontend).hex(), "revision": "0"}
-        self._database = Database(str(location), new, on_wait)
-        self.location, meta = self._database.location, self._database.meta
+        database = Database(str(location), new, None if key is None else check_key(key), on_wait)
         try:
-            if "fingerprint" not in meta:
-                rule = "have speakers enrolled in it"
-                refuse("a store", rule, f"{self.location}, which is empty", "Enroll somebody.")
-            self.fingerprint, self._frontend = meta["fingerprint"], meta["frontend"]
+            super().__init__(database)
             if system is not None:
                 self.check_system(system)
+            database.migrate()
         except InvalidInput:
-            self.close()
+            database.close()
             raise
-
-    def __enter__(self) -> Self:
-        """Return the store itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the store."""
-        self.close()
-
-    def close(self) -> None:
-        """Give the database back."""
-        self._database.close()
-
-    def check_system(self, system: System) -> None:
-        """Refuse a system whose statistics are not those that this store holds.
-
-        Raises
-        ------
-        IncompatibleModel
-            The message says which setting differs.
-        """
-        if system.fingerprint == self.fingerprint:
-            return
-        try:
-            told = bytes.fromhex(self._frontend)
-        except ValueError:
-            refuse(f"the store {self.location}", "say what front end it was made with", "damaged settings")
-        frontend = storage.loads(told, type(system.frontend), source=self.location)
-        system.frontend.check_same(frontend, f"the store {self.location}")
-        rule, found = f"be of this model's UBM, {system.fingerprint}", f"one of {self.fingerprint}"
-        advice = "Use the model that it was made with, or enroll into a new store."
-        refuse(f"the store {self.location}", rule, found, advice, error=IncompatibleModel)
 
     def add(
         self,
@@ -123,6 +89,7 @@ class SpeakerStore:
         samples: Iterable[RecordingSample] = (),
         forget: Iterable[tuple[str, str | None]] = (),
         strict: bool = True,
+        notes: Mapping[str, SpeakerNote] | None = None,
         new: bool = False,
     ) -> tuple[tuple[Session, SameRecording], ...]:
         """Enroll sessions, all of them or, after an error, none.
@@ -139,8 +106,10 @@ class SpeakerStore:
         strict : bool
             Whether one session with a recording that is enrolled already, by whatever name, refuses all. If not, such
             sessions are left out, unless nothing else is left, and returned with their errors.
+        notes : mapping of SpeakerNote, optional
+            By speaker, for those of whom nothing is noted yet.
         new : bool
-            Whether no session may be there already.
+            Whether no session may be there already: an import.
 
         Raises
         ------
@@ -149,9 +118,10 @@ class SpeakerStore:
             If a session that is added to is damaged, or is there and must be new.
         """
         batch, accepted, refused = list(sessions), [], []
-        with self._changed() as tables:
+        with self._changed("import" if new else "enroll") as change:
+            tables = change.tables
             for speaker, name in forget:
-                tables.delete(speaker, name)
+                change.delete(speaker, name)
             tables.prune()
             known = {r.digest: r for r in tables.recordings(digest for s in batch for digest in s.recordings)}
             for session in batch:
@@ -166,208 +136,105 @@ class SpeakerStore:
             if there := sorted({key for key, _ in accepted} & set(tables.places())) if new else []:
                 speaker, name = there[0]
                 refuse("a session to import", "be new", f"{name} of {speaker}, who has it", "Remove that one first.")
-            held = [((s.speaker, s.name), s) for s in _whole(tables.sessions(dict(accepted)), "a session to add to")]
-            for session in sums_by_key(held + accepted).values():
-                tables.put(session)
-            added = {digest for _, session in accepted for digest in session.recordings}
-            given = {s.digest: s for s in samples}  # the same recording twice is one
-            for digest in sorted(added):
-                if digest in given:
-                    tables.put_sample(given[digest])
-                else:
-                    tables.put_no_sample(digest)
+            _put(change, accepted, samples)
+            noted = tables.notes() if notes else {}
+            for speaker, note in (notes or {}).items():
+                if speaker not in noted:
+                    tables.put_note(speaker, note)
         return tuple(refused)
 
     def remove(self, speaker: str, session: str | None = None) -> None:
         """Forget a speaker, or one session of theirs: what is left is as if it had never been enrolled.
 
-        In an SQLite store nothing of it is left in any file: what is deleted is overwritten. What lies elsewhere is not
-        reached: backups and snapshots, blocks that a disk keeps, exports and indexes, logs of a server.
+        In an SQLite store nothing of it is left in any file: what is deleted is overwritten. On PostgreSQL the tables
+        are written anew, as far as our user may do that. What lies elsewhere is not reached: see `NOT_REACHED`.
         """
         who, what = composed(speaker), None if session is None else composed(session)
-        with self._changed() as tables:
-            known = tables.places()
-            _check_known(known, who)
+        with self._changed("remove") as change:
+            known = change.tables.places()
+            check_known(known, who)
             if what is not None and (who, what) not in known:
                 found = ", ".join(sorted(name for owner, name in known if owner == who))
                 refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
-            tables.delete(who, what)
+            change.delete(who, what)
 
     def rename(self, old: str, new: str) -> None:
         """Give a speaker another name, which nobody must have."""
-        with self._changed() as tables:
+        with self._changed("rename") as change:
+            tables = change.tables
             known = tables.places()
-            keys = _keys_of(known, old)
+            keys = keys_of(known, old)
             if any(speaker == composed(new) for speaker, _ in known):
                 refuse("the new name", "be free", f"{new!r}, who is enrolled", "Remove that one first.")
             held = _whole(tables.sessions(keys), "a session of somebody who is renamed")
             moved = [dataclasses.replace(s, speaker=new) for s in held]
-            tables.delete(composed(old))
+            note = tables.notes().get(composed(old))
+            if isinstance(note, str):
+                refuse(f"the note of {old}", "be whole", note, "Annotate the speaker anew.")
+            change.delete(composed(old))
             for s in moved:
-                tables.put(s)
+                change.put(s)
+            if note is not None:
+                tables.put_note(moved[0].speaker, note)
 
-    @property
-    def speakers(self) -> tuple[str, ...]:
-        """The enrolled speakers, sorted."""
-        with self._database.transaction() as tables:
-            return tuple(sorted({speaker for speaker, _ in tables.places()}))
+    def annotate(self, speaker: str, note: SpeakerNote) -> None:
+        """Note what a speaker has agreed to, and until when the speaker is kept, in place of what was noted before.
 
-    def sessions(self, *speakers: str) -> tuple[Session, ...]:
-        """Return the sessions of these speakers, or of all, sorted by speaker and name.
-
-        Damaged ones are left out, with a `DamagedSessionWarning`; see `damaged`.
+        An empty note forgets what was noted. What several versions of a note said is not kept.
 
         Raises
         ------
         UnknownSpeaker
-            If one of them is not enrolled.
+            If the speaker is not enrolled.
         """
-        whole, damaged = self.read(*speakers)
-        warn_of(damaged)
-        return whole
+        instance(note, "a note", SpeakerNote)
+        with self._changed("annotate") as change:
+            keys = keys_of(change.tables.places(), speaker)
+            change.tables.put_note(composed(speaker), note)
+            change.touched(keys)
 
-    def damaged(self, *speakers: str) -> tuple[DamagedSession, ...]:
-        """Return what is damaged of these speakers, or of all; everything that is kept of them is read.
-
-        Raises
-        ------
-        UnknownSpeaker
-            If one of them is not enrolled.
-        """
-
-        def find() -> tuple[DamagedSession, ...]:
-            whole, damaged = self.read(*speakers)
-            return damaged + self._damaged_samples(whole)
-
-        return self.cached(("damaged", speakers), find)
-
-    def check(self, system: System | None = None) -> StoreCheck:
-        """Read everything that is kept, and return what is wrong with it.
-
-        Each value carries a digest of its content, and must agree with the names, seconds and recordings beside it.
+    def purge(self, on: str | datetime.date | None = None) -> tuple[str, ...]:
+        """Forget all speakers whose last day has passed, as `remove` does, and return their names.
 
         Parameters
         ----------
-        system : System, optional
-            Of the store: its statistics must be such as its UBM gives.
+        on : str or date, optional
+            The day that it is, as ISO 8601 has it. Default: today, here.
 
         Raises
         ------
-        IncompatibleModel
-            If the store is of another system.
+        InvalidInput
+            If a note is damaged, or the day is none: nobody is forgotten then.
         """
-        if system is not None:
-            self.check_system(system)
-        whole, damaged = self.read()
-        damaged += self._damaged_samples(whole)
-        strange = {} if system is None else {s: strange_to(system.ubm, s.statistics) for s in whole}
-        damaged += tuple(DamagedSession.of(s.speaker, s.name, why, self.location) for s, why in strange.items() if why)
-        recordings = sum(len(s.recordings) for s in whole)
-        return StoreCheck(self.fingerprint, len(whole), recordings, damaged, self._database.faults())
+        today = day(datetime.date.today() if on is None else on, "on")
+        with self._changed("purge") as change:
+            noted = whole_notes(change.tables.notes())
+            due = tuple(sorted(speaker for speaker, note in noted.items() if note.due(today)))
+            for speaker in due:
+                change.delete(speaker)
+        return due
 
-    def _damaged_samples(self, sessions: Iterable[Session]) -> tuple[DamagedSession, ...]:
-        """Return which of these sessions have recordings of which it is damaged what is kept."""
-        _, found = self.samples(digest for s in sessions for digest in s.recordings)
-        return tuple({(d.speaker, d.name): d for d in found}.values())
+    def rekey(self, key: bytes | None) -> None:
+        """Encrypt everything anew by another key, or by none: whoever holds the former one alone reads nothing more.
 
-    def read(self, *speakers: str) -> tuple[tuple[Session, ...], tuple[DamagedSession, ...]]:
-        """Return `sessions` and `damaged` at once, without a warning."""
-        with self._database.transaction() as tables:
-            found = list(tables.sessions(_keys_of(tables.places(), *speakers)))
-        whole = tuple(s for s in found if isinstance(s, Session))
-        return whole, tuple(s for s in found if isinstance(s, DamagedSession))
-
-    def summary(self) -> dict[str, Any]:
-        """Return how much is enrolled, in types that JSON holds."""
-        sessions, damaged = self.overview(), self.damaged()
-        return {
-            "type": "SpeakerStore",
-            "fingerprint": self.fingerprint,
-            "speakers": len({s.speaker for s in sessions}),
-            "sessions": len(sessions),
-            "recordings": sum(len(s.recordings) for s in sessions),
-            "speech_seconds": sum(s.speech_seconds for s in sessions),
-            "damaged": [d.told for d in damaged],
-        }
-
-    def sizes(self) -> tuple[int, int]:
-        """Return how many bytes are kept of all sessions, and beside that of their recordings."""
-        with self._database.transaction() as tables:
-            return tables.sizes()
-
-    def overview(self, *speakers: str) -> tuple[SessionSummary, ...]:
-        """Return what is kept of these speakers, or of all, without reading the statistics: damaged sessions too.
+        Other processes that have the store open are refused from then on, and open it with the new key. What was
+        written by the former key is overwritten, as what is removed.
 
         Raises
         ------
-        UnknownSpeaker
-            If one of them is not enrolled.
+        InvalidInput
+            If something is damaged: nothing is changed then.
         """
-        with self._database.transaction() as tables:
-            wanted, seconds = _keys_of(tables.places(), *speakers), tables.seconds()
-            names: dict[tuple[str, str], list[str]] = {}
-            for r in tables.recordings():
-                names.setdefault((r.speaker, r.session), []).append(r.name)
-        unknown = float("nan")  # the seconds of a session of which only recordings are left
-        return tuple(SessionSummary(*k, seconds.get(k, unknown), tuple(sorted(names.get(k, ())))) for k in wanted)
-
-    def recordings(self) -> dict[str, EnrolledRecording]:
-        """Return all enrolled recordings by their digests."""
-        with self._database.transaction() as tables:
-            return {r.digest: r for r in tables.recordings()}
-
-    def state(self) -> str:
-        """Return what any change of what is enrolled changes: what is made of a store says of which state it is."""
-        with self._database.transaction() as tables:
-            told = [tables.meta().get("revision", ""), *sorted(map(repr, tables.places()))]
-            told += sorted(r.digest for r in tables.recordings())
-        return hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()
-
-    def digests(self) -> dict[str, set[str]]:
-        """Return the digests of each speaker's recordings."""
-        with self._database.transaction() as tables:
-            found: dict[str, set[str]] = {speaker: set() for speaker, _ in tables.places()}
-            for r in tables.recordings():
-                found[r.speaker].add(r.digest)
-        return found
-
-    def known(self, *speakers: str) -> tuple[str, ...]:
-        """Return the names of these speakers as the store has them, each once.
-
-        Raises
-        ------
-        UnknownSpeaker
-            If one of them is not enrolled.
-        """
-        with self._database.transaction() as tables:
-            return tuple(dict.fromkeys(speaker for speaker, _ in _keys_of(tables.places(), *speakers)))
-
-    def samples(self, digests: Iterable[str]) -> tuple[tuple[RecordingSample, ...], tuple[DamagedSession, ...]]:
-        """Return what is kept of these recordings, and the sessions of those of which it is damaged."""
-        wanted, damaged = dict.fromkeys(digests), []
-        with self._database.transaction() as tables:
-            held = {r.digest: r for r in tables.recordings(wanted)}
-            found = dict(tables.samples(held))
-        for digest, reason in found.items():
-            if isinstance(reason, str):
-                r = held[digest]
-                damaged.append(DamagedSession.of(r.speaker, r.session, f"{r.name}: {reason}", self.location))
-        return tuple(s for s in found.values() if isinstance(s, RecordingSample)), tuple(damaged)
-
-    def export(self, *speakers: str) -> SpeakerExport:
-        """Return what is kept of these speakers, or of all, as one value for `speechgmm.storage.save`.
-
-        Damaged sessions are left out, with a `DamagedSessionWarning`, and so is what is damaged of recordings.
-        """
-        sessions = self.sessions(*speakers)
-        samples, damaged = self.samples(digest for s in sessions for digest in s.recordings)
-        warn_of(damaged)
-        return SpeakerExport(self.fingerprint, sessions, samples)
+        new = None if key is None else check_key(key)
+        if faults := self.check().told:
+            refuse("a store that gets another key", "be whole", faults[0], "Remove what is damaged first.")
+        with self._changed("rekey", lambda: self._database.rekeyed(new)) as change:
+            change.touched(change.tables.places())
 
     def add_export(self, export: SpeakerExport) -> None:
         """Enroll what another store has exported: all of it or, after an error, nothing.
 
-        Speakers who are enrolled already get its sessions as well.
+        Speakers who are enrolled already get its sessions as well; what is noted of them stays.
 
         Raises
         ------
@@ -382,42 +249,67 @@ class SpeakerStore:
             rule, found = f"be of the system of the store, {self.fingerprint}", f"one of {export.fingerprint}"
             advice = "Statistics belong to one model: enroll these speakers anew."
             refuse("an export to import", rule, found, advice, error=IncompatibleModel)
-        self.add(export.sessions, samples=export.samples or (), new=True)
-
-    def cached(self, key: Any, build: Callable[[], T]) -> T:
-        """Return what `build` made last time for `key`, or make it anew if the store has changed since."""
-        with self._database.transaction() as tables:
-            revision = tables.meta().get("revision", "")
-        if self._cached_revision != revision:
-            self._cache, self._cached_revision = {}, revision
-        if key not in self._cache:
-            self._cache[key] = build()
-        return cast(T, self._cache[key])
+        self.add(export.sessions, samples=export.samples or (), notes=export.notes, new=True)
 
     @contextlib.contextmanager
-    def _changed(self) -> Iterator[StoreTables]:
+    def _changed(
+        self, action: str, begun: Callable[[], contextlib.AbstractContextManager[StoreTables]] | None = None
+    ) -> Iterator["Change"]:
         """Change the tables in one transaction, which counts as a new revision, and erase what was deleted.
 
         Of a store of a version that did not erase, all pages are written anew, once.
         """
-        with self._database.transaction() as tables:
-            tables.lock()
-            yield tables
-            tables.prune()
+        with begun() if begun else self._database.transaction(write=True) as tables:
             meta = tables.meta()
-            revision = meta.get("revision", "")
-            tables.set_meta({"revision": str(int(revision) + 1 if revision.isdecimal() else 1)})  # 1: it was damaged
-        self._database.erase(whole=ERASED not in meta)
+            last = meta.get("revision", "")
+            change = Change(tables, int(last) + 1 if last.isdecimal() else 1)  # 1: it was damaged
+            yield change
+            tables.prune()
+            tables.set_meta({"revision": str(change.revision)})
+            if change.keys or begun:
+                speakers = len({speaker for speaker, _ in change.keys})
+                tables.put_audit(action, speakers, len(change.keys), change.recordings)
+        self._database.erase(whole=ERASED not in meta, removed=action != "enroll" or change.removed)
         if ERASED not in meta:
-            with self._database.transaction() as tables:
+            with self._database.transaction(write=True) as tables:
                 tables.set_meta({ERASED: "1"})
 
 
-def _keys_of(known: Iterable[Key], *speakers: str) -> list[Key]:
-    """Return the sorted keys of these speakers, or all; refuse speakers who have none."""
-    wanted = {composed(s) for s in speakers}
-    _check_known(known, *speakers)
-    return sorted(key for key in known if not wanted or key[0] in wanted)
+class Change:
+    """The tables of a store while it is changed, and what of it was touched: sessions, and recordings of them."""
+
+    def __init__(self, tables: StoreTables, revision: int) -> None:
+        self.tables, self.revision = tables, revision
+        self.keys: set[Key] = set()
+        self.recordings = 0
+        self.removed = False
+
+    def touched(self, keys: Iterable[Key], recordings: int = 0) -> None:
+        """Count sessions and recordings."""
+        self.keys |= set(keys)
+        self.recordings += recordings
+
+    def delete(self, speaker: str, session: str | None = None) -> None:
+        """Forget a speaker, or one session, and count what that was."""
+        self.touched(*self.tables.delete(speaker, session))
+        self.removed = True
+
+    def put(self, session: Session) -> None:
+        """Write a session."""
+        self.tables.put(session, self.revision)
+
+
+def _put(change: Change, accepted: Collection[tuple[Key, Session]], samples: Iterable[RecordingSample]) -> None:
+    """Write sessions, added to those that are there, with what is kept of their recordings."""
+    tables = change.tables
+    held = [((s.speaker, s.name), s) for s in _whole(tables.sessions(dict(accepted)), "a session to add to")]
+    for session in sums_by_key(held + list(accepted)).values():
+        change.put(session)
+    added = {digest for _, session in accepted for digest in session.recordings}
+    given = {s.digest: s for s in samples}  # the same recording twice is one
+    for digest in sorted(added):
+        tables.put_sample(digest, given.get(digest))
+    change.touched(dict(accepted), len(added))
 
 
 def _whole(sessions: Iterable[Session | DamagedSession], what: str) -> list[Session]:
@@ -426,14 +318,6 @@ def _whole(sessions: Iterable[Session | DamagedSession], what: str) -> list[Sess
     if damaged := [s for s in found if isinstance(s, DamagedSession)]:
         refuse_damaged(what, damaged)
     return [s for s in found if isinstance(s, Session)]
-
-
-def _check_known(sessions: Iterable[Key], *speakers: str) -> None:
-    """Refuse speakers who have none of these (speaker, session), and say who has."""
-    known = {speaker for speaker, _ in sessions}
-    if unknown := [speaker for speaker in speakers if composed(speaker) not in known]:
-        found = ", ".join(sorted(known)[:20]) + (", ..." if len(known) > 20 else "") or "nobody"
-        refuse("a speaker", f"be enrolled ({found})", repr(unknown[0]), error=UnknownSpeaker)
 
 
 def _same(session: Session, known: Mapping[str, EnrolledRecording]) -> SameRecording | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from speechgmm.features import MFCC, Corpus, Recording, TrainingFrames, read_corpus
 from speechgmm.mixture import GMM, Diagonal
 from speechgmm.speakers import SpeakerStore, System, Training, enroll, train_system
+from tests import servers
 from tests.sounds import DATA
 from tests.speakers import made
 
@@ -74,6 +76,29 @@ def new(tiny: System, tmp_path: Path) -> Iterator[SpeakerStore]:
     """An empty store of the tiny system."""
     with SpeakerStore(tmp_path / "new.db", tiny, create=True) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server, which is stopped when the tests end."""
+    if why := servers.missing():
+        pytest.skip(why)
+    with servers.postgresql() as url:
+        yield url
+
+
+@pytest.fixture
+def on_server(postgresql: str) -> Iterator[str]:
+    """The URL of a place on the server where nothing is."""
+    import sqlalchemy as sa
+
+    name, engine = f"test_{uuid.uuid4().hex}", sa.create_engine(postgresql)
+    with engine.begin() as connection:
+        connection.execute(sa.schema.CreateSchema(name))
+    yield f"{postgresql}?options=-csearch_path%3D{name}"
+    with engine.begin() as connection:
+        connection.execute(sa.schema.DropSchema(name, cascade=True))
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ from tests.speakers.test_store import content, frames, put, session
 
 TABLES = {
     "meta": "key value",
-    "sessions": "speaker session seconds value",
+    "sessions": "speaker session revision seconds value",
     "recordings": "digest name speaker session",
     "samples": "digest value",
 }
@@ -213,7 +213,7 @@ def test_any_damage_is_refused_or_named_or_of_no_consequence(
             kept = {key: value for key, value in good["content"].items() if key in content(store)}  # type: ignore[attr-defined]
             assert content(store) == kept
             assert len(kept) >= 2, "one cell is of one session, or of two where it names another one now"
-    assert named or refused
+    assert named or refused or column == "revision", "which nothing is read by but what is kept in memory"
 
 
 def removal(damaged: DamagedSession) -> tuple[str, str]:

@@ -17,7 +17,6 @@ import pytest
 
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel, InvalidInput, MissingExtra, SameRecording, UnknownSpeaker
-from speechgmm.features import MFCC
 from speechgmm.speakers import (
     EnrolledRecording,
     RecordingSample,
@@ -33,8 +32,6 @@ from speechgmm.speakers import (
 from tests import forging
 from tests.laws import same_statistics
 from tests.sounds import Array
-
-POSTGRES = os.environ.get("SPEECHGMM_TEST_POSTGRES", "")
 
 
 def frames(seed: int, n: int = 20) -> Array:
@@ -72,22 +69,50 @@ def content(store: SpeakerStore) -> dict[tuple[str, str], bytes]:
     return {(s.speaker, s.name): storage.dumps(s) for s in store.sessions()}
 
 
-def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    """All tables of an SQLite file but the count of changes."""
-    with closing(sqlite3.connect(path)) as db:
+KEY = bytes(range(64))
+KEYS = {"sqlite": None, "encrypted": KEY, "postgresql": None, "postgresql encrypted": KEY}
+"""Where stores are, and by which key they are encrypted."""
+in_file = pytest.mark.parametrize("new", ["sqlite"], indirect=True)
+"""For tests that open the file themselves."""
+
+
+@pytest.fixture(params=KEYS)
+def new(request: pytest.FixtureRequest, tiny: System, tmp_path: Path) -> Iterator[SpeakerStore]:
+    """An empty store of the tiny system, in each of the places."""
+    server = request.param.startswith("postgresql")
+    place = request.getfixturevalue("on_server") if server else tmp_path / "new.db"
+    with SpeakerStore(place, tiny, create=True, key=KEYS[request.param]) as store:
+        yield store
+
+
+def again(store: SpeakerStore, system: System | None = None, **how: Any) -> SpeakerStore:
+    """Open a store a second time."""
+    return SpeakerStore(store.location, system, key=KEY if store.encrypted else None, **how)
+
+
+def rows(store: SpeakerStore) -> dict[str, list[tuple[object, ...]]]:
+    """All that stands in the tables but the count of changes, and what was done."""
+    with store._database.transaction() as tables:
+        connection = tables.connection
         return {
-            table: sorted(db.execute(f"select * from speechgmm_{table}").fetchall())
-            for table in ("sessions", "recordings", "samples")
+            name: sorted(tuple(row) for row in connection.exec_driver_sql(f"select * from speechgmm_{name}"))
+            for name in ("sessions", "recordings", "samples", "notes")
         }
+
+
+def kept(store: SpeakerStore) -> dict[str, object]:
+    """All that is kept, whatever the cipher and the history."""
+    export = store.export()
+    return {"sessions": content(store), "samples": [storage.dumps(s) for s in export.samples or ()]}
 
 
 @contextmanager
 def unchanged(store: SpeakerStore) -> Iterator[None]:
     """Assert that what happens inside leaves the store as it was."""
-    before, tables = content(store), rows(Path(store.location))
+    before, tables = content(store), rows(store)
     yield
     assert content(store) == before
-    assert rows(Path(store.location)) == tables
+    assert rows(store) == tables
 
 
 @pytest.fixture
@@ -124,10 +149,11 @@ def test_enrolling_in_pieces_is_enrolling_at_once(two: SpeakerStore, tiny: Syste
 @pytest.mark.parametrize("name", ["more", "a"])
 def test_an_enrolled_and_removed_session_was_never_there(two: SpeakerStore, tiny: System, name: str) -> None:
     speaker = "bob" if name == "more" else "cid"
-    with unchanged(two):
-        two.add([session(tiny, speaker, name, 9)])
-        assert content(two).keys() >= {(speaker, name)}
-        two.remove(speaker, name)
+    before = kept(two)
+    two.add([session(tiny, speaker, name, 9)])
+    assert content(two).keys() >= {(speaker, name)}
+    two.remove(speaker, name)
+    assert kept(two) == before
     two.add([session(tiny, "dan", "its recording is free again", 9)])
 
 
@@ -138,7 +164,7 @@ def test_a_speaker_goes_with_their_last_session(two: SpeakerStore) -> None:
     assert two.speakers == ("bob",)
     two.remove("bob")
     assert two.speakers == ()
-    assert rows(Path(two.location)) == {"sessions": [], "recordings": [], "samples": []}
+    assert rows(two) == {"sessions": [], "recordings": [], "samples": [], "notes": []}
 
 
 def test_rename_moves_everything(two: SpeakerStore, tiny: System) -> None:
@@ -210,12 +236,12 @@ def test_an_export_that_is_imported_gives_the_same_store(two: SpeakerStore, tiny
     storage.save(two.export("ann"), tmp_path / "ann")
     with SpeakerStore(tmp_path / "other.db", tiny, create=True) as other:
         other.add_export(load_export(tmp_path / "all"))
-        assert rows(tmp_path / "other.db") == rows(Path(two.location))
+        assert kept(other) == kept(two)
         with pytest.raises(SameRecording, match=r"the recording 1\.wav must be enrolled once"), unchanged(other):
             other.add_export(load_export(tmp_path / "ann"))
         other.remove("ann")
         other.add_export(load_export(tmp_path / "ann"))
-        assert rows(tmp_path / "other.db") == rows(Path(two.location))
+        assert kept(other) == kept(two)
 
 
 def test_an_export_is_imported_whole_or_not_at_all(two: SpeakerStore, tiny: System) -> None:
@@ -341,6 +367,7 @@ def test_a_name_is_found_in_either_spelling(new: SpeakerStore, tiny: System) -> 
     assert new.speakers == ("ann",)
 
 
+@in_file
 @pytest.mark.parametrize("both", [False, True])
 def test_a_store_of_before_may_hold_either_spelling(
     two: SpeakerStore, tiny: System, tmp_path: Path, both: bool
@@ -377,11 +404,9 @@ def test_the_store_of_another_front_end_says_what_differs(two: SpeakerStore, tin
     frontend = dataclasses.replace(tiny.frontend, dither=0.5, silence=-60.0)
     other = dataclasses.replace(tiny, frontend=frontend)
     was = rf"dither={tiny.frontend.dither}, silence={tiny.frontend.silence}"
-    message = (
-        rf"the store .*new\.db must be of the same front end: dither=0\.5, silence=-60\.0; got {was}\. Use the model"
-    )
+    message = rf"the store .* must be of the same front end: dither=0\.5, silence=-60\.0; got {was}\. Use the model"
     with pytest.raises(IncompatibleModel, match=message):
-        SpeakerStore(two.location, other)
+        again(two, other)
     with unchanged(two):
         for act in (
             two.check_system,
@@ -399,18 +424,18 @@ def test_the_store_of_another_ubm_is_refused(two: SpeakerStore, tiny: System) ->
     )
     for create in (False, True):
         with pytest.raises(IncompatibleModel, match=message):
-            SpeakerStore(two.location, other, create=create)
+            again(two, other, create=create)
     with unchanged(two), pytest.raises(IncompatibleModel, match=message):
         enroll_features(other, two, "x", frames(1))
 
 
 def test_another_relevance_is_the_same_system(two: SpeakerStore, tiny: System) -> None:
-    with SpeakerStore(two.location, dataclasses.replace(tiny, relevance=16.0)) as store:
+    with again(two, dataclasses.replace(tiny, relevance=16.0)) as store:
         assert store.speakers == ("ann", "bob")
 
 
 def test_a_store_opens_without_its_system(two: SpeakerStore) -> None:
-    with SpeakerStore(two.location) as store:
+    with again(two) as store:
         assert content(store) == content(two)
         assert store.fingerprint == two.fingerprint
 
@@ -482,11 +507,12 @@ def test_an_empty_file_becomes_a_store(tiny: System, tmp_path: Path, how: str) -
         assert store.speakers == ("ann",)
 
 
+@in_file
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_store_that_may_only_be_read_is_read(two: SpeakerStore, tiny: System) -> None:
     two.close()
     Path(two.location).chmod(0o400)
-    with SpeakerStore(two.location, tiny) as store:
+    with again(two, tiny) as store:
         assert store.speakers == ("ann", "bob")
         with pytest.raises(InvalidInput, match=r"must be .* read and written; got attempt to write"):
             store.remove("bob")
@@ -500,13 +526,14 @@ def test_a_new_store_needs_a_system(tmp_path: Path) -> None:
         SpeakerStore(tmp_path / "empty.db", create=True)
 
 
+@in_file
 def test_a_store_of_a_later_format_is_refused(two: SpeakerStore, tiny: System) -> None:
     with closing(sqlite3.connect(two.location)) as db:
-        db.execute("update speechgmm_meta set value = '3' where key = 'format'")
+        db.execute("update speechgmm_meta set value = '4' where key = 'format'")
         db.commit()
     for create in (False, True):
-        with pytest.raises(InvalidInput, match=r"must be of format 2; got format 3\. Update speechgmm\."):
-            SpeakerStore(two.location, tiny, create=create)
+        with pytest.raises(InvalidInput, match=r"must be of format 3; got format 4\. Update speechgmm\."):
+            again(two, tiny, create=create)
 
 
 @pytest.mark.parametrize("folder", ["none", "file.txt"])
@@ -548,6 +575,7 @@ def test_any_file_name_will_do(tiny: System, tmp_path: Path, name: str) -> None:
         assert store.speakers == ("ann",)
 
 
+@in_file
 def test_a_url_of_sqlite_is_the_file(two: SpeakerStore, tiny: System) -> None:
     with SpeakerStore(f"sqlite:///{two.location}", tiny) as store:
         assert content(store) == content(two)
@@ -555,7 +583,7 @@ def test_a_url_of_sqlite_is_the_file(two: SpeakerStore, tiny: System) -> None:
 
 def test_two_views_of_one_file_see_each_others_changes(two: SpeakerStore, tiny: System) -> None:
     x = frames(50)
-    with SpeakerStore(two.location, tiny) as other:
+    with again(two, tiny) as other:
         first = enrolled_models(tiny, other)
         assert enrolled_models(tiny, other) is first, "kept while nothing changes"
         two.add([session(tiny, "cid", "a", 7)])
@@ -563,9 +591,9 @@ def test_two_views_of_one_file_see_each_others_changes(two: SpeakerStore, tiny: 
         two.rename("cid", "aaa")
         assert enrolled_models(tiny, other).names == ("aaa", "ann", "bob")
         two.remove("aaa")
-        again = enrolled_models(tiny, other)
-        assert again is not first
-        np.testing.assert_array_equal(log_likelihood_ratios(tiny, again, x), log_likelihood_ratios(tiny, first, x))
+        anew = enrolled_models(tiny, other)
+        assert anew is not first
+        np.testing.assert_array_equal(log_likelihood_ratios(tiny, anew, x), log_likelihood_ratios(tiny, first, x))
         two.add([session(tiny, "ann", "a", 9)])
         assert not np.array_equal(
             log_likelihood_ratios(tiny, enrolled_models(tiny, other), x), log_likelihood_ratios(tiny, first, x)
@@ -586,21 +614,20 @@ def test_the_cache_keeps_relevances_and_speakers_apart(two: SpeakerStore, tiny: 
     assert not np.array_equal(enrolled_models(tiny, two).offsets, enrolled_models(eager, two).offsets)
 
 
-def enroll_from_threads(location: str, system: System, n: int) -> None:
+def enroll_from_threads(store: SpeakerStore, system: System, n: int) -> None:
     """Each thread opens the store itself; every other recording goes to one and the same session."""
 
     def one(i: int) -> None:
-        with SpeakerStore(location, system, create=True) as store:
-            store.add([session(system, "ann", "shared" if i % 2 else f"own {i}", i)])
+        with again(store, system, create=True) as own:
+            own.add([session(system, "ann", "shared" if i % 2 else f"own {i}", i)])
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(one, range(n)))
 
 
-def test_enrolling_from_threads_loses_nothing(tiny: System, tmp_path: Path) -> None:
-    location = str(tmp_path / "shared.db")
-    enroll_from_threads(location, tiny, 24)
-    with SpeakerStore(location, tiny) as store:
+def test_enrolling_from_threads_loses_nothing(new: SpeakerStore, tiny: System) -> None:
+    enroll_from_threads(new, tiny, 24)
+    with again(new, tiny) as store:
         found = {s.name: s for s in store.sessions("ann")}
     assert set(found) == {"shared", *(f"own {i}" for i in range(0, 24, 2))}
     assert found["shared"].statistics.frames == 12 * 20
@@ -614,6 +641,7 @@ def test_one_store_object_serves_threads(two: SpeakerStore, tiny: System) -> Non
     assert len(two.speakers) == 14
 
 
+@in_file
 def test_closing_gives_the_file_back(two: SpeakerStore, tiny: System, tmp_path: Path) -> None:
     path = Path(shutil.copy(two.location, tmp_path / "copy.db"))
     with SpeakerStore(path, tiny) as store:
@@ -624,50 +652,10 @@ def test_closing_gives_the_file_back(two: SpeakerStore, tiny: System, tmp_path: 
         assert content(store) == before
 
 
+@in_file
 def test_nothing_in_the_file_is_pickled(two: SpeakerStore) -> None:
     with closing(sqlite3.connect(two.location)) as db:
         kept = ("sessions", "samples")
         values = [v for table in kept for (v,) in db.execute(f"select value from speechgmm_{table}")]
     assert len(values) == 3 + 4
     assert all(b"__metadata__" in v for v in values)
-
-
-@pytest.mark.skipif(not POSTGRES, reason="needs a PostgreSQL database, its URL in SPEECHGMM_TEST_POSTGRES")
-def test_postgresql_does_the_same(tiny: System, tmp_path: Path) -> None:
-    import sqlalchemy as sa
-
-    def clean() -> None:
-        engine = sa.create_engine(POSTGRES)
-        with engine.begin() as connection:
-            for table in ("meta", "sessions", "recordings", "samples"):
-                connection.execute(sa.text(f"drop table if exists speechgmm_{table}"))
-        engine.dispose()
-
-    clean()
-    try:
-        with pytest.raises(InvalidInput, match="got a database without its tables"):
-            SpeakerStore(POSTGRES, tiny)
-        batch = [session(tiny, "ann", "a", 1, 2), session(tiny, "ann", "b", 3), session(tiny, "bob", "a", 4)]
-        with (
-            SpeakerStore(POSTGRES, tiny, create=True) as far,
-            SpeakerStore(tmp_path / "n.db", tiny, create=True) as near,
-        ):
-            for store in (far, near):
-                store.add(batch)
-                with pytest.raises(SameRecording):
-                    store.add([session(tiny, "cid", "a", 8, 1)])
-                store.rename("bob", "Änne")
-                store.add([session(tiny, "ann", "a", 5)])
-                store.remove("ann", "b")
-            assert content(far) == content(near)
-            np.testing.assert_array_equal(enrolled_models(tiny, far).offsets, enrolled_models(tiny, near).offsets)
-        other = dataclasses.replace(tiny, frontend=MFCC(sample_rate=8000, n_mfcc=3, deltas=0, dither=0.25))
-        with pytest.raises(IncompatibleModel, match=r"dither=0\.25"):
-            SpeakerStore(POSTGRES, other)
-        clean()
-        enroll_from_threads(POSTGRES, tiny, 24)
-        with SpeakerStore(POSTGRES, tiny) as store:
-            shared = next(s for s in store.sessions("ann") if s.name == "shared")
-            assert shared.statistics.frames == 12 * 20
-    finally:
-        clean()
