@@ -15,10 +15,12 @@ Session = Annotated[
 Replace = Annotated[
     bool, typer.Option("--replace", help="Forget first what these sessions hold (without --session: the files' own).")
 ]
+FEW = "\n{} enrolled: from {} on it can be told how strangers sound, and rates are assured"
 
 
 def enroll(
     store: options.Store,
+    key_file: options.KeyFile = None,
     speaker: NewSpeaker = None,
     files: options.SomeFiles = None,
     model: options.Model = None,
@@ -43,8 +45,8 @@ def enroll(
         options.usage("give SPEAKER and at least one FILE, or --manifest")
     else:
         corpus = options.named(files, features, speaker=speaker, session=session)
-    system = options.model_for(model, store, corpus, create=True)
-    with options.open_store(store, system, create=True) as opened, progress() as report:
+    system = options.model_for(model, store, corpus, create=True, key_file=key_file)
+    with options.open_store(store, key_file, system, create=True) as opened, progress() as report:
         done = speakers.enroll(system, opened, corpus, replace=replace, n_threads=threads, on_progress=report)
         enrolled = len(opened.speakers)
     sessions = [{"speaker": s.speaker, "session": s.name, "speech_seconds": s.speech_seconds} for s in done.sessions]
@@ -55,6 +57,5 @@ def enroll(
     document |= {"enrolled": enrolled, "assured": assured, "unfamiliar": strange}
     told = [shown if sessions else "nobody enrolled"]
     if sessions and not assured:
-        people = f"{enrolled} {'person is' if enrolled == 1 else 'people are'} enrolled"
-        told.append(f"\n{people}: from {speakers.ASSURED} on it can be told how strangers sound, and rates are assured")
+        told.append(FEW.format(f"{enrolled} {'person is' if enrolled == 1 else 'people are'}", speakers.ASSURED))
     emit(as_json, document, *told, warnings=[*map(str, done.little), *map(str, done.unfamiliar)], skipped=done.skipped)

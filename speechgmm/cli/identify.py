@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def identify(
     files: options.Files,
     store: options.Store,
+    key_file: options.KeyFile = None,
     model: options.Model = None,
     features: options.Features = None,
     top: options.Top = 5,
@@ -30,8 +31,8 @@ def identify(
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa)
     sounds = options.named(files, features)
-    system = options.model_for(model, store)
-    with options.open_store(store, system) as opened, progress() as report:
+    system = options.model_for(model, store, key_file=key_file)
+    with options.open_store(store, key_file, system) as opened, progress() as report:
         answers = speakers.identify(system, opened, sounds, rule=rule, top=top, n_threads=threads, on_progress=report)
         known = speakers.enrolled(system, opened)
     damaged, calibrated = known.models.damaged, known.domain.calibration is not None

@@ -34,10 +34,12 @@ KEPT = (
 )
 
 
-def info(location: Location, model: StoreModel = None, as_json: options.Json = False) -> None:
+def info(
+    location: Location, model: StoreModel = None, key_file: options.KeyFile = None, as_json: options.Json = False
+) -> None:
     """Show what a model, a store or an export of speakers, or a calibration of scores is, and how it was made."""
     if _is_store(location):
-        _store_info(location, model, as_json)
+        _store_info(location, key_file, model, as_json)
         return
     if model is not None:
         options.usage("--model says of which model a STORE is; give the model alone")
@@ -63,12 +65,12 @@ def info(location: Location, model: StoreModel = None, as_json: options.Json = F
     emit(as_json, document, facts({"type": kind} | _facts_of(summary)), *parts)
 
 
-def _store_info(location: str, model: str | None, as_json: bool) -> None:
+def _store_info(location: str, key_file: str | None, model: str | None, as_json: bool) -> None:
     """Show how much a store holds, and, with the model that it is of, what a rate of false accepts costs there."""
     from speechgmm.speakers import packaged_with, unfamiliar_recordings
 
     system = None if model is None else options.model_for(model)
-    with options.open_store(location, system) as store:
+    with options.open_store(location, key_file, system) as store:
         packaged = packaged_with(store.fingerprint)
         system = system or packaged
         summary, damaged, kept = store.summary(), store.damaged(), store.sizes()
@@ -275,6 +277,7 @@ def _store_facts(summary: Mapping[str, Any]) -> dict[str, object]:
         "sessions": summary["sessions"],
         "recordings": summary["recordings"],
         "speech": f"{summary['speech_seconds']:.1f} s",
+        "encrypted": "yes" if summary["encrypted"] else "no",
         "kept": _lines(KEPT.format(*(summary[f"bytes_per_{n}"] / 1000 for n in ("session", "recording"))).split(), " "),
     }
 

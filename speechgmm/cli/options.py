@@ -80,6 +80,15 @@ ModelFile = Annotated[str, output("MODEL", "Model file.")]
 PRESET = "Front end: for speech (mel or linear bands, or both), words said alone, any sound; as Kaldi or HTK have it."
 Preset = Annotated[PresetName | None, typer.Option("--preset", help=PRESET, show_default="speech; none for features")]
 Store = Annotated[str, option("--store", "STORE", "Enrolled speakers: SQLite file or database URL.")]
+KeyFile = Annotated[
+    str | None,
+    typer.Option(
+        "--key-file",
+        metavar="KEY",
+        envvar="SPEECHGMM_KEY_FILE",
+        help="Of an encrypted store: file of 32 random bytes or more. A new store is encrypted by it.",
+    ),
+]
 SCORES = "Table with the columns speaker, test, score and target; Kaldi's lines 'enroll test score'; or arrays (.npz)."
 ScoresFile = Annotated[str, argument("SCORES", SCORES)]
 TRIALS = "Which scores count, and their labels: lines '1|0 enroll test' or 'enroll test target|nontarget'."
@@ -140,16 +149,27 @@ def asked(make: Callable[[], T]) -> T:
         usage(str(error))
 
 
-def open_store(location: str, system: "System | None" = None, *, create: bool = False) -> "SpeakerStore":
-    """Open enrolled speakers; with a model, refuse those of another one."""
-    from speechgmm.speakers import SpeakerStore
+def open_store(
+    location: str, key_file: str | None, system: "System | None" = None, *, create: bool = False
+) -> "SpeakerStore":
+    """Open enrolled speakers by the key in a file, if they are encrypted; with a model, refuse those of another one."""
+    from speechgmm.speakers import SpeakerStore, read_key
 
     warnings.simplefilter("ignore", DamagedSessionWarning)  # commands tell it in words of their own
-    return SpeakerStore(location, system, create=create, on_wait=say_waiting)
+    key = None if key_file is None else read_key(key_file)
+    store = SpeakerStore(location, system, create=create, key=key, on_wait=say_waiting)
+    if store.migrated:
+        complain(f"{location} was a store of a former format: it is one of this version now, and of no earlier one")
+    return store
 
 
 def model_for(
-    path: str | None, store: str | None = None, sounds: "Iterable[Sound]" = (), *, create: bool = False
+    path: str | None,
+    store: str | None = None,
+    sounds: "Iterable[Sound]" = (),
+    *,
+    key_file: str | None = None,
+    create: bool = False,
 ) -> "System":
     """Read the model at a path; without one, the packaged model of the store or, where there is none, of the sounds.
 
@@ -160,6 +180,8 @@ def model_for(
         Whose fingerprint says of which packaged model it is.
     sounds : iterable of paths, signals or recordings
         Whose lowest rate decides for a store that is still to be made, and where there is none.
+    key_file : str, optional
+        Of an encrypted store.
     create : bool
         Whether the store may be still to be made. One that is there and cannot be opened is refused when it is used.
     """
@@ -167,7 +189,7 @@ def model_for(
 
     if path is not None:
         return load_system(path)
-    opened = None if store is None else _open_if_there(store, create)
+    opened = None if store is None else _open_if_there(store, key_file, create)
     if opened is None:
         return default_system(packaged_rate(sounds))
     opened.close()
@@ -178,10 +200,10 @@ def model_for(
     return system
 
 
-def _open_if_there(store: str, create: bool) -> "SpeakerStore | None":
+def _open_if_there(store: str, key_file: str | None, create: bool) -> "SpeakerStore | None":
     """Open a store, or return None where it may be still to be made and cannot be opened."""
     try:
-        return open_store(store)
+        return open_store(store, key_file)
     except InvalidInput:
         if create:
             return None

@@ -39,10 +39,13 @@ Failures = Annotated[
     bool, typer.Option("--failures", help="Keep trials that failed, as rows without a score: evaluate counts them.")
 ]
 
+EITHER = "give --manifest with --where and --by as you like, or --trials, or --trials and --manifest without --by"
+
 
 def score(
     output: ScoresFile,
     store: Store = None,
+    key_file: options.KeyFile = None,
     model: options.Model = None,
     manifest: options.Manifest = None,
     where: options.Where = None,
@@ -63,8 +66,7 @@ def score(
     from speechgmm.speakers import enrolled_models, score_corpus, score_trials
 
     if (manifest is None and (where or trials is None)) or (by is not None and trials is not None):
-        either = "give --manifest with --where and --by as you like, or --trials"
-        options.usage(f"{either}, or --trials and --manifest without --by")
+        options.usage(EITHER)
     if keep and manifest is None:
         options.usage("--keep takes columns of a --manifest")
     if store is None and trials is None:
@@ -73,9 +75,9 @@ def score(
     pairs = read_trials(trials) if trials else None
     corpus = listed_features(features) if features and not manifest else None
     corpus = options.load_corpus(manifest, where, features=features) if manifest else corpus
-    system = options.model_for(model, store, corpus or _named(pairs, trials))
+    system = options.model_for(model, store, corpus or _named(pairs, trials), key_file=key_file)
     with contextlib.ExitStack() as stack, progress() as report:
-        opened = stack.enter_context(options.open_store(store, system)) if store else None
+        opened = stack.enter_context(options.open_store(store, key_file, system)) if store else None
         shared: dict[str, Any] = {"keep": keep or (), "n_threads": threads, "on_progress": report}
         if pairs and trials:
             done = score_trials(system, opened, pairs, corpus, folder=Path(trials).parent, **shared)

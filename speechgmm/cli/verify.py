@@ -27,6 +27,7 @@ def verify(
     speaker: Claimed,
     files: options.Files,
     store: options.Store,
+    key_file: options.KeyFile = None,
     model: options.Model = None,
     features: options.Features = None,
     threshold: Threshold = None,
@@ -46,8 +47,8 @@ def verify(
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa, threshold)
     sounds = options.named(files, features)
-    system = options.model_for(model, store)
-    with options.open_store(store, system) as opened, progress() as report:
+    system = options.model_for(model, store, key_file=key_file)
+    with options.open_store(store, key_file, system) as opened, progress() as report:
         answer = speakers.verify(system, opened, speaker, sounds, rule=rule, n_threads=threads, on_progress=report)
         known = speakers.enrolled(system, opened, speaker)
     damaged, calibrated = known.models.damaged, known.domain.calibration is not None

@@ -17,7 +17,7 @@ from speechgmm.cli.identify import EXTRAPOLATED, NOT_ASSURED, rule_note
 from speechgmm.cli.info import NO_MODEL
 from speechgmm.evaluation import Answer, Rule, Scores, join, read_scores, read_trials, write_scores
 from speechgmm.features import MFCC, preset_for, read_corpus
-from speechgmm.speakers import load_export
+from speechgmm.speakers import NOT_REACHED, load_export
 from speechgmm.speakers.train import UNCALIBRATED
 from tests.cli.running import DATA, KNOWN, MANIFEST, run
 
@@ -657,8 +657,10 @@ def test_speakers_show(store):
 
 def test_speakers_remove_and_rename(own, store):
     assert run("speakers", "rename", "rms", "Robert", *store).out == "renamed rms to Robert\n"
-    assert run("speakers", "remove", "slt", *store, "--json").document == {"removed": "slt", "session": None}
-    assert run("speakers", "remove", "es_f1", "--session", "s1", *store).out == "removed session s1 of es_f1\n"
+    told = {"removed": "slt", "session": None, "not_reached": NOT_REACHED}
+    assert run("speakers", "remove", "slt", *store, "--json").document == told
+    said = run("speakers", "remove", "es_f1", "--session", "s1", *store).out
+    assert said == f"removed session s1 of es_f1\nnot reached: {NOT_REACHED}\n"
     left = [s["speaker"] for s in run("speakers", "list", *store, "--json").document["speakers"]]
     assert left == sorted({"Robert", *KNOWN} - {"rms", "slt", "es_f1"})
     told = run("identify", *own, RMS, "--top", 1, "--json").document["files"][0]
