@@ -35,9 +35,7 @@ def test_another_text_is_no_note(text: str) -> None:
     "last", ["31.1.2030", "2030-13-01", "20300131", "2030-1-1", "x", 7, datetime.datetime(2030, 1, 1)]
 )
 def test_a_day_is_written_in_one_way(last: object) -> None:
-    with pytest.raises(
-        InvalidInput, match=r"keep_until must be a day as YEAR-MONTH-DAY; got .* For example 2027-01-31"
-    ):
+    with pytest.raises(InvalidInput, match=r"keep_until must be a day as YEAR-MONTH-DAY; got .* For example"):
         SpeakerNote(keep_until=last)  # type: ignore[arg-type]
 
 
