@@ -138,14 +138,16 @@ def spoken(people: Iterable[tuple[str, str]], folder: Path) -> Iterator[Recordin
     if not (program := shutil.which("espeak-ng")):
         return
     for i, (speaker, gender) in enumerate(people):
-        voices = VOICES.get(gender, (*VOICES["M"], *VOICES["F"]))
+        voices = VOICES.get(gender.upper(), (*VOICES["M"], *VOICES["F"]))
         for k, text in enumerate(SENTENCES):
             path = folder / f"{speaker}-{k}.wav"
             subprocess.run([program, "-v", voices[(i + k) % len(voices)], "-w", str(path), text], check=True)
             yield Recording(str(path), speaker, f"synthetic/{speaker}/{k}", columns={"attack": "synthetic"})
 
 
-def measure(enrolled: Corpus, tests: Corpus, folder: Path) -> tuple[Scores, dict[float, AttackErrors], list[str]]:
+def measure(
+    enrolled: Corpus, tests: Sequence[Recording], folder: Path
+) -> tuple[Scores, dict[float, AttackErrors], list[str]]:
     """Return all scores, what becomes of attacks by the rate of strangers that is asked for, and what was left out."""
     genders = {r.speaker: r.columns.get("gender", "") for r in enrolled}
     attacks = [attacked(r, species, folder) for species in MADE for r in tests]
@@ -209,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             every = Recordings(options.data, Path(folder))
             enrolled = every.of(name, "enroll")
             people = enrolled.speakers[: options.speakers]
-            split = (enrolled.where(speaker=people), every.of(name, "test").where(speaker=people))
+            split = (enrolled.where(speaker=people), every.of(name, "test").where(speaker=people).recordings)
             scores, found, left_out = measure(*split, Path(folder))
             show(f"{name}, {len(people)} enrolled", scores, found, console)
             console.print(*left_out, sep="\n")
