@@ -41,7 +41,7 @@ from speechgmm.evaluation.false_accepts import Attempts, accepted_share, people_
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.jackknife import Resampler
 from speechgmm.evaluation.threshold_errors import trial_rates
-from speechgmm.evaluation.trials import Scores, Trials, attack_rows, bona_fide, columns, places
+from speechgmm.evaluation.trials import Scores, Trials, attack_rows, bona_fide, columns, places_among
 
 ONE_IN = (10, 20, 100)
 """Of so many attacks one is accepted at the points of the trade-off."""
@@ -143,7 +143,7 @@ class AttackErrors:
     bpcer : float
         Share of the target trials that are rejected.
     bpcer_interval : Interval or None
-        By leaving out speakers; None where it was not asked for.
+        By leaving out speakers; None where it was not asked for, or where fewer than five have target trials.
     presentations, bona_fide : int
         How many attacks have a score, and how many target trials there are.
     species : tuple of SpeciesRate
@@ -184,7 +184,6 @@ def attack_errors(
     scores: Scores,
     threshold: float,
     *,
-    people: Resampler | None = None,
     by: Sequence[str] = (),
     level: float | None = 0.95,
 ) -> tuple[AttackErrors | None, list[str]]:
@@ -196,8 +195,6 @@ def attack_errors(
         With trials of attacks and bona fide ones: targets and nontargets, all of these labeled.
     threshold : float
         The least score that is accepted.
-    people : Resampler, optional
-        From `people_of` of the bona fide trials.
     by : sequence of str
         Columns whose conditions are taken apart.
     level : float or None
@@ -212,7 +209,7 @@ def attack_errors(
     if "attack" not in columns(scores):
         return None, []
     genuine = bona_fide(scores)
-    people = people or people_of(genuine)
+    people = people_of(genuine)
     rows, attacks, left_out = _presentations(scores, genuine, people)
     if not len(rows):
         return None, [*left_out, "attacks: the column attack names none that has a score"]
@@ -230,7 +227,7 @@ def attack_errors(
         apcer=worst.apcer,
         worst=worst.species,
         bpcer=missed.estimate,
-        bpcer_interval=missed if level else None,
+        bpcer_interval=missed if level and people.speakers() >= Resampler.LEAST_SPEAKERS else None,
         presentations=len(rows),
         bona_fide=len(of_targets),
         species=species,
@@ -245,10 +242,14 @@ def _presentations(
     """Return the rows that are attack presentations, these, and what was left out."""
     lost = [] if scores.failures is None else list(scores.failures.lists.values())
     tables: list[Scores | Trials] = [scores, *lost]
-    imitating = np.concatenate([table.test[attack_rows(table) & (table.target == 1)] for table in tables])
-    chosen = [np.flatnonzero(attack_rows(t) & ((t.target == 1) | ~np.isin(t.test, imitating))) for t in tables]
+    own = [attack_rows(table) & (table.target == 1) for table in tables]
+    imitating = np.concatenate([t.tests.take(np.flatnonzero(some)).names for t, some in zip(tables, own, strict=True)])
+    chosen = []
+    for table, some in zip(tables, own, strict=True):
+        of_nobody = ~np.isin(table.tests.names, imitating)[table.tests.codes]
+        chosen.append(np.flatnonzero(some | (attack_rows(table) & of_nobody)))
     rows = chosen[0]
-    place = places(scores.speakers, genuine.speakers)[rows]
+    place = places_among(scores.speakers, genuine.speakers)[rows]
     of_others = people.persons + scores.speakers.codes[rows]  # of whom there is no bona fide trial
     claimed = np.where(place >= 0, people.enrolled[np.maximum(place, 0)], of_others).astype(np.intp)
     failed = [_species(table, some) for table, some in zip(tables[1:], chosen[1:], strict=True)]
@@ -264,7 +265,8 @@ def _presentations(
 
 def _species(table: Scores | Trials, rows: NDArray[np.int64]) -> NDArray[np.str_]:
     """Return the species of some rows."""
-    return np.array([], dtype=str) if table.attack is None else table.attack[rows]
+    told = columns(table).get("attack")
+    return np.array([], dtype=str) if told is None else told.take(rows).full
 
 
 def _rate(attacks: _Presentations, species: str, threshold: float, level: float | None) -> SpeciesRate:

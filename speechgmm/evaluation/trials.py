@@ -432,7 +432,7 @@ def rows_scoring(trials: _Table, scores: Scores, what: str, rule: str) -> NDArra
 
 def _rows_of(wanted: _Table, table: _Table) -> NDArray[np.int64]:
     """Return the row of a table that holds each pair of another one, -1 where none does."""
-    speaker, test = places(wanted.speakers, table.speakers), places(wanted.tests, table.tests)
+    speaker, test = places_among(wanted.speakers, table.speakers), places_among(wanted.tests, table.tests)
     size = len(table.tests.names)
     keys = table.speakers.codes.astype(np.int64) * size + table.tests.codes
     pairs = np.where((speaker >= 0) & (test >= 0), speaker * size + test, -1)
@@ -456,7 +456,7 @@ def some_trials(trials: Trials, kept: NDArray[np.bool_]) -> Trials | None:
     return Trials(**{name: column.take(rows) for name, column in columns(trials).items()}) if len(rows) else None
 
 
-def places(wanted: NameIndex, among: NameIndex) -> NDArray[np.int64]:
+def places_among(wanted: NameIndex, among: NameIndex) -> NDArray[np.int64]:
     """Return where the name of each row stands among others, -1 where it does not."""
     place = np.searchsorted(among.names, wanted.names)
     place[place == len(among.names)] = 0

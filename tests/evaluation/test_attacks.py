@@ -216,6 +216,11 @@ def test_without_intervals_there_are_none() -> None:
     assert {s.interval for s in found.species} == {None}
 
 
+def test_few_owners_have_no_interval() -> None:
+    own = [row for row in genuine(3) if row["speaker"] in ("p000", "p001")]
+    assert errors_of(own + attacks(3)).bpcer_interval is None
+
+
 def test_somebody_under_several_names_is_one_person() -> None:
     own = genuine(5)
     twice = [row | {"speaker": f"{row['speaker']} again"} for row in own]
