@@ -93,6 +93,40 @@ def test_what_must_be_defended_is_in_the_page(full, page):
         assert source in page
 
 
+def test_attacks_are_told_and_are_in_no_picture(full):
+    plain, names = full[0], sorted(set(full[0].speaker.tolist()))
+    kinds = [NASTY if i % 2 else "replayed" for i in range(14)]
+    score = np.linspace(-3, 4, 14)
+    attacked = Scores(
+        [*plain.speaker, *(names[i % 7] for i in range(14))], [*plain.test, *(f"a{i}" for i in range(14))],
+        [*plain.score, *score], [*plain.target, *[1] * 14], attack=[*[""] * len(plain), *kinds],
+        test_speaker=[*plain.test_speaker, *[""] * 14], test_seconds=[*plain.test_seconds, *[2.0] * 14],
+        conditions={"room": [*["hall"] * len(plain), *["car"] * 14]},
+    )  # fmt: skip
+    e = evaluate(attacked, prior=0.2, replicates=50, by=["room"])
+    page = render_report(attacked, e)
+    without = Scores(
+        plain.speaker, plain.test, plain.score, plain.target, test_speaker=plain.test_speaker,
+        test_seconds=plain.test_seconds, conditions={"room": ["hall"] * len(plain)},
+    )  # fmt: skip
+    other = render_report(without, evaluate(without, prior=0.2, replicates=50, by=["room"]))
+    pictures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+    assert pictures == re.findall(r"<svg.*?</svg>", other, flags=re.DOTALL)
+    assert "<h2>Attacks</h2>" in page
+    assert "<h2>Attacks</h2>" not in other
+    assert NASTY not in page
+    told = text_of(page)
+    for s in e.attacks.species:
+        ends = f"{100 * s.interval.low:.2f} to {100 * s.interval.high:.2f} %"
+        assert f"{s.species} 7 7 0 {100 * s.apcer:.2f} % {ends} {300 / 7:.2f} %" in told
+    for t in e.attacks.trade_offs:
+        assert f"{t.name} {100 * t.apcer:.2f} % {t.threshold:.4g} {100 * t.bpcer:.2f} % {t.doubt}" in told
+    assert f"“{e.attacks.worst}” are accepted, the highest share (APCER), and {100 * e.attacks.bpcer:.2f} %" in told
+    assert f"room car {e.attacks.worst} 7 {100 * e.attacks.apcer:.2f} %" in told
+    assert "Other attacks. Those of the table" in told
+    assert "Other attacks" not in text_of(other)
+
+
 def test_what_is_not_known_is_said(bare):
     page = text_of(render_report(*bare))
     assert "Failures to acquire and to enroll are not known" in page

@@ -26,7 +26,7 @@ def calibrate(
 ) -> None:
     """Learn LLRs, and thresholds for a stated rate of strangers, from the scores of any system; say what is unsure."""
     from speechgmm.checks import probability
-    from speechgmm.evaluation import TableCalibration, calibrate_scores
+    from speechgmm.evaluation import TableCalibration, bona_fide, calibrate_scores
     from speechgmm.files import check_writable
     from speechgmm.storage import kind_of
 
@@ -36,6 +36,8 @@ def calibrate(
     with options.of_file(scores):
         made = calibrate_scores(given, prior=prior)
     made.save(output)
+    if attacked := len(given) - len(bona_fide(given)):
+        others = [*others, f"left out: {number_of(attacked, 'trial')} of attacks"]
     emit(as_json, {"calibration": output, **made.as_dict()}, *calibration_parts(made, {"calibration": output}), *others)
 
 

@@ -10,7 +10,15 @@ from speechgmm.cli import options
 from speechgmm.cli.output import Listing, emit, facts, table
 
 if TYPE_CHECKING:
-    from speechgmm.evaluation import Condition, Evaluation, FalseAccepts, TableCalibration
+    from speechgmm.evaluation import (
+        AttackErrors,
+        Condition,
+        Evaluation,
+        FalseAccepts,
+        Interval,
+        Scores,
+        TableCalibration,
+    )
 
 CALIBRATION = "What `calibrate` has learned from other scores of the same system; these become LLRs first."
 CalibrationFile = Annotated[str | None, options.option("--calibration", "CALIBRATION", CALIBRATION)]
@@ -35,7 +43,10 @@ def evaluate(
     report: Report = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show how often scores are right, those of any system: error rates, detection costs, searches, intervals."""
+    """Show how often scores are right, those of any system: error rates, detection costs, searches, intervals.
+
+    Trials whose column attack names a kind of attack are told apart, by ISO/IEC 30107-3, and are in no other figure.
+    """
     from speechgmm import evaluation
 
     application = options.asked(lambda: evaluation.Application(prior, cost_miss, cost_fa))
@@ -55,13 +66,15 @@ def evaluate(
     note = "\nactual DCF, Cllr and what follows take the scores for calibrated LLRs"
     document = result.as_dict() | {"report": report, "calibration": None}
     more: list[Listing | str] = ["", conditions_table(result.conditions)] if by else []
+    more += _attack_parts(result.attacks) if result.attacks else []
     if known:
-        outside = known.outside(given)
+        genuine, attacked = evaluation.bona_fide(given), _attacked(shown, known)
+        outside = known.outside(genuine)
         counts = {"outside": outside, "false_accepts": [asdict(f) for f in accepted]}
-        document["calibration"] = {"path": calibration, **counts}
+        document["calibration"] = {"path": calibration, **counts, "attacks": _told_of(attacked)}
         note = f"\nthe scores are LLRs by {calibration}; at its thresholds are accepted:\n"
-        more = [accepted_table(accepted), *more]
-        notes += [_outside(outside, len(given), known)] if outside else []
+        more = [accepted_table(accepted), *more, *_attacked_parts(attacked)]
+        notes += [_outside(outside, len(genuine), known)] if outside else []
     emit(as_json, document, facts(_rates(result)), note, *more, *notes)
 
 
@@ -74,6 +87,57 @@ def accepted_table(found: "Sequence[FalseAccepts]") -> Listing:
         low, share, high = (f"{100 * x:.2f} %" for x in (f.accepted.low, f.accepted.estimate, f.accepted.high))
         rows.append((f"strangers' {attempts_among(f.speakers)}", f"{100 * f.far:g} %", share, f"{low} to {high}"))
     return table("of", ">asked", ">accepted", ">95 % interval over speakers", rows=rows, spare=())
+
+
+def _attack_parts(found: "AttackErrors") -> "list[Listing | str]":
+    """Return how many attacks of each species are accepted, and what it costs to accept few."""
+
+    def ends(span: "Interval | None") -> str:
+        return "" if span is None else f"{100 * span.low:.2f} to {100 * span.high:.2f} %"
+
+    rows = [
+        (s.species, s.presentations, s.speakers, s.failed, f"{percent_of(s.apcer)} %", ends(s.interval))
+        for s in found.species
+    ]
+    names = ("attack", ">presentations", ">of speakers", ">failed", ">APCER", ">interval")
+    species = table(*names, rows=rows, spare=("failed", "of speakers"))
+    span = f" ({ends(found.bpcer_interval)})" if found.bpcer_interval else ""
+    highest = f"highest APCER {percent_of(found.apcer)} % ({found.worst}), BPCER {percent_of(found.bpcer)} %{span}"
+    points = ", ".join(f"{t.name} {percent_of(t.bpcer)} %" for t in found.trade_offs)
+    doubts = [f"{t.name}: {t.doubt}" for t in found.trade_offs if t.doubt]
+    parts: list[Listing | str] = ["", species, "", f"{highest}, at an LLR of {found.threshold:+.2f}", points, *doubts]
+    if found.conditions:
+        of = [
+            (f"{c.column} {c.value}", c.species, c.presentations, f"{percent_of(c.apcer)} %") for c in found.conditions
+        ]
+        parts += ["", table("condition", "worst attack", ">presentations", ">APCER", rows=of, spare=())]
+    return parts
+
+
+def _attacked(llrs: "Scores", known: "TableCalibration") -> "dict[float, AttackErrors]":
+    """Return what becomes of attacks, if there are any, at thresholds for single trials, by the rate that is asked."""
+    from speechgmm.evaluation.attacks import attack_errors
+    from speechgmm.evaluation.false_accepts import RATES
+
+    found = {far: attack_errors(llrs, known.threshold(far).score, level=None)[0] for far in RATES}
+    return {far: errors for far, errors in found.items() if errors}
+
+
+def _told_of(found: "dict[float, AttackErrors]") -> list[dict[str, object]]:
+    """Return what becomes of attacks where rates of strangers were asked for, in types that JSON holds."""
+    names = "threshold", "apcer", "worst", "bpcer"
+    told = {far: {name: getattr(errors, name) for name in names} for far, errors in found.items()}
+    return [{"far": far, **told[far], "species": [asdict(s) for s in e.species]} for far, e in found.items()]
+
+
+def _attacked_parts(found: "dict[float, AttackErrors]") -> "list[Listing | str]":
+    """Return the same for people, nothing without attacks."""
+    rows = [
+        (f"{100 * far:g} % of strangers", s.species, f"{percent_of(s.apcer)} %", f"{percent_of(errors.bpcer)} %")
+        for far, errors in found.items()
+        for s in errors.species
+    ]
+    return ["", table("accepting", "attack", ">APCER", ">BPCER", rows=rows, spare=())] if rows else []
 
 
 def _outside(count: int, scores: int, known: "TableCalibration") -> str:

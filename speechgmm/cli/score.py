@@ -32,7 +32,10 @@ By = Annotated[
     Literal["file", "session"] | None,
     typer.Option("--by", help="What one test is: each file (the default), or all files of a speaker's session."),
 ]
-KEEP = "Column of the manifest that SCORES keeps as a condition of its tests, for evaluate --by; repeat for several."
+KEEP = (
+    "Column of the manifest that SCORES keeps as a condition of its tests, for evaluate --by; repeat for several. "
+    "One called attack names attacks, which evaluate tells apart."
+)
 Keep = Annotated[list[str] | None, options.option("--keep", "COLUMN", KEEP)]
 
 Failures = Annotated[
@@ -102,11 +105,16 @@ def _named(pairs: "evaluation.Trials | None", path: str | None) -> Iterator[Path
 
 
 def _counts(path: str, scores: "evaluation.Scores") -> dict[str, object]:
-    """Return how many trials, targets, tests and speakers a table has."""
+    """Return how many trials, targets, tests and speakers a table has, and trials of attacks, which are no targets."""
+    from speechgmm.evaluation.trials import attack_rows
+
+    attacked = attack_rows(scores)
+    attacks = {} if scores.attack is None else {"attacks": int(attacked.sum())}
     return {
         "scores": path,
         "trials": len(scores),
-        "targets": int((scores.target == 1).sum()),
+        "targets": int(((scores.target == 1) & ~attacked).sum()),
+        **attacks,
         "tests": len(scores.tests.names),
         "speakers": len(scores.speakers.names),
     }

@@ -8,6 +8,7 @@ from scores what they are worth, and from where on to accept. Nothing here knows
 any other system are evaluated in the same way.
 """
 
+from speechgmm.evaluation.attacks import AttackCondition, AttackErrors, AttackTradeOff, SpeciesRate
 from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
 from speechgmm.evaluation.conditions import Condition
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
@@ -26,7 +27,7 @@ from speechgmm.evaluation.summary import Evaluation, evaluate
 from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration, load_calibration
 from speechgmm.evaluation.threshold_errors import FailureCounts, ThresholdErrors
 from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
-from speechgmm.evaluation.trials import Failures, Scores, Trials, join
+from speechgmm.evaluation.trials import Failures, Scores, Trials, bona_fide, join
 
 __all__ = [
     "NIST",
@@ -34,6 +35,9 @@ __all__ = [
     "TRIALS",
     "Answer",
     "Application",
+    "AttackCondition",
+    "AttackErrors",
+    "AttackTradeOff",
     "Calibration",
     "Candidate",
     "Condition",
@@ -52,6 +56,7 @@ __all__ = [
     "Roc",
     "Rule",
     "Scores",
+    "SpeciesRate",
     "Strangers",
     "TableCalibration",
     "Threshold",
@@ -60,6 +65,7 @@ __all__ = [
     "accuracy",
     "actual_dcf",
     "bayes_threshold",
+    "bona_fide",
     "bootstrap",
     "calibrate_scores",
     "cllr",

@@ -71,7 +71,7 @@ def conditions_apart(
     scores : Scores
         With all labels known.
     column : str
-        Its name, in whatever case: any column of the table but the score and its label.
+        Its name, in whatever case: any column of the table but the score, its label and `attack`.
     threshold : float
         For `p_miss` and `p_fa`.
     people : Resampler
@@ -84,8 +84,8 @@ def conditions_apart(
     InvalidInput
         For a column that the table does not have, or one of more than 50 different words.
     """
-    name, held = _found(scores, column)
-    values, of_trial = _divided(name, held)
+    name, held = column_called(scores, column)
+    values, of_trial = divided_by(name, held)
     found = [_condition(scores, name, v, of_trial == i, threshold, people, sampler) for i, v in enumerate(values)]
     return tuple(found), int((of_trial < 0).sum())
 
@@ -102,17 +102,19 @@ def usual_columns(scores: Scores) -> list[str]:
     return found
 
 
-def _found(scores: Scores, column: str) -> tuple[str, Any]:
+def column_called(scores: Scores, column: str) -> tuple[str, Any]:
     """Return a column by its name in whatever case, as it is kept."""
-    every = {n: c for n, c in columns(scores).items() if n not in ("score", "target")} | further(scores)
+    every = {n: c for n, c in columns(scores).items() if n not in ("score", "target", "attack")} | further(scores)
     spelled = {name.casefold(): name for name in every}
     if (name := spelled.get(column.casefold())) is None:
         advice = "score --keep COLUMN takes further columns of the manifest along."
+        if column.casefold() == "attack":
+            advice = "Kinds of attacks are told apart in any case."
         checks.refuse("a condition", f"be a column of the scores: {', '.join(every)}", repr(column), advice)
     return name, every[name]
 
 
-def _divided(name: str, held: Any) -> tuple[list[str], NDArray[np.int64]]:
+def divided_by(name: str, held: Any) -> tuple[list[str], NDArray[np.int64]]:
     """Return the values of a column, and of each trial (T,) the place of its value, -1 where it has none."""
     if not isinstance(held, NameIndex):
         return _ranges(held)
@@ -148,6 +150,8 @@ def in_ranges(numbers: NDArray[np.float64], most: int) -> NDArray[np.int64]:
     There are at most so many ranges of about equally many numbers, and no more than a tenth of these.
     """
     known = np.sort(numbers[~np.isnan(numbers)])
+    if not len(known):
+        return np.full(len(numbers), -1)
     count = max(1, min(most, len(known) // 10))
     starts = np.unique(known[(np.arange(count) * len(known)) // count])
     return np.where(np.isnan(numbers), -1, np.searchsorted(starts, numbers, side="right") - 1)

@@ -20,7 +20,7 @@ from speechgmm.evaluation.false_accepts import Impostors, count_false_accepts, i
 from speechgmm.evaluation.jackknife import REPLICATES, Resampler, detection_intervals
 from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration
 from speechgmm.evaluation.thresholds import Strangers
-from speechgmm.evaluation.trials import Scores, check_labels, columns
+from speechgmm.evaluation.trials import Scores, bona_fide, check_labels, columns
 
 LEAST_SPEAKERS = 8
 """Two in each part: with fewer, half of the speakers are too few to learn anything from."""
@@ -36,7 +36,7 @@ def calibrate_scores(
     ----------
     scores : Scores
         Targets and nontargets, all labels known; any scale, higher for targets. For rates of searches each test must be
-        scored against several models that are not its speaker's.
+        scored against several models that are not its speaker's. Trials of attacks are left out.
     prior : float
         Share of the targets' weight, as in `fit_calibration`: where the LLRs are to be most exact.
     replicates : int
@@ -66,6 +66,7 @@ def calibrate_scores(
     probability(prior, "prior")
     integer(replicates, "replicates", minimum=20)
     integer(seed, "seed", minimum=0)
+    scores = bona_fide(scores)
     check_labels(scores)
     order = np.lexsort((scores.speakers.codes, scores.tests.codes))
     table = scores.take(order)

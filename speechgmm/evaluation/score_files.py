@@ -37,7 +37,7 @@ _Parser = tuple[type, Callable[[str], float], str]
 """The type of a column, how a field is parsed, and what it must be."""
 
 _REQUIRED = ("speaker", "test", "score")
-_OPTIONAL = ("target", "test_speaker", "session", "enroll_seconds", "test_seconds", "failed")
+_OPTIONAL = ("target", "test_speaker", "session", "enroll_seconds", "test_seconds", "attack", "failed")
 _FAILED = ("test", "speaker")
 """What the column `failed` may name: why a trial has no score."""
 _ROWS = 100_000
@@ -133,10 +133,10 @@ def write_trials(trials: Trials, path: PathLike, *, style: str = "voxceleb") -> 
 def read_scores(path: PathLike) -> Scores:
     """Read a table of scores: text with a header, Kaldi's lines, or arrays where the name ends in `.npz`.
 
-    The columns `speaker test score` are required, `target test_speaker session enroll_seconds test_seconds failed`
-    optional, in any order and case, divided by tabs, commas or semicolons; an empty target or length is one that is not
-    known. Further columns are conditions. Where `failed` says "test" or "speaker", a trial has no score for want of
-    one; where it is missing, nobody knows of failures.
+    The columns `speaker test score` are required, `target test_speaker session enroll_seconds test_seconds attack
+    failed` optional, in any order and case, divided by tabs, commas or semicolons; an empty target or length is one
+    that is not known. Further columns are conditions. Where `failed` says "test" or "speaker", a trial has no score for
+    want of one; where it is missing, nobody knows of failures.
     Lines `enroll test score` without a header are Kaldi's; their targets are not known. Blank lines are ignored.
 
     Raises
@@ -272,7 +272,8 @@ def _scores_of(**held: Any) -> Scores:
 
 def _trials_of(held: Mapping[str, Any], rows: NDArray[np.int64]) -> Trials | None:
     """Return some rows as a list of trials, None for no rows."""
-    return Trials(*(held[name].take(rows) for name in ("speaker", "test", "target"))) if len(rows) else None
+    names = [name for name in ("speaker", "test", "target", "attack") if name in held]
+    return Trials(**{name: held[name].take(rows) for name in names}) if len(rows) else None
 
 
 def _whole(scores: Scores) -> dict[str, Any]:
@@ -280,6 +281,8 @@ def _whole(scores: Scores) -> dict[str, Any]:
     held, failures = columns(scores) | further(scores), scores.failures
     if failures is None:
         return held
+    if "attack" not in held and any("attack" in columns(kind) for kind in failures.lists.values()):
+        held["attack"] = _all_of("", len(scores))
     held["failed"] = _all_of("", len(scores))
     lost = [columns(kind) | {"failed": _all_of(what, len(kind))} for what, kind in failures.lists.items()]
     return {name: _joined([column, *(_part(rows, name, column) for rows in lost)]) for name, column in held.items()}

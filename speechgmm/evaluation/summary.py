@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from speechgmm.checks import number_of
 from speechgmm.errors import InvalidInput
+from speechgmm.evaluation.attacks import AttackErrors, attack_errors
 from speechgmm.evaluation.conditions import Condition, conditions_apart, usual_columns
 from speechgmm.evaluation.confusion import ConfusionMatrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
@@ -27,7 +28,7 @@ from speechgmm.evaluation.threshold_errors import (
     threshold_errors,
     trial_rates,
 )
-from speechgmm.evaluation.trials import Scores, check_labels, columns
+from speechgmm.evaluation.trials import Scores, bona_fide, check_labels, columns
 
 _RANKS = 10
 _TABLED = 20
@@ -52,7 +53,7 @@ class NistCost:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What `evaluate` found; None or empty where `left_out` says why.
+    """What `evaluate` found; None or empty where `left_out` says why. Trials of attacks are in `attacks` alone.
 
     Parameters
     ----------
@@ -85,6 +86,9 @@ class Evaluation:
         The same rates for each value of some columns.
     confusion : ConfusionMatrix or None
         Whom the tests of enrolled speakers are taken for.
+    attacks : AttackErrors or None
+        How many attacks of each species are accepted at the threshold of `errors` (APCER), how many targets are
+        rejected (BPCER), and how these are traded; None where the table has no attacks.
     intervals : mapping of str to Interval
         By leaving out speakers, for the rates above by name, those of `errors` included; NIST's costs as
         "min_dcf SRE08".
@@ -115,6 +119,7 @@ class Evaluation:
     durations: tuple[DurationBin, ...]
     conditions: tuple[Condition, ...] = ()
     confusion: ConfusionMatrix | None = None
+    attacks: AttackErrors | None = None
     intervals: Mapping[str, Interval]
     prior: float
     cost_miss: float
@@ -132,6 +137,7 @@ class Evaluation:
             "errors": asdict(self.errors),
             "failures": self.failures and asdict(self.failures),
             "open_set": self.open_set and asdict(self.open_set),
+            "attacks": self.attacks and asdict(self.attacks),
             "durations": [asdict(d) for d in self.durations],
             "conditions": [asdict(c) for c in self.conditions],
             "confusions": [{"speaker": a, "taken_for": b, "tests": n} for a, b, n in mistakes],
@@ -156,7 +162,8 @@ def evaluate(
     Parameters
     ----------
     scores : Scores
-        Targets and nontargets, all labels known; LLRs in nats if cllr and actual_dcf are to mean something.
+        Targets and nontargets, all labels known; LLRs in nats if cllr and actual_dcf are to mean something. Trials of
+        attacks, which the column `attack` names, may have any label.
     prior, cost_miss, cost_fa : float
         The application for the detection costs, as in `min_dcf`, and for the threshold of the error rates.
     by : sequence of str, optional
@@ -168,8 +175,8 @@ def evaluate(
     Raises
     ------
     InvalidInput
-        For unlabeled trials, no targets, no nontargets, a prior or cost out of range, or a column of `by` that the
-        table does not have or that has more than 50 different words.
+        For unlabeled trials, no targets, no nontargets, attacks alone, a prior or cost out of range, or a column of
+        `by` that the table does not have or that has more than 50 different words.
 
     Examples
     --------
@@ -177,6 +184,7 @@ def evaluate(
     >>> evaluate(scores).eer
     0.0
     """
+    given, scores = scores, bona_fide(scores)
     check_labels(scores)
     pair = scores.score[scores.target == 1], scores.score[scores.target == 0]
     hull, application = roc_hull(*pair), Application(prior, cost_miss, cost_fa)
@@ -188,6 +196,8 @@ def evaluate(
     durations, why_no_durations = _durations(scores, hull.eer_threshold(), sampler)
     apart, at_threshold, why_no_conditions = _apart(scores, application.threshold, by, sampler, level, bool(searched))
     intervals, why_no_intervals = _intervals(sampler, application, searched, at_threshold)
+    attacked = usual_columns(scores) if by is None else by
+    attacks, why_no_attacks = attack_errors(given, application.threshold, by=attacked, level=level if sampler else None)
     return Evaluation(
         **_detection(scores, hull),
         min_dcf=own.min_dcf,
@@ -196,9 +206,10 @@ def evaluate(
         **apart,
         **searched,
         durations=durations,
+        attacks=attacks,
         intervals=intervals,
         **asdict(application),
-        left_out=(*why_no_searches, *why_no_durations, *why_no_conditions, *why_no_intervals),
+        left_out=(*why_no_searches, *why_no_durations, *why_no_conditions, *why_no_intervals, *why_no_attacks),
     )
 
 

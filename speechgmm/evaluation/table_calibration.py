@@ -23,7 +23,7 @@ from speechgmm.evaluation.false_accepts import (
 )
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.thresholds import Strangers, Threshold
-from speechgmm.evaluation.trials import Scores, check_labels
+from speechgmm.evaluation.trials import Scores, bona_fide, check_labels
 
 
 @dataclass(frozen=True)
@@ -167,13 +167,15 @@ class TableCalibration:
         ----------
         scores : Scores
             Raw ones, all labels known. Each test is a search among its models that are not its speaker's, with the
-            threshold for as many; where tests have one such model each, trials alone are counted.
+            threshold for as many; where tests have one such model each, trials alone are counted. Trials of attacks are
+            left out.
 
         Raises
         ------
         InvalidInput
             For unlabeled trials, or if there is no trial of a stranger.
         """
+        scores = bona_fide(scores)
         check_labels(scores)
         llrs = self.llrs(scores)
         impostors = impostors_of(llrs, people_of(llrs))

@@ -1,9 +1,11 @@
 """Trials and scores as tables: validate, join.
 
 A trial is a pair (speaker, test): is the test spoken by the enrolled speaker? Its label, `target`, is 1 for yes,
-0 for no, -1 where nobody knows. T stands for the number of rows of a table; each pair occurs once in it.
+0 for no, -1 where nobody knows. T stands for the number of rows of a table; each pair occurs once in it. A trial whose
+`attack` names a kind of attack is none of these, whatever its label: `bona_fide` gives a table without them.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,6 +16,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from speechgmm import checks
 from speechgmm.evaluation.name_index import NameIndex, Names, check_no_nul, index_names, repeated, visible_names
+
+_MARKS = re.compile(r"[\s_-]")
+"""What may stand between words that say that a trial is no attack."""
 
 Labels = NDArray[np.int8]
 Floats = NDArray[np.float64]
@@ -171,6 +176,8 @@ class Trials(_Table):
         as composed text (NFC); names of tests, which may be those of files, as they are.
     target : array of int8, shape (T,)
         1 target, 0 nontarget, -1 not known.
+    attack : array of str, shape (T,), optional
+        As in `Scores`. Files of trials do not hold it.
 
     Raises
     ------
@@ -187,6 +194,7 @@ class Trials(_Table):
     speaker: _Column[Names] = _Column(_filled_speakers)
     test: _Column[Names] = _Column(_filled_names)
     target: _Column[Labels] = _Column(_labels)
+    attack: _Column[Names | None] = _Column(_speakers, optional=True)
 
 
 @dataclass(frozen=True)
@@ -276,6 +284,9 @@ class Scores(_Table):
         Who really speaks in the test, and the session it was recorded in; empty where not known.
     enroll_seconds, test_seconds : array of float64, shape (T,), optional
         The length in seconds of the enrolled and of the tested speech; NaN where not known.
+    attack : array of str, shape (T,), optional
+        The kind of attack of which each test is an example, such as "replayed" or "synthetic"; empty, "none", "-" or
+        "bona fide", however written, where it is no attack.
     conditions : mapping of str to array of str, shape (T,)
         Further columns: the conditions of each trial, such as the device or the room, by names of your own; empty
         where not known.
@@ -303,6 +314,7 @@ class Scores(_Table):
     session: _Column[Names | None] = _Column(_speakers, optional=True)
     enroll_seconds: _Column[Floats | None] = _Column(_seconds, optional=True)
     test_seconds: _Column[Floats | None] = _Column(_seconds, optional=True)
+    attack: _Column[Names | None] = _Column(_speakers, optional=True)
     conditions: _Conditions = _Conditions()
     failures: Failures | None = None
 
@@ -334,6 +346,50 @@ def further(scores: Scores) -> dict[str, NameIndex]:
     return cast("dict[str, NameIndex]", vars(scores)["conditions"])
 
 
+def attack_rows(table: Scores | Trials) -> NDArray[np.bool_]:
+    """Return which rows (T,) are of attacks."""
+    told = columns(table).get("attack")
+    if told is None:
+        return np.zeros(len(table), dtype=bool)
+    named = [_MARKS.sub("", name).casefold() not in ("", "none", "bonafide") for name in told.names.tolist()]
+    return np.array(named, dtype=bool)[told.codes]
+
+
+def bona_fide(scores: Scores) -> Scores:
+    """Return the trials that are no attacks, without the column `attack`, also of those that failed.
+
+    Raises
+    ------
+    InvalidInput
+        If every trial is of an attack.
+
+    Examples
+    --------
+    >>> scores = Scores(["ann", "ann"], ["a.wav", "b.wav"], [1.5, 1.0], [1, 1], attack=["", "replayed"])
+    >>> bona_fide(scores).test
+    array(['a.wav'], dtype='<U5')
+    """
+    lists = {} if scores.failures is None else scores.failures.lists
+    if not any("attack" in columns(table) for table in (scores, *lists.values())):
+        return scores
+    rows = np.flatnonzero(~attack_rows(scores))
+    if not len(rows):
+        advice = "Score recordings of the speakers themselves, too: with the column attack empty."
+        checks.refuse("scores", "hold bona fide trials beside those of attacks", f"{len(scores)} of attacks", advice)
+    failures = scores.failures
+    if failures is not None:
+        failures = Failures(*(kind and _bona_fide_trials(kind) for kind in (failures.tests, failures.speakers)))
+    held = {name: column.take(rows) for name, column in columns(scores).items() if name != "attack"}
+    return Scores(**held, conditions={n: c.take(rows) for n, c in further(scores).items()}, failures=failures)
+
+
+def _bona_fide_trials(trials: Trials) -> Trials | None:
+    """Return the trials that are no attacks, None for none."""
+    rows = np.flatnonzero(~attack_rows(trials))
+    held = {name: column.take(rows) for name, column in columns(trials).items() if name != "attack"}
+    return Trials(**held) if len(rows) else None
+
+
 def join(scores: Scores, trials: Trials) -> Scores:
     """Return the scores of exactly these trials, in their order and with their labels, whatever labels the scores had.
 
@@ -359,7 +415,8 @@ def join(scores: Scores, trials: Trials) -> Scores:
             checks.refuse("scores", "hold a score of a trial of the list", f"{len(trials)} trials that failed")
         trials = kept
     held = scores.take(rows_scoring(trials, scores, "scores", "hold every trial"))
-    return Scores(**columns(held) | {"target": trials.target}, conditions=further(held), failures=failures)
+    told = {name: column for name, column in columns(trials).items() if name in ("target", "attack")}
+    return Scores(**columns(held) | told, conditions=further(held), failures=failures)
 
 
 def rows_scoring(trials: _Table, scores: Scores, what: str, rule: str) -> NDArray[np.int64]:
@@ -375,7 +432,7 @@ def rows_scoring(trials: _Table, scores: Scores, what: str, rule: str) -> NDArra
 
 def _rows_of(wanted: _Table, table: _Table) -> NDArray[np.int64]:
     """Return the row of a table that holds each pair of another one, -1 where none does."""
-    speaker, test = _places(wanted.speakers, table.speakers), _places(wanted.tests, table.tests)
+    speaker, test = places_among(wanted.speakers, table.speakers), places_among(wanted.tests, table.tests)
     size = len(table.tests.names)
     keys = table.speakers.codes.astype(np.int64) * size + table.tests.codes
     pairs = np.where((speaker >= 0) & (test >= 0), speaker * size + test, -1)
@@ -386,7 +443,11 @@ def _rows_of(wanted: _Table, table: _Table) -> NDArray[np.int64]:
 
 def _listed(failed: Trials, trials: Trials) -> Trials | None:
     """Return those of some failed trials that a list holds, with the labels of the list; None for none."""
-    return some_trials(trials, _rows_of(trials, failed) >= 0)
+    rows = _rows_of(trials, failed)
+    if (found := some_trials(trials, rows >= 0)) is None:
+        return None
+    kept = {name: column.take(rows[rows >= 0]) for name, column in columns(failed).items()}
+    return Trials(**kept | columns(found))
 
 
 def some_trials(trials: Trials, kept: NDArray[np.bool_]) -> Trials | None:
@@ -395,7 +456,7 @@ def some_trials(trials: Trials, kept: NDArray[np.bool_]) -> Trials | None:
     return Trials(**{name: column.take(rows) for name, column in columns(trials).items()}) if len(rows) else None
 
 
-def _places(wanted: NameIndex, among: NameIndex) -> NDArray[np.int64]:
+def places_among(wanted: NameIndex, among: NameIndex) -> NDArray[np.int64]:
     """Return where the name of each row stands among others, -1 where it does not."""
     place = np.searchsorted(among.names, wanted.names)
     place[place == len(among.names)] = 0
@@ -418,7 +479,10 @@ def name_pair(table: _Table, row: int) -> str:
 
 
 def check_labels(scores: Scores) -> None:
-    """Refuse scores of which a label is not known."""
+    """Refuse scores of which a label is not known, or which hold trials of attacks."""
+    if attacked := int(attack_rows(scores).sum()):
+        rule = "hold no trials of attacks, which are neither targets nor nontargets"
+        checks.refuse("scores", rule, f"{attacked} of {len(scores)}", "Take them out: bona_fide(scores).")
     unknown = scores.target == -1
     if unknown.any():
         first = int(np.argmax(unknown))

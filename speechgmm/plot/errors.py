@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import refuse
-from speechgmm.evaluation import Application, ConfusionMatrix, DurationBin, Scores, det_points, roc_hull
+from speechgmm.evaluation import Application, ConfusionMatrix, DurationBin, Scores, bona_fide, det_points, roc_hull
 from speechgmm.plot.axes import GRID, IMPOSTOR, SYSTEMS, TARGET, axes, finish, shades, shorter_side
 from speechgmm.plot.names import LONGEST, length_for, name_ticks, width
 
@@ -33,7 +33,7 @@ def plot_det(systems: Scores | Mapping[str, Scores], *, application: Application
     Parameters
     ----------
     systems : Scores or mapping of str to Scores
-        Labeled scores of one system, or of several by name.
+        Labeled scores of one system, or of several by name; trials of attacks are left out.
     application : Application, optional
         Of the detection cost; default: prior 0.01, costs 1.
     ax : matplotlib.axes.Axes, optional
@@ -50,7 +50,8 @@ def plot_det(systems: Scores | Mapping[str, Scores], *, application: Application
     ax = axes(ax, (6.4, 5.2 + 0.2 * len(tables)))
     application = application or Application()
     lowest, worst, best = [1.0, 1.0], 0.0, []
-    for i, (name, scores) in enumerate(tables.items()):
+    for i, (name, given) in enumerate(tables.items()):
+        scores = bona_fide(given)
         color, style = SYSTEMS[i % len(SYSTEMS)]
         pair = scores.score[scores.target == 1], scores.score[scores.target == 0]
         points, hull = det_points(*pair), roc_hull(*pair)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from speechgmm.checks import integer
 from speechgmm.evaluation import LlrBounds, Scores, roc_hull
 from speechgmm.evaluation.roc import check_both
-from speechgmm.evaluation.trials import check_labels
+from speechgmm.evaluation.trials import bona_fide, check_labels
 from speechgmm.plot.axes import GRID, IMPOSTOR, TARGET, axes, finish
 from speechgmm.plot.names import length_for, name_ticks
 
@@ -30,6 +30,7 @@ def plot_scores(scores: Scores, *, ax: Any = None) -> Any:
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's.
     """
+    scores = bona_fide(scores)
     line = {test: i for i, test in enumerate(dict.fromkeys(scores.test.tolist()))}
     height = length_for(list(line)) if ax is None else 0.85 * ax.get_position().height * ax.figure.get_size_inches()[1]
     ax = axes(ax, (6.4, height + 1.2))
@@ -59,6 +60,7 @@ def plot_histograms(scores: Scores, *, threshold: float | None = None, bins: int
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's.
     """
+    scores = bona_fide(scores)
     check_labels(scores)
     ax = axes(ax)
     kinds = [scores.score[scores.target == label] for label in (0, 1)]
@@ -96,6 +98,7 @@ def plot_tippett(scores: Scores, *, bounds: LlrBounds | None = None, ax: Any = N
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's.
     """
+    scores = bona_fide(scores)
     check_labels(scores)
     kinds = check_both(*(scores.score[scores.target == label] for label in (1, 0)))
     ax = axes(ax)
@@ -132,6 +135,7 @@ def plot_calibration(scores: Scores, *, bins: int = 12, ax: Any = None) -> Any:
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's.
     """
+    scores = bona_fide(scores)
     check_labels(scores)
     integer(bins, "bins", minimum=2)
     ax = axes(ax)

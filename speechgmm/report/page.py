@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from speechgmm import __version__
-from speechgmm.evaluation import Evaluation, FalseAccepts, Scores
+from speechgmm.evaluation import Evaluation, FalseAccepts, Scores, bona_fide
 from speechgmm.files import Kind, check_writable, replacing, starts_with
 from speechgmm.plot.axes import require
 from speechgmm.report import sections, validation
@@ -67,7 +67,7 @@ def render_report(
     Parameters
     ----------
     scores : Scores
-        With labels.
+        With labels. Trials of attacks are in the section about them alone.
     evaluation : Evaluation
         Of these scores.
     title : str
@@ -75,7 +75,7 @@ def render_report(
     accepted : sequence of FalseAccepts
         What strangers were accepted at thresholds of a calibration, if there is one (`TableCalibration.false_accepts`).
     """
-    e = evaluation
+    e, scores = evaluation, bona_fide(scores)
     heading = escape("Evaluation" + (f" of {title}" if title else ""))
     top = [f"<h1>{heading}</h1>", f'<p class="faint">Made by speechgmm {escape(__version__)}.</p>']
     parts = (
@@ -83,6 +83,7 @@ def render_report(
         validation.errors_section(e, accepted),
         sections.pictures_section(scores, e),
         validation.llrs_section(scores, e),
+        sections.attacks_section(e),
         sections.searches_section(e),
         sections.durations_section(e),
         validation.conditions_section(e),

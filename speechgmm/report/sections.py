@@ -1,4 +1,4 @@
-"""Sections of the page: error rates, pictures, searches, amounts of speech, NIST's costs, what was left out."""
+"""Sections of the page: error rates, pictures, attacks, searches, amounts of speech, NIST's costs, what is left out."""
 
 from collections.abc import Iterator
 from html import escape
@@ -78,6 +78,38 @@ def pictures_section(scores: Scores, e: Evaluation) -> Iterator[str]:
     )
     yield "<h2>Pictures</h2>"
     yield beside(det, histograms)
+
+
+def attacks_section(e: Evaluation) -> Iterator[str]:
+    """Yield how many attacks of each species are accepted, and what it costs to accept few."""
+    if not (a := e.attacks):
+        return
+    yield "<h2>Attacks</h2>"
+    yield (
+        f"<p>At the threshold above, a log-likelihood ratio of {a.threshold:.4g} nats, {percent(a.apcer)} of the "
+        f"attacks of the species “{escape(a.worst)}” are accepted, the highest share (APCER), and {percent(a.bpcer)} "
+        f"of {a.bona_fide} target trials are rejected (BPCER). The recognizer alone decides: nothing else detects "
+        "attacks. APCER is therefore the impostor attack presentation accept rate (IAPAR) of the whole system, and "
+        "BPCER its false non-match rate. Trials of attacks are in no other figure of this page.</p>"
+    )
+    header = ("species", ">presentations", ">people attacked", ">without a score", ">APCER", ">interval", ">3 / n")
+    rows = []
+    for s in a.species:
+        counts = map(str, (s.presentations, s.speakers, s.failed))
+        rows.append((s.species, *counts, percent(s.apcer), ends(s.interval, percent), percent(s.rule_of_three)))
+    told = table("Attacks accepted at the threshold, in the words of ISO/IEC 30107-3", header, rows)
+    yield f'<div class="names">{told}</div>'
+    costs = ((t.name, percent(t.apcer), f"{t.threshold:.4g}", percent(t.bpcer), t.doubt) for t in a.trade_offs)
+    names = ("point", ">attacks accepted, at most", ">threshold, nats", ">BPCER", "doubt")
+    yield table("What it costs to accept few attacks of any species", names, costs)
+    if a.conditions:
+        of = ((f"{c.column} {c.value}", c.species, str(c.presentations), percent(c.apcer)) for c in a.conditions)
+        apart = table("The worst species of each condition", ("condition", "species", ">presentations", ">APCER"), of)
+        yield f'<div class="names">{apart}</div>'
+    yield (
+        '<p class="faint">3 / n: where none of n independent attacks is accepted, the rate may still be as high (rule '
+        "of three). Attacks of other species, or made better, may be accepted more often.</p>"
+    )
 
 
 def searches_section(e: Evaluation) -> Iterator[str]:

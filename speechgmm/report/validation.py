@@ -176,10 +176,7 @@ def _limits(scores: Scores, e: Evaluation) -> Iterator[str]:
         f"kind ({people} speakers have target trials here), recorded in the same way. They say nothing of other "
         "languages, ages, microphones, telephones, rooms, noise or states of health, nor of voices grown older."
     )
-    yield (
-        "Attacks. Impostor trials are other people's recordings. Imitated, replayed, converted or synthetic voices are "
-        "tested only if the table holds them."
-    )
+    yield _attacks(e)
     if (models := e.errors.models) is not None:
         yield (
             f"Larger searches. Tests were searched among about {models} models; among more, strangers are accepted and "
@@ -194,6 +191,17 @@ def _limits(scores: Scores, e: Evaluation) -> Iterator[str]:
     if scores.session is None:
         yield "Days. The table does not name sessions, so that nobody sees whether speakers were tested on other days."
     yield "Wrong labels. A recording that is filed under somebody else's name counts as an error of the system."
+
+
+def _attacks(e: Evaluation) -> str:
+    """Return what is not said of attacks."""
+    if not e.attacks:
+        return (
+            "Attacks. Impostor trials are other people's recordings. Imitated, replayed, converted or synthetic voices "
+            "are tested only if the table names them in the column “attack”."
+        )
+    tested = ", ".join(s.species for s in e.attacks.species)
+    return f"Other attacks. Those of the table ({tested}) say nothing of voices that are imitated in other ways."
 
 
 def _rare(e: Evaluation, people: int) -> str:

@@ -79,7 +79,7 @@ def score_corpus(
         "file", or "session" to pool all recordings of one (speaker, session): the mean over all their frames.
     keep : sequence of str
         Columns of the recordings (`Recording.columns`) that become conditions of the scores. Where those of one test
-        differ, it has all their values, joined by "+".
+        differ, it has all their values, joined by "+". A column `attack` becomes that of the scores.
     n_threads : int or mapper, optional
         Default: the cores of this process. It changes the time and nothing else. Workers of a cluster hold the models,
         read the recordings by the same paths and score them; where single recordings of speakers count, or make the
@@ -160,7 +160,10 @@ def score_trials(
     pairs = _Pairs(model[kept], trials.tests.codes[kept], trials.target[kept])
     groups = {_Test(r.name, r.speaker, r.session or ""): [r] for r in wanted}
     done = _score(scorer, groups, pairs, n_threads, on_progress, digests=digests, keep=keep)
-    failures = replace(done.scores.failures or Failures(), speakers=some_trials(trials, ~kept))
+    unenrolled, attack = some_trials(trials, ~kept), _conditions(list(groups.values()), keep).get("attack")
+    if unenrolled is not None and attack is not None:
+        unenrolled = replace(unenrolled, attack=attack[trials.tests.codes[~kept]])
+    failures = replace(done.scores.failures or Failures(), speakers=unenrolled)
     return ScoreList(replace(done.scores, failures=failures), lost + done.skipped)
 
 
@@ -218,10 +221,13 @@ def _score(
         found = f"none of {len(groups)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         refuse("tests", "be at least one recording that can be scored", found)
     scores = _table(scorer.models, list(groups), pairs, score, seconds)
-    kept = pairs.test[~np.isnan(score)]
+    attack, kept = conditions.pop("attack", None), pairs.test[~np.isnan(score)]
     of_trials = {name: column[kept] for name, column in conditions.items()}
-    failures = Failures(tests=_failed(scorer.models, list(groups), pairs, np.flatnonzero(failed)))
-    return ScoreList(replace(scores, conditions=of_trials, failures=failures), tuple(skipped))
+    lost = _failed(scorer.models, list(groups), pairs, np.flatnonzero(failed))
+    if attack is not None:
+        scores = replace(scores, attack=attack[kept])
+        lost = lost and replace(lost, attack=attack[pairs.test[failed]])
+    return ScoreList(replace(scores, conditions=of_trials, failures=Failures(tests=lost)), tuple(skipped))
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,7 +298,8 @@ def _conditions(groups: Sequence[Sequence[Recording]], keep: Sequence[str]) -> d
             known = ", ".join(sorted(spelled.values())) or "they have none"
             refuse("a column that is kept", f"be one of the recordings: {known}", repr(name))
         values = ({v for r in group if (v := r.columns.get(column, ""))} for group in groups)
-        found[condition_name(column)] = np.array(["+".join(sorted(several)) for several in values])
+        spelling = "attack" if column.casefold() == "attack" else condition_name(column)
+        found[spelling] = np.array(["+".join(sorted(several)) for several in values])
     return found
 
 

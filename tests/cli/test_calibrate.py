@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import speechgmm
-from speechgmm.evaluation import calibrate_scores, load_calibration, read_scores, write_scores
+from speechgmm.evaluation import Scores, calibrate_scores, load_calibration, read_scores, write_scores
 from tests.cli.running import run
 from tests.evaluation.tables import changed, gaussian, rows_of
 
@@ -94,6 +94,46 @@ def test_evaluate_by_a_calibration(files, tmp_path):
     report = run(*command, "--report", tmp_path / "r.html")
     assert report.status == 0
     assert f"{told['cllr']:.4f}" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_attacks_are_left_out_and_told_at_thresholds(files, tmp_path):
+    table, made = read_scores(files / "other.tsv"), load_calibration(files / "c")
+    plain = run("evaluate", files / "other.tsv", "--calibration", files / "c", "--json").document
+    assert plain["calibration"]["attacks"] == []
+    attacks = [f"replay {i}" for i in range(20)]
+    whom = [table.speaker[i % len(table)] for i in range(20)]
+    score = np.linspace(table.score.min() - 1, table.score.max() + 1, 20)
+    write_scores(
+        Scores(
+            [*table.speaker, *whom], [*table.test, *attacks], [*table.score, *score], [*table.target, *[-1] * 20],
+            attack=[*[""] * len(table), *["replayed"] * 20],
+        ),
+        tmp_path / "s.tsv",
+    )  # fmt: skip
+    command = ("evaluate", tmp_path / "s.tsv", "--calibration", files / "c")
+    told = run(*command, "--json").document
+    applied = told["calibration"]
+    assert {n: applied[n] for n in ("outside", "false_accepts")} == {
+        n: plain["calibration"][n] for n in ("outside", "false_accepts")
+    }
+    assert [a["far"] for a in applied["attacks"]] == [0.01, 0.05, 0.1]
+    shown = [line.split() for line in run(*command).out.splitlines()]
+    for a in applied["attacks"]:
+        limit = made.threshold(a["far"]).score
+        assert a["threshold"] == limit
+        assert a["apcer"] == a["species"][0]["apcer"] == np.mean(made.llr(score) >= limit)
+        assert a["bpcer"] == pytest.approx(np.mean(made.llr(table.score[table.target == 1]) < limit))
+        words = f"{100 * a['far']:g} % of strangers replayed {100 * a['apcer']:.2f} % {100 * a['bpcer']:.2f} %"
+        assert words.split() in shown
+    learned = read_scores(files / "learned.tsv")
+    mixed = Scores(
+        [*learned.speaker, learned.speaker[0]], [*learned.test, "replay"], [*learned.score, 9.0], [*learned.target, 1],
+        attack=[*[""] * len(learned), "replayed"],
+    )  # fmt: skip
+    write_scores(mixed, tmp_path / "mixed.tsv")
+    again = run("calibrate", tmp_path / "mixed.tsv", "-o", tmp_path / "c")
+    assert "left out: 1 trial of attacks" in again.out
+    assert load_calibration(tmp_path / "c").high == learned.score.max()
 
 
 def test_scores_of_another_system_are_doubted(files, tmp_path):

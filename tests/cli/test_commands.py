@@ -15,7 +15,7 @@ import pytest
 import speechgmm
 from speechgmm.cli.identify import EXTRAPOLATED, NOT_ASSURED, rule_note
 from speechgmm.cli.info import NO_MODEL
-from speechgmm.evaluation import Answer, Rule, Scores, join, read_scores, read_trials, write_scores
+from speechgmm.evaluation import Answer, Rule, Scores, bona_fide, join, read_scores, read_trials, write_scores
 from speechgmm.features import MFCC, preset_for, read_corpus
 from speechgmm.speakers import NOT_REACHED, load_export
 from speechgmm.speakers.train import UNCALIBRATED
@@ -559,6 +559,56 @@ def test_evaluate_by_columns_that_score_keeps(using, tmp_path):
     run("evaluate", tmp_path / "s", "--by", "mood").refused("a condition must be a column of the scores", "'mood'")
     run(*score, "--keep", "mood").refused("a column that is kept must be one of the recordings", "Room", "'mood'")
     run(*score, "--keep", "speaker").refused("a condition must have a name", "'speaker'")
+
+
+def test_evaluate_tells_attacks_apart(using, tmp_path):
+    rows = [f"{DATA / who / 's2_1.flac'},{who},{who in ('rms', 'slt')},," for who in KNOWN]
+    rows += [f"{DATA / who / 's2_2.flac'},{who},,replayed," for who in KNOWN]
+    (tmp_path / "m.csv").write_text("\n".join(["path,speaker,Room,Attack,x", *rows]))
+    score = ("score", *using, "--manifest", tmp_path / "m.csv", "--keep", "room", "-o", tmp_path / "s")
+    counts = run(*score, "--keep", "attack", "--json").document
+    assert (counts["trials"], counts["targets"], counts["attacks"]) == (200, 10, 100)
+    evaluate = ("evaluate", tmp_path / "s", "--by", "room")
+    told = run(*evaluate, "--json").document
+    assert (
+        told
+        == json.loads(json.dumps(speechgmm.evaluate(read_scores(tmp_path / "s"), by=["room"]).as_dict())) | NO_REPORT
+    )
+    replayed = told["attacks"]["species"][0]
+    assert (replayed["species"], replayed["presentations"], told["trials"]) == ("replayed", 10, 100)
+    write_scores(bona_fide(read_scores(tmp_path / "s")), tmp_path / "own")
+    own = run("evaluate", tmp_path / "own", "--by", "room", "--json").document
+    for name in own.keys() - {"attacks", "left_out"}:
+        assert told[name] == own[name], name
+    assert own["attacks"] is None
+    shown = run(*evaluate).out
+    share, low, high = (100 * x for x in (replayed["apcer"], replayed["interval"]["low"], replayed["interval"]["high"]))
+    words = f"replayed 10 10 0 {share:.2f} % {low:.2f} to {high:.2f} %"
+    assert words.split() in [line.split() for line in shown.splitlines()]
+    bpcer = 100 * told["attacks"]["bpcer"]
+    assert f"highest APCER {share:.2f} % (replayed), BPCER {bpcer:.2f} % (" in shown
+    assert f"BPCER20 {100 * told['attacks']['trade_offs'][1]['bpcer']:.2f} %" in shown
+    assert "BPCER100: 10 of replayed cannot show 1 %: none is accepted" in shown
+    assert "left out: attacks: 90 trials against other models" in shown
+    run("evaluate", tmp_path / "s", "--by", "attack").refused("a condition must be a column", "told apart in any case")
+    text = (tmp_path / "s").read_text().splitlines()
+    (tmp_path / "s").write_text("\n".join([text[0], *(line for line in text if "\treplayed" in line)]))
+    run("evaluate", tmp_path / "s").refused(tmp_path / "s", "hold bona fide trials beside those of attacks")
+
+
+def test_evaluate_tells_conditions_of_attacks(few, tmp_path):
+    rows = np.arange(len(few))
+    kinds = np.where(rows % 3 == 0, "replayed", "")
+    places = np.where(rows % 2 == 0, "hall", "car")
+    target = np.where(kinds == "", few.target, -1)
+    held = Scores(few.speaker, few.test, few.score, target, attack=kinds, conditions={"room": places})
+    write_scores(held, tmp_path / "s.npz")
+    told = run("evaluate", tmp_path / "s.npz", "--by", "room", "--json").document["attacks"]["conditions"]
+    assert [c["value"] for c in told] == ["car", "hall"]
+    shown = [line.split() for line in run("evaluate", tmp_path / "s.npz", "--by", "room").out.splitlines()]
+    for c in told:
+        expected = f"room {c['value']} replayed {c['presentations']} {100 * c['apcer']:.2f} %"
+        assert expected.split() in shown
 
 
 def test_keep_needs_a_manifest(using, tmp_path):

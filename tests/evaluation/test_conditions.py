@@ -59,6 +59,7 @@ def test_the_same_value_stays_in_one_range() -> None:
     assert (found[-5:] == -1).all()
     assert {len(set(found[numbers == x])) for x in (1.0, 2.0, 3.0)} == {1}
     assert in_ranges(np.arange(25.0), 4).max() == 1  # a tenth of 25, and no more
+    assert in_ranges(np.full(3, np.nan), 4).tolist() == [-1, -1, -1]
 
 
 def test_unasked_are_seconds_enrolled_and_a_few_sessions() -> None:
@@ -78,6 +79,9 @@ def test_what_is_not_known_is_counted_and_left_out() -> None:
     found = evaluate(table(conditions={"device": device}), by=["device"])
     assert [c.value for c in found.conditions] == ["phone"]
     assert "conditions: device says nothing of 100 of 864 trials" in found.left_out
+    silent = evaluate(table(test_seconds=np.full(len(table()), np.nan)), by=["test_seconds"])
+    assert silent.conditions == ()
+    assert "conditions: test_seconds says nothing of 864 of 864 trials" in silent.left_out
 
 
 def test_few_speakers_are_named_and_have_no_intervals() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation import Scores, llr_bounds
-from speechgmm.plot import plot_calibration, plot_histograms, plot_tippett
+from speechgmm.plot import plot_calibration, plot_det, plot_histograms, plot_scores, plot_tippett
 from tests.plot.scores import matrix
 
 
@@ -20,6 +20,22 @@ def calibrated(n=20_000, factor=1.0, shift=0.0):
     target = np.arange(n) % 2
     llr = rng.normal(4.0 * target - 2.0, 2.0)
     return Scores(["m"] * n, [f"t{i}" for i in range(n)], factor * llr + shift, target)
+
+
+@pytest.mark.parametrize("draw", [plot_calibration, plot_det, plot_histograms, plot_scores, plot_tippett])
+def test_attacks_are_in_no_picture(draw):
+    plain = matrix()
+    names, n = [f"attack {i}" for i in range(30)], len(plain)
+    held = [*plain.speaker, *plain.speaker[:30]], [*plain.test, *names], [*plain.score, *[9.0] * 30]
+    mixed = Scores(*held, [*plain.target, *[1] * 30], attack=[*[""] * n, *["replayed"] * 30])
+
+    def drawn(scores):
+        ax = draw(scores)
+        points = [found.get_offsets().tolist() for found in ax.collections]
+        values = [found.get_data().values.tolist() for found in ax.patches if hasattr(found, "get_data")]
+        return [line.get_xydata().tolist() for line in ax.lines], points, values
+
+    np.testing.assert_equal(drawn(mixed), drawn(plain))
 
 
 def test_shares_of_each_kind_add_up_to_all():

@@ -153,6 +153,28 @@ def test_columns_are_kept_as_conditions(system: System, store: SpeakerStore, tes
         score_trials(system, store, Trials(["rms"], [first.path], [1]), keep=["Room"])
 
 
+def test_attacks_are_kept_also_where_they_failed(
+    system: System, store: SpeakerStore, tested: Corpus, tmp_path: Path
+) -> None:
+    silent = bad_recordings(tmp_path)[-1]
+    every = [*tested, dataclasses.replace(silent, speaker="rms", name="lost")]
+    told = ["replayed", "", *["none"] * (len(every) - 3), "synthetic"]
+    some = [dataclasses.replace(r, columns={"Attack": kind}) for r, kind in zip(every, told, strict=True)]
+    found = score_corpus(system, store, some, keep=["ATTACK"]).scores
+    assert (found.conditions, found.attack is None) == ({}, False)
+    of_test = dict(zip(found.test.tolist(), found.attack.tolist(), strict=True))  # type: ignore[union-attr]
+    assert of_test == dict(zip([r.name for r in some[:-1]], told[:-1], strict=True))
+    assert found.failures is not None
+    assert found.failures.tests is not None
+    assert set(found.failures.tests.attack.tolist()) == {"synthetic"}  # type: ignore[union-attr]
+    pairs = Trials([every[1].name, "lost"], [every[0].name, every[0].name], [1, 1])
+    listed = score_trials(system, None, pairs, some, keep=["attack"]).scores
+    assert listed.attack.tolist() == ["replayed"]  # type: ignore[union-attr]
+    assert listed.failures is not None
+    assert listed.failures.speakers is not None
+    assert listed.failures.speakers.attack.tolist() == ["replayed"]  # type: ignore[union-attr]
+
+
 def test_nothing_to_score_is_refused(system: System, store: SpeakerStore, tmp_path: Path) -> None:
     rule = r"tests must be at least one recording that can be scored; got none of "
     with pytest.raises(InvalidInput, match=rule + r"2; the first: a recording must exist"):
