@@ -27,13 +27,13 @@ from speechgmm.mixture.covariance import COVARIANCES, Diagonal
 from speechgmm.speakers import RecordingSample, Session, SpeakerExport, System
 from speechgmm.speakers.calibration import TYPES, AmountNorm, ImpostorLevels, OwnerScores, SystemCalibration
 from speechgmm.speakers.checkpoints import Plan
-from speechgmm.speakers.enrolled import heard
 from speechgmm.speakers.familiarity import Familiarity
 from speechgmm.speakers.held_out import FoldStores, SimulatedStore
 from speechgmm.speakers.impostors import ScoredTrials
 from speechgmm.speakers.index import IndexHead
 from speechgmm.speakers.models import speaker_models
 from speechgmm.speakers.outlines import Outlines
+from speechgmm.speakers.recording_samples import heard
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.sessions import sums_by_key
 from tests import forging, laws

@@ -11,7 +11,7 @@ from speechgmm.speakers.checkpoints import remove_checkpoint
 from speechgmm.speakers.ciphers import read_key
 from speechgmm.speakers.costs import Cost, errors_by_speech
 from speechgmm.speakers.damage import DamagedSession, StoreCheck
-from speechgmm.speakers.enrolled import Domain, Enrolled, enrolled, enrolled_models
+from speechgmm.speakers.enrolled import Enrolled, enrolled, enrolled_models
 from speechgmm.speakers.enrollment import (
     Enrollment,
     LittleSpeech,
@@ -40,6 +40,7 @@ from speechgmm.speakers.sessions import (
     load_export,
 )
 from speechgmm.speakers.store import NOT_REACHED, SpeakerStore
+from speechgmm.speakers.store_domain import Domain
 from speechgmm.speakers.system import System, load_system
 from speechgmm.speakers.train import Training, train_system
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from speechgmm.checks import Array
 from speechgmm.parallel import one_thread, threads, workers
-from speechgmm.speakers.models import SpeakerModels, centered
+from speechgmm.speakers.models import SpeakerModels, centered, quadratic_terms
 
 _FRAMES = 512
 _SPEAKERS = 512
@@ -24,7 +24,7 @@ def top_log_densities(models: SpeakerModels, x: Array, c: int, columns: Array, n
     They are of the models whose `Terms.columns` are given, and these may be others under the same mixture: the first is
     the background's, which says what is best.
     """
-    quadratic, total = models.terms(x.dtype).quadratic, np.zeros(columns.shape[2])
+    quadratic, total = quadratic_terms(models.shared[0], columns.dtype), np.zeros(columns.shape[2])
     c = min(c, len(columns))
     groups = [columns[:, :, a : a + _SPEAKERS] for a in range(0, len(total), _SPEAKERS)]
     mapper = threads(workers(n_threads, len(groups)))

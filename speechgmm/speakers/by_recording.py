@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speechgmm.checks import Array
+from speechgmm.mixture.compiled.e_step import narrow
 from speechgmm.speakers.best_components import top_log_densities
 from speechgmm.speakers.models import SpeakerModels
 from speechgmm.speakers.sessions import Moments
@@ -97,7 +98,7 @@ class ByRecording:
         def together(people: tuple[int, ...]) -> tuple[list[Array], Array]:
             every = [self._columns(i) for i in people]
             whose = np.repeat(people, [own[0].shape[2] for own in every])
-            background = [part.terms(np.float32).columns[:, :, :1] for part in self.models.parts]
+            background = [part.background.columns for part in self.models.parts]
             return [np.concatenate(c, axis=2) for c in zip(background, *every, strict=True)], whose
 
         return together
@@ -108,7 +109,7 @@ class ByRecording:
 
         @functools.lru_cache(maxsize=_KEPT)
         def columns(i: int) -> list[Array]:
-            own, parts = self.models.offsets[i], self.models.parts
+            own, parts = self.models.means_of(i), self.models.parts
             counts, first = _stacked(list(itertools.islice(self.recordings(i), RECORDINGS)), own)
             places = np.cumsum([part.ubm.n_components for part in parts])[:-1]
             return list(map(self._laid_out, parts, *(np.split(x, places) for x in (own, counts, first))))
@@ -121,11 +122,12 @@ class ByRecording:
         total = counts + self.relevance
         away = first - counts[:, None] * own[:, :, None]
         offsets = own[:, :, None] + np.divide(away, total[:, None], out=np.zeros(away.shape), where=total[:, None] > 0)
-        columns = np.empty((len(own), own.shape[1] + 1, counts.shape[1]), part.terms(np.float32).linear.dtype)
+        columns = np.empty((len(own), own.shape[1] + 1, counts.shape[1]))
         scaled = offsets * precisions[:, :, None]
-        columns[:, :-1] = scaled
-        columns[:, -1] = constant[:, None] - 0.5 * np.einsum("kdr,kdr->kr", offsets, scaled)
-        return columns
+        squares = np.einsum("kdr,kdr->kr", offsets, scaled)
+        columns[:, :-1], columns[:, -1] = scaled, constant[:, None] - 0.5 * squares
+        kind = np.float64 if narrow(squares, precisions.max(axis=1)[:, None]).any() else np.float32
+        return columns.astype(kind, copy=False)
 
 
 def _stacked(recordings: Sequence[Moments], like: Array) -> tuple[Array, Array]:

@@ -1,85 +1,111 @@
 """Everybody in a store, ready to be scored: their domain, their models, and how high their impostors come.
 
-Nothing of it is kept: it follows from who is enrolled, whatever the order in which they came. Symbols: D dimensions.
+Nothing of it is kept in the store: it follows from who is enrolled, whatever the order in which they came. A process
+that asks again, after others have changed the store, reads those who have changed alone, and has what a process that
+has just started would have, to the bit.
 """
 
-import dataclasses
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-import numpy as np
-
-from speechgmm.checks import Array, refuse
-from speechgmm.errors import IncompatibleModel
-from speechgmm.features import Acoustics
-from speechgmm.mixture import UBM, Statistics
+from speechgmm.checks import refuse
+from speechgmm.mixture.adapt import adapted_offsets
+from speechgmm.parallel import threads, workers
+from speechgmm.speakers.block_models import Block, BlockModels, Layout, tidied
 from speechgmm.speakers.by_recording import RECORDINGS, ByRecording
-from speechgmm.speakers.calibration import ASSURED, AmountNorm, StoreNorm, SystemCalibration, amount, impostor_level
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
-from speechgmm.speakers.domain import MOST, People, content
-from speechgmm.speakers.familiarity import Familiarity, measures
-from speechgmm.speakers.impostors import MOST_EACH, Heard, LeftOut, drawn_frames, impostor_trials, owner_trials
-from speechgmm.speakers.models import SpeakerModels, speaker_models
-from speechgmm.speakers.packaged import default_system
-from speechgmm.speakers.sessions import RecordingSample, Session, first_order, strange_to, sums_by_key
+from speechgmm.speakers.domain import MOST
+from speechgmm.speakers.models import GROUP, SpeakerModels
+from speechgmm.speakers.sessions import (
+    EnrolledRecording,
+    RecordingSample,
+    Session,
+    strange_to,
+    sums_by_key,
+)
 from speechgmm.speakers.store import SpeakerStore
+from speechgmm.speakers.store_domain import (
+    MOST_TESTED,
+    Domain,
+    Foundation,
+    HasSamples,
+    Surroundings,
+    founded,
+    samples_each,
+    surroundings_among,
+)
+from speechgmm.speakers.store_moment import Person, StoreMoment
+from speechgmm.speakers.store_tables import StoredSession
 from speechgmm.speakers.system import System
 
-SMALLEST = 1e-9
-"""A spread of raw scores is at least that, in nats per frame."""
-_OWN_EACH, _OWN_SECONDS = 2, 1.0
-"""So many recordings of one person are tested against their others, where these hold more than a second of speech."""
-MOST_TESTED = 20
-_RECORDINGS = 40
-"""So many people are tested against each other at most, and so many recordings of all of them together, which takes
-some tenths of a second."""
-
-
-@dataclass(frozen=True, eq=False)
-class Surroundings:
-    """What a system knows of familiar recordings, and how those of each enrolled speaker measure."""
-
-    background: Familiarity
-    measured: Mapping[str, Array]
-
-    def familiar(self, but: str | None = None) -> Familiarity:
-        """Return what is familiar among the people enrolled; nobody vouches for their own recordings: all `but` one."""
-        return self.background.among([m for name, m in self.measured.items() if name != but])
-
-
-@dataclass(frozen=True, eq=False)
-class Domain:
-    """What follows from who is enrolled.
-
-    Parameters
-    ----------
-    ubm : UBM
-        The system's UBM, moved to where they were recorded.
-    calibration : SystemCalibration or None
-        The system's own; or, where it has none and people enough are enrolled, a borrowed one (see `borrowed`).
-    norm : StoreNorm or None
-        How high their impostors come; None without a calibration.
-    surroundings : Surroundings or None
-        What recordings are like those of the people enrolled, and of the background.
-    damaged : tuple of DamagedSession
-        What of the store it had to do without.
-    """
-
-    ubm: UBM
-    calibration: SystemCalibration | None
-    norm: StoreNorm | None
-    surroundings: Surroundings | None
-    damaged: tuple[DamagedSession, ...]
+T = TypeVar("T")
+Damages = dict[str, tuple[DamagedSession, ...]]
+"""The damaged sessions of speakers who have any."""
 
 
 @dataclass(frozen=True, eq=False)
 class Enrolled:
-    """The `models` of enrolled speakers, the `domain` of the store, and `by_recording`, where single ones count."""
+    """Enrolled speakers as they are scored.
+
+    Parameters
+    ----------
+    models : SpeakerModels
+    domain : Domain
+        Of the store.
+    by_recording : ByRecording or None
+        Where single recordings count.
+    recordings : mapping
+        All recordings in the store by their digests.
+    """
 
     models: SpeakerModels
     domain: Domain
     by_recording: ByRecording | None
+    recordings: Mapping[str, EnrolledRecording]
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """What is kept of a store for one system, from one moment to the next.
+
+    Parameters
+    ----------
+    pool : mapping
+        The people of the domain, as they were when it was made.
+    lost : dict
+        Their damaged sessions, which are read again each time.
+    foundation : Foundation or None
+    everybody : Everybody or None
+    """
+
+    pool: Mapping[str, Person] = field(default_factory=dict)
+    lost: Damages = field(default_factory=dict)
+    foundation: Foundation | None = None
+    everybody: "Everybody | None" = None
+
+
+@dataclass(frozen=True, eq=False)
+class Everybody:
+    """The models of everybody in a store.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the background model that they were adapted from.
+    people : mapping
+        As they were when they were read.
+    damaged : dict
+        Their damaged sessions, which are read again each time.
+    blocks : tuple of Block
+        Whose sessions are all damaged is in none.
+    """
+
+    layout: Layout
+    people: Mapping[str, Person] = field(default_factory=dict)
+    damaged: Damages = field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
 
 
 def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int | None = None) -> Enrolled:
@@ -106,27 +132,8 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
         If the store is of another system.
     """
     store.check_system(system)
-
-    def build() -> Enrolled:
-        asked = store.known(*speakers) if speakers else ()
-        digests = store.digests()
-        pool = _ordered(digests)[:MOST]
-        sums, damaged = whole_sums(system, store, *(dict.fromkeys([*pool, *asked]) if asked else ()))
-        if lost := [d for d in damaged if d.speaker not in sums and (d.speaker in asked if asked else not sums)]:
-            refuse_damaged("the sessions to score against", lost)
-        domain = _kept(system, store, pool, lambda: sums, digests, n_threads)
-        wanted = {n: sums[n] for n in asked or sums}
-        seconds = {name: s.speech_seconds for name, s in wanted.items()}
-        models = speaker_models(system, {n: s.statistics for n, s in wanted.items()}, seconds, ubm=domain.ubm)
-        told = tuple(dict.fromkeys([*(d for d in damaged if d.speaker in wanted or not asked), *domain.damaged]))
-        models = dataclasses.replace(models, damaged=told)
-        if not system.by_recording:
-            return Enrolled(models, domain, None)
-
-        recordings = {n: s.recordings for n, s in wanted.items()}
-        return Enrolled(models, domain, single_recordings(system, store, models, recordings, told))
-
-    found = store.cached((*_made_by(system), speakers), build)
+    asked = store.known(*speakers) if speakers else ()
+    found = store.cached((*_made_by(system), asked), lambda: _enrolled(system, store, asked, n_threads))
     warn_of(found.models.damaged)
     return found
 
@@ -139,22 +146,27 @@ def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> Spea
 def domain_of(system: System, store: SpeakerStore, *, n_threads: int | None = None) -> Domain:
     """Return the domain of a store, as `enrolled` has it, without reading what is enrolled of all others."""
     store.check_system(system)
-    digests = store.digests()
-    pool = _ordered(digests)[:MOST]
-    return _kept(system, store, pool, lambda: whole_sums(system, store, *pool)[0] if pool else {}, digests, n_threads)
+
+    def build() -> Domain:
+        with store.moment() as moment:
+            foundation = _followed(system, moment, n_threads).foundation
+            assert foundation is not None
+            return foundation.domain(system, len(moment.contents.people))
+
+    return store.cached((*_made_by(system), "domain"), build)
 
 
 def single_recordings(
     system: System,
-    store: SpeakerStore,
+    store: HasSamples,
     models: SpeakerModels,
-    digests: Mapping[str, Iterable[str]],
+    digests: Callable[[str], Iterable[str]],
     told: Sequence[DamagedSession] = (),
 ) -> ByRecording:
     """Return the single recordings of enrolled people, by the digests of each; `told`: what is known to be damaged."""
 
     def recordings(i: int) -> Sequence[RecordingSample]:
-        samples, lost = _samples(store, {"": digests[models.names[i]]}, RECORDINGS)
+        samples, lost = samples_each(store, {"": digests(models.names[i])}, RECORDINGS)
         warn_of(tuple(d for d in lost if d not in told))
         return samples[""]
 
@@ -164,23 +176,6 @@ def single_recordings(
 def _made_by(system: System) -> tuple[object, ...]:
     """Return what of a system decides on what is kept beside a store."""
     return system.fingerprint, system.relevance, system.calibration, system.by_recording
-
-
-def _kept(
-    system: System,
-    store: SpeakerStore,
-    pool: Sequence[str],
-    sums: Callable[[], Mapping[str, Session]],
-    digests: Mapping[str, Iterable[str]],
-    n_threads: int | None,
-) -> Domain:
-    """Return the domain of the people in the pool; kept until the store changes."""
-
-    def build() -> Domain:
-        every = sums()
-        return _domain(system, store, [n for n in pool if n in every], every, digests, n_threads)
-
-    return store.cached((*_made_by(system), "domain"), build)
 
 
 def whole_sums(
@@ -193,175 +188,136 @@ def whole_sums(
     return sums_by_key((s.speaker, s) for s in sessions if s not in strange), damaged
 
 
-def _domain(
-    system: System,
-    store: SpeakerStore,
-    pool: Sequence[str],
-    sums: Mapping[str, Session],
-    digests: Mapping[str, Iterable[str]],
-    n_threads: int | None,
-) -> Domain:
-    """Return the domain of the people in the pool."""
-    statistics = tuple(sums[n].statistics for n in pool)
-    people = People(tuple(pool), statistics, np.array([sums[n].speech_seconds for n in pool]))
-    ubm, size, calibration = people.domain(system.ubm), len(digests), system.calibration
-    tested = people.first(MOST_TESTED)
-    own = {n: sums[n].recordings for n in tested.names}
-    every, damaged = _samples(store, own, MOST_EACH if system.by_recording else _each(own))
-    tested = dataclasses.replace(tested, recordings=tuple(every[n] for n in tested.names))
-    kept = {n: samples[: _each(own)] for n, samples in every.items()}
-    familiarity = _measured(system, kept)
-    if calibration is None and size < ASSURED:
-        return Domain(ubm, None, None, familiarity, damaged)
-    speech = {n: [heard(system.ubm, s) for s in own] for n, own in kept.items()}
-    cohort = None if calibration is None else calibration.cohort
-    trials = impostor_trials(system, tested, speech, cohort, n_threads=n_threads)
-    if calibration is not None:
-        levels = calibration.levels
-        norm = levels.norm(size, [t.alike(levels.amounts) for t in trials])
-    elif len(trials) >= ASSURED:
-        calibration = borrowed()
-        location, scale = impostor_level([t.scores for t in trials])
-        norm = StoreNorm(size, location, max(scale, SMALLEST))
-    else:
-        return Domain(ubm, None, None, familiarity, damaged)
-    calibration = _with_owners(system, tested, kept, calibration, norm, cohort, n_threads)
-    return Domain(ubm, calibration, norm, familiarity, damaged)
-
-
 def surroundings(system: System, store: SpeakerStore) -> Surroundings | None:
     """Return what recordings are like those of a store, from samples alone: no session is read and nobody is scored."""
     if system.familiarity is None:
         return None
-    digests = store.digests()
-    own = {n: digests[n] for n in _ordered(digests)[:MOST_TESTED]}
-    return _measured(system, _samples(store, own, _each(own))[0])
+    with store.moment() as moment:
+        contents = moment.contents
+        return surroundings_among(system, moment, {n: contents.digests(n) for n in contents.first(MOST_TESTED)})
 
 
-def _ordered(digests: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return speakers in the order of their content."""
-    return sorted(digests, key=lambda name: (content(name, digests[name]), name))
+def _enrolled(system: System, store: SpeakerStore, asked: Sequence[str], n_threads: int | None) -> Enrolled:
+    """Return the models of these speakers, or of everybody, and the domain."""
+    with store.moment() as moment:
+        contents = moment.contents
+        followed = _followed(system, moment, n_threads)
+        assert followed.foundation is not None
+        everybody = Everybody(Layout(followed.foundation.ubm)) if asked else followed.everybody
+        everybody = _read(system, moment, everybody, followed.foundation, asked, n_threads)
+        if not asked:
+            moment.memory[_made_by(system)] = replace(followed, everybody=everybody)
+    domain = followed.foundation.domain(system, len(contents.people))
+    held = {name for block in everybody.blocks for name in block.names}
+    if lost := [d for n, own in everybody.damaged.items() if n not in held for d in own if asked or not held]:
+        refuse_damaged("the sessions to score against", lost)
+    if not held:
+        refuse("speakers to score against", "be at least one", "none", "Enroll somebody first.")
+    own = [d for name in sorted(everybody.damaged) for d in everybody.damaged[name]]
+    told = tuple(dict.fromkeys([*own, *domain.damaged]))
+    models = BlockModels(everybody.layout, everybody.blocks, system.fingerprint, told)
+    single = None
+    if system.by_recording:
+        digests = lambda name: contents.digests(name, everybody.damaged.get(name, ()))  # noqa: E731
+        single = single_recordings(system, store, models, digests, told)
+    return Enrolled(models, domain, single, contents.recordings)
 
 
-def _each(people: Sized) -> int:
-    """Return how many recordings of each of these people are tested."""
-    return int(np.clip(_RECORDINGS // max(len(people), 1), 1, MOST_EACH))
+def _followed(system: System, moment: StoreMoment, n_threads: int | None) -> Followed:
+    """Return what is kept of the store, its foundation as it is now."""
+    contents, key = moment.contents, _made_by(system)
+    before: Followed = moment.memory.pop(key, None) or Followed()
+    pool = {name: contents.people[name] for name in contents.first(MOST)}
+    if before.foundation is None or pool != before.pool or _mended(system, moment, before):
+        sums: dict[str, Session] = {}
+        lost: Damages = {}
+        for whole, damaged in _whole(system, moment, pool, lambda whole: whole, n_threads):
+            sums |= whole
+            lost |= damaged
+        order = [name for name in pool if name in sums]
+        foundation = founded(system, moment, order, sums, len(contents.people), n_threads)
+        everybody = before.everybody
+        if before.foundation is not None and (before.foundation.ubm.means == foundation.ubm.means).all():
+            foundation = replace(foundation, ubm=before.foundation.ubm)
+        else:
+            everybody = None  # whose models are given up before others are made
+        before = Followed(pool, lost, foundation, everybody)
+    moment.memory[key] = before
+    return before
 
 
-def _samples(
-    store: SpeakerStore, recordings: Mapping[str, Iterable[str]], most: int
-) -> tuple[dict[str, list[RecordingSample]], tuple[DamagedSession, ...]]:
-    """Return what is kept of so many recordings of each of these people, given by digests, and what is damaged."""
-    chosen = {n: sorted(digests)[:most] for n, digests in recordings.items()}
-    samples, damaged = store.samples(d for own in chosen.values() for d in own)
-    by_digest = {s.digest: s for s in samples}
-    return {n: [by_digest[d] for d in own if d in by_digest] for n, own in chosen.items()}, damaged
+def _mended(system: System, moment: StoreMoment, before: Followed) -> bool:
+    """Return whether anything that was damaged in the domain's people is not as it was."""
+    assert before.foundation is not None
+    lost: Damages = {}
+    if before.lost:
+        for _, again in _whole(system, moment, before.lost, lambda _: None, 1):
+            lost |= again
+    damaged = moment.samples(before.foundation.recordings)[1] if before.foundation.damaged else ()
+    return lost != before.lost or damaged != before.foundation.damaged
 
 
-def _measured(system: System, kept: Mapping[str, Sequence[RecordingSample]]) -> Surroundings | None:
-    """Return how the recordings of people measure, None for a system that does not know what is familiar."""
-    if system.familiarity is None:
-        return None
-    known = {n: own for n, own in kept.items() if own and all(s.measures.size for s in own)}
-    return Surroundings(system.familiarity, {n: np.mean([s.measures for s in own], axis=0) for n, own in known.items()})
-
-
-def _with_owners(
+def _read(
     system: System,
-    people: People,
-    kept: Mapping[str, Sequence[RecordingSample]],
-    calibration: SystemCalibration,
-    norm: StoreNorm,
-    cohort: Array | None,
+    moment: StoreMoment,
+    before: Everybody | None,
+    foundation: Foundation,
+    asked: Sequence[str],
     n_threads: int | None,
-) -> SystemCalibration:
-    """Return a calibration that knows where the store's own people score against themselves."""
-    ubm, left_out = system.ubm, []
-    for i, name in enumerate(people.names):
-        for s in kept[name][:_OWN_EACH]:
-            if people.speech_seconds[i] - s.speech_seconds > _OWN_SECONDS:
-                others = [r for r in people.recordings[i] if r is not s]
-                left_out.append(
-                    LeftOut(i, first_order(s.counts, s.first, ubm.origin), s.speech_seconds, heard(ubm, s), others)
-                )
-    if not left_out:
-        return calibration
-    found = owner_trials(system, people, left_out, cohort, n_threads=n_threads)
-    scores = norm(found.alike(calibration.levels.amounts))[:, 0]
-    amounts = amount(found.enrolled, found.tested[:, 0])
-    owners = calibration.owners.met(scores, amounts, [r.place for r in left_out])
-    return dataclasses.replace(calibration, owners=owners)
+) -> Everybody:
+    """Return the models of everybody, or of those who are asked for; who is as before is not read."""
+    if before is None or before.layout.ubm is not foundation.ubm:
+        before = Everybody(Layout(foundation.ubm))
+    every = moment.contents.people
+    people = {name: every[name] for name in asked} if asked else every
+    changed = [n for n, person in people.items() if n in before.damaged or before.people.get(n) != person]
+    gone = {*changed, *(before.people.keys() - people.keys())}
+    blocks = [b if gone.isdisjoint(b.names) else _without(b, gone) for b in before.blocks]
+    layout, damaged = before.layout, Damages()
+
+    def adapted(whole: Mapping[str, Session]) -> list[Block]:
+        means = (adapted_offsets(layout.ubm, s.statistics, system.relevance) for s in whole.values())
+        return layout.blocks(list(whole), [s.speech_seconds for s in whole.values()], means)
+
+    for made, lost in _whole(system, moment, changed, adapted, n_threads):
+        blocks += made
+        damaged |= lost
+    return Everybody(layout, people, damaged, tuple(tidied(blocks)))
 
 
-@functools.cache
-def borrowed() -> SystemCalibration:
-    """Return what a system without a calibration of its own decides by, where its store holds people enough.
+def _without(block: Block, names: set[str]) -> Block:
+    return block.take([i for i, name in enumerate(block.names) if name not in names])
 
-    How high strangers come is told by the store's own impostor trials; how scores are spread about that, and what they
-    say as log-likelihood ratios, is that of the packaged model. Amounts of speech are not corrected for.
+
+def _whole(
+    system: System,
+    moment: StoreMoment,
+    names: Iterable[str],
+    use: Callable[[dict[str, Session]], T],
+    n_threads: int | None,
+) -> Iterator[tuple[T, Damages]]:
+    """Yield what is made of the whole sessions of some speakers at a time, and the damaged ones.
+
+    One thread reads, and others make values of what it has read; statistics are given up when they were used.
     """
-    calibration = default_system().calibration
-    assert calibration is not None
-    levels = calibration.levels
-    plain = AmountNorm(np.zeros(3), np.zeros(3), levels.amounts.low, levels.amounts.high)
-    return dataclasses.replace(calibration, levels=dataclasses.replace(levels, amounts=plain), usual_seconds=0.0)
+    wanted = list(names)
 
+    def batches() -> Iterator[list[tuple[str, Sequence[StoredSession]]]]:
+        stored = moment.stored(wanted)
+        while some := list(itertools.islice(stored, GROUP)):
+            yield some
 
-def sample_of(
-    ubm: UBM,
-    digest: str,
-    statistics: Statistics,
-    features: Array,
-    speech_seconds: float,
-    acoustics: Acoustics | None = None,
-) -> RecordingSample:
-    """Return what is kept of a recording: its own statistics and measures, and some of its frames, drawn by its digest.
+    def work(some: list[tuple[str, Sequence[StoredSession]]]) -> tuple[T, Damages]:
+        whole, damaged = dict[str, Session](), Damages()
+        for name, sessions in some:
+            for stored in sessions:
+                session = moment.opened(stored)
+                if isinstance(session, Session) and (why := strange_to(system.ubm, session.statistics)):
+                    session = DamagedSession.of(*stored.wanted.key, why, moment.location)
+                if isinstance(session, DamagedSession):
+                    damaged[name] = (*damaged.get(name, ()), session)
+                else:
+                    whole[name] = whole[name] + session if name in whole else session
+        return use(whole), damaged
 
-    Parameters
-    ----------
-    ubm : UBM
-        Of the system.
-    digest : str
-        Of the recording.
-    statistics : Statistics
-    features : ndarray, shape (N, D)
-    speech_seconds : float
-    acoustics : Acoustics, optional
-        How it sounds, where the front end says so.
-    """
-    seed = int.from_bytes(digest.encode()[:16], "big")
-    drawn = drawn_frames(features, speech_seconds, np.random.default_rng(seed))
-    largest = float(np.finfo(np.float16).max)
-    origin, unit = _of_frames(ubm)
-    frames = np.clip((drawn.features - origin) / unit, -largest, largest)
-    return RecordingSample(
-        digest,
-        speech_seconds,
-        statistics.counts,
-        statistics.first,
-        frames,
-        drawn.speech_seconds,
-        measures(statistics.mean_log_likelihood, acoustics),
-    )
-
-
-def heard(ubm: UBM, sample: RecordingSample) -> Heard:
-    """Return the frames of a sample as features (n, S D) again."""
-    if sample.frames.shape[1] != ubm.n_dimensions:
-        found = f"{sample.frames.shape[1]} of {sample.digest}"
-        refuse("a sample of a recording", f"have {ubm.n_dimensions} features", found, error=IncompatibleModel)
-    origin, unit = _of_frames(ubm)
-    features = origin + unit * sample.frames.astype(np.float64)
-    return Heard(features.astype(np.float32), sample.frame_seconds)
-
-
-def unit_of(ubm: UBM) -> Array:
-    """Return the deviation (D,) of the components in each feature."""
-    deviations = np.broadcast_to(ubm.covariance.deviations(), ubm.means.shape)
-    return np.asarray(deviations.mean(axis=0))
-
-
-def _of_frames(ubm: UBM) -> tuple[Array, Array]:
-    """Return the origin and the deviation of each feature of a frame, which may hold several streams of D."""
-    origin, unit = (np.resize(x, ubm.n_dimensions) for x in (ubm.origin, unit_of(ubm)))
-    return origin, unit
+    yield from threads(workers(n_threads, -(-len(wanted) // GROUP)))(work, batches())

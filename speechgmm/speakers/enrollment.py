@@ -11,7 +11,8 @@ from speechgmm.evaluation.decision import Unfamiliar
 from speechgmm.features import Recording, extract_all
 from speechgmm.mixture import Statistics
 from speechgmm.parallel import Progress, total
-from speechgmm.speakers.enrolled import Surroundings, sample_of, surroundings, unit_of
+from speechgmm.speakers.enrolled import surroundings
+from speechgmm.speakers.recording_samples import sample_of, unit_of
 from speechgmm.speakers.sessions import (
     EnrolledRecording,
     RecordingSample,
@@ -22,6 +23,7 @@ from speechgmm.speakers.sessions import (
     sums_by_key,
 )
 from speechgmm.speakers.store import SpeakerStore
+from speechgmm.speakers.store_domain import Surroundings
 from speechgmm.speakers.system import System
 from speechgmm.storage import fingerprint
 

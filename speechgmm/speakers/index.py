@@ -217,7 +217,7 @@ class SpeakerIndex:
         told = {
             "this model": (self.head.fingerprint, system.fingerprint),
             "its relevance factor": (self.head.relevance, system.relevance),
-            "the store as it is now": (self.head.state, store.state()),
+            "the store as it is now": (self.head.state, store.cached("state", store.state)),
         }
         for what, (found, wanted) in told.items():
             if found != wanted:

@@ -25,7 +25,7 @@ from speechgmm.speakers.system import System
 _CELLS = 1 << 18
 """How many densities (speakers by frames by components) are held at most at once: they stay in the cache, and one call
 handles several speakers, so that threads seldom wait for the interpreter."""
-_GROUP = 64
+GROUP = 64
 """Speakers that one thread takes at a time."""
 
 
@@ -48,6 +48,11 @@ class Terms:
     def columns(self) -> Array:
         """The coefficients in [y, 1] by component, (K, D + 1, S + 1)."""
         return np.ascontiguousarray(self.linear.transpose(2, 1, 0))
+
+    @property
+    def background(self) -> "Terms":
+        """The terms of the UBM alone."""
+        return Terms(self.linear[:1], self.quadratic)
 
     def log_densities(self, x: Array, origin: Array, models: slice) -> Array:
         """Return the log densities of frames (N, D), summed over these, of some of the models."""
@@ -108,7 +113,7 @@ class SpeakerModels:
             speakers = (dataclasses.replace(self.ubm, means=self.ubm.origin + offsets) for offsets in self.offsets)
             unadapted = self.ubm.log_density(x)
             return np.array([(speaker.log_density(x) - unadapted).mean() for speaker in speakers])
-        groups = [slice(a, a + _GROUP) for a in range(0, len(self.names) + 1, _GROUP)]
+        groups = [slice(a, a + GROUP) for a in range(0, len(self.names) + 1, GROUP)]
         add = functools.partial(self.terms(x.dtype).log_densities, x, self.ubm.origin)
         total = np.concatenate(list(threads(workers(n_threads, len(groups)))(add, groups)))
         return np.asarray((total[1:] - total[0]) / len(x))
@@ -123,6 +128,16 @@ class SpeakerModels:
         assert isinstance(self.ubm, Ensemble)
         rows = zip(self.ubm.parts, self.ubm.split(self.offsets.swapaxes(0, 1)), strict=True)
         return tuple(dataclasses.replace(self, ubm=ubm, offsets=r.swapaxes(0, 1)) for ubm, r in rows)
+
+    def means_of(self, i: int) -> Array:
+        """Return the adapted means (K, D) of one speaker, relative to the UBM's origin."""
+        return np.asarray(self.offsets[i])
+
+    @functools.cached_property
+    def background(self) -> Terms:
+        """The terms of the UBM alone, in the precision in which float32 frames are scored."""
+        nobody = np.empty((0, *self.ubm.means.shape))
+        return SpeakerModels((), nobody, self.speech_seconds[:0], self.ubm, "").terms(np.float32)
 
     def take(self, indices: Array) -> "SpeakerModels":
         """Return the models with these indices (n,)."""
@@ -140,27 +155,43 @@ class SpeakerModels:
 
     def _terms(self, dtype: Any) -> Terms:
         precisions, constant = self.shared
-        largest = precisions.max(axis=1)
         linear = np.empty((len(self.names) + 1, precisions.shape[1] + 1, len(constant)), dtype)
         for one, offsets in zip(linear, [self.ubm.offsets, *self.offsets], strict=True):
-            scaled = offsets * precisions
-            squares = (offsets * scaled).sum(axis=1)
-            if dtype == np.float32 and narrow(squares, largest).any():
+            if not laid_out(one, offsets, precisions, constant):
                 return self._terms(np.float64)
-            one[:-1], one[-1] = scaled.T, constant - 0.5 * squares
-        return Terms(linear, np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype))
+        return Terms(linear, quadratic_terms(precisions, dtype))
 
     @functools.cached_property
     def shared(self) -> tuple[Array, Array]:
-        """What all models of one mixture share: precisions (K, D), and what does not depend on means (K,)."""
-        if not isinstance(self.ubm.covariance, Independent):
-            found = type(self.ubm.covariance).__name__
-            refuse("approximate scores", "be of a UBM whose features are independent", found, "Use the exact ones.")
-        precisions = np.broadcast_to(1.0 / self.ubm.covariance.deviations() ** 2, self.ubm.means.shape)
+        """What all models of one mixture share: see `shared_terms`."""
         assert isinstance(self.ubm, GMM)
-        weights = self.ubm.weights
-        log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), NEVER)
-        return precisions, log_weights - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
+        return shared_terms(self.ubm)
+
+
+def shared_terms(ubm: GMM) -> tuple[Array, Array]:
+    """Return what all models of one mixture share: precisions (K, D), and what does not depend on means (K,)."""
+    if not isinstance(ubm.covariance, Independent):
+        found = type(ubm.covariance).__name__
+        refuse("approximate scores", "be of a UBM whose features are independent", found, "Use the exact ones.")
+    precisions = np.broadcast_to(1.0 / ubm.covariance.deviations() ** 2, ubm.means.shape)
+    weights = ubm.weights
+    log_weights = np.where(weights > 0, np.log(np.where(weights > 0, weights, 1.0)), NEVER)
+    return precisions, log_weights - 0.5 * np.log(2 * np.pi / precisions).sum(axis=1)
+
+
+def quadratic_terms(precisions: Array, dtype: Any) -> Array:
+    """Return the coefficients (D, K) in y squared."""
+    return np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype)
+
+
+def laid_out(linear: Array, offsets: Array, precisions: Array, constant: Array) -> bool:
+    """Write the coefficients (D + 1, K) of a model from its means; False where float32 would lose too much of them."""
+    scaled = offsets * precisions
+    squares = (offsets * scaled).sum(axis=1)
+    if linear.dtype == np.float32 and narrow(squares, precisions.max(axis=1)).any():
+        return False
+    linear[:-1], linear[-1] = scaled.T, constant - 0.5 * squares
+    return True
 
 
 def adapted_model(system: System, statistics: Statistics) -> UBM:

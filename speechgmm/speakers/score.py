@@ -93,7 +93,7 @@ class Scorer:
         found = enrolled(system, store, *speakers, n_threads=n_threads)
         around = found.domain.surroundings
         familiar = None if around is None else around.familiar()
-        domain, recordings = found.domain, store.cached("recordings", store.recordings)
+        domain, recordings = found.domain, found.recordings
         return cls(system, found.models, domain.calibration, domain.norm, recordings, familiar, found.by_recording)
 
     @functools.cached_property

@@ -82,13 +82,13 @@ class IndexScorer(Scorer):
             If the index is of another system or store, or the store has changed since.
         """
         index.check(system, store)
-        domain, recordings = domain_of(system, store, n_threads=n_threads), store.cached("recordings", store.recordings)
+        domain, contents = domain_of(system, store, n_threads=n_threads), store.contents
         familiar = None if domain.surroundings is None else domain.surroundings.familiar()
         single = None
         if system.by_recording:
-            digests = store.cached("digests", store.digests)
-            single = single_recordings(system, store, index.models, digests, domain.damaged)
-        return cls(system, index.models, domain.calibration, domain.norm, recordings, familiar, single, index=index)
+            single = single_recordings(system, store, index.models, contents.digests, domain.damaged)
+        known = contents.recordings
+        return cls(system, index.models, domain.calibration, domain.norm, known, familiar, single, index=index)
 
     def among(self, models: Array) -> Scorer:
         """Return what scores tests against the models with these indices (n,), each of them exactly."""

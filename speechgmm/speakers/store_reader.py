@@ -1,7 +1,9 @@
 """Reading a speaker store: SQLite in one file by default, PostgreSQL by URL."""
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self, TypeVar, cast
 
 from speechgmm import storage
@@ -19,10 +21,13 @@ from speechgmm.speakers.sessions import (
     SpeakerExport,
     strange_to,
 )
+from speechgmm.speakers.store_moment import Contents, StoreMoment, samples_of
 from speechgmm.speakers.store_tables import Key
 from speechgmm.speakers.system import System
 
 T = TypeVar("T")
+_FOLLOWED = 2
+"""Models of so many systems are followed at once: those of a system that is asked for no more are given up."""
 
 
 class StoreReader:
@@ -31,6 +36,8 @@ class StoreReader:
     def __init__(self, database: Database) -> None:
         self._cache: dict[Any, Any] = {}
         self._cached_revision = ""
+        self._contents, self._memory = Contents(), dict[Any, Any]()
+        self._lock = threading.RLock()
         self._database = database
         self.location, meta = database.location, database.meta
         if "fingerprint" not in meta:
@@ -221,15 +228,9 @@ class StoreReader:
 
     def samples(self, digests: Iterable[str]) -> tuple[tuple[RecordingSample, ...], tuple[DamagedSession, ...]]:
         """Return what is kept of these recordings, and the sessions of those of which it is damaged."""
-        wanted, damaged = dict.fromkeys(digests), []
+        wanted = dict.fromkeys(digests)
         with self._database.transaction() as tables:
-            held = {r.digest: r for r in tables.recordings(wanted)}
-            found = dict(tables.samples(held))
-        for digest, reason in found.items():
-            if isinstance(reason, str):
-                r = held[digest]
-                damaged.append(DamagedSession.of(r.speaker, r.session, f"{r.name}: {reason}", self.location))
-        return tuple(s for s in found.values() if isinstance(s, RecordingSample)), tuple(damaged)
+            return samples_of(tables, {r.digest: r for r in tables.recordings(wanted)}, self.location)
 
     def export(self, *speakers: str) -> SpeakerExport:
         """Return what is kept of these speakers, or of all, as one value for `speechgmm.storage.save`.
@@ -244,14 +245,36 @@ class StoreReader:
         return SpeakerExport(self.fingerprint, sessions, samples, notes or None)
 
     def cached(self, key: Any, build: Callable[[], T]) -> T:
-        """Return what `build` made last time for `key`, or make it anew if the store has changed since."""
-        with self._database.transaction() as tables:
-            revision = tables.meta().get("revision", "")
-        if self._cached_revision != revision:
-            self._cache, self._cached_revision = {}, revision
-        if key not in self._cache:
-            self._cache[key] = build()
-        return cast(T, self._cache[key])
+        """Return what `build` made last time for `key`, or make it anew if the store has changed since.
+
+        Threads that share a store wait for each other.
+        """
+        with self._lock:
+            with self._database.transaction() as tables:
+                revision = tables.meta().get("revision", "")
+            if self._cached_revision != revision:
+                self._cache, self._cached_revision = {}, revision
+            if key not in self._cache:
+                self._cache[key] = build()
+            return cast(T, self._cache[key])
+
+    @contextlib.contextmanager
+    def moment(self) -> Iterator[StoreMoment]:
+        """Give the store as it is now, until the context ends; other threads that ask for a moment wait.
+
+        What was in the memory of the last two of those who keep something there is there again.
+        """
+        with self._lock, self._database.transaction() as tables:
+            self._contents = self._contents.followed(tables)
+            yield StoreMoment(self._contents, self.location, tables, self._memory)
+            while len(self._memory) > _FOLLOWED:
+                self._memory.pop(next(iter(self._memory)))
+
+    @property
+    def contents(self) -> Contents:
+        """Who is enrolled, and with which sessions and recordings."""
+        with self.moment() as moment:
+            return moment.contents
 
     def notes(self) -> dict[str, SpeakerNote]:
         """Return what is noted of speakers: of whom nothing is, there is nothing.

@@ -15,7 +15,7 @@ from speechgmm.features import MFCC, Extracted, Part, Recording, TrainingFrames
 from speechgmm.mixture import ArrayBlocks, fit_gmm
 from speechgmm.speakers import Session, SpeakerStore, System, SystemCalibration, domain, held_out
 from speechgmm.speakers.calibration import AmountNorm, ImpostorLevels, OwnerScores
-from speechgmm.speakers.enrolled import sample_of
+from speechgmm.speakers.recording_samples import sample_of
 from speechgmm.speakers.sessions import summable, summable_seconds, sums_by_key
 from speechgmm.speakers.train_calibration import calibrate
 from speechgmm.storage import fingerprint

@@ -85,7 +85,7 @@ def test_frames_far_from_the_ubm_do_not_overflow(far: float, dtype: type) -> Non
 def test_the_number_of_threads_changes_no_bit(scorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     system, models, x = problem(dtype=np.float32)
     monkeypatch.setattr(best_components, "_SPEAKERS", 2)
-    monkeypatch.setattr(layout, "_GROUP", 2)
+    monkeypatch.setattr(layout, "GROUP", 2)
     one, two, three, default = (scorer(system, models, x, n_threads=n) for n in (1, 2, 3, None))
     assert one.tobytes() == two.tobytes() == three.tobytes() == default.tobytes()
     monkeypatch.undo()  # one group again

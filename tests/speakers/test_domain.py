@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from speechgmm.speakers import SpeakerStore, enrolled_models
 from speechgmm.speakers.domain import FRAMES, MOST, People, content
 from speechgmm.speakers.impostors import drawn_frames, impostor_trials, models_among, trials
 from speechgmm.speakers.score import Scorer
+from speechgmm.speakers.store_moment import StoreMoment
 from tests.laws import close, problems
 from tests.sounds import Array
 from tests.speakers.conftest import tiny_system
@@ -154,12 +155,21 @@ def test_of_many_people_those_with_the_smallest_digests_are_the_domain(
     chosen, last = {n: people[n] for n in order[:9]}, order[9:]
     with opened(tmp_path / "s", {n: x for n, x in people.items() if n != last[0]}) as store:
         before = bits(store, order[0])
-        read: list[tuple[str, ...]] = []
-        whole = store.read
-        monkeypatch.setattr(store, "read", lambda *who: read.append(who) or whole(*who))
+        read: list[set[str]] = []
+        stored = StoreMoment.stored
+
+        def told(moment: StoreMoment, names: Iterable[str]) -> Any:
+            read.append(set(names))
+            return stored(moment, read[-1])
+
+        monkeypatch.setattr(StoreMoment, "stored", told)
         enroll_frames(TINY, store, {last[0]: people[last[0]]})
         after = bits(store, order[0])
-        assert [set(r) for r in read] == [set(order[:9])], "nobody else is read for one"
+        assert read == [{order[0]}], "nobody else is read for one, where the domain is the same"
+        read.clear()
+        with SpeakerStore(store.location, TINY) as fresh:
+            assert bits(fresh, order[0]) == after
+        assert read == [set(order[:9]), {order[0]}]
         assert before.pop("norm")[1:] == after.pop("norm")[1:]
         assert before == after
         store.remove(order[0])  # somebody moves up

@@ -17,8 +17,8 @@ from speechgmm.errors import DamagedSessionWarning
 from speechgmm.features import Recording
 from speechgmm.mixture import GMM, Statistics, fit_gmm
 from speechgmm.speakers import SpeakerStore, System, enroll, enroll_features
-from speechgmm.speakers.enrolled import heard, sample_of
 from speechgmm.speakers.impostors import FRAMES
+from speechgmm.speakers.recording_samples import heard, sample_of
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.sessions import summable, summable_seconds
 from tests.laws import problems

@@ -28,7 +28,8 @@ from speechgmm.speakers import (
     train_system,
 )
 from speechgmm.speakers.domain import FRAMES, People
-from speechgmm.speakers.enrolled import enrolled, heard, sample_of
+from speechgmm.speakers.enrolled import enrolled
+from speechgmm.speakers.recording_samples import heard, sample_of
 from speechgmm.speakers.train import FEW_FRAMES, _as_frames_allow, _sizes
 from tests.sounds import Array
 
