@@ -131,6 +131,7 @@ def finite(a: Array, what: str) -> Array:
 
 
 _MOST = float(np.finfo(np.float64).max)
+_SMALL = 4096
 FAR = 1e100
 """No score, and no factor of scores, lies beyond: products of two of them still fit into double precision."""
 
@@ -152,7 +153,11 @@ def floats(x: ArrayLike, what: str, *, shape: tuple[int, ...] | None = None, lar
     a = np.array(held, dtype=np.float64, order="C")
     if shape is not None and a.shape != shape:
         refuse(what, f"have shape {shape}", f"shape {a.shape}")
-    if b"\0" in (np.abs(a) <= largest).tobytes():  # a small array has no faster way to ask whether all are
+    if a.size > _SMALL:
+        within = a.max() <= largest and a.min() >= -largest
+    else:
+        within = b"\0" not in (np.abs(a) <= largest).tobytes()  # a small array has no faster way to ask whether all are
+    if not within:
         refuse(what, f"have magnitudes of at most {largest:g}", f"{np.abs(finite(a, what)).max():g}")
     return a
 

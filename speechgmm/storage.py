@@ -306,7 +306,7 @@ def _digest(body: Any, tensors: _Tensors) -> str:
     for name in sorted(tensors):
         a = tensors[name]
         digest.update(f"{name} {a.dtype.str} {a.shape} ".encode())
-        digest.update(a.tobytes())
+        digest.update(np.ascontiguousarray(a).reshape(-1).data)
     return digest.hexdigest()
 
 

@@ -91,9 +91,11 @@ def adapted_offsets(ubm: UBM, statistics: Statistics, relevance: float | NDArray
     """
     check_against(statistics, ubm, "UBM")
     counts = statistics.counts[:, None]
-    total = np.broadcast_to(counts + relevance, statistics.first.shape)
-    move = np.divide(statistics.first - counts * ubm.offsets, total, out=np.zeros(total.shape), where=total > 0)
-    return np.asarray(ubm.offsets + move)
+    away, total = statistics.first - counts * ubm.offsets, counts + relevance
+    if (total > 0).all():
+        return np.asarray(ubm.offsets + away / total)
+    total = np.broadcast_to(total, away.shape)
+    return np.asarray(ubm.offsets + np.divide(away, total, out=np.zeros(away.shape), where=total > 0))
 
 
 def moved(ubm: UBM, statistics: Statistics, relevance: float | NDArray[Any]) -> UBM:

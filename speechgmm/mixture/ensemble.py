@@ -99,6 +99,11 @@ class Ensemble:
         """The means relative to the origin, shape (K, D)."""
         return _read_only(np.concatenate([p.offsets for p in self.parts]))
 
+    @property
+    def moments_shape(self) -> tuple[int, ...]:
+        """The shape of second moments under all mixtures, (K, D)."""
+        return self.means.shape
+
     @functools.cached_property
     def covariance(self) -> Diagonal:
         """The variances of all mixtures, one below the other."""

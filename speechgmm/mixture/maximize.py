@@ -164,7 +164,7 @@ def check_against(statistics: Statistics, model: UBM, name: str) -> None:
     if statistics.first.shape != model.means.shape or not np.array_equal(statistics.origin, model.origin):
         advice = f"Use {name.lower()}.statistics(frames)."
         refuse("statistics", f"{rule} shape {model.means.shape}", found, advice, error=IncompatibleModel)
-    if statistics.second.shape != model.covariance.imagined(model.offsets, statistics.counts).shape:
+    if statistics.second.shape != model.moments_shape:
         kind, found = type(model.covariance).__name__, f"second moments of shape {statistics.second.shape}"
         refuse("statistics", f"{rule} {kind} covariances", found, error=IncompatibleModel)
 

@@ -114,6 +114,11 @@ class GMM:
         offsets.setflags(write=False)
         return offsets
 
+    @functools.cached_property
+    def moments_shape(self) -> tuple[int, ...]:
+        """The shape of second moments under this mixture."""
+        return self.covariance.imagined(self.offsets, np.zeros(self.n_components)).shape
+
     @property
     def covariance_matrices(self) -> Array:
         """The covariance matrix of each component, shape (K, D, D), whatever the kind."""

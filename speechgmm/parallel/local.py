@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+
 from speechgmm.checks import integer
 
 T = TypeVar("T")
@@ -36,6 +38,7 @@ class HearsSeconds(Protocol):
         """Take the seconds of speech in the recordings of this stage, before each count."""
 
 
+_FREED = 31 << 20
 _here = threading.local()
 """What this thread holds to one thread already: `held`."""
 
@@ -134,6 +137,15 @@ def one_thread(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return held
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep pieces of up to 32 MB that are freed, for those who ask next.
+
+    glibc gives large pieces back to the system at once, and has them made again page by page, which takes longer than
+    to copy them. Once a larger one has been freed it keeps them; other libraries take no notice.
+    """
+    np.empty(_FREED, np.uint8)
 
 
 def begin_worker() -> None:

@@ -41,22 +41,22 @@ class Layout:
         return tuple(quadratic_terms(precisions, np.float32) for precisions, _ in self.shared)
 
     @functools.cached_property
-    def background(self) -> tuple[Array, ...]:
-        """The row of the background model."""
-        return self._row(self.ubm.offsets)
+    def _largest(self) -> tuple[Array, ...]:
+        return tuple(precisions.max(axis=1) for precisions, _ in self.shared)
 
-    def row(self, means: Array) -> tuple[Array, ...]:
-        """Return the coefficients (D + 1, K) of a model in each mixture, nothing where float32 cannot hold them."""
-        return self._row(means) if self.background else ()
+    def empty(self, n: int) -> tuple[Array, ...]:
+        """Return room for the background model and n others in each mixture, (n + 1, D + 1, K)."""
+        return tuple(np.empty((n + 1, p.means.shape[1] + 1, len(p.means)), np.float32) for p in self.ubm.parts)
 
-    def _row(self, means: Array) -> tuple[Array, ...]:
-        found = []
-        for offsets, shared in zip(self.split(means), self.shared, strict=bool(self.shared)):
-            linear = np.empty((offsets.shape[1] + 1, len(offsets)), np.float32)
-            if not laid_out(linear, offsets, *shared):
-                return ()
-            found.append(linear)
-        return tuple(found)
+    def lay_out(self, linear: tuple[Array, ...], row: int, means: Array) -> bool:
+        """Write a model from its means (K, D), relative to the origin; False where float32 cannot hold them."""
+        every = zip(linear, self.split(means), self.shared, self._largest, strict=bool(self.shared))
+        return bool(self.shared) and all(laid_out(x[row], own, *shared, most) for x, own, shared, most in every)
+
+    @functools.cached_property
+    def single(self) -> bool:
+        """Whether float32 holds the background model."""
+        return self.lay_out(self.empty(0), 0, self.ubm.offsets)
 
     def split(self, means: Array) -> list[Array]:
         """Return the means (K, D) of each mixture."""
@@ -64,18 +64,23 @@ class Layout:
 
     def blocks(self, names: Sequence[str], speech_seconds: Sequence[float], means: Iterable[Array]) -> "list[Block]":
         """Return speakers in one block or in two, from their adapted means (K, D), relative to the origin."""
-        rows = [(self.row(own), own) for own in means]
-        compact, exact = ([i for i, (row, _) in enumerate(rows) if bool(row) is kind] for kind in (True, False))
+        linear, compact, exact = self.empty(len(names) if self.single else 0), list[int](), dict[int, Array]()
+        for i, own in enumerate(means):
+            if self.single and self.lay_out(linear, len(compact) + 1, own):
+                compact.append(i)
+            else:
+                exact[i] = own
 
-        def told(some: list[int]) -> tuple[tuple[str, ...], Array]:
+        def told(some: Iterable[int]) -> tuple[tuple[str, ...], Array]:
             return tuple(names[i] for i in some), np.array([speech_seconds[i] for i in some])
 
         found: list[Block] = []
         if compact:
-            every = zip(self.background, *(rows[i][0] for i in compact), strict=True)
-            found.append(CompactBlock(*told(compact), tuple(map(np.stack, every))))
+            self.lay_out(linear, 0, self.ubm.offsets)
+            held = linear if not exact else tuple(x[: len(compact) + 1].copy() for x in linear)
+            found.append(CompactBlock(*told(compact), held))
         if exact:
-            found.append(ExactBlock(*told(exact), np.stack([rows[i][1] for i in exact])))
+            found.append(ExactBlock(*told(exact), np.stack(list(exact.values()))))
         return found
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from speechgmm.checks import refuse
 from speechgmm.mixture.adapt import adapted_offsets
-from speechgmm.parallel import threads, workers
+from speechgmm.parallel import keep_freed_memory, threads, workers
 from speechgmm.speakers.block_models import Block, BlockModels, Layout, tidied
 from speechgmm.speakers.by_recording import RECORDINGS, ByRecording
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
@@ -301,6 +301,7 @@ def _whole(
     One thread reads, and others make values of what it has read; statistics are given up when they were used.
     """
     wanted = list(names)
+    keep_freed_memory()
 
     def batches() -> Iterator[list[tuple[str, Sequence[StoredSession]]]]:
         stored = moment.stored(wanted)

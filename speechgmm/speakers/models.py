@@ -155,9 +155,10 @@ class SpeakerModels:
 
     def _terms(self, dtype: Any) -> Terms:
         precisions, constant = self.shared
+        largest = precisions.max(axis=1)
         linear = np.empty((len(self.names) + 1, precisions.shape[1] + 1, len(constant)), dtype)
         for one, offsets in zip(linear, [self.ubm.offsets, *self.offsets], strict=True):
-            if not laid_out(one, offsets, precisions, constant):
+            if not laid_out(one, offsets, precisions, constant, largest):
                 return self._terms(np.float64)
         return Terms(linear, quadratic_terms(precisions, dtype))
 
@@ -184,11 +185,14 @@ def quadratic_terms(precisions: Array, dtype: Any) -> Array:
     return np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype)
 
 
-def laid_out(linear: Array, offsets: Array, precisions: Array, constant: Array) -> bool:
-    """Write the coefficients (D + 1, K) of a model from its means; False where float32 would lose too much of them."""
+def laid_out(linear: Array, offsets: Array, precisions: Array, constant: Array, largest: Array) -> bool:
+    """Write the coefficients (D + 1, K) of a model from its means; False where float32 would lose too much of them.
+
+    Precisions (K, D), their largest (K,) and the constant (K,) are those of `shared_terms`.
+    """
     scaled = offsets * precisions
     squares = (offsets * scaled).sum(axis=1)
-    if linear.dtype == np.float32 and narrow(squares, precisions.max(axis=1)).any():
+    if linear.dtype == np.float32 and narrow(squares, largest).any():
         return False
     linear[:-1], linear[-1] = scaled.T, constant - 0.5 * squares
     return True

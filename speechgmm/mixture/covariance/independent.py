@@ -64,7 +64,13 @@ class Independent(Covariance):
 
     def deviations(self) -> Array:
         """Return the square root of the variances."""
-        return np.asarray(np.sqrt(self.spread))
+        return self._deviations
+
+    @functools.cached_property
+    def _deviations(self) -> Array:
+        deviations = np.asarray(np.sqrt(self.spread))
+        deviations.setflags(write=False)
+        return deviations
 
     def dense(self, k: int, d: int) -> Array:
         """Return diagonal matrices."""
