@@ -1,6 +1,7 @@
 """The database under a speaker store: SQLite in one file or a server's, through SQLAlchemy (the only place of it)."""
 
 import contextlib
+import operator
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -69,7 +70,7 @@ class Database:
         url = self._url(location)
         if url.get_backend_name() == "sqlite" and url.database:
             self._check_file(Path(url.database))
-        sqlite = {"poolclass": sa.pool.NullPool, "connect_args": {"timeout": _PATIENCE}}
+        sqlite = {"poolclass": sa.pool.NullPool, "connect_args": {"timeout": _PATIENCE, "check_same_thread": False}}
         try:
             self._engine = sa.create_engine(url, **(sqlite if url.get_backend_name() == "sqlite" else {}))
         except ImportError as error:
@@ -315,7 +316,7 @@ def _connect_sqlite(connection: Any, _: object) -> None:
     Python's driver would begin a transaction at the first change, and read what stands before it at several moments.
     """
     connection.execute("pragma secure_delete = on")
-    connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    connection.text_factory = operator.methodcaller("decode", "utf-8", "surrogateescape")
     connection.isolation_level = None
 
 

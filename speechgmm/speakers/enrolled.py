@@ -5,7 +5,6 @@ that asks again, after others have changed the store, reads those who have chang
 has just started would have, to the bit.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -37,7 +36,6 @@ from speechgmm.speakers.store_domain import (
     surroundings_among,
 )
 from speechgmm.speakers.store_moment import Person, StoreMoment
-from speechgmm.speakers.store_tables import StoredSession
 from speechgmm.speakers.system import System
 
 T = TypeVar("T")
@@ -298,27 +296,21 @@ def _whole(
 ) -> Iterator[tuple[T, Damages]]:
     """Yield what is made of the whole sessions of some speakers at a time, and the damaged ones.
 
-    One thread reads, and others make values of what it has read; statistics are given up when they were used.
+    Statistics are given up when they were used.
     """
     wanted = list(names)
     keep_freed_memory()
 
-    def batches() -> Iterator[list[tuple[str, Sequence[StoredSession]]]]:
-        stored = moment.stored(wanted)
-        while some := list(itertools.islice(stored, GROUP)):
-            yield some
-
-    def work(some: list[tuple[str, Sequence[StoredSession]]]) -> tuple[T, Damages]:
+    def work(some: Sequence[str]) -> tuple[T, Damages]:
         whole, damaged = dict[str, Session](), Damages()
-        for name, sessions in some:
-            for stored in sessions:
-                session = moment.opened(stored)
-                if isinstance(session, Session) and (why := strange_to(system.ubm, session.statistics)):
-                    session = DamagedSession.of(*stored.wanted.key, why, moment.location)
-                if isinstance(session, DamagedSession):
-                    damaged[name] = (*damaged.get(name, ()), session)
-                else:
-                    whole[name] = whole[name] + session if name in whole else session
+        for name, session in moment.sessions(some):
+            if isinstance(session, Session) and (why := strange_to(system.ubm, session.statistics)):
+                session = DamagedSession.of(session.speaker, session.name, why, moment.location)
+            if isinstance(session, DamagedSession):
+                damaged[name] = (*damaged.get(name, ()), session)
+            else:
+                whole[name] = whole[name] + session if name in whole else session
         return use(whole), damaged
 
-    yield from threads(workers(n_threads, -(-len(wanted) // GROUP)))(work, batches())
+    groups = [wanted[a : a + GROUP] for a in range(0, len(wanted), GROUP)]
+    yield from threads(workers(n_threads, len(groups)))(work, groups)

@@ -5,16 +5,17 @@ changed is told by the rows alone, and whoever has the same rows as before need 
 a value by other hands than ours, in the same length, is seen when it is read.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.domain import content
 from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session
-from speechgmm.speakers.store_tables import RecordingRow, SessionRow, StoredSession, StoreTables, WantedSession
+from speechgmm.speakers.store_tables import RecordingRow, SessionRow, StoreTables, WantedSession
 
-Rows = frozenset[tuple[Any, ...]]
+Rows = Set[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Contents:
     Parameters
     ----------
     revision : str
-    rows : frozenset of tuple
+    rows : set of tuple
         All of them.
     people : mapping
         By name; who has not changed is the same object as before.
@@ -79,20 +80,26 @@ class Contents:
         revision = tables.meta().get("revision", "")
         if revision == self.revision:
             return self
-        sessions, listed = tables.rows()
-        rows = frozenset(sessions | listed)
+        rows = tables.rows()
         came, gone = _by_name(tables, rows - self.rows), _by_name(tables, self.rows - rows)
         people = dict(self.people)
         for name in gone.keys() | came.keys():
             before = people.pop(name).rows if name in people else frozenset()
             if now := (before - gone.get(name, set())) | came.get(name, set()):
                 people[name] = Person.of(tables, name, frozenset(now))
-        recordings = {r.digest: r for name in sorted(people) for r in people[name].recordings}
+        recordings = dict(self.recordings)
+        for name in gone.keys() & self.people.keys():
+            for r in self.people[name].recordings:
+                recordings.pop(r.digest, None)
+        for name in came.keys() | gone.keys():
+            recordings |= {r.digest: r for r in people[name].recordings} if name in people else {}
+        if len(recordings) != sum(len(person.recordings) for person in people.values()):  # a digest is there twice
+            recordings = {r.digest: r for name in sorted(people) for r in people[name].recordings}
         return Contents(revision, rows, people, recordings)
 
     def first(self, n: int) -> list[str]:
         """Return the first n speakers in the order of their content."""
-        return sorted(self.people, key=lambda name: (self.people[name].order, name))[:n]
+        return [name for _, name in heapq.nsmallest(n, ((person.order, name) for name, person in self.people.items()))]
 
     def digests(self, name: str, but: Iterable[DamagedSession] = ()) -> list[str]:
         """Return the digests of a speaker's recordings, without those of damaged sessions."""
@@ -127,16 +134,12 @@ class StoreMoment:
     tables: StoreTables
     memory: dict[Any, Any]
 
-    def stored(self, names: Iterable[str]) -> Iterator[tuple[str, Sequence[StoredSession]]]:
-        """Yield the sessions of these speakers as they stand there, for `opened`."""
-        people = [(name, self.contents.people[name].sessions) for name in names]
-        found = self.tables.stored([wanted for _, sessions in people for wanted in sessions])
-        for name, sessions in people:
-            yield name, [next(found) for _ in sessions]
-
-    def opened(self, stored: StoredSession) -> Session | DamagedSession:
-        """Return a session, or what is wrong with it; in any thread."""
-        return self.tables.opened(stored)
+    def sessions(self, names: Iterable[str]) -> Iterator[tuple[str, Session | DamagedSession]]:
+        """Yield the sessions of these speakers, and what is damaged of them; several threads may do so at once."""
+        people = [(name, wanted) for name in names for wanted in self.contents.people[name].sessions]
+        found = self.tables.stored([wanted for _, wanted in people])
+        for name, _ in people:
+            yield name, self.tables.opened(next(found))
 
     def samples(self, digests: Iterable[str]) -> tuple[tuple[RecordingSample, ...], tuple[DamagedSession, ...]]:
         """Return what is kept of these recordings, and the sessions of those of which it is damaged."""

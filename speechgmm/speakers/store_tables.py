@@ -6,6 +6,7 @@ encrypted names, other spellings of a key, and whatever a damaged column holds.
 
 import contextlib
 import datetime
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
@@ -26,8 +27,8 @@ Place = tuple[Any, Any]
 
 FEW = 50
 """The recordings of so many sessions are asked for one by one."""
-_TOGETHER = 16
-"""The values of so many sessions are asked for at once, and held: some 8 MB."""
+_TOGETHER = 8
+"""The values of so many sessions are asked for at once, and held: some 4 MB."""
 
 
 class SessionRow(NamedTuple):
@@ -93,7 +94,10 @@ def tables_of(sa: Any) -> dict[str, Any]:
 
 
 class StoreTables:
-    """The tables as one connection sees them; changes take effect when the transaction ends well."""
+    """The tables as one connection sees them; changes take effect when the transaction ends well.
+
+    They are for one thread at a time, but for `stored` and `opened`.
+    """
 
     def __init__(self, sa: Any, tables: Mapping[str, Any], connection: Any, cipher: Cipher, location: str) -> None:
         self._sa, self.connection, self._cipher, self._location = sa, connection, cipher, location
@@ -101,6 +105,7 @@ class StoreTables:
         self._sessions, self._recordings = tables["sessions"], tables["recordings"]
         self._samples, self._notes = tables["samples"], tables["notes"]
         self._places: dict[Key, list[Place]] | None = None
+        self._lock = threading.Lock()
 
     def names(self) -> list[str]:
         """Return the names of all tables and views that are there, ours and those of others."""
@@ -143,7 +148,7 @@ class StoreTables:
                         places.append((row.speaker, row.session))
         return self._places
 
-    def rows(self) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
+    def rows(self) -> set[tuple[Any, ...]]:
         """Return all rows of sessions and of recordings, as `SessionRow` and `RecordingRow` name their columns.
 
         Where SQLite cannot read those of sessions, their places are there, and each time as rows that nobody has seen.
@@ -152,10 +157,10 @@ class StoreTables:
         length = self._sa.func.length(c.value)
         recordings = self._all(self._sa.select(*(r[name] for name in RecordingRow._fields)))
         try:
-            return self._all(self._sa.select(c.speaker, c.session, c.revision, c.seconds, length)), recordings
+            return recordings | self._all(self._sa.select(c.speaker, c.session, c.revision, c.seconds, length))
         except self._survived:
             places = self._all(self._sa.select(c.speaker, c.session))
-            return {(*place, object(), None, None) for place in places}, recordings
+            return recordings | {(*place, object(), None, None) for place in places}
 
     def _all(self, query: Any) -> set[tuple[Any, ...]]:
         """Return the rows of a query as the driver gives them, which takes a third of the time of SQLAlchemy's."""
@@ -176,8 +181,10 @@ class StoreTables:
         """Yield these sessions as they stand there, some at a time; `opened` makes values of them, in any thread."""
         for start in range(0, len(wanted), _TOGETHER):
             some = wanted[start : start + _TOGETHER]
-            rows = self._values([w.place for w in some])
-            yield from (StoredSession(w, *rows[w.place]) for w in some)
+            with self._lock:
+                rows = self._values([w.place for w in some])
+            for w in some:
+                yield StoredSession(w, *rows.pop(w.place))
 
     def _values(self, places: Sequence[Place]) -> dict[Place, tuple[Any, str]]:
         """Return the rows of sessions, or what the database says where it cannot read one."""

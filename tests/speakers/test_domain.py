@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import adapt
 from speechgmm.mixture.adapt import adapted_offsets
-from speechgmm.speakers import SpeakerStore, enrolled_models
+from speechgmm.speakers import SpeakerStore, System, enrolled_models
 from speechgmm.speakers.domain import FRAMES, MOST, People, content
 from speechgmm.speakers.impostors import drawn_frames, impostor_trials, models_among, trials
 from speechgmm.speakers.score import Scorer
@@ -156,13 +156,14 @@ def test_of_many_people_those_with_the_smallest_digests_are_the_domain(
     with opened(tmp_path / "s", {n: x for n, x in people.items() if n != last[0]}) as store:
         before = bits(store, order[0])
         read: list[set[str]] = []
-        stored = StoreMoment.stored
+        module = importlib.import_module("speechgmm.speakers.enrolled")
+        whole = module._whole
 
-        def told(moment: StoreMoment, names: Iterable[str]) -> Any:
+        def told(system: System, moment: StoreMoment, names: Iterable[str], *rest: Any) -> Any:
             read.append(set(names))
-            return stored(moment, read[-1])
+            return whole(system, moment, names, *rest)
 
-        monkeypatch.setattr(StoreMoment, "stored", told)
+        monkeypatch.setattr(module, "_whole", told)
         enroll_frames(TINY, store, {last[0]: people[last[0]]})
         after = bits(store, order[0])
         assert read == [{order[0]}], "nobody else is read for one, where the domain is the same"

@@ -171,13 +171,14 @@ def store(tmp_path: Path) -> Iterator[SpeakerStore]:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """Who was read, each time that somebody was."""
     found: list[set[str]] = []
-    stored = StoreMoment.stored
+    module = importlib.import_module("speechgmm.speakers.enrolled")
+    whole = module._whole
 
-    def kept(moment: StoreMoment, names: Iterable[str]) -> Any:
+    def kept(system: System, moment: StoreMoment, names: Iterable[str], *rest: Any) -> Any:
         found.append(set(names))
-        return stored(moment, found[-1])
+        return whole(system, moment, names, *rest)
 
-    monkeypatch.setattr(StoreMoment, "stored", kept)
+    monkeypatch.setattr(module, "_whole", kept)
     return found
 
 
@@ -262,7 +263,7 @@ def test_what_stops_in_the_middle_is_done_again(store: SpeakerStore, monkeypatch
     Scorer.of(SYSTEM, store)
     enroll_frames(SYSTEM, store, {"guest": [speech(5000)]})
     with monkeypatch.context() as broken:
-        broken.setattr(StoreMoment, "opened", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(StoreMoment, "sessions", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             Scorer.of(SYSTEM, store)
     with again(store) as fresh:
