@@ -24,7 +24,7 @@ from speechgmm.speakers.models import GROUP, SpeakerModels, Terms, laid_out, qua
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class BlockLayout:
     """How the models of speakers who are adapted from a background model are laid out."""
 
     ubm: UBM
@@ -62,7 +62,9 @@ class Layout:
         """Return the means (K, D) of each mixture."""
         return self.ubm.split(means) if isinstance(self.ubm, Ensemble) else [means]
 
-    def blocks(self, names: Sequence[str], speech_seconds: Sequence[float], means: Iterable[Array]) -> "list[Block]":
+    def blocks(
+        self, names: Sequence[str], speech_seconds: Sequence[float], means: Iterable[Array]
+    ) -> "list[ModelBlock]":
         """Return speakers in one block or in two, from their adapted means (K, D), relative to the origin."""
         linear, compact, exact = self.empty(len(names) if self.single else 0), list[int](), dict[int, Array]()
         for i, own in enumerate(means):
@@ -74,7 +76,7 @@ class Layout:
         def told(some: Iterable[int]) -> tuple[tuple[str, ...], Array]:
             return tuple(names[i] for i in some), np.array([speech_seconds[i] for i in some])
 
-        found: list[Block] = []
+        found: list[ModelBlock] = []
         if compact:
             self.lay_out(linear, 0, self.ubm.offsets)
             held = linear if not exact else tuple(x[: len(compact) + 1].copy() for x in linear)
@@ -85,18 +87,18 @@ class Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class Block(ABC):
+class ModelBlock(ABC):
     """The models of n speakers: their `names` and `speech_seconds` (n,)."""
 
     names: tuple[str, ...]
     speech_seconds: Array
 
     @abstractmethod
-    def ratios(self, layout: Layout, part: int, x: Array) -> Array:
+    def ratios(self, layout: BlockLayout, part: int, x: Array) -> Array:
         """Return the ratios (n,) of frames (N, D) under one mixture."""
 
     @abstractmethod
-    def means(self, layout: Layout, row: int) -> Array:
+    def means(self, layout: BlockLayout, row: int) -> Array:
         """Return the adapted means (K, D) of one of them, relative to the origin."""
 
     @abstractmethod
@@ -104,7 +106,7 @@ class Block(ABC):
         """Return some of them."""
 
     @abstractmethod
-    def part(self, layout: Layout, number: int) -> Self:
+    def part(self, layout: BlockLayout, number: int) -> Self:
         """Return their models under one mixture."""
 
     @classmethod
@@ -114,7 +116,7 @@ class Block(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class CompactBlock(Block):
+class CompactBlock(ModelBlock):
     """Speakers as float32 frames are scored.
 
     Parameters
@@ -125,7 +127,7 @@ class CompactBlock(Block):
 
     linear: tuple[Array, ...]
 
-    def ratios(self, layout: Layout, part: int, x: Array) -> Array:
+    def ratios(self, layout: BlockLayout, part: int, x: Array) -> Array:
         """Return the ratios (n,) of frames (N, D) under one mixture."""
         if x.dtype != np.float32:
             return ExactBlock(self.names, self.speech_seconds, self._means(layout, part)).alone(layout, part, x)
@@ -133,11 +135,11 @@ class CompactBlock(Block):
         total = terms.log_densities(x, layout.ubm.origin, slice(None))
         return np.asarray((total[1:] - total[0]) / len(x))
 
-    def _means(self, layout: Layout, part: int, rows: slice = slice(1, None)) -> Array:
+    def _means(self, layout: BlockLayout, part: int, rows: slice = slice(1, None)) -> Array:
         """Return adapted means (n, K, D) of one mixture."""
         return np.asarray(self.linear[part][rows, :-1].swapaxes(1, 2) / layout.shared[part][0])
 
-    def means(self, layout: Layout, row: int) -> Array:
+    def means(self, layout: BlockLayout, row: int) -> Array:
         """Return the adapted means (K, D) of one of them, relative to the origin."""
         own = slice(row + 1, row + 2)
         return np.concatenate([self._means(layout, p, own)[0] for p in range(len(self.linear))])
@@ -148,7 +150,7 @@ class CompactBlock(Block):
         linear = tuple(x[held] for x in self.linear)
         return type(self)(tuple(self.names[i] for i in rows), self.speech_seconds[list(rows)], linear)
 
-    def part(self, layout: Layout, number: int) -> Self:
+    def part(self, layout: BlockLayout, number: int) -> Self:
         """Return their models under one mixture."""
         return type(self)(self.names, self.speech_seconds, self.linear[number : number + 1])
 
@@ -161,7 +163,7 @@ class CompactBlock(Block):
 
 
 @dataclass(frozen=True, eq=False)
-class ExactBlock(Block):
+class ExactBlock(ModelBlock):
     """Speakers by their adapted means.
 
     Parameters
@@ -172,16 +174,16 @@ class ExactBlock(Block):
 
     offsets: Array
 
-    def ratios(self, layout: Layout, part: int, x: Array) -> Array:
+    def ratios(self, layout: BlockLayout, part: int, x: Array) -> Array:
         """Return the ratios (n,) of frames (N, D) under one mixture."""
         return self.part(layout, part).alone(layout, part, x)
 
-    def alone(self, layout: Layout, part: int, x: Array) -> Array:
+    def alone(self, layout: BlockLayout, part: int, x: Array) -> Array:
         """Return ratios where the means are those of one mixture."""
         ubm = layout.ubm.parts[part]
         return SpeakerModels(self.names, self.offsets, self.speech_seconds, ubm, "").ratios(x, n_threads=1)
 
-    def means(self, layout: Layout, row: int) -> Array:
+    def means(self, layout: BlockLayout, row: int) -> Array:
         """Return the adapted means (K, D) of one of them, relative to the origin."""
         return np.asarray(self.offsets[row])
 
@@ -190,7 +192,7 @@ class ExactBlock(Block):
         chosen = list(rows)
         return type(self)(tuple(self.names[i] for i in rows), self.speech_seconds[chosen], self.offsets[chosen])
 
-    def part(self, layout: Layout, number: int) -> Self:
+    def part(self, layout: BlockLayout, number: int) -> Self:
         """Return their models under one mixture."""
         own = layout.split(self.offsets.swapaxes(0, 1))[number].swapaxes(0, 1)
         return type(self)(self.names, self.speech_seconds, own)
@@ -201,12 +203,12 @@ class ExactBlock(Block):
         return cls(*_told(blocks), np.concatenate([b.offsets for b in blocks]))
 
 
-def _told(blocks: Sequence[Block]) -> tuple[tuple[str, ...], Array]:
+def _told(blocks: Sequence[ModelBlock]) -> tuple[tuple[str, ...], Array]:
     """Return the names of the speakers of several blocks, and how much they said."""
     return tuple(name for b in blocks for name in b.names), np.concatenate([b.speech_seconds for b in blocks])
 
 
-def tidied(blocks: Iterable[Block]) -> list[Block]:
+def tidied(blocks: Iterable[ModelBlock]) -> list[ModelBlock]:
     """Return blocks of which small ones are put together; all others, those that are more than half full, stay."""
     given = [b for b in blocks if b.names]
     found = [b for b in given if len(b.names) > GROUP // 2]
@@ -224,8 +226,8 @@ class BlockModels(SpeakerModels):
 
     Parameters
     ----------
-    layout : Layout
-    blocks : sequence of Block
+    layout : BlockLayout
+    blocks : sequence of ModelBlock
     fingerprint : str
         Of the system.
     damaged : tuple of DamagedSession
@@ -233,14 +235,14 @@ class BlockModels(SpeakerModels):
         The order of the speakers; default: sorted.
     """
 
-    layout: Layout
-    blocks: tuple[Block, ...]
+    layout: BlockLayout
+    blocks: tuple[ModelBlock, ...]
     order: Array
 
     def __init__(
         self,
-        layout: Layout,
-        blocks: Sequence[Block],
+        layout: BlockLayout,
+        blocks: Sequence[ModelBlock],
         fingerprint: str,
         damaged: tuple[DamagedSession, ...] = (),
         names: Sequence[str] | None = None,
@@ -262,7 +264,7 @@ class BlockModels(SpeakerModels):
         block, rows = next(iter(self._within(np.array([i]))))
         return block.means(self.layout, rows[0])
 
-    def _within(self, indices: Array) -> Iterable[tuple[Block, list[int]]]:
+    def _within(self, indices: Array) -> Iterable[tuple[ModelBlock, list[int]]]:
         """Yield the blocks in which some speakers are, and their rows there."""
         ends = np.cumsum([len(b.names) for b in self.blocks])
         places = self.order[indices]
@@ -276,7 +278,7 @@ class BlockModels(SpeakerModels):
         seen = self.ubm.seen(x)
         jobs = [(block, p) for p in range(len(seen)) for block in self.blocks]
 
-        def score(job: tuple[Block, int]) -> Array:
+        def score(job: tuple[ModelBlock, int]) -> Array:
             block, p = job
             return block.ratios(self.layout, p, seen[p])
 
@@ -288,7 +290,7 @@ class BlockModels(SpeakerModels):
         found = []
         for p, ubm in enumerate(self.ubm.parts):
             blocks = [b.part(self.layout, p) for b in self.blocks]
-            found.append(BlockModels(Layout(ubm), blocks, self.fingerprint, self.damaged, self.names))
+            found.append(BlockModels(BlockLayout(ubm), blocks, self.fingerprint, self.damaged, self.names))
         return tuple(found)
 
     def take(self, indices: Array) -> SpeakerModels:

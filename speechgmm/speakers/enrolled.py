@@ -12,7 +12,7 @@ from typing import TypeVar
 from speechgmm.checks import refuse
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.parallel import keep_freed_memory, threads, workers
-from speechgmm.speakers.block_models import Block, BlockModels, Layout, tidied
+from speechgmm.speakers.block_models import BlockLayout, BlockModels, ModelBlock, tidied
 from speechgmm.speakers.by_recording import RECORDINGS, ByRecording
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.domain import MOST
@@ -90,20 +90,20 @@ class Everybody:
 
     Parameters
     ----------
-    layout : Layout
+    layout : BlockLayout
         Of the background model that they were adapted from.
     people : mapping
         As they were when they were read.
     damaged : dict
         Their damaged sessions, which are read again each time.
-    blocks : tuple of Block
+    blocks : tuple of ModelBlock
         Whose sessions are all damaged is in none.
     """
 
-    layout: Layout
+    layout: BlockLayout
     people: Mapping[str, Person] = field(default_factory=dict)
     damaged: Damages = field(default_factory=dict)
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[ModelBlock, ...] = ()
 
 
 def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int | None = None) -> Enrolled:
@@ -201,7 +201,7 @@ def _enrolled(system: System, store: SpeakerStore, asked: Sequence[str], n_threa
         contents = moment.contents
         followed = _followed(system, moment, n_threads)
         assert followed.foundation is not None
-        everybody = Everybody(Layout(followed.foundation.ubm)) if asked else followed.everybody
+        everybody = Everybody(BlockLayout(followed.foundation.ubm)) if asked else followed.everybody
         everybody = _read(system, moment, everybody, followed.foundation, asked, n_threads)
         if not asked:
             moment.memory[_made_by(system)] = replace(followed, everybody=everybody)
@@ -265,7 +265,7 @@ def _read(
 ) -> Everybody:
     """Return the models of everybody, or of those who are asked for; who is as before is not read."""
     if before is None or before.layout.ubm is not foundation.ubm:
-        before = Everybody(Layout(foundation.ubm))
+        before = Everybody(BlockLayout(foundation.ubm))
     every = moment.contents.people
     people = {name: every[name] for name in asked} if asked else every
     changed = [n for n, person in people.items() if n in before.damaged or before.people.get(n) != person]
@@ -273,7 +273,7 @@ def _read(
     blocks = [b if gone.isdisjoint(b.names) else _without(b, gone) for b in before.blocks]
     layout, damaged = before.layout, Damages()
 
-    def adapted(whole: Mapping[str, Session]) -> list[Block]:
+    def adapted(whole: Mapping[str, Session]) -> list[ModelBlock]:
         means = (adapted_offsets(layout.ubm, s.statistics, system.relevance) for s in whole.values())
         return layout.blocks(list(whole), [s.speech_seconds for s in whole.values()], means)
 
@@ -283,7 +283,7 @@ def _read(
     return Everybody(layout, people, damaged, tuple(tidied(blocks)))
 
 
-def _without(block: Block, names: set[str]) -> Block:
+def _without(block: ModelBlock, names: set[str]) -> ModelBlock:
     return block.take([i for i, name in enumerate(block.names) if name not in names])
 
 

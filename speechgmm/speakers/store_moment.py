@@ -81,9 +81,11 @@ class Contents:
         if revision == self.revision:
             return self
         rows = tables.rows()
-        came, gone = _by_name(tables, rows - self.rows), _by_name(tables, self.rows - rows)
-        people = dict(self.people)
-        for name in gone.keys() | came.keys():
+        every = set(rows)
+        came = _by_name(tables, [row for row in rows if row not in self.rows])
+        gone = _by_name(tables, self.rows - every)
+        people, touched = dict(self.people), list(dict.fromkeys([*came, *gone]))
+        for name in touched:
             before = people.pop(name).rows if name in people else frozenset()
             if now := (before - gone.get(name, set())) | came.get(name, set()):
                 people[name] = Person.of(tables, name, frozenset(now))
@@ -91,11 +93,11 @@ class Contents:
         for name in gone.keys() & self.people.keys():
             for r in self.people[name].recordings:
                 recordings.pop(r.digest, None)
-        for name in came.keys() | gone.keys():
+        for name in touched:
             recordings |= {r.digest: r for r in people[name].recordings} if name in people else {}
         if len(recordings) != sum(len(person.recordings) for person in people.values()):  # a digest is there twice
             recordings = {r.digest: r for name in sorted(people) for r in people[name].recordings}
-        return Contents(revision, rows, people, recordings)
+        return Contents(revision, every, people, recordings)
 
     def first(self, n: int) -> list[str]:
         """Return the first n speakers in the order of their content."""
@@ -107,7 +109,7 @@ class Contents:
         return [r.digest for r in self.people[name].recordings if r.session not in lost]
 
 
-def _by_name(tables: StoreTables, rows: Rows) -> dict[str, set[tuple[Any, ...]]]:
+def _by_name(tables: StoreTables, rows: Iterable[tuple[Any, ...]]) -> dict[str, set[tuple[Any, ...]]]:
     """Return rows by the speakers that they are of."""
     found: dict[str, set[tuple[Any, ...]]] = {}
     for row in rows:

@@ -148,8 +148,10 @@ class StoreTables:
                         places.append((row.speaker, row.session))
         return self._places
 
-    def rows(self) -> set[tuple[Any, ...]]:
-        """Return all rows of sessions and of recordings, as `SessionRow` and `RecordingRow` name their columns.
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return all rows of sessions, then of recordings, as `SessionRow` and `RecordingRow` name their columns.
+
+        They come in the order in which they lie in a file of SQLite's, in which values are read soonest.
 
         Where SQLite cannot read those of sessions, their places are there, and each time as rows that nobody has seen.
         """
@@ -157,15 +159,16 @@ class StoreTables:
         length = self._sa.func.length(c.value)
         recordings = self._all(self._sa.select(*(r[name] for name in RecordingRow._fields)))
         try:
-            return recordings | self._all(self._sa.select(c.speaker, c.session, c.revision, c.seconds, length))
+            sessions = self._all(self._sa.select(c.speaker, c.session, c.revision, c.seconds, length))
+            return sessions + recordings
         except self._survived:
             places = self._all(self._sa.select(c.speaker, c.session))
-            return recordings | {(*place, object(), None, None) for place in places}
+            return [*((*place, object(), None, None) for place in places), *recordings]
 
-    def _all(self, query: Any) -> set[tuple[Any, ...]]:
+    def _all(self, query: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query as the driver gives them, which takes a third of the time of SQLAlchemy's."""
         result = self.connection.execute(query)
-        found = set(result.cursor.fetchall())
+        found: list[tuple[Any, ...]] = result.cursor.fetchall()
         result.close()
         return found
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from speechgmm.errors import DamagedSessionWarning, InvalidInput, SpeechGMMError
 from speechgmm.mixture import GMM, Ensemble, Full, Statistics
 from speechgmm.speakers import SpeakerNote, SpeakerStore, System, block_models, models, speaker_models
-from speechgmm.speakers.block_models import BlockModels, CompactBlock, ExactBlock, Layout, tidied
+from speechgmm.speakers.block_models import BlockLayout, BlockModels, CompactBlock, ExactBlock, tidied
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.store_moment import StoreMoment
 from tests.laws import close
@@ -275,7 +275,7 @@ def people(system: System, n: int) -> dict[str, Statistics]:
 
 
 def blocks_of(system: System, statistics: dict[str, Statistics]) -> BlockModels:
-    layout, found = Layout(system.ubm), []
+    layout, found = BlockLayout(system.ubm), []
     for name, s in statistics.items():
         means = [models.adapted_offsets(system.ubm, s, system.relevance)]
         found += layout.blocks([name], [1.0], means)
