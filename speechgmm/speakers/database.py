@@ -17,6 +17,8 @@ from speechgmm.speakers.waiting import OnWait, refuse_held, tell_of_waiting
 
 ERASED = "erased"
 """The setting of a store that never held what was not overwritten when it was deleted."""
+COMPOSED = "composed"
+"""The setting of a store that never held names in another spelling than they are looked for in."""
 _CONTENT = "select name from sqlite_master where type in ('table', 'view')"
 _TRIES, _PAUSE = 8, 0.05
 """A file that another process is writing to looks damaged for a moment, in seconds."""
@@ -115,7 +117,7 @@ class Database:
             tables.make_tables()
         tables.lock()
         if not tables.meta() and not tables.places():
-            tables.set_meta({"format": str(FORMAT), ERASED: "1", **new, **new_settings(key)})
+            tables.set_meta({"format": str(FORMAT), ERASED: "1", COMPOSED: "1", **new, **new_settings(key)})
 
     def migrate(self) -> None:
         """Bring a store of a former format to this one."""
@@ -127,7 +129,8 @@ class Database:
             self._check_format(meta)
             if (found := int(meta["format"])) < FORMAT:  # nobody was faster
                 migrate(self._sa, tables.connection, found)
-                tables.set_meta({"format": str(FORMAT)})
+                composed = all(places == [key] for key, places in tables.places().items())
+                tables.set_meta({"format": str(FORMAT), **({COMPOSED: "1"} if composed else {})})
                 tables.put_audit("migrate", 0, 0, 0)
             meta = tables.meta()
         self.migrated, self._held = found if found < FORMAT else 0, (PLAIN, meta)
@@ -248,6 +251,7 @@ class Database:
             if any(meta.get(name) != held.get(name) for name in SETTINGS):
                 rule, found = "have the key that it was opened with", "one that was given another key since"
                 refuse(f"the store {self.location}", rule, found, "Open it again.", error=WrongKey)
+            tables.composed = COMPOSED in meta
             yield tables
 
     @contextlib.contextmanager

@@ -133,7 +133,8 @@ class SpeakerStore(StoreReader):
                 known |= {d: EnrolledRecording(d, name, *key) for d, name in session.recordings.items()}
             if refused and (strict or not accepted):
                 raise refused[0][1]
-            if there := sorted({key for key, _ in accepted} & set(tables.places())) if new else []:
+            keys = {key for key, _ in accepted}
+            if there := sorted(keys & set(tables.places({speaker for speaker, _ in keys}))) if new else []:
                 speaker, name = there[0]
                 refuse("a session to import", "be new", f"{name} of {speaker}, who has it", "Remove that one first.")
             _put(change, accepted, samples)
@@ -151,8 +152,8 @@ class SpeakerStore(StoreReader):
         """
         who, what = composed(speaker), None if session is None else composed(session)
         with self._changed("remove") as change:
-            known = change.tables.places()
-            check_known(known, who)
+            known = change.tables.places([who])
+            check_known(known or change.tables.places(), who)
             if what is not None and (who, what) not in known:
                 found = ", ".join(sorted(name for owner, name in known if owner == who))
                 refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
@@ -162,9 +163,8 @@ class SpeakerStore(StoreReader):
         """Give a speaker another name, which nobody must have."""
         with self._changed("rename") as change:
             tables = change.tables
-            known = tables.places()
-            keys = keys_of(known, old)
-            if any(speaker == composed(new) for speaker, _ in known):
+            keys = keys_of(tables.places(), old)
+            if tables.places([composed(new)]):
                 refuse("the new name", "be free", f"{new!r}, who is enrolled", "Remove that one first.")
             held = _whole(tables.sessions(keys), "a session of somebody who is renamed")
             moved = [dataclasses.replace(s, speaker=new) for s in held]
@@ -189,7 +189,7 @@ class SpeakerStore(StoreReader):
         """
         instance(note, "a note", SpeakerNote)
         with self._changed("annotate") as change:
-            keys = keys_of(change.tables.places(), speaker)
+            keys = keys_of(change.tables.places([composed(speaker)]) or change.tables.places(), speaker)
             change.tables.put_note(composed(speaker), note)
             change.touched(keys)
 

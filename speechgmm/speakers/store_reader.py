@@ -149,7 +149,9 @@ class StoreReader:
     def read(self, *speakers: str) -> tuple[tuple[Session, ...], tuple[DamagedSession, ...]]:
         """Return `sessions` and `damaged` at once, without a warning."""
         with self._database.transaction() as tables:
-            found = list(tables.sessions(keys_of(tables.places(), *speakers)))
+            known = tables.places({composed(s) for s in speakers} if speakers else None)
+            unknown = speakers and {composed(s) for s in speakers} - {speaker for speaker, _ in known}
+            found = list(tables.sessions(keys_of(tables.places() if unknown else known, *speakers)))
         whole = tuple(s for s in found if isinstance(s, Session))
         return whole, tuple(s for s in found if isinstance(s, DamagedSession))
 

@@ -5,7 +5,7 @@ encrypted names, other spellings of a key, and whatever a damaged column holds.
 """
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -62,6 +62,8 @@ class StoreTables:
         self._sessions, self._recordings = tables["sessions"], tables["recordings"]
         self._samples, self._notes = tables["samples"], tables["notes"]
         self._places: dict[Key, list[Place]] | None = None
+        self.composed = False
+        """Whether all names stand in the one spelling that they are looked for in: else all rows are looked through."""
 
     def names(self) -> list[str]:
         """Return the names of all tables and views that are there, ours and those of others."""
@@ -93,16 +95,25 @@ class StoreTables:
         if values:
             self.connection.execute(meta.insert(), [{"key": key, "value": v} for key, v in values.items()])
 
-    def places(self) -> dict[Key, list[Place]]:
-        """Return the keys of all sessions, also of those of which only recordings are left, and their places."""
+    def places(self, speakers: Collection[str] | None = None) -> dict[Key, list[Place]]:
+        """Return the keys and places of all sessions, or of some speakers', also where only recordings are left."""
+        plain = speakers is not None and len(speakers) <= FEW and all(map(_is_unicode, speakers))
+        if self._places is None and self.composed and plain:
+            return self._found([self._cipher.hide(speaker, "speaker") for speaker in speakers or ()])
         if self._places is None:
-            self._places = {}
-            for table in (self._sessions, self._recordings):
-                for row in self.connection.execute(self._sa.select(table.c.speaker, table.c.session).distinct()):
-                    places = self._places.setdefault(self._key(row), [])
-                    if tuple(row) not in places:
-                        places.append((row.speaker, row.session))
-        return self._places
+            self._places = self._found(None)
+        known = self._places
+        return known if speakers is None else {key: places for key, places in known.items() if key[0] in speakers}
+
+    def _found(self, hidden: list[str] | None) -> dict[Key, list[Place]]:
+        """Return the keys and places of the rows of all speakers, or of those that are written so."""
+        found: dict[Key, list[Place]] = {}
+        every = [self._sa.select(t.c.speaker, t.c.session) for t in (self._sessions, self._recordings)]
+        if hidden is not None:
+            every = [query.where(query.selected_columns.speaker.in_(hidden)) for query in every]
+        for row in self.connection.execute(self._sa.union(*every)):
+            found.setdefault(self._key(row), []).append((row.speaker, row.session))
+        return found
 
     def revisions(self) -> dict[Key, int]:
         """Return at which change of the store each session was written last; 0 where no number is there."""
@@ -114,8 +125,9 @@ class StoreTables:
 
     def sessions(self, keys: Iterable[Key] | None = None) -> Iterator[Session | DamagedSession]:
         """Yield all sessions, or those of these keys that are there, in order of their keys."""
-        known = self.places()
-        wanted = sorted(known if keys is None else set(keys) & set(known))
+        asked = None if keys is None else set(keys)
+        known = self.places(None if asked is None else {speaker for speaker, _ in asked})
+        wanted = sorted(known if asked is None else asked & set(known))
         recordings = self._recordings_at([p for key in wanted for p in known[key]] if len(wanted) <= FEW else None)
         for key in wanted:
             for place in known[key]:
@@ -204,7 +216,8 @@ class StoreTables:
         for digest, name in session.recordings.items():
             hidden = {"digest": self._digest(digest), "name": cipher.hide(name, "name", digest)}
             self.connection.execute(self._recordings.insert().values(**where, **hidden))
-        self.places()[key] = [place]
+        if self._places is not None:
+            self._places[key] = [place]
 
     def put_sample(self, digest: str, sample: RecordingSample | None) -> None:
         """Write what is kept of one recording, or note that nothing was given to be kept."""
@@ -249,20 +262,23 @@ class StoreTables:
         """Forget what was kept of recordings that are in no session any more, and noted of speakers who have none."""
         known = self._sa.exists().where(self._recordings.c.digest == self._samples.c.digest)
         self.connection.execute(self._samples.delete().where(~known))
-        speakers = {speaker for speaker, _ in self.places()}
-        for place, speaker in self._noted():
+        noted = list(self._noted())
+        speakers = {speaker for speaker, _ in self.places({speaker for _, speaker in noted})} if noted else set()
+        for place, speaker in noted:
             if speaker not in speakers:
                 self.connection.execute(self._notes.delete().where(self._notes.c.speaker == place))
 
     def delete(self, speaker: str, session: str | None = None) -> tuple[list[Key], int]:
         """Forget a speaker, or one session, in whatever spelling; return which sessions, and how many recordings."""
-        known, recordings = self.places(), 0
-        gone = [k for k in known if k[0] == speaker and session in (None, k[1])]
+        known, recordings = self.places([speaker]), 0
+        gone = [k for k in known if session in (None, k[1])]
         for key in gone:
-            for place in known.pop(key):
+            for place in known[key]:
                 for table in (self._sessions, self._recordings):
                     done = self.connection.execute(table.delete().where(*at_place(self._sa, table, place)))
                 recordings += done.rowcount
+            if self._places is not None:
+                del self._places[key]
         return gone, recordings
 
     def _noted(self) -> Iterator[tuple[Any, str]]:
