@@ -51,12 +51,12 @@ class AVFile(Source):
         frames = self._frames()
         first = next(frames, None)
         self.sample_rate = int((first or stream).sample_rate)
-        self._channels = (first.layout if first else stream.layout).nb_channels
+        self.channels = (first.layout if first else stream.layout).nb_channels
         self._decoded = itertools.chain([] if first is None else [first], frames)
 
     def blocks(self, first: int, last: int | None, size: int) -> Iterator[Array]:
         """Yield the samples from `first` on and before `last` (or the end) as float32 (n, C), `size` numbers each."""
-        return regrouped(self._part(first, last), max(1, size // self._channels))
+        return regrouped(self._part(first, last), max(1, size // self.channels))
 
     def _part(self, first: int, last: int | None) -> Iterator[Array]:
         position = 0
@@ -82,12 +82,12 @@ class AVFile(Source):
 
     def _samples(self, frame: Any) -> Array:
         """Return the samples of a frame as float32 (n, C), integers divided by their full scale."""
-        if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self._channels):
-            rule = f"keep to {self.sample_rate} Hz and {self._channels} channel(s)"
+        if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.channels):
+            rule = f"keep to {self.sample_rate} Hz and {self.channels} channel(s)"
             found = f"{frame.sample_rate} Hz and {frame.layout.nb_channels} channel(s) further on"
             unusable(self._name, rule, found, "Convert it to WAV or FLAC.")
         a = frame.to_ndarray()
-        a = a.T if frame.format.is_planar else a.reshape(-1, self._channels)
+        a = a.T if frame.format.is_planar else a.reshape(-1, self.channels)
         if a.dtype.kind == "u":
             a = a.astype(np.int16) - 128
             return a.astype(np.float32) / np.float32(128)
