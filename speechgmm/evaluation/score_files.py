@@ -449,8 +449,8 @@ def _read_arrays(path: PathLike) -> Scores:
                 raise zipfile.BadZipFile("File is not a zip file")
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
-                held = {name: indexed(arrays[name]) for name in arrays.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                held = {name: _array(arrays, name) for name in arrays.files}
+        except Exception as error:  # a header of an array is Python text, and its parser raises errors of its own
             checks.refuse(os.fspath(path), "be a readable .npz file of plain arrays", f"this: {error}")
     _check_header(path, list(held))
     if "failed" in held:
@@ -459,6 +459,13 @@ def _read_arrays(path: PathLike) -> Scores:
         return _scores_of(**_unlabeled(len(next(iter(held.values())))) | held)
     except InvalidInput as error:
         raise InvalidInput(f"{os.fspath(path)}: {error}") from None
+
+
+def _array(arrays: Any, name: str) -> NDArray[Any] | NameIndex:
+    """Return a column of an open `.npz` file; ValueError where it is no array."""
+    if not isinstance(found := arrays[name], np.ndarray):
+        raise ValueError(f"{name[:80]!r} is no array")
+    return indexed(found)
 
 
 def _check_failed(path: PathLike, held: Mapping[str, Any]) -> None:
