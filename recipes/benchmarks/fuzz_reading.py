@@ -29,14 +29,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from fuzz_seeds import KALDI, RECORDINGS, SUPERVISIONS, archive_bytes
 
 from speechgmm import load_classifier, load_system, storage
+from speechgmm.classification import AudioClassifier
 from speechgmm.cli import main
 from speechgmm.errors import SpeechGMMError, SpeechGMMWarning
 from speechgmm.evaluation import load_calibration, read_scores, read_trials
-from speechgmm.features import listed_features, read_corpus, read_features
+from speechgmm.features import MFCC, listed_features, read_corpus, read_features
 from speechgmm.features.audio import stream
 from speechgmm.mixture import GMM, Ensemble
 from speechgmm.mixture.covariance import COVARIANCES
-from speechgmm.speakers import load_export
+from speechgmm.speakers import System, load_export
 
 SECONDS, BYTES = 2.0, 500_000_000
 """What the reading of a file may take of the processor's time, and of memory beside what the process had."""
@@ -50,9 +51,18 @@ def _model(path: Path) -> None:
         found = storage.load(path, GMM if kind == "GMM" else Ensemble, GMM, *COVARIANCES.values())
         found.log_density(np.zeros((3, found.n_dimensions)))
     elif kind == "AudioClassifier":
-        load_classifier(path).summary()
+        _use(load_classifier(path))
     else:
-        load_system(path).summary()
+        _use(load_system(path))
+
+
+def _use(model: System | AudioClassifier) -> None:
+    """Ask a model what it is, and let it hear a second of noise."""
+    model.summary()
+    frontend = model.frontend
+    if isinstance(frontend, MFCC):
+        noise = np.random.default_rng(0).normal(0, 0.1, min(frontend.sample_rate, 1 << 20))
+        frontend(noise.astype(np.float32))
 
 
 def _sound(path: Path) -> None:

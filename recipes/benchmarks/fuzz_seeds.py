@@ -109,14 +109,15 @@ def _audio(folder: Path) -> None:
         sf.write(folder / f"stereo.{name}", np.stack([x, -x], axis=1), RATE)
     (folder / "headerless.raw").write_bytes((x * 32767).astype("<i2").tobytes())
     (folder / "sphere.sph").write_bytes(_sphere((x * 32767).astype("<i2")))
-    for name, codec in {
-        "m4a": "aac",
-        "mka": "libmp3lame",
-        "webm": "libopus",
-        "wma": "wmav2",
-        "mov": "pcm_s16le",
-    }.items():
-        _with_ffmpeg(folder / f"sound.{name}", codec, x)
+    for name, (codec, rate) in FFMPEG.items():
+        _with_ffmpeg(folder / f"sound.{name}", codec, rate, x)
+
+
+FFMPEG = dict.fromkeys(("m4a", "aac", "mp4", "3gp"), ("aac", RATE))
+FFMPEG |= {"mka": ("libmp3lame", RATE), "webm": ("libopus", 48000), "wma": ("wmav2", 44100), "mov": ("pcm_s16le", RATE)}
+FFMPEG |= {"ac3": ("ac3", 48000), "flv": ("aac", 44100), "avi": ("pcm_s16le", RATE), "tta": ("tta", RATE)}
+FFMPEG |= {"wv": ("wavpack", RATE)}
+"""Formats that PyAV writes: endings, codecs and rates."""
 
 
 def _sphere(samples: np.ndarray[Any, Any]) -> bytes:
@@ -125,17 +126,19 @@ def _sphere(samples: np.ndarray[Any, Any]) -> bytes:
     return told.encode().ljust(1024) + samples.tobytes()
 
 
-def _with_ffmpeg(path: Path, codec: str, x: np.ndarray[Any, Any]) -> None:
+def _with_ffmpeg(path: Path, codec: str, rate: int, x: np.ndarray[Any, Any]) -> None:
     """Write sound through PyAV where it can; without it, or without this codec, there is no such seed."""
     try:
         import av
 
         with av.open(str(path), "w") as container:
-            rate = 48000 if codec == "libopus" else 44100 if codec == "wmav2" else RATE
             out = container.add_stream(codec, rate=rate)
             out.layout = "mono"
+            out.codec_context.open()
             kind = out.codec_context.format.name
             samples = x.astype(np.float32) if kind.startswith("flt") else (x * 32767).astype(np.int16)
+            if kind.startswith("u8"):
+                samples = (128 + 100 * x).astype(np.uint8)
             frame = av.AudioFrame.from_ndarray(samples[None], format=kind, layout="mono")
             frame.sample_rate = rate
             fifo = av.AudioFifo()

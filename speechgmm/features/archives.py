@@ -149,7 +149,8 @@ def _matrix(file: IO[bytes], place: str) -> Array:
     if _end(file, place) is None:
         return _text(file, place)
     try:
-        return np.asarray(extra("kaldiio.matio", "kaldi").read_matrix_or_vector(file))
+        with np.errstate(all="ignore"):  # what is not finite is refused later
+            return np.asarray(extra("kaldiio.matio", "kaldi").read_matrix_or_vector(file))
     except (ValueError, AssertionError) as error:
         _no_matrix(place, f"this: {error}")
 
