@@ -117,15 +117,20 @@ def _manifest(path: Path) -> None:
             assert all(r.place for r in found)
 
 
+@contextlib.contextmanager
+def _listed(path: Path) -> Iterator[Path]:
+    """Give an archive, or a list beside the archive that it names."""
+    with _folder() as folder:
+        (folder / "feats.ark").write_bytes(archive_bytes())
+        yield Path(shutil.copyfile(path, folder / ("list.scp" if path.suffix == ".scp" else "own.ark")))
+
+
 def _archive(path: Path) -> None:
     if path.suffix == ".npy":
         read_features(path)
         return
-    with _folder() as folder:
-        (folder / "feats.ark").write_bytes(archive_bytes())
-        name = "list.scp" if path.suffix == ".scp" else "own.ark"
-        shutil.copyfile(path, folder / name)
-        for recording in listed_features(folder / name):
+    with _listed(path) as place:
+        for recording in listed_features(place):
             read_features(recording.path)
 
 
@@ -152,7 +157,7 @@ def _command(kind: str, path: Path, folder: Path) -> list[str]:
     if kind == "manifests":
         return ["features", "--manifest", given, "--preset", "speech", *out]
     if kind == "archives":
-        return ["features", given, *out]
+        return ["features", given, *out] if path.suffix == ".npy" else ["features", "u1", "--features", given, *out]
     if kind == "trials":
         rows = [
             f"{s}\t{t}\t{i}.5\t\n" for i, (s, t) in enumerate([("ann", "a.wav"), ("bob", "a.wav"), ("ann", "b/c.wav")])
@@ -164,7 +169,8 @@ def _command(kind: str, path: Path, folder: Path) -> list[str]:
 
 def _run(kind: str, path: Path) -> None:
     """Run a command on a file; raise ValueError where it does not end as commands do."""
-    with _folder() as folder, _corpus(path) if kind == "manifests" else contextlib.nullcontext(path) as place:
+    placed = {"manifests": _corpus, "archives": _listed}.get(kind, contextlib.nullcontext)
+    with _folder() as folder, (contextlib.nullcontext if path.suffix == ".npy" else placed)(path) as place:
         arguments = _command(kind, place, folder)
         out, err = io.StringIO(), io.StringIO()
         status: Any = 0

@@ -60,7 +60,9 @@ def read_matrix(place: str) -> Array:
     if not Path(found["file"]).is_file():
         refuse("a file of features", "exist", f"{found['file']}, which does not", "Check the path.")
     with open(found["file"], "rb") as file:
-        file.seek(int(found["offset"]))
+        if (offset := int(found["offset"])) >= os.fstat(file.fileno()).st_size:
+            _no_matrix(place, "the end of the file")
+        file.seek(offset)
         x = _matrix(file, place)
     return x if found["range"] is None else _part(x, found["range"], place)
 

@@ -31,6 +31,8 @@ _CONTAINERS = (
 """The containers that are opened: no playlists, which would lead to other files and into the network."""
 _EXACT = {"mov,mp4,m4a,3gp,3g2,mj2": 0.99, "matroska,webm": 0.95}
 """Containers that say how long their sound is, and how much of it must be there."""
+_PLANES = 8
+"""Channels that a frame may have apart from each other: of more, PyAV reads pointers behind the end of their list."""
 _SLACK = 0.1
 """Seconds that may be missing besides: delay and padding of encoders."""
 
@@ -79,6 +81,8 @@ class AVFile(Source):
                 yield from packet.decode()
         except (av.FFmpegError, EOFError) as error:
             truncated(self._name, f"FFmpeg says: {_reason(error)}")
+        except IndexError:  # PyAV knows the tracks of the beginning alone
+            unusable(self._name, "begin with all of its tracks", "one that begins further on", "Convert it to WAV.")
 
     def _samples(self, frame: Any) -> Array:
         """Return the samples of a frame as float32 (n, C), integers divided by their full scale."""
@@ -86,6 +90,9 @@ class AVFile(Source):
             rule = f"keep to {self.sample_rate} Hz and {self.channels} channel(s)"
             found = f"{frame.sample_rate} Hz and {frame.layout.nb_channels} channel(s) further on"
             unusable(self._name, rule, found, "Convert it to WAV or FLAC.")
+        if frame.format.is_planar and self.channels > _PLANES:
+            rule = f"have at most {_PLANES} channels in this format"
+            unusable(self._name, rule, f"{self.channels}", "Convert it to WAV or FLAC.")
         a = frame.to_ndarray()
         a = a.T if frame.format.is_planar else a.reshape(-1, self.channels)
         if a.dtype.kind == "u":
