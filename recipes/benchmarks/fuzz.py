@@ -53,12 +53,14 @@ class Reader:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps({"kind": kind, "path": str(path), "command": command}) + "\n")
             process.stdin.flush()
-        if told := self._answer(process, WAIT):
-            return told
-        hung = process.poll() is None
+        try:
+            if told := self._answer(process, WAIT):
+                return told
+            error = f"died ({process.wait()})"
+        except TimeoutError:
+            error = "hung"
         self.close()
-        error = "hung" if hung else f"died ({process.returncode})"
-        return {"ended": "failed", "error": error, "message": "", "cpu": WAIT * hung, "wall": WAIT, "bytes": 0}
+        return {"ended": "failed", "error": error, "message": "", "cpu": 0.0, "wall": WAIT, "bytes": 0}
 
     def close(self) -> None:
         """End the process."""
@@ -85,10 +87,11 @@ class Reader:
 
     @staticmethod
     def _answer(process: subprocess.Popen[str], seconds: float) -> dict[str, Any] | None:
-        """Return the next answer, None where the process dies or says nothing."""
+        """Return the next answer, None where the process has died; TimeoutError where none comes."""
         assert process.stdout is not None
-        ready, _, _ = select.select([process.stdout], [], [], seconds)
-        line = process.stdout.readline() if ready else ""
+        if not select.select([process.stdout], [], [], seconds)[0]:
+            raise TimeoutError
+        line = process.stdout.readline()
         return json.loads(line) if line.endswith("\n") else None
 
 

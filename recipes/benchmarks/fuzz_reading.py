@@ -235,9 +235,9 @@ def answer(seeds: Path) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for kind in READERS:
-        for path in sorted((seeds / kind).iterdir()) if (seeds / kind).is_dir() else ():
-            for command in (False, True):
-                if (told := read(kind, path, command=command))["error"] and told["ended"] == "failed":
+        for i, path in enumerate(sorted((seeds / kind).iterdir()) if (seeds / kind).is_dir() else ()):
+            for command in (False, True)[: 1 + (i % 8 == 0)]:
+                if (told := read(kind, path, command=command))["ended"] == "failed":
                     print(f"the seed {path}: {told['message']}", file=sys.stderr)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + BYTES

@@ -57,7 +57,7 @@ def read_matrix(place: str) -> Array:
     if found is None:
         advice = "Give the whole archive with --features, and its recordings by name."
         refuse(place, "be the place of one matrix, as in feats.ark:17", "a whole file", advice)
-    if not Path(found["file"]).is_file():
+    if not os.path.isfile(found["file"]):
         refuse("a file of features", "exist", f"{found['file']}, which does not", "Check the path.")
     with open(found["file"], "rb") as file:
         if (offset := int(found["offset"])) >= os.fstat(file.fileno()).st_size:

@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -217,9 +216,9 @@ def checked(blocks: Iterable[Array], what: str) -> Iterator[Array]:
 def _opened(name: str) -> Iterator[Source]:
     """Give a sound file that is open for reading, and say what is wrong with it where that fails."""
     check_readable(name, "a recording", error=AudioError)
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         unusable("a recording", "be a file", f"the folder {name}", "Name the files in it.")
-    if not Path(name).exists():
+    if not os.path.exists(name):
         unusable("a recording", "exist", f"{name}, which does not", "Check the path.")
     found = open_sndfile(name)
     with open_av(name, found) if isinstance(found, str) else found as source:
