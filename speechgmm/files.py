@@ -76,7 +76,8 @@ def check_readable(
     Parameters
     ----------
     path : path
-        A folder or a path where there is nothing, or can be nothing, passes: the caller has better words for it.
+        A folder or a path where there is nothing passes: the caller has better words for it. A name that no file can
+        have is refused.
     what : str
         For the message, such as "a recording".
     pipes : bool

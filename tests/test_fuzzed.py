@@ -103,7 +103,7 @@ def test_new_files_end_in_success_or_an_error_of_ours(
 
 def test_the_same_seed_spoils_alike(fuzz: ModuleType, seeds: dict[str, list[Path]]) -> None:
     for kind in KINDS:
-        once, again, other = (fuzz.inputs(kind, seeds[kind], seed, 15) for seed in (1, 1, 2))
+        once, again, other = (list(fuzz.inputs(kind, seeds[kind], seed, 15)) for seed in (1, 1, 2))
         assert once == again != other
 
 

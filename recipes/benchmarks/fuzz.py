@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,14 +123,12 @@ class Tally:
         return {"inputs": self.ended.total(), **counts, **taken, "errors": dict(self.errors.most_common())}
 
 
-def inputs(kind: str, seeds: list[Path], seed: int, count: int) -> list[tuple[str, bytes]]:
-    """Return spoiled files of a kind, each with its name."""
-    found = []
+def inputs(kind: str, seeds: list[Path], seed: int, count: int) -> Iterator[tuple[str, bytes]]:
+    """Yield spoiled files of a kind, each with its name."""
     for i in range(count):
         rng = np.random.default_rng([seed, list(KINDS).index(kind), i])
         of = seeds[int(rng.integers(len(seeds)))]
-        found.append((f"{seed}.{i}-{of.name}", spoiled(of.name, of.read_bytes(), rng)))
-    return found
+        yield f"{seed}.{i}-{of.name}", spoiled(of.name, of.read_bytes(), rng)
 
 
 def campaign(kind: str, seeds: list[Path], given: argparse.Namespace, reader: Reader, folder: Path) -> dict[str, Tally]:
