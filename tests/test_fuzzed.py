@@ -236,11 +236,11 @@ def archive(path: Path, **members: Any) -> Path:
 
 
 GOOD: dict[str, Any] = {"speaker": ["ann", "bob"], "test": ["t", "t"], "score": [1.0, 2.0]}
-_HEAD = "{'descr': '<f8', 'fortran_order': False, 'shape': (%s,), }"
+_HEAD = "{'descr': '%s', 'fortran_order': False, 'shape': (%s,), }"
 
 
-def headed(shape: str) -> bytes:
-    text = (_HEAD % shape).ljust(117) + "\n"
+def headed(shape: str, kind: str = "<f8") -> bytes:
+    text = (_HEAD % (kind, shape)).ljust(117) + "\n"
     return b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text.encode() + bytes(16)
 
 
@@ -250,6 +250,7 @@ def headed(shape: str) -> bytes:
         ({"score": b"no array"}, "got this: the magic string is not correct"),
         ({"score": headed("(((")}, "must be a readable .npz file of plain arrays; got this: "),
         ({"score": headed(str(2**50))}, r"got this: 'score.npy' of shape \(1125899906842624,\) is larger than its "),
+        ({"speaker": headed(str(2**32), "<U0")}, r"'speaker.npy' of shape \(4294967296,\) is larger than its "),
         ({"score": np.zeros(9_000_000)}, r"got this: its \d+ bytes unpack to 72000\d+, which no table of scores does"),
         (
             {"speaker": np.array([0x110000, 1, 2, 3], "<u4").view("<U2")},
@@ -276,6 +277,13 @@ def test_a_compressed_archive_of_infinities_is_refused_without_a_warning(tmp_pat
         path.write_bytes(b"u \0B" + kind + struct.pack("<ffii", -np.inf, np.inf, 3, 1) + columns + bytes(3))
         with pytest.raises(InvalidInput, match="must be finite; got 3 NaN or infinite of 3"):
             read_features(f"{path}:2")
+
+
+def test_entries_without_a_byte_are_no_numbers(tmp_path: Path) -> None:
+    for kind in ("|S0", "<U0", "|V0"):
+        (tmp_path / "a.npy").write_bytes(headed(f"{2**40}, 1", kind))
+        with pytest.raises(InvalidInput, match="must be a .npy file of plain numbers; got "):
+            read_features(tmp_path / "a.npy")
 
 
 def test_a_place_behind_an_archive_is_refused(tmp_path: Path) -> None:

@@ -473,7 +473,7 @@ def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
         with archive.open(member) as file:
             version = np.lib.format.read_magic(file)
             shape, _, kind = getattr(np.lib.format, f"read_array_header_{version[0]}_0")(file)
-        if math.prod(shape) * kind.itemsize > member.file_size:
+        if math.prod(shape) * max(kind.itemsize, 1) > member.file_size:
             raise ValueError(f"{member.filename[:80]!r} of shape {shape} is larger than its {member.file_size} bytes")
 
 

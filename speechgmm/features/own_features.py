@@ -165,6 +165,8 @@ def read_features(path: str | os.PathLike[str]) -> Array:
         refuse(name, "be a .npy file of plain numbers", f"this: {error}", "Write it with numpy.save.")
     if not isinstance(x, np.ndarray):
         refuse(name, "be a .npy file of plain numbers", "an archive of several", "Write it with numpy.save.")
+    if not x.dtype.itemsize:  # a copy gives each entry a byte
+        refuse(name, "be a .npy file of plain numbers", f"entries without a byte, {x.dtype}")
     return matrix(np.array(x), name)
 
 
