@@ -282,7 +282,7 @@ def test_a_compressed_archive_of_infinities_is_refused_without_a_warning(tmp_pat
 def test_entries_without_a_byte_are_no_numbers(tmp_path: Path) -> None:
     for kind in ("|S0", "<U0", "|V0"):
         (tmp_path / "a.npy").write_bytes(headed(f"{2**40}, 1", kind))
-        with pytest.raises(InvalidInput, match="must be a .npy file of plain numbers; got "):
+        with pytest.raises(InvalidInput, match=r"must be a \.npy file of plain numbers; got "):
             read_features(tmp_path / "a.npy")
 
 
