@@ -338,7 +338,9 @@ def test_what_is_no_file_is_not_waited_for(reader, what, make, found, tmp_path, 
 def test_what_is_not_there_is_the_callers_to_tell(tmp_path):
     check_readable(tmp_path / "missing", "a recording")
     check_readable(tmp_path, "a recording")
-    check_readable("a\0b", "a recording")
+    for name in ("a\0b", "\ud800"):
+        with pytest.raises(AudioError, match=r"a recording must have a name that a file can have; got '.*\\"):
+            check_readable(name, "a recording", error=AudioError)
     with pytest.raises(AudioError, match="a recording must be a regular file"):
         check_readable("/dev/null", "a recording", error=AudioError)
 
