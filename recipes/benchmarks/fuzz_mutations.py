@@ -12,6 +12,7 @@ import copy
 import gzip
 import io
 import json
+import sqlite3
 import struct
 import warnings
 import zipfile
@@ -310,11 +311,34 @@ def _npz(data: bytes, rng: Generator) -> bytes:
     return packed.getvalue()
 
 
+def _rows(data: bytes, rng: Generator) -> bytes:
+    """Change, drop or double a row of a table of SQLite."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.deserialize(data)
+        tables = [name for (name,) in db.execute("select name from sqlite_master where type = 'table' order by name")]
+        table = tables[int(rng.integers(len(tables)))]
+        columns = [row[1] for row in db.execute(f"pragma table_info({table})")]
+        rows = [row for (row,) in db.execute(f"select rowid from {table} order by rowid")]
+        row, column = rows[int(rng.integers(len(rows)))], columns[int(rng.integers(len(columns)))]
+        ((value,),) = db.execute(f"select {column} from {table} where rowid = {row}").fetchall()
+        new: Any = [None, -1, 2**62, 1e300, b"", WORDS[int(rng.integers(len(WORDS)))]][int(rng.integers(6))]
+        if isinstance(value, bytes) and rng.random() < 0.7:
+            changes = [_model, *BYTES]
+            new = changes[int(rng.integers(len(changes)))](value, rng)
+        if rng.random() < 0.1:
+            db.execute(f"delete from {table} where rowid = {row}")
+        else:
+            db.execute(f"update or replace {table} set {column} = ? where rowid = {row}", [new])
+        db.commit()
+        return bytes(db.serialize())
+
+
 OF: dict[str, list[Mutation]] = {
     ".sgmm": [_model],
     **{ending: [_chunks] for ending in (".wav", ".aiff", ".rf64")},
     **{e: [_lines] for e in (".csv", ".tsv", ".txt", ".scp", "segments", "utt2spk", "text.ark")},
     ".jsonl": [_json_lines, _lines],
+    ".db": [_rows],
     ".gz": [_zipped],
     ".npy": [_npy],
     ".npz": [_npz],

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from fuzz_seeds import KALDI, RECORDINGS, SUPERVISIONS, archive_bytes
+from fuzz_seeds import CLOSED, KALDI, KEY, RECORDINGS, SUPERVISIONS, archive_bytes
 
 from speechgmm import load_classifier, load_system, storage
 from speechgmm.classification import AudioClassifier
@@ -37,7 +37,7 @@ from speechgmm.features import MFCC, listed_features, read_corpus, read_features
 from speechgmm.features.audio import stream
 from speechgmm.mixture import GMM, Ensemble
 from speechgmm.mixture.covariance import COVARIANCES
-from speechgmm.speakers import System, load_export
+from speechgmm.speakers import SpeakerStore, System, load_export
 
 SECONDS, BYTES = 2.0, 500_000_000
 """What the reading of a file may take of the processor's time, and of memory beside what the process had."""
@@ -134,6 +134,20 @@ def _archive(path: Path) -> None:
             read_features(recording.path)
 
 
+def _store(path: Path) -> None:
+    """Read all that a store tells, from a copy: opening it may change it."""
+    with _folder() as folder:
+        copied, key = shutil.copyfile(path, folder / "store.db"), KEY if path.stem.endswith(CLOSED) else None
+        with SpeakerStore(copied, key=key) as store:
+            store.check()
+            store.overview()
+            store.summary()
+            store.audit()
+            store.purge("2000-01-01")
+            if store.speakers:
+                store.remove(store.speakers[0])
+
+
 READERS: dict[str, Callable[[Path], Any]] = {
     "models": _model,
     "audio": _sound,
@@ -142,6 +156,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "scores": read_scores,
     "archives": _archive,
     "exports": load_export,
+    "stores": _store,
     "calibrations": load_calibration,
 }
 """The public reader of each kind."""
@@ -152,6 +167,12 @@ def _command(kind: str, path: Path, folder: Path) -> list[str]:
     given, out = str(path), ["-o", str(folder / "out.npz")]
     if kind in ("models", "exports", "calibrations"):
         return ["info", given]
+    if kind == "stores":
+        copied = shutil.copyfile(path, folder / "store.db")
+        (folder / "key").write_bytes(KEY)
+        return ["speakers", "list", "--store", str(copied)] + ["--key-file", str(folder / "key")] * (
+            CLOSED in path.stem
+        )
     if kind == "audio":
         return ["features", given, "--preset", "speech", *out]
     if kind == "manifests":

@@ -19,10 +19,12 @@ from speechgmm.classification.mixtures import MixtureSettings
 from speechgmm.evaluation import Scores, Trials, calibrate_scores, write_scores, write_trials
 from speechgmm.features import MFCC, Corpus, Recording
 from speechgmm.mixture import GMM, Diagonal, Ensemble, Full, Spherical, Tied
-from speechgmm.speakers import System
+from speechgmm.speakers import SpeakerNote, System
 
 DIMENSIONS = 3
 RATE = 8000
+CLOSED, KEY = "closed", bytes(range(32))
+"""What the name of an encrypted store ends in, and its key."""
 _FIXED = np.random.default_rng(20).normal(size=(60, DIMENSIONS))
 
 
@@ -83,6 +85,17 @@ def _exports(folder: Path) -> None:
         with SpeakerStore(f"{made}/store.db", system, create=True) as store:
             enroll(system, store, Corpus(corpus.recordings[:3], "some"))
             storage.save(store.export(), folder / "export.sgmm")
+
+
+def _stores(folder: Path) -> None:
+    """Stores of three people, one of them encrypted by `KEY`, with a note."""
+    with tempfile.TemporaryDirectory() as made:
+        corpus = _people(Path(made), 10, 2)
+        system = train_system(corpus, n_components=2, n_threads=1).system
+        for name, key in (("plain", None), (CLOSED, KEY)):
+            with SpeakerStore(folder / f"{name}.db", system, create=True, key=key) as store:
+                enroll(system, store, Corpus(corpus.recordings[:6], "some"))
+                store.annotate("p00", SpeakerNote("agreed", "by post", "2030-01-31"))
 
 
 def _calibrations(folder: Path) -> None:
@@ -253,6 +266,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "scores": _scores,
     "archives": _archives,
     "exports": _exports,
+    "stores": _stores,
     "calibrations": _calibrations,
 }
 """What writes the seeds of each kind; a kind of file with a reader of its own has a line here and in `READERS`."""
