@@ -109,9 +109,7 @@ def test_tables_on_a_server_are_written_anew(tiny: System, on_server: str) -> No
     def found() -> set[bytes]:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("checkpoint")
-            folder = connection.exec_driver_sql(
-                "select setting from pg_settings where name = 'data_directory'"
-            ).scalar()
+            folder = connection.exec_driver_sql("show data_directory").scalar()
             query = "select pg_relation_filepath(oid) from pg_class where relname like 'speechgmm%%' or relkind = 't'"
             files = [Path(str(folder)) / name for name in connection.exec_driver_sql(query).scalars() if name]
         data = b"\n".join(path.read_bytes() for path in files if path.exists())
