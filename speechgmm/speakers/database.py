@@ -1,7 +1,9 @@
 """The database under a speaker store: SQLite in one file or a server's, through SQLAlchemy (the only place of it)."""
 
 import contextlib
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -160,17 +162,25 @@ class Database:
             self._refuse("a database of something else, whose content still lies beside it")
 
     def _content(self, path: Path) -> list[str]:
-        """Return the names of all tables of a file, read again where somebody may be writing to it at this moment."""
+        """Return the names of all tables of a file, read again where somebody may be writing to it at this moment.
+
+        Who was killed while writing has left a journal beside it: what stood there before is then read in a copy.
+        """
         for left in reversed(range(_TRIES)):
             try:
-                address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-                with contextlib.closing(sqlite3.connect(address, uri=True)) as db:
-                    return [name for (name,) in db.execute(_CONTENT)]
+                return _table_names(f"{path.absolute().as_uri()}?mode=ro&immutable=1")
             except sqlite3.Error as error:
-                if not left or "malformed" not in str(error):
-                    self._refuse(str(error))
-                time.sleep(_PAUSE)
-        raise AssertionError  # the last try returns or refuses
+                why = str(error)
+                if "malformed" not in why:
+                    self._refuse(why)
+                time.sleep(_PAUSE if left else 0.0)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                for end in ("-journal", ""):
+                    shutil.copyfile(f"{path}{end}", f"{folder}/copy{end}")
+                return _table_names(Path(folder, "copy").as_uri())
+        except (sqlite3.Error, OSError):
+            self._refuse(why)
 
     def _refuse_other(self, names: list[str]) -> NoReturn:
         more = ", ..." if len(names) > 3 else ""
@@ -306,6 +316,12 @@ class Database:
             " ".join(why.split()),  # in one line
             "Give a file that enroll has made, or a database URL.",
         )
+
+
+def _table_names(address: str) -> list[str]:
+    """Return the names of all tables and views of an SQLite file at an address."""
+    with contextlib.closing(sqlite3.connect(address, uri=True)) as db:
+        return [name for (name,) in db.execute(_CONTENT)]
 
 
 def _why(error: Exception) -> str:

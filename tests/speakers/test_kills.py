@@ -160,8 +160,8 @@ class Worker:
             store.rekey(self.rng.choice(KEYS))
 
     def migrate(self, i: int) -> None:
-        path = shutil.copy(FILES / "store_2.db", self.folder / f"former-{self.name}-{i}.db")
-        SpeakerStore(path).close()
+        copied = shutil.copy(FILES / "store_2.db", self.folder / f"{self.name}-{i}.copy")
+        SpeakerStore(os.rename(copied, path := f"{copied}-former.db") or path).close()  # a whole one, or none
 
     def write(self, i: int) -> None:
         storage.save(self.system, self.folder / f"model-{self.rng.randrange(2)}")
@@ -204,7 +204,7 @@ def round_of_work(system: System, place: str, folder: Path, encrypted: bool, num
 
 def check_files(system: System, folder: Path) -> int:
     """Hold former stores and models to what they were, or are to be; return how many there were."""
-    former = sorted(folder.glob("former-*.db"))
+    former = sorted(folder.glob("*-former.db"))
     for path in former:
         with SpeakerStore(path) as store:
             assert store.check().passed
