@@ -321,7 +321,11 @@ class Database:
 def _table_names(address: str) -> list[str]:
     """Return the names of all tables and views of an SQLite file at an address."""
     with contextlib.closing(sqlite3.connect(address, uri=True)) as db:
-        return [name for (name,) in db.execute(_CONTENT)]
+        db.text_factory = _with_escapes
+        try:
+            return [name for (name,) in db.execute(_CONTENT)]
+        except UnicodeDecodeError as error:  # of SQLite's own message, which quotes what is damaged
+            raise sqlite3.DatabaseError("malformed database schema") from error
 
 
 def _why(error: Exception) -> str:
@@ -335,8 +339,13 @@ def _connect_sqlite(connection: Any, _: object) -> None:
     Python's driver would begin a transaction at the first change, and read what stands before it at several moments.
     """
     connection.execute("pragma secure_delete = on")
-    connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    connection.text_factory = _with_escapes
     connection.isolation_level = None
+
+
+def _with_escapes(data: bytes) -> str:
+    """Return text, with the bytes escaped that are none."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _begin_sqlite(connection: Any) -> None:

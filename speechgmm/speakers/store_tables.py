@@ -193,7 +193,7 @@ class StoreTables:
         """Yield the recordings of all sessions, or those of these digests that are known."""
         query = self._sa.select(self._recordings)
         hidden = None if digests is None else (self._digest(digest) for digest in digests)
-        for one in [query] if hidden is None else (query.filter_by(digest=digest) for digest in hidden):
+        for one in [query] if hidden is None else (query.where(self._is(self._recordings, d)) for d in hidden):
             for row in self.connection.execute(one):
                 yield self._recording(row)
 
@@ -228,7 +228,7 @@ class StoreTables:
     def samples(self, digests: Iterable[str]) -> Iterator[tuple[str, RecordingSample | str | None]]:
         """Yield what is kept of these recordings by their digests, or what is wrong with it."""
         for digest in digests:
-            query = self._sa.select(self._samples.c.value).where(self._samples.c.digest == self._digest(digest))
+            query = self._sa.select(self._samples.c.value).where(self._is(self._samples, self._digest(digest)))
             yield digest, self._sample(digest, query)
 
     def _sample(self, digest: str, query: Any) -> RecordingSample | str | None:
@@ -266,7 +266,7 @@ class StoreTables:
         speakers = {speaker for speaker, _ in self.places({speaker for _, speaker in noted})} if noted else set()
         for place, speaker in noted:
             if speaker not in speakers:
-                self.connection.execute(self._notes.delete().where(self._notes.c.speaker == place))
+                self.connection.execute(self._notes.delete().where(stands(self._sa, self._notes.c.speaker, place)))
 
     def delete(self, speaker: str, session: str | None = None) -> tuple[list[Key], int]:
         """Forget a speaker, or one session, in whatever spelling; return which sessions, and how many recordings."""
@@ -290,7 +290,8 @@ class StoreTables:
         """Return what is noted of speakers, or what is wrong with it."""
         found: dict[str, SpeakerNote | str] = {}
         for place, speaker in self._noted():
-            value = self.connection.execute(self._sa.select(self._notes.c.value).filter_by(speaker=place)).scalar()
+            where = stands(self._sa, self._notes.c.speaker, place)
+            value = self.connection.execute(self._sa.select(self._notes.c.value).where(where)).scalar()
             try:
                 found[speaker] = SpeakerNote.loads(self._cipher.reveal(_text(value), "note", speaker))
             except InvalidInput as error:
@@ -300,7 +301,7 @@ class StoreTables:
     def put_note(self, speaker: str, note: SpeakerNote) -> None:
         """Write what is noted of a speaker, replacing what was."""
         for place in [place for place, name in self._noted() if name == speaker]:
-            self.connection.execute(self._notes.delete().where(self._notes.c.speaker == place))
+            self.connection.execute(self._notes.delete().where(stands(self._sa, self._notes.c.speaker, place)))
         if note != SpeakerNote():
             where, value = self._cipher.hide(speaker, "speaker"), self._cipher.hide(note.dumps(), "note", speaker)
             self.connection.execute(self._notes.insert().values(speaker=where, value=value))
@@ -345,6 +346,10 @@ class StoreTables:
         """Return what stands in the columns of a key."""
         return self._cipher.hide(speaker, "speaker"), self._cipher.hide(session, "session", speaker)
 
+    def _is(self, table: Any, digest: str) -> Any:
+        """Return the condition on rows of a digest as it stands there."""
+        return stands(self._sa, table.c.digest, digest)
+
     def _digest(self, digest: str) -> str:
         return self._cipher.hide(digest, "digest")
 
@@ -359,12 +364,14 @@ class StoreTables:
 
 def at_place(sa: Any, table: Any, place: Place) -> list[Any]:
     """Return the conditions on rows at a place, whatever stands there."""
-    conditions = []
-    for column, value in zip((table.c.speaker, table.c.session), place, strict=True):
-        if isinstance(value, str) and not _is_unicode(value):  # bytes that are no text, compared as they are
-            value = sa.cast(sa.literal(value.encode("utf-8", "surrogateescape"), sa.LargeBinary), sa.Text)
-        conditions.append(column.is_not_distinct_from(value))
-    return conditions
+    return [stands(sa, column, value) for column, value in zip((table.c.speaker, table.c.session), place, strict=True)]
+
+
+def stands(sa: Any, column: Any, value: Any) -> Any:
+    """Return the condition on rows in which a value stands in a column, whatever it is."""
+    if isinstance(value, str) and not _is_unicode(value):  # bytes that are no text, compared as they are
+        value = sa.cast(sa.literal(value.encode("utf-8", "surrogateescape"), sa.LargeBinary), sa.Text)
+    return column.is_not_distinct_from(value)
 
 
 def _again(row: Mapping[str, Any], old: Cipher, new: Cipher) -> dict[str, Any]:
