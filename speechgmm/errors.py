@@ -49,7 +49,7 @@ class WrongKey(InvalidInput):
 
 
 class NotErased(SpeechGMMError):
-    """A change of a store is done, and what it removed may still be in the files of the store."""
+    """A change of a store is done, and what was removed may still be in its files: the next change overwrites it."""
 
 
 class BrokenCluster(SpeechGMMError):

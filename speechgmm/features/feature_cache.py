@@ -220,7 +220,8 @@ class CacheEntry:
         handle, beside = tempfile.mkstemp(prefix=self.path.stem, suffix=_UNFINISHED, dir=self.path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                np.lib.format.write_array(file, kept.features, allow_pickle=False)
+                np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(kept.features))
+                file.write(kept.features)  # NumPy would write through a stream of C, and overlook that its end is lost
                 file.write(told + len(told).to_bytes(8, "little") + _MARK)
             os.replace(beside, self.path)
         except BaseException:

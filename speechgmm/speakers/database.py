@@ -22,6 +22,15 @@ _TRIES, _PAUSE = 8, 0.05
 """A file that another process is writing to looks damaged for a moment, in seconds."""
 _PATIENCE = 60.0
 """How long a writer waits for others of the same SQLite file, in seconds."""
+_GIVE = "Give a file that enroll has made, or a database URL."
+_ADVICE = {
+    "disk is full": "Free some space, and try again.",
+    "readonly": "Make the file and its folder writable, or give another place.",
+    "unable to open": "Make the file readable, and its folder writable.",
+    "disk I/O error": "See whether its disk is full, read-only or damaged, and try again.",
+    "is reading": "Wait until that is done.",
+}
+"""What to do, by what SQLite says."""
 _BEGIN = "speechgmm_begin"
 """The option of a connection that says how SQLite begins: ``immediate`` keeps other writers out."""
 
@@ -69,7 +78,8 @@ class Database:
         url = self._url(location)
         if url.get_backend_name() == "sqlite" and url.database:
             self._check_file(Path(url.database))
-        sqlite = {"poolclass": sa.pool.NullPool, "connect_args": {"timeout": _PATIENCE}}
+        # what is not committed ends with the connection: where a disk is full, another attempt at that would only fail
+        sqlite = {"poolclass": sa.pool.NullPool, "pool_reset_on_return": None, "connect_args": {"timeout": _PATIENCE}}
         try:
             self._engine = sa.create_engine(url, **(sqlite if url.get_backend_name() == "sqlite" else {}))
         except ImportError as error:
@@ -185,13 +195,25 @@ class Database:
             Whether all pages may hold what was deleted.
         removed : bool
             Whether something was removed.
+
+        Raises
+        ------
+        InvalidInput
+            If the database cannot do it.
         """
-        if self._engine.dialect.name == "sqlite":
+        if self.overwrites:
             self._at_once(["vacuum"] * whole)
             if self._at_once(["pragma journal_mode"]) == ["wal"]:
-                self._at_once(["pragma wal_checkpoint(truncate)"])
+                (held,) = self._at_once(["pragma wal_checkpoint(truncate)"])
+                if held:
+                    self._refuse("one that another process is reading")
         elif self._engine.dialect.name == "postgresql" and (whole or removed):
             self._at_once([f"vacuum full {table.name}" for table in self._tables.values()])
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether what is deleted is overwritten at once, but for a log that the next change empties."""
+        return self._engine.dialect.name == "sqlite"
 
     def _at_once(self, statements: list[str]) -> list[Any]:
         """Execute statements that stand in no transaction, and return the first value of the last one's rows."""
@@ -300,7 +322,7 @@ class Database:
             f"the store {self.location}",
             "be a speechgmm store that can be read and written",
             " ".join(why.split()),  # in one line
-            "Give a file that enroll has made, or a database URL.",
+            next((advice for words, advice in _ADVICE.items() if words in why), _GIVE),
         )
 
 
