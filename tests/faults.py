@@ -158,7 +158,7 @@ class Campaign:
         shutil.copytree(self.place, self.template)
         self.states = {}
         before, there = self.state(operation), self.names()
-        result = operation.act(self.place, lambda: None)
+        operation.act(self.place, lambda: None)
         after = self.state(operation)
         names = there | self.names()
         writes, points, outcomes, losses = 0, 0, Counter[str](), list[str]()

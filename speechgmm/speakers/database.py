@@ -109,10 +109,9 @@ class Database:
         if not there and names and self._engine.dialect.name == "sqlite":
             self._refuse_other(names)
         self._check_format(found)
-        if new is not None:
-            with self._begun(write=True) as tables:
+        with self._begun(write=new is not None) as tables:
+            if new is not None:
                 self._make(tables, new, key)
-        with self._begun() as tables:
             meta = tables.meta()
             lost = [name for name in ("format", "fingerprint", "frontend") if name not in meta]
             if lost and (meta or tables.places()):

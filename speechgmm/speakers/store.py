@@ -292,7 +292,7 @@ class SpeakerStore(StoreReader):
                 self._erased(change.revision)
         except (InvalidInput, MemoryError) as error:
             if removed or whole:  # else there is nothing to erase but what an earlier change has told of
-                why = str(error) or "out of memory"
+                why = str(error).partition("; got ")[2].partition(". ")[0] or "too little memory"
                 raise NotErased(_NOT_ERASED.format(self.location, why.rstrip("."))) from error
 
     def _erased(self, revision: int) -> None:

@@ -1,6 +1,6 @@
 """The operations that meet faults: at stores, at models and exports, at kept features, reports and tables of scores.
 
-`test_faults.py` runs this in a process whose calls can fail: ``python -m tests.speakers.faulted FOLDER quick|full GROUP``.
+`test_faults.py` runs this in a process whose calls can fail, with a folder, "quick" or "full", and a group of them.
 """
 
 from __future__ import annotations
