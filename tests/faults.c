@@ -116,8 +116,9 @@ static int fails_to_give(size_t size, char *caller)
     return 0;
 }
 
-/* In the place of the C library */
+/* In the place of the C library. What is read-only can be opened to be read. */
 
+#define OPEN_FAILS(path, flags) ((fault != EROFS || ((flags) & (O_ACCMODE | O_CREAT))) && FAILS_AT(OPEN, path))
 #define MODE(flags) mode_t mode = 0; if ((flags) & (O_CREAT | O_TMPFILE)) \
     { va_list more; va_start(more, flags); mode = va_arg(more, mode_t); va_end(more); }
 
@@ -125,28 +126,28 @@ int open(const char *path, int flags, ...)
 {
     MODE(flags)
     REAL(open);
-    return FAILS_AT(OPEN, path) ? -1 : real(path, flags, mode);
+    return OPEN_FAILS(path, flags) ? -1 : real(path, flags, mode);
 }
 
 int open64(const char *path, int flags, ...)
 {
     MODE(flags)
     REAL(open64);
-    return FAILS_AT(OPEN, path) ? -1 : real(path, flags, mode);
+    return OPEN_FAILS(path, flags) ? -1 : real(path, flags, mode);
 }
 
 int openat(int at, const char *path, int flags, ...)
 {
     MODE(flags)
     REAL(openat);
-    return FAILS_AT(OPEN, path) ? -1 : real(at, path, flags, mode);
+    return OPEN_FAILS(path, flags) ? -1 : real(at, path, flags, mode);
 }
 
 int openat64(int at, const char *path, int flags, ...)
 {
     MODE(flags)
     REAL(openat64);
-    return FAILS_AT(OPEN, path) ? -1 : real(at, path, flags, mode);
+    return OPEN_FAILS(path, flags) ? -1 : real(at, path, flags, mode);
 }
 
 int close(int fd)

@@ -36,6 +36,7 @@ FILES = sum(KINDS.values()) - KINDS["memory"]
 CHANGES = sum(KINDS[name] for name in ("write", "sync", "truncate", "rename", "unlink", "folder"))
 SHORT = -1
 """In the place of an error: half is written, and the next write meets a full disk."""
+ROOT = Path(__file__).parents[1]
 LIBRARY = "SPEECHGMM_FAULTS"
 """The variable that names the compiled library to the process that it is loaded into."""
 ALLOCATIONS = 43
@@ -49,20 +50,31 @@ def missing() -> str:
     return "" if shutil.which("gcc") else "there is no gcc to compile the injector of faults"
 
 
-def started(module: str, folder: Path, *words: str) -> Iterator[dict[str, Any]]:
-    """Run a module in a process whose calls can fail, and yield the JSON objects that it prints, a line for each."""
+def compiled(folder: Path) -> dict[str, str]:
+    """Compile the library into a folder, and return the environment of a process that it is loaded into."""
     library = folder / "faults.so"
     source = Path(__file__).with_suffix(".c")
     build = ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", str(source), "-o", str(library), "-ldl"]
     subprocess.run(build, check=True, capture_output=True)
-    root = Path(__file__).parents[1]
-    environment = os.environ | {"LD_PRELOAD": str(library), LIBRARY: str(library), "PYTHONPATH": str(root)}
+    return os.environ | {"LD_PRELOAD": str(library), LIBRARY: str(library), "PYTHONPATH": str(ROOT)}
+
+
+def started(module: str, folder: Path, *words: str) -> Iterator[dict[str, Any]]:
+    """Run a module in a process whose calls can fail, and yield the JSON objects that it prints, a line for each."""
+    environment = compiled(folder)
     command = [sys.executable, "-W", "error", "-m", module, str(folder), *words]
-    with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             yield json.loads(line)
     assert process.returncode == 0, process.returncode
+
+
+def arm(folder: Path, kinds: int, error: int) -> None:
+    """Let all calls of these kinds under a folder fail from now on, in a process that `compiled` is for."""
+    library = ctypes.CDLL(os.environ[LIBRARY])
+    library.faults_under(bytes(folder))
+    library.faults_arm(kinds, ctypes.c_long(1), 1, error)
 
 
 @dataclass(frozen=True)

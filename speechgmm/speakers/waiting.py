@@ -34,7 +34,7 @@ def tell_of_waiting(sqlalchemy: Any, engine: Any, location: str, on_wait: OnWait
 
     for name, then in {"before_cursor_execute": begin, "after_cursor_execute": end, "commit": begin}.items():
         sqlalchemy.event.listen(engine, name, then)
-    sqlalchemy.event.listen(engine, "handle_error", lambda context: end(context.connection))
+    sqlalchemy.event.listen(engine, "handle_error", lambda context: context.connection and end(context.connection))
     sqlalchemy.event.listen(engine, "checkin", lambda dbapi, record: end(record))
 
 
