@@ -42,10 +42,16 @@ _ROOMY, _NARROW = 20, 12
 class Commands(TyperGroup):
     """Commands whose refusals are one line on standard error and exit status 1, without a traceback."""
 
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        """Read what stands before the command."""
+        with _usage_escaped():
+            return super().make_context(*args, **settings)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with _usage_escaped():
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise
         except BadCorpus as error:
@@ -63,6 +69,20 @@ class Commands(TyperGroup):
             raise typer.Exit(128 + (error.args[0] if error.args else signal.SIGINT)) from None
         complain(message)
         raise typer.Exit(1)
+
+
+_WrongUsage: Any = typer.BadParameter.__bases__[0]
+"""What typer raises for wrong usage."""
+
+
+@contextlib.contextmanager
+def _usage_escaped() -> Iterator[None]:
+    """Escape what words that are no usage hold: a shell takes them from names of files."""
+    try:
+        yield
+    except _WrongUsage as error:
+        error.message = _seen(error.message)
+        raise
 
 
 @contextlib.contextmanager

@@ -182,7 +182,7 @@ class Database:
         more = ", ..." if len(names) > 3 else ""
         self._refuse(f"a database of something else, with {', '.join(map(repr, names[:3]))}{more}")
 
-    def erase(self, *, whole: bool, removed: bool) -> None:
+    def erase(self, *, whole: bool, removed: bool, logged: bool) -> None:
         """Leave nothing of what was deleted in the files of a store, as far as a client reaches them.
 
         In SQLite what is deleted is overwritten at once, and its log is emptied here. PostgreSQL keeps it: the tables
@@ -194,6 +194,8 @@ class Database:
             Whether all pages may hold what was deleted.
         removed : bool
             Whether something was removed.
+        logged : bool
+            Whether there is a log: see `logs`.
 
         Raises
         ------
@@ -201,13 +203,16 @@ class Database:
             If the database cannot do it.
         """
         if self.overwrites:
-            self._at_once(["vacuum"] * whole)
-            if self._at_once(["pragma journal_mode"]) == ["wal"]:
-                (held,) = self._at_once(["pragma wal_checkpoint(truncate)"])
-                if held:
-                    self._refuse("one that another process is reading")
+            if whole:
+                self._at_once(["vacuum"])
+            if logged and self._at_once(["pragma wal_checkpoint(truncate)"]) != [0]:
+                self._refuse("one that another process is reading")
         elif self._engine.dialect.name == "postgresql" and (whole or removed):
             self._at_once([f"vacuum full {table.name}" for table in self._tables.values()])
+
+    def logs(self, tables: StoreTables) -> bool:
+        """Return whether SQLite keeps a log beside the file, which holds what was written last."""
+        return self.overwrites and tables.connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
 
     @property
     def overwrites(self) -> bool:

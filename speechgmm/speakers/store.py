@@ -281,13 +281,14 @@ class SpeakerStore(StoreReader):
             tables.prune()
             removed = action != "enroll" or change.removed
             forget = [ERASED] if removed and not self._database.overwrites else []
+            logged = self._database.logs(tables)
             tables.set_meta({"revision": str(change.revision)}, forget=forget)
             if change.keys or begun:
                 speakers = len({speaker for speaker, _ in change.keys})
                 tables.put_audit(action, speakers, len(change.keys), change.recordings)
         whole = ERASED not in meta
         try:
-            self._database.erase(whole=whole, removed=removed)
+            self._database.erase(whole=whole, removed=removed, logged=logged)
             if whole or forget:
                 self._erased(change.revision)
         except (InvalidInput, MemoryError) as error:
