@@ -94,8 +94,9 @@ class Mode:
 
 
 QUICK = (
-    Mode(KINDS["write"], errno.ENOSPC, stays=True, step=5),
-    Mode(sum(KINDS[name] for name in ("sync", "truncate", "rename", "unlink", "folder", "map")), errno.EIO),
+    Mode(KINDS["write"], errno.ENOSPC, stays=True, step=9),
+    Mode(sum(KINDS[name] for name in ("sync", "truncate", "rename", "unlink", "folder")), errno.EIO),
+    Mode(KINDS["open"] + KINDS["read"], errno.EIO, step=25),
 )
 """What every run tries."""
 FULL = (
@@ -125,8 +126,10 @@ class Operation:
         Takes the folder and a function that is called when faults may begin.
     state : callable
         Returns what is in the folder, as far as it counts: an operation leaves that of before, or of after.
-    repeatable : bool
-        Whether it can be done once more when it was done.
+    done : tuple of exception types
+        What says, where it is done once more, that it was done before.
+    told : tuple of exception types
+        What says that it was done, and that something else is left to do.
     """
 
     name: str
@@ -134,9 +137,7 @@ class Operation:
     act: Callable[[Path, Callable[[], None]], object]
     state: Callable[[Path], object]
     done: tuple[type[Exception], ...] = ()
-    """What says that it was done before, where it is done once more."""
     told: tuple[type[Exception], ...] = ()
-    """What says that it was done, and that something else is left to do."""
 
 
 @dataclass
@@ -173,7 +174,9 @@ class Campaign:
         operation.act(self.place, lambda: None)
         after = self.state(operation)
         names = there | self.names()
-        writes, points, outcomes, losses = 0, 0, Counter[str](), list[str]()
+        points, outcomes, losses = 0, Counter[str](), list[str]()
+        self.fresh()
+        writes, _, _ = self.attempt(operation, Mode(KINDS["write"], errno.EIO), 0)
         for mode in modes:
             for n in itertools.count(1, mode.step):
                 self.fresh()
@@ -183,7 +186,6 @@ class Campaign:
                     assert error is None, error
                     break
                 points += 1
-                writes += bool(mode.kinds & KINDS["write"])
                 try:
                     outcomes[self.judge(operation, mode, error, before, after, names)] += 1
                 except Exception as wrong:
@@ -217,7 +219,7 @@ class Campaign:
         return found.digest()
 
     def attempt(self, operation: Operation, mode: Mode, n: int) -> tuple[int, int, BaseException | None]:
-        """Let the n-th call fail; return how many calls there were, how many of them failed, and what was raised."""
+        """Let the n-th call fail, none where n is 0; return how many calls there were, how many failed, and the error."""
         error: BaseException | None = None
         try:
             operation.act(self.place, lambda: self.faults.faults_arm(mode.kinds, n, mode.stays, mode.error))

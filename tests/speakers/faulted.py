@@ -21,7 +21,7 @@ from speechgmm.errors import NotErased, SameRecording, UnknownSpeaker, WrongKey
 from speechgmm.evaluation import Scores, evaluate, write_scores
 from speechgmm.features import Recording, preset
 from speechgmm.features.feature_cache import FeatureCache, KeptFeatures
-from speechgmm.report import write_report
+from speechgmm.report import page, write_report
 from speechgmm.speakers import SpeakerExport, SpeakerNote, SpeakerStore, enrolled_models, load_system
 from speechgmm.speakers.ciphers import cipher_of
 from tests.faults import Operation, main
@@ -166,28 +166,20 @@ def rekeyed(name: str, mode: str, key: bytes | None, new: bytes | None) -> Opera
 
 
 def of_stores(mode: str, full: bool) -> list[Operation]:
-    """Operations at stores whose journal is of this mode."""
-    found = []
-    for encrypted in (False, True) if full else (mode == "wal",):
+    """Operations at stores whose journal is of this mode; where not all is tried, few of those with a log."""
+    few, found = mode == "wal" and not full, []
+    for encrypted in (False, True) if full else (few,):
         make = partial(made, mode=mode, key=KEY if encrypted else None)
         how = f" ({mode}{', encrypted' if encrypted else ''})"
         for name, (change, done) in CHANGES.items():
-            found.append(Operation(name + how, make, changed(change), content, done, (NotErased,)))
+            if not few or name == "remove":
+                found.append(Operation(name + how, make, changed(change), content, done, (NotErased,)))
         found.append(Operation("open and read" + how, make, read, content))
-    found += [
-        rekeyed("encrypt", mode, None, KEY),
-        rekeyed("rekey", mode, KEY, OTHER),
-        rekeyed("decrypt", mode, KEY, None),
-        Operation(
-            f"first erase ({mode})",
-            partial(made, mode=mode, erased=False),
-            changed(partial(enroll, speaker="zoe", name="a", seed=7)),
-            content,
-            ENROLLED,
-            (NotErased,),
-        ),
-    ]
-    return found
+    keys = {"encrypt": (None, KEY), "decrypt": (KEY, None), "rekey": (KEY, OTHER)}
+    found += [rekeyed(name, mode, *two) for name, two in keys.items() if not few]
+    change = changed(partial(enroll, speaker="zoe", name="a", seed=7))
+    make = partial(made, mode=mode, erased=False)
+    return [*found, Operation(f"first erase ({mode})", make, change, content, ENROLLED, (NotErased,))]
 
 
 def others(full: bool) -> list[Operation]:
@@ -208,7 +200,6 @@ SCORES = Scores(
     score=np.random.default_rng(0).normal(size=6000),
     target=np.arange(6000) % 2,
 )
-EVALUATION = evaluate(SCORES, replicates=0)
 FRONTEND = preset("speech", 8000)
 KEPT = KeptFeatures(np.random.default_rng(1).normal(size=(500, 60)).astype(np.float32), "digest", None)
 
@@ -285,8 +276,13 @@ def cached(folder: Path) -> None:
 def of_files(full: bool) -> list[Operation]:
     """Operations at files."""
 
+    evaluation = evaluate(SCORES, replicates=0)
+    drawn = page.render_report(SCORES, evaluation)
+
     def report(path: Path) -> None:
-        write_report(SCORES, EVALUATION, path)
+        write_report(SCORES, evaluation, path)
+
+    page.render_report = lambda *_, **__: drawn  # drawn once: writing it is what meets faults
 
     def scores(path: Path) -> None:
         write_scores(SCORES, path)
