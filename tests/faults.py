@@ -219,7 +219,7 @@ class Campaign:
         return found.digest()
 
     def attempt(self, operation: Operation, mode: Mode, n: int) -> tuple[int, int, BaseException | None]:
-        """Let the n-th call fail, none where n is 0; return how many calls there were, how many failed, and the error."""
+        """Let the n-th call fail, none where n is 0; return how many calls there were and failed, and the error."""
         error: BaseException | None = None
         try:
             operation.act(self.place, lambda: self.faults.faults_arm(mode.kinds, n, mode.stays, mode.error))
