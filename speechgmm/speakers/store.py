@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from speechgmm import storage
 from speechgmm.checks import composed, instance, refuse
-from speechgmm.errors import IncompatibleModel, InvalidInput, NotErased, SameRecording, UnknownSpeaker
+from speechgmm.errors import IncompatibleModel, InvalidInput, NotErased, SameRecording, UnknownSpeaker, WrongKey
 from speechgmm.speakers.ciphers import check_key
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged
 from speechgmm.speakers.database import ERASED, Database
@@ -298,7 +298,8 @@ class SpeakerStore(StoreReader):
 
     def _erased(self, revision: int) -> None:
         """Note that everything was erased that was removed up to a revision, unless there is a later one."""
-        with self._database.transaction(write=True) as tables:
+        # another key is a later change too
+        with contextlib.suppress(WrongKey), self._database.transaction(write=True) as tables:
             if tables.meta().get("revision") == str(revision):
                 tables.set_meta({ERASED: "1"})
 

@@ -112,6 +112,27 @@ def test_a_change_that_comes_between_leaves_the_mark_to_whoever_is_last(
     assert in_meta(new)
 
 
+@pytest.mark.parametrize("new", ["postgresql encrypted"], indirect=True)
+def test_another_key_that_comes_between_is_no_fault_of_a_change(
+    new: SpeakerStore,  # noqa: F811
+    tiny: System,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put(new, session(tiny, "ann", "a", 1), session(tiny, "bob", "a", 2))
+    erase = new._database.erase
+
+    def beside(**how: bool) -> None:
+        erase(**how)
+        with again(new) as other:
+            other.rekey(bytes(range(1, 40)))
+
+    monkeypatch.setattr(new._database, "erase", beside)
+    new.remove("ann")
+    with SpeakerStore(new.location, tiny, key=bytes(range(1, 40))) as store:
+        assert store.speakers == ("bob",)
+        assert in_meta(store), "whoever gave it another key has written all anew"
+
+
 def test_the_log_that_another_process_reads_is_emptied_by_the_next_change(
     tiny: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
