@@ -20,7 +20,7 @@ from typing import IO, NoReturn
 from speechgmm.checks import refuse
 from speechgmm.errors import InvalidInput, SpeechGMMError
 
-__all__ = ["Kind", "check_readable", "check_writable", "has_member", "passes_on", "replacing", "starts_with"]
+__all__ = ["Kind", "Whole", "check_readable", "check_writable", "has_member", "passes_on", "replacing", "starts_with"]
 
 PathLike = str | os.PathLike[str]
 _WHAT = "the file to write"
@@ -168,6 +168,21 @@ def replacing(path: PathLike, kind: Kind) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
+
+
+class Whole:
+    """A file for NumPy to write arrays to: to files of Python it writes through a stream of C.
+
+    That stream loses its end without a word where the disk is full when it is closed.
+
+    Parameters
+    ----------
+    file : file object
+        Open for writing bytes.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.write = file.write
 
 
 def _is(kind: Kind, path: Path) -> bool:

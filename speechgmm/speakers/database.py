@@ -26,6 +26,15 @@ _TRIES, _PAUSE = 8, 0.05
 """A file that another process is writing to looks damaged for a moment, in seconds."""
 _PATIENCE = 60.0
 """How long a writer waits for others of the same SQLite file, in seconds."""
+_GIVE = "Give a file that enroll has made, or a database URL."
+_ADVICE = {
+    "disk is full": "Free some space, and try again.",
+    "readonly": "Make the file and its folder writable, or give another place.",
+    "unable to open": "Make the file readable, and its folder writable.",
+    "disk I/O error": "See whether its disk is full, read-only or damaged, and try again.",
+    "is reading": "Wait until that is done.",
+}
+"""What to do, by what SQLite says."""
 _BEGIN = "speechgmm_begin"
 """The option of a connection that says how SQLite begins: ``immediate`` keeps other writers out."""
 
@@ -73,7 +82,8 @@ class Database:
         url = self._url(location)
         if url.get_backend_name() == "sqlite" and url.database:
             self._check_file(Path(url.database))
-        sqlite = {"poolclass": sa.pool.NullPool, "connect_args": {"timeout": _PATIENCE}}
+        # what is not committed ends with the connection: where a disk is full, another attempt at that would only fail
+        sqlite = {"poolclass": sa.pool.NullPool, "pool_reset_on_return": None, "connect_args": {"timeout": _PATIENCE}}
         try:
             self._engine = sa.create_engine(url, **(sqlite if url.get_backend_name() == "sqlite" else {}))
         except ImportError as error:
@@ -103,10 +113,9 @@ class Database:
         if not there and names and self._engine.dialect.name == "sqlite":
             self._refuse_other(names)
         self._check_format(found)
-        if new is not None:
-            with self._begun(write=True) as tables:
+        with self._begun(write=new is not None) as tables:
+            if new is not None:
                 self._make(tables, new, key)
-        with self._begun() as tables:
             meta = tables.meta()
             lost = [name for name in ("format", "fingerprint", "frontend") if name not in meta]
             if lost and (meta or tables.places()):
@@ -186,7 +195,7 @@ class Database:
         more = ", ..." if len(names) > 3 else ""
         self._refuse(f"a database of something else, with {', '.join(map(repr, names[:3]))}{more}")
 
-    def erase(self, *, whole: bool, removed: bool) -> None:
+    def erase(self, *, whole: bool, removed: bool, logged: bool) -> None:
         """Leave nothing of what was deleted in the files of a store, as far as a client reaches them.
 
         In SQLite what is deleted is overwritten at once, and its log is emptied here. PostgreSQL keeps it: the tables
@@ -198,13 +207,30 @@ class Database:
             Whether all pages may hold what was deleted.
         removed : bool
             Whether something was removed.
+        logged : bool
+            Whether there is a log: see `logs`.
+
+        Raises
+        ------
+        InvalidInput
+            If the database cannot do it.
         """
-        if self._engine.dialect.name == "sqlite":
-            self._at_once(["vacuum"] * whole)
-            if self._at_once(["pragma journal_mode"]) == ["wal"]:
-                self._at_once(["pragma wal_checkpoint(truncate)"])
+        if self.overwrites:
+            if whole:
+                self._at_once(["vacuum"])
+            if logged and self._at_once(["pragma wal_checkpoint(truncate)"]) != [0]:
+                self._refuse("one that another process is reading")
         elif self._engine.dialect.name == "postgresql" and (whole or removed):
             self._at_once([f"vacuum full {table.name}" for table in self._tables.values()])
+
+    def logs(self, tables: StoreTables) -> bool:
+        """Return whether SQLite keeps a log beside the file, which holds what was written last."""
+        return self.overwrites and tables.connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether what is deleted is overwritten at once, but for a log that the next change empties."""
+        return self._engine.dialect.name == "sqlite"
 
     def _at_once(self, statements: list[str]) -> list[Any]:
         """Execute statements that stand in no transaction, and return the first value of the last one's rows."""
@@ -314,7 +340,7 @@ class Database:
             f"the store {self.location}",
             "be a speechgmm store that can be read and written",
             " ".join(why.split()),  # in one line
-            "Give a file that enroll has made, or a database URL.",
+            next((advice for words, advice in _ADVICE.items() if words in why), _GIVE),
         )
 
 

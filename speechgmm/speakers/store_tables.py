@@ -151,7 +151,7 @@ class StoreTables:
         try:
             row = self.connection.execute(query).one_or_none()
         except self._sa.exc.DatabaseError as error:
-            if self.connection.dialect.name != "sqlite":  # where it ends the transaction
+            if not self._is_damage(error):
                 raise
             return self._damaged(key, str(error.orig))
         if row is None:
@@ -170,6 +170,14 @@ class StoreTables:
         }
         wrong = [what for what, (own, told) in held.items() if own != told]
         return self._damaged(key, f"its {' and '.join(wrong)} are not those of its value") if wrong else session
+
+    def _is_damage(self, error: Exception) -> bool:
+        """Say whether what is read is damaged: it is whole where a disk or memory is full, or another process holds it.
+
+        On a server an error ends the transaction.
+        """
+        sqlite = self.connection.dialect.name == "sqlite"
+        return sqlite and not isinstance(error, self._sa.exc.OperationalError)
 
     def _damaged(self, key: Key, reason: str) -> DamagedSession:
         return DamagedSession.of(*key, reason, self._location)
@@ -235,7 +243,7 @@ class StoreTables:
         try:
             value = self.connection.execute(query).scalar_one_or_none()
         except self._sa.exc.DatabaseError as error:
-            if self.connection.dialect.name != "sqlite":  # where it ends the transaction
+            if not self._is_damage(error):
                 raise
             return str(error.orig)
         if value is None:
