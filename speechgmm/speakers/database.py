@@ -149,7 +149,7 @@ class Database:
     def _check_format(self, meta: Mapping[str, str]) -> None:
         """Refuse a store that a later version of this package has made."""
         found = meta.get("format", str(FORMAT))
-        if not (found.isdecimal() and 1 <= int(found) <= FORMAT):
+        if not 1 <= number_in(found) <= FORMAT:
             refuse(f"the store {self.location}", f"be of format {FORMAT}", f"format {found}", "Update speechgmm.")
 
     def _check_file(self, path: Path) -> None:
@@ -357,6 +357,11 @@ def _table_names(address: str) -> list[str]:
 def _why(error: Exception) -> str:
     """Return what a database itself says of an error of SQLAlchemy."""
     return str(getattr(error, "orig", None) or error)
+
+
+def number_in(setting: str) -> int:
+    """Return the number that a setting is, 0 where it is none that was written there."""
+    return int(setting) if setting.isdecimal() and len(setting) < 19 else 0
 
 
 def _connect_sqlite(connection: Any, _: object) -> None:

@@ -15,7 +15,7 @@ from speechgmm.checks import composed, instance, refuse
 from speechgmm.errors import IncompatibleModel, InvalidInput, NotErased, SameRecording, UnknownSpeaker, WrongKey
 from speechgmm.speakers.ciphers import check_key
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged
-from speechgmm.speakers.database import ERASED, Database
+from speechgmm.speakers.database import ERASED, Database, number_in
 from speechgmm.speakers.notes import SpeakerNote, day
 from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session, SpeakerExport, sums_by_key
 from speechgmm.speakers.store_reader import StoreReader, check_known, keys_of, whole_notes
@@ -275,8 +275,7 @@ class SpeakerStore(StoreReader):
         """
         with begun() if begun else self._database.transaction(write=True) as tables:
             meta = tables.meta()
-            last = meta.get("revision", "")
-            change = Change(tables, int(last) + 1 if last.isdecimal() else 1)  # 1: it was damaged
+            change = Change(tables, number_in(meta.get("revision", "")) + 1)  # 1: it was damaged
             yield change
             tables.prune()
             removed = action != "enroll" or change.removed

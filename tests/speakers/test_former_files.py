@@ -137,7 +137,7 @@ def test_a_former_store_of_another_system_is_left_as_it_is(tmp_path: Path, tiny:
         assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("found", ["4", "0", "-1", "x", "2.5"])
+@pytest.mark.parametrize("found", ["4", "0", "-1", "x", "2.5", "9" * 30])
 def test_a_store_of_another_format_is_refused_and_left_as_it_is(tmp_path: Path, found: str) -> None:
     path = Path(shutil.copy(FILES / "store_2.db", tmp_path / "store.db"))
     with closing(sqlite3.connect(path)) as db:

@@ -494,6 +494,18 @@ def test_the_database_of_another_program_is_refused_and_not_touched(
 
 
 @in_file
+@pytest.mark.parametrize("revision", ["x", "", "9" * 5000, "-1"])
+def test_a_damaged_count_of_changes_begins_anew(two: SpeakerStore, tiny: System, revision: str) -> None:
+    with closing(sqlite3.connect(two.location)) as db:
+        db.execute("update speechgmm_meta set value = ? where key = 'revision'", [revision])
+        db.commit()
+    two.add([session(tiny, "cid", "a", 9)])
+    assert two.speakers == ("ann", "bob", "cid")
+    with two._database.transaction() as tables:
+        assert tables.meta()["revision"] == "1"
+
+
+@in_file
 def test_a_store_whose_writer_was_killed_is_as_before(two: SpeakerStore, tiny: System, tmp_path: Path) -> None:
     before, folder = content(two), tmp_path / "left"
     folder.mkdir()
