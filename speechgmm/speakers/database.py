@@ -105,13 +105,10 @@ class Database:
     def _prepare(self, new: Mapping[str, str] | None, key: bytes | None) -> None:
         """Check the tables, make them or bring them to this format, and hold their settings and their cipher."""
         with self._begun() as tables:
-            names = tables.names()
-            there = self._tables["meta"].name in names
+            there = self._tables["meta"].name in tables.names()
             found = tables.meta() if there else {}
         if not there and new is None:
             self._refuse("a database without its tables")
-        if not there and names and self._engine.dialect.name == "sqlite":
-            self._refuse_other(names)
         self._check_format(found)
         with self._begun(write=new is not None) as tables:
             if new is not None:
@@ -301,8 +298,10 @@ class Database:
         if self._engine.dialect.name == "postgresql" and not write:
             options = {"isolation_level": "REPEATABLE READ"}
         try:
-            with self._engine.connect().execution_options(**options) as connection, connection.begin():
+            with self._engine.connect().execution_options(**options) as connection, connection.begin() as transaction:
                 yield StoreTables(self._sa, self._tables, connection, cipher, self.location)
+                if not write:  # SQLite lets nothing be committed where a page that was read is damaged
+                    transaction.rollback()
         except self._sa.exc.SQLAlchemyError as error:
             self._refuse_error(error)
 

@@ -149,6 +149,16 @@ def test_a_store_of_another_format_is_refused_and_left_as_it_is(tmp_path: Path, 
     assert path.read_bytes() == before
 
 
+def test_a_session_of_the_first_format_that_cannot_be_read_is_damaged_afterwards(tmp_path: Path) -> None:
+    path = Path(shutil.copy(FILES / "store_1_first.db", tmp_path / "store.db"))
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("update speechgmm_sessions set value = x'00' where speaker = 'bob'")
+        db.commit()
+    with SpeakerStore(path) as store:
+        assert [(d.speaker, d.name) for d in store.damaged()] == [("bob", "a")]
+        assert [s.speaker for s in store.read()[0]] == ["ann", "ann"]
+
+
 def test_a_former_store_with_names_in_another_spelling_is_looked_through(tmp_path: Path) -> None:
     path = Path(shutil.copy(FILES / "store_2.db", tmp_path / "store.db"))
     with closing(sqlite3.connect(path)) as db:
