@@ -25,8 +25,18 @@ def refuse(what: str, rule: str, found: object, advice: str = "", *, error: type
     Traceback (most recent call last):
     speechgmm.errors.InvalidInput: n_components must be at least 1; got 0.
     """
-    end = "" if str(found).endswith(".") else "."
-    raise error(f"{what} must {rule}; got {found}{end}" + (f" {advice}" if advice else ""))
+    what, rule, got = (_short(str(part)) for part in (what, rule, found))
+    end = "" if got.endswith(".") else "."
+    raise error(f"{what} must {rule}; got {got}{end}" + (f" {advice}" if advice else ""))
+
+
+_READ = 1000
+"""Characters that a part of a message has at most: a file may hold a name of a megabyte."""
+
+
+def _short(part: str) -> str:
+    """Return a part of a message, without its middle where it is too long."""
+    return part if len(part) <= _READ else f"{part[: _READ - 200]} ... {part[-190:]}"
 
 
 SMALLEST, LARGEST = 1e-151, 1e151

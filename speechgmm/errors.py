@@ -48,6 +48,10 @@ class WrongKey(InvalidInput):
     """An encrypted store is opened without its key or with another one, or one that is not encrypted with a key."""
 
 
+class NotErased(SpeechGMMError):
+    """A change of a store is done, and what was removed may still be in its files: the next change overwrites it."""
+
+
 class BrokenCluster(SpeechGMMError):
     """A Dask cluster does not answer, has no workers, or loses them again and again."""
 

@@ -20,7 +20,7 @@ from typing import IO, NoReturn
 from speechgmm.checks import refuse
 from speechgmm.errors import InvalidInput, SpeechGMMError
 
-__all__ = ["Kind", "check_readable", "check_writable", "has_member", "passes_on", "replacing", "starts_with"]
+__all__ = ["Kind", "Whole", "check_readable", "check_writable", "has_member", "passes_on", "replacing", "starts_with"]
 
 PathLike = str | os.PathLike[str]
 _WHAT = "the file to write"
@@ -76,7 +76,8 @@ def check_readable(
     Parameters
     ----------
     path : path
-        A folder or a path where there is nothing passes: the caller has better words for it.
+        A folder or a path where there is nothing passes: the caller has better words for it. A name that no file can
+        have is refused.
     what : str
         For the message, such as "a recording".
     pipes : bool
@@ -91,8 +92,10 @@ def check_readable(
     """
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # ValueError: a NUL in it
+    except OSError:
         return
+    except ValueError:  # a NUL in it, or what is no Unicode
+        refuse(what, "have a name that a file can have", ascii(os.fspath(path)), error=error)
     held = stat.S_ISFIFO(mode) and os.path.realpath(path).startswith("/proc/")
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (pipes and held)):
         kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
@@ -165,6 +168,21 @@ def replacing(path: PathLike, kind: Kind) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
+
+
+class Whole:
+    """A file for NumPy to write arrays to: to files of Python it writes through a stream of C.
+
+    That stream loses its end without a word where the disk is full when it is closed.
+
+    Parameters
+    ----------
+    file : file object
+        Open for writing bytes.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.write = file.write
 
 
 def _is(kind: Kind, path: Path) -> bool:

@@ -12,15 +12,17 @@ What can be stored: frozen dataclasses of arrays (bool, integer and float types)
 infinities too), str, and tuples, lists and str-keyed mappings of these. Lists come back as tuples.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -28,11 +30,13 @@ from speechgmm import __version__
 from speechgmm.checks import refuse, with_article
 from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.files import Kind, check_readable, replacing
+from speechgmm.tensors import check_ranges, header_length
 
 __all__ = ["dumps", "fingerprint", "kind_of", "know", "load", "loads", "read_header", "save", "versions"]
 
 _KEY = "speechgmm"
 _FORMAT = 1
+_AGAIN = "Copy or train it again."
 _DEEPEST = 100
 """How deep values may be nested: far deeper than any is, and less than Python can follow."""
 _Tensors = dict[str, np.ndarray[Any, Any]]
@@ -71,7 +75,14 @@ def load(path: str | os.PathLike[str], *types: type) -> Any:
     IncompatibleModel
         If it holds another type, or was written by a later version of the format.
     """
-    return loads(_read(path), *types, source=str(path))
+    source = str(path)
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        header = _header(_beginning(file, size), source)
+        _check_arrays(header, size, source)  # before the arrays are read
+        file.seek(0)
+        data = file.read(size)
+    return _built(header, data, types, source)
 
 
 def know(cls: type) -> None:
@@ -101,21 +112,28 @@ def dumps(value: Any) -> bytes:
 def loads(data: bytes, *types: type, source: str = "the data") -> Any:
     """Build a value from the bytes of `dumps`; `source` names them in messages."""
     header = _header(data, source)
+    _check_arrays(header, len(data), source)
+    return _built(header, data, types, source)
+
+
+def _built(header: "_Header", data: bytes, types: tuple[type, ...], source: str) -> Any:
+    """Return the value of a file's bytes, whose header was checked, as the first of some types."""
     tensors = _arrays(data, source)
-    if header["digest"] != _digest(header["value"], tensors):
-        refuse(source, "be unchanged since it was saved", "another digest", "Copy or train it again.")
+    if header.digest != _digest(header.value, tensors):
+        refuse(source, "be unchanged since it was saved", "another digest", _AGAIN)
     every = [part for t in (*_KNOWN.values(), *types) for part in (t, *getattr(t, "PARTS", ()))]
     former = {name: t for t in every for name in getattr(t, "FORMER_NAMES", ())}
     known = former | {t.__name__: t for t in every}
-    found = header["value"]["$type"]
+    found = header.value["$type"]
     if known.get(found) is not types[0]:
         refuse(source, f"hold {with_article(types[0].__name__)}", with_article(str(found)), error=IncompatibleModel)
-    return _decode(header["value"], known, tensors, source)
+    return _decode(header.value, known, tensors, source)
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the JSON part of a file (settings, versions, data summary), without building anything."""
-    return _header(_read(path, whole=False), str(path))["value"]
+    with _opened(path) as file:
+        return _header(_beginning(file, os.fstat(file.fileno()).st_size), str(path)).value
 
 
 def fingerprint(*values: Any) -> str:
@@ -177,9 +195,7 @@ def _decode(body: Any, types: Mapping[str, type], tensors: _Tensors, source: str
     if not isinstance(body, dict):
         return body
     if "$array" in body:
-        if (name := body["$array"]) not in tensors:
-            refuse(source, "hold every array that its header names", f"none of the name {name!r}")
-        return tensors[name]
+        return tensors[body["$array"]]
     if "$float" in body:
         return float(body["$float"])
     if "$dict" in body:
@@ -211,23 +227,55 @@ def _check_fields(cls: Any, found: Iterable[str], source: str) -> None:
         refuse(source, rule, without, advice, error=IncompatibleModel)
 
 
-def _header(data: bytes, source: str) -> dict[str, Any]:
-    """Return the checked JSON header of a file's bytes."""
-    size = int.from_bytes(data[:8], "little")
+@dataclass(frozen=True)
+class _Header:
+    """What stands before the arrays: the `value` without them, the `digest` of both, and where the `arrays` lie.
+
+    `arrays` has the entries of safetensors by name, `length` are the bytes before the first array.
+    """
+
+    value: dict[str, Any]
+    digest: Any
+    arrays: dict[str, Any]
+    length: int
+
+
+def _header(data: bytes, source: str) -> _Header:
+    """Return the checked header of a file that begins with these bytes."""
+    length = header_length(data, len(data))
     try:
-        meta = _parsed(data[8 : 8 + size])["__metadata__"] if 0 < size <= len(data) - 8 else {}
-        header: dict[str, Any] = _parsed(meta[_KEY])
-        written, value, _ = header["format"], header["value"], header["digest"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        outer = _parsed(data[8 : 8 + length])
+        meta = outer.pop("__metadata__")
+        inner = _parsed(meta[_KEY])
+        written, value, digest = inner["format"], inner["value"], inner["digest"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         rule, advice = "be a speechgmm file (safetensors with a header)", "Give a file that speechgmm wrote."
         refuse(source, rule, f"{len(data)} other bytes", advice)
     if written != _FORMAT:
-        found, advice = f"format {written}", "Update speechgmm."
+        found, advice = f"format {written!r}"[:200], "Update speechgmm."
         refuse(source, f"be of format {_FORMAT}", found, advice, error=IncompatibleModel)
     _check_nodes([value], source)
     if not isinstance(value, dict) or "$type" not in value:
         refuse(source, "hold a value with a type", "one without", error=IncompatibleModel)
-    return header
+    return _Header(value, digest, outer, 8 + length)
+
+
+def _check_arrays(header: _Header, size: int, source: str) -> None:
+    """Refuse a file of so many bytes whose arrays are not all of it, or not those that its value names, once each."""
+    check_ranges(header.arrays, size - header.length, source)
+    named: set[str] = set()
+    waiting: list[Any] = [header.value]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict) and "$array" in node:
+            if (name := node["$array"]) in named:
+                refuse(source, "hold an array for each place in its value", f"{name!r} in two places", _AGAIN)
+            named.add(name)
+        waiting.extend(_held(node) or ())
+    if lost := sorted(named - set(header.arrays)):
+        refuse(source, "hold every array that its header names", f"none of the name {lost[0]!r}")
+    if unused := sorted(set(header.arrays) - named):
+        refuse(source, "hold only arrays that its value names", f"also {unused[0]!r}", _AGAIN)
 
 
 def _parsed(text: Any) -> Any:
@@ -253,7 +301,7 @@ def _check_nodes(value: Any, source: str) -> None:
         held = [_held(node) for node in level]
         if strange := [node for node, inner in zip(level, held, strict=True) if inner is None]:
             rule, found = "hold values as speechgmm writes them", f"an object with {', '.join(map(repr, strange[0]))}"
-            refuse(source, rule, found[:200], "Copy or train it again.")
+            refuse(source, rule, found[:200], _AGAIN)
         level = [node for inner in held if inner is not None for node in inner]
         if not level:
             return
@@ -274,31 +322,34 @@ def _held(node: Any) -> Iterable[Any] | None:
 
 
 def _arrays(data: bytes, source: str) -> _Tensors:
-    """Return the tensors in a file's bytes, of the types that `_plain` writes; their sizes are those of the bytes."""
+    """Return the tensors in a file's bytes, whose header was checked."""
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 
     try:
         tensors: _Tensors = from_bytes(data)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # what NumPy has no type for is a KeyError
-        refuse(source, "be a whole model file", f"a damaged one ({error})", "Copy or train it again.")
-    if other := [f"{name} of {a.dtype}" for name, a in tensors.items() if not _storable(a)]:
-        refuse(source, "hold arrays of bool, integer or float types", other[0])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        refuse(source, "be a whole model file", f"a damaged one ({error})", _AGAIN)
     return tensors
 
 
-def _read(path: str | os.PathLike[str], *, whole: bool = True) -> bytes:
-    """Return the bytes of a file, or those of its header alone."""
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a file for reading, or refuse it."""
     check_readable(path, "the model file")
     try:
         with open(path, "rb") as file:
-            size = -1 if whole else 8 + min(int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size)
-            file.seek(0)
-            return file.read(size)
+            yield file
     except FileNotFoundError:
         refuse("the model file", "exist", f"{path}, which does not")
     except OSError as error:
         refuse("the model file", "be a readable file", f"{path} ({error.strerror})")
+
+
+def _beginning(file: IO[bytes], size: int) -> bytes:
+    """Return the header of an open file of so many bytes, or what is there of a file that has none."""
+    beginning = file.read(8)
+    return beginning + file.read(header_length(beginning, size))
 
 
 def _digest(body: Any, tensors: _Tensors) -> str:

@@ -20,7 +20,7 @@ import soundfile
 from speechgmm.errors import AudioError, InvalidInput
 from speechgmm.evaluation import Scores, Trials, evaluate, read_scores, read_trials, write_scores, write_trials
 from speechgmm.features import MFCC, Corpus, read, read_corpus, write_features
-from speechgmm.files import Kind, check_readable, check_writable, replacing, starts_with
+from speechgmm.files import Kind, Whole, check_readable, check_writable, replacing, starts_with
 from speechgmm.mixture import GMM, Diagonal
 from speechgmm.plot import check_picture, plot_scores, write_picture
 from speechgmm.report import write_report
@@ -80,6 +80,22 @@ def test_a_failure_half_way_keeps_the_old_file_and_nothing_else(step, error, tmp
     monkeypatch.undo()
     assert os.listdir(tmp_path) == ["a.txt"]
     assert path.read_text() == "note 1"
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_every_byte_of_an_array_goes_through_the_file_that_can_refuse_it(tmp_path, order):
+    class Counting(io.FileIO):
+        written = 0
+
+        def write(self, data):
+            self.written += len(data)
+            return super().write(data)
+
+    x = np.asarray(np.arange(12.0).reshape(3, 4), order=order)
+    with Counting(tmp_path / "x.npy", "w") as file:
+        np.save(Whole(file), x)
+    assert file.written == (tmp_path / "x.npy").stat().st_size
+    assert np.array_equal(np.load(tmp_path / "x.npy"), x)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o755])
@@ -338,7 +354,9 @@ def test_what_is_no_file_is_not_waited_for(reader, what, make, found, tmp_path, 
 def test_what_is_not_there_is_the_callers_to_tell(tmp_path):
     check_readable(tmp_path / "missing", "a recording")
     check_readable(tmp_path, "a recording")
-    check_readable("a\0b", "a recording")
+    for name in ("a\0b", "\ud800"):
+        with pytest.raises(AudioError, match=r"a recording must have a name that a file can have; got '.*\\"):
+            check_readable(name, "a recording", error=AudioError)
     with pytest.raises(AudioError, match="a recording must be a regular file"):
         check_readable("/dev/null", "a recording", error=AudioError)
 

@@ -43,6 +43,7 @@ LAYER = {
     "files": 0,
     "compiler": 0,
     "tables": 0,
+    "tensors": 0,
     "parallel": 0,
     "checks": 0,
     "errors": 0,
@@ -52,7 +53,8 @@ GROUND = {
     "checks": {"errors"},
     "files": {"errors", "checks"},
     "compiler": {"errors", "checks"},
-    "storage": {"errors", "checks", "files"},
+    "storage": {"errors", "checks", "files", "tensors"},
+    "tensors": {"errors", "checks"},
     "parallel": {"errors", "checks"},
     "tables": {"errors", "checks", "files"},
 }

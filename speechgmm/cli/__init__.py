@@ -1,8 +1,8 @@
 """The command line: each command is a few lines over the public API, and a script can do the same with one call.
 
 Exit status: 0 done, and for ``verify`` accepted; 1 the input was refused, or a part of it, with one line on standard
-error for each refusal; 2 wrong usage; 3 not accepted (``verify``); 130 interrupted. With ``--json`` standard output
-holds one JSON object and nothing else.
+error for each refusal; 2 wrong usage; 3 not accepted (``verify``); 130 interrupted, 143 asked to end. With
+``--json`` standard output holds one JSON object and nothing else.
 """
 
 import os
@@ -28,7 +28,7 @@ from speechgmm.cli import (
     train,
     verify,
 )
-from speechgmm.cli.output import Command, Commands, one_line
+from speechgmm.cli.output import Command, Commands, ending_in_order, one_line
 from speechgmm.errors import SpeechGMMWarning
 
 __all__ = ["app", "main"]
@@ -57,7 +57,8 @@ def main(args: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     warnings.formatwarning = _shown
-    app(args=args, prog_name="speechgmm")
+    with ending_in_order():
+        app(args=args, prog_name="speechgmm")
 
 
 def _shown(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:

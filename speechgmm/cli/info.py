@@ -1,10 +1,10 @@
 """The command info: what a model, a classifier, a store, an export or a calibration is, and how it was made."""
 
 import math
+import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from speechgmm.checks import enumerated, refuse
@@ -126,7 +126,7 @@ def _is_store(location: str) -> bool:
     """Return whether this is a database; anything else may be a model."""
     if "://" in location:
         return True
-    if not Path(location).is_file():
+    if not os.path.isfile(location):
         refuse("a model or store", "be a file or a database URL", f"{location}, which is not", "Check the path.")
     with open(location, "rb") as file:
         return file.read(16) == b"SQLite format 3\0"

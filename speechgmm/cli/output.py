@@ -9,7 +9,9 @@ import json
 import math
 import re
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,10 +42,16 @@ _ROOMY, _NARROW = 20, 12
 class Commands(TyperGroup):
     """Commands whose refusals are one line on standard error and exit status 1, without a traceback."""
 
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        """Read what stands before the command."""
+        with _usage_escaped():
+            return super().make_context(*args, **settings)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with _usage_escaped():
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise
         except BadCorpus as error:
@@ -56,10 +64,47 @@ class Commands(TyperGroup):
             message = f"names must be Unicode text; got {error.object!a}. Rename the file or the speaker."
         except OSError as error:
             message = f"the output must be written; got {error.strerror}. Free some space, or write elsewhere."
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as error:
+            complain("interrupted before it was done")
+            raise typer.Exit(128 + (error.args[0] if error.args else signal.SIGINT)) from None
         complain(message)
         raise typer.Exit(1)
+
+
+_WrongUsage: Any = typer.BadParameter.__bases__[0]
+"""What typer raises for wrong usage."""
+
+
+@contextlib.contextmanager
+def _usage_escaped() -> Iterator[None]:
+    """Escape what words that are no usage hold: a shell takes them from names of files."""
+    try:
+        yield
+    except _WrongUsage as error:
+        error.message = _seen(error.message)
+        raise
+
+
+@contextlib.contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Let what asks this process to end (SIGTERM), or its terminal that is gone (SIGHUP), end it as Ctrl-C does.
+
+    What is half done is undone then, as after an error. Who has told the process to ignore one of them is obeyed.
+    """
+
+    def end(number: int, _: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    here = threading.current_thread() is threading.main_thread()
+    asked = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) and here]
+    taken = [number for number in asked if signal.getsignal(number) == signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 class Command(TyperCommand):

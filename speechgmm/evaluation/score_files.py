@@ -13,8 +13,8 @@ so that a refusal names its line.
 import itertools
 import math
 import os
+import sys
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import length_hint
@@ -44,6 +44,8 @@ _ROWS = 100_000
 """Rows that are turned into text together."""
 _BLOCK = 1 << 16
 """Characters of text that are read together: their fields stay in the processor's cache."""
+_PACKED, _UNPACKED = 100, 1 << 26
+"""A `.npz` file is at most so many times as large unpacked, small ones aside: scores are noise, which hardly packs."""
 _LENGTHS = 1 << 16
 """So many lengths are remembered: one test or speaker has many rows."""
 
@@ -452,8 +454,9 @@ def _read_arrays(path: PathLike) -> Scores:
                 raise zipfile.BadZipFile("File is not a zip file")
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
-                held = {name: indexed(arrays[name]) for name in arrays.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                _check_sizes(arrays.zip, os.fstat(file.fileno()).st_size)
+                held = {name: _array(arrays, name) for name in arrays.files}
+        except Exception as error:  # a header of an array is Python text, and its parser raises errors of its own
             checks.refuse(os.fspath(path), "be a readable .npz file of plain arrays", f"this: {error}")
     _check_header(path, list(held))
     if "failed" in held:
@@ -462,6 +465,30 @@ def _read_arrays(path: PathLike) -> Scores:
         return _scores_of(**_unlabeled(len(next(iter(held.values())))) | held)
     except InvalidInput as error:
         raise InvalidInput(f"{os.fspath(path)}: {error}") from None
+
+
+def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
+    """Raise ValueError where arrays are larger than what is packed, or much larger than a file of so many bytes."""
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > max(_UNPACKED, _PACKED * size):
+        raise ValueError(f"its {size} bytes unpack to {unpacked}, which no table of scores does")
+    for member in archive.infolist():
+        with archive.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            shape, _, kind = getattr(np.lib.format, f"read_array_header_{version[0]}_0")(file)
+        if math.prod(shape) * max(kind.itemsize, 1) > member.file_size:
+            raise ValueError(f"{member.filename[:80]!r} of shape {shape} is larger than its {member.file_size} bytes")
+
+
+def _array(arrays: Any, name: str) -> NDArray[Any] | NameIndex:
+    """Return a column of an open `.npz` file; ValueError where it is no array."""
+    if not isinstance(found := arrays[name], np.ndarray):
+        raise ValueError(f"{name[:80]!r} is no array")
+    if found.dtype.kind == "U" and found.size:
+        characters = np.frombuffer(found.tobytes(), found.dtype.byteorder.replace("|", "=") + "u4")
+        if characters.max(initial=0) > sys.maxunicode:
+            raise ValueError(f"{name[:80]!r} is no text: it has characters beyond Unicode")
+    return indexed(found)
 
 
 def _check_failed(path: PathLike, held: Mapping[str, Any]) -> None:

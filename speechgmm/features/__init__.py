@@ -8,6 +8,7 @@ those of a Kaldi archive or a folder in the place of a corpus's sounds.
 
 from speechgmm.features.acoustics import Acoustics
 from speechgmm.features.audio import Signal, read, sample_rate
+from speechgmm.features.audio_limits import AudioLimits, audio_limits
 from speechgmm.features.corpus import Corpus, Recording
 from speechgmm.features.extraction import Extracted, Part, TrainingFrames, extract, extract_all, training_frames
 from speechgmm.features.feature_files import FEATURES, Written, check_features_place, write_features
@@ -26,6 +27,7 @@ __all__ = [
     "MFCC",
     "PRESETS",
     "Acoustics",
+    "AudioLimits",
     "Averages",
     "Corpus",
     "Extracted",
@@ -37,6 +39,7 @@ __all__ = [
     "Sound",
     "TrainingFrames",
     "Written",
+    "audio_limits",
     "check_features_place",
     "common_rate",
     "extract",

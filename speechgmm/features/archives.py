@@ -57,10 +57,12 @@ def read_matrix(place: str) -> Array:
     if found is None:
         advice = "Give the whole archive with --features, and its recordings by name."
         refuse(place, "be the place of one matrix, as in feats.ark:17", "a whole file", advice)
-    if not Path(found["file"]).is_file():
+    if not os.path.isfile(found["file"]):
         refuse("a file of features", "exist", f"{found['file']}, which does not", "Check the path.")
     with open(found["file"], "rb") as file:
-        file.seek(int(found["offset"]))
+        if (offset := int(found["offset"])) >= os.fstat(file.fileno()).st_size:
+            _no_matrix(place, "the end of the file")
+        file.seek(offset)
         x = _matrix(file, place)
     return x if found["range"] is None else _part(x, found["range"], place)
 
@@ -149,7 +151,8 @@ def _matrix(file: IO[bytes], place: str) -> Array:
     if _end(file, place) is None:
         return _text(file, place)
     try:
-        return np.asarray(extra("kaldiio.matio", "kaldi").read_matrix_or_vector(file))
+        with np.errstate(all="ignore"):  # what is not finite is refused later
+            return np.asarray(extra("kaldiio.matio", "kaldi").read_matrix_or_vector(file))
     except (ValueError, AssertionError) as error:
         _no_matrix(place, f"this: {error}")
 

@@ -10,12 +10,12 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from speechgmm.checks import Array
 from speechgmm.errors import AudioError
+from speechgmm.features.audio_limits import audio_limits
 from speechgmm.features.pyav import open_av
 from speechgmm.features.sndfile import open_sndfile
 from speechgmm.features.source import Source, concatenated, unusable
@@ -107,7 +107,7 @@ def read(
     ------
     AudioError
         If the file is missing, no sound, truncated or empty, holds NaN or samples of more than 2**31 times full scale,
-        or has no such channel or part.
+        has no such channel or part, or is beyond the limits of a sound file (`audio_limits.py`).
     MissingExtra
         If it is of a format that needs PyAV, which is not installed.
     """
@@ -216,18 +216,19 @@ def checked(blocks: Iterable[Array], what: str) -> Iterator[Array]:
 def _opened(name: str) -> Iterator[Source]:
     """Give a sound file that is open for reading, and say what is wrong with it where that fails."""
     check_readable(name, "a recording", error=AudioError)
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         unusable("a recording", "be a file", f"the folder {name}", "Name the files in it.")
-    if not Path(name).exists():
+    if not os.path.exists(name):
         unusable("a recording", "exist", f"{name}, which does not", "Check the path.")
     found = open_sndfile(name)
     with open_av(name, found) if isinstance(found, str) else found as source:
+        audio_limits().check(source, name)
         yield source
 
 
 def _part(source: Source, name: str, start: float, end: float | None) -> Iterator[Array]:
     """Yield the samples (n, channels) of the part from `start` to `end` seconds, block by block."""
-    rate, stated = source.sample_rate, source.frames
+    rate, stated, limits = source.sample_rate, source.frames, audio_limits()
     first, last = _sample(start, rate), None if end is None else _sample(end, rate)
     span = f"{start:g} to {'the end' if end is None else format(end, 'g')} s"
 
@@ -241,10 +242,12 @@ def _part(source: Source, name: str, start: float, end: float | None) -> Iterato
     if stated is not None:
         check(stated)
     elif first < 0 or (last is not None and last <= first):
-        check(sum(map(len, source.blocks(0, None, _CHUNK))))
+        check(sum(map(len, limits.checked(source.blocks(0, None, _CHUNK), source, name))))
     stop = min((n for n in (last, stated) if n is not None), default=None)
+    # where the length is not known the file is decoded from its beginning
+    limits.check_samples(first if stated is None or stop is None else stop - first, source, name)
     found = 0
-    for samples in source.blocks(first, stop, _CHUNK):
+    for samples in limits.checked(source.blocks(first, stop, _CHUNK), source, name):
         found += len(samples)
         yield samples
     if first == 0 and last is None:
@@ -255,7 +258,7 @@ def _part(source: Source, name: str, start: float, end: float | None) -> Iterato
 
 def _sample(seconds: float, rate: int) -> int:
     """Return the sample at so many seconds, -1 where there is none."""
-    return round(seconds * rate) if math.isfinite(seconds) else -1
+    return round(seconds * rate) if math.isfinite(seconds * rate) else -1
 
 
 def _channel(samples: Array, channel: int | str, name: str) -> Array:

@@ -36,6 +36,7 @@ from speechgmm.features.corpus import Recording
 from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.own_features import OwnFeatures
 from speechgmm.features.sounds import is_features
+from speechgmm.files import Whole
 from speechgmm.storage import versions
 
 __all__ = ["LIMIT", "CacheInfo", "FeatureCache", "KeptFeatures", "feature_cache"]
@@ -220,7 +221,7 @@ class CacheEntry:
         handle, beside = tempfile.mkstemp(prefix=self.path.stem, suffix=_UNFINISHED, dir=self.path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                np.lib.format.write_array(file, kept.features, allow_pickle=False)
+                np.lib.format.write_array(Whole(file), kept.features, allow_pickle=False)
                 file.write(told + len(told).to_bytes(8, "little") + _MARK)
             os.replace(beside, self.path)
         except BaseException:

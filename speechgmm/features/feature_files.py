@@ -22,7 +22,7 @@ from speechgmm.features.corpus import Recording
 from speechgmm.features.extraction import extract_all
 from speechgmm.features.feature_lists import frame_shift_file, listed_hop_length
 from speechgmm.features.frontend import FrontEnd
-from speechgmm.files import Kind, check_writable, has_member, replacing, starts_with
+from speechgmm.files import Kind, Whole, check_writable, has_member, replacing, starts_with
 from speechgmm.parallel import Progress
 
 _SETTINGS = "frontend"
@@ -264,4 +264,4 @@ class _Folder(_Form):
         place = Path(self.path, f"{name}.npy")
         place.parent.mkdir(parents=True, exist_ok=True)
         with replacing(place, _ARRAY) as beside, beside.open("wb") as file:
-            np.save(file, np.asarray(x), allow_pickle=False)
+            np.save(Whole(file), np.asarray(x), allow_pickle=False)

@@ -34,7 +34,7 @@ def listed_features(path: str | os.PathLike[str]) -> Corpus:
         If there is no such thing, it lists none, or has lines that name no place; all of them together.
     """
     place = Place(Path(path))
-    if not place.path.exists():
+    if not os.path.exists(place.path):
         refuse("a list of features", "exist", f"{path}, which does not", _ADVICE)
     problems = Problems(str(path))
     if place.path.is_dir():
@@ -97,7 +97,7 @@ def listed_hop_length(path: str | os.PathLike[str]) -> float:
         If that file holds no number of seconds.
     """
     shift = frame_shift_file(path)
-    if not shift.is_file():
+    if not os.path.isfile(shift):
         return OwnFeatures.hop_length
     text = shift.read_text(encoding="utf-8", errors="replace").strip()
     try:
@@ -109,7 +109,7 @@ def listed_hop_length(path: str | os.PathLike[str]) -> float:
 def frame_shift_file(path: str | os.PathLike[str]) -> Path:
     """Return the file that says the step of features: in a folder of them, or beside an archive or a list."""
     place = Path(path)
-    return (place if place.is_dir() else place.parent) / FRAME_SHIFT
+    return (place if os.path.isdir(place) else place.parent) / FRAME_SHIFT
 
 
 def recordings_of(

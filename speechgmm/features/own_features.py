@@ -9,7 +9,6 @@ import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -157,7 +156,7 @@ def read_features(path: str | os.PathLike[str]) -> Array:
     name = os.fspath(path)
     if name.lower().endswith(archives.ENDINGS) or archives.is_place(name):
         return matrix(archives.read_matrix(name), name)
-    if not Path(name).is_file():
+    if not os.path.isfile(name):
         refuse("a file of features", "exist", f"{name}, which does not", "Check the path.")
     try:
         # mapped, so that a header that lies costs no memory
@@ -166,6 +165,8 @@ def read_features(path: str | os.PathLike[str]) -> Array:
         refuse(name, "be a .npy file of plain numbers", f"this: {error}", "Write it with numpy.save.")
     if not isinstance(x, np.ndarray):
         refuse(name, "be a .npy file of plain numbers", "an archive of several", "Write it with numpy.save.")
+    if not x.dtype.itemsize:  # a copy gives each entry a byte
+        refuse(name, "be a .npy file of plain numbers", f"entries without a byte, {x.dtype}")
     return matrix(np.array(x), name)
 
 

@@ -31,6 +31,8 @@ _CONTAINERS = (
 """The containers that are opened: no playlists, which would lead to other files and into the network."""
 _EXACT = {"mov,mp4,m4a,3gp,3g2,mj2": 0.99, "matroska,webm": 0.95}
 """Containers that say how long their sound is, and how much of it must be there."""
+_PLANES = 8
+"""Channels that a frame may have apart from each other: of more, PyAV reads pointers behind the end of their list."""
 _SLACK = 0.1
 """Seconds that may be missing besides: delay and padding of encoders."""
 
@@ -51,12 +53,12 @@ class AVFile(Source):
         frames = self._frames()
         first = next(frames, None)
         self.sample_rate = int((first or stream).sample_rate)
-        self._channels = (first.layout if first else stream.layout).nb_channels
+        self.channels = (first.layout if first else stream.layout).nb_channels
         self._decoded = itertools.chain([] if first is None else [first], frames)
 
     def blocks(self, first: int, last: int | None, size: int) -> Iterator[Array]:
         """Yield the samples from `first` on and before `last` (or the end) as float32 (n, C), `size` numbers each."""
-        return regrouped(self._part(first, last), max(1, size // self._channels))
+        return regrouped(self._part(first, last), max(1, size // self.channels))
 
     def _part(self, first: int, last: int | None) -> Iterator[Array]:
         position = 0
@@ -79,15 +81,20 @@ class AVFile(Source):
                 yield from packet.decode()
         except (av.FFmpegError, EOFError) as error:
             truncated(self._name, f"FFmpeg says: {_reason(error)}")
+        except IndexError:  # PyAV knows the tracks of the beginning alone
+            unusable(self._name, "begin with all of its tracks", "one that begins further on", "Convert it to WAV.")
 
     def _samples(self, frame: Any) -> Array:
         """Return the samples of a frame as float32 (n, C), integers divided by their full scale."""
-        if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self._channels):
-            rule = f"keep to {self.sample_rate} Hz and {self._channels} channel(s)"
+        if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.channels):
+            rule = f"keep to {self.sample_rate} Hz and {self.channels} channel(s)"
             found = f"{frame.sample_rate} Hz and {frame.layout.nb_channels} channel(s) further on"
             unusable(self._name, rule, found, "Convert it to WAV or FLAC.")
+        if frame.format.is_planar and self.channels > _PLANES:
+            rule = f"have at most {_PLANES} channels in this format"
+            unusable(self._name, rule, f"{self.channels}", "Convert it to WAV or FLAC.")
         a = frame.to_ndarray()
-        a = a.T if frame.format.is_planar else a.reshape(-1, self._channels)
+        a = a.T if frame.format.is_planar else a.reshape(-1, self.channels)
         if a.dtype.kind == "u":
             a = a.astype(np.int16) - 128
             return a.astype(np.float32) / np.float32(128)

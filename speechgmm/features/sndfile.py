@@ -30,14 +30,14 @@ class SndFile(Source):
     def __init__(self, name: str, file: Any) -> None:
         """Take an open `soundfile.SoundFile`."""
         self._name, self._file = name, file
-        self.sample_rate = int(file.samplerate)
+        self.sample_rate, self.channels = int(file.samplerate), int(file.channels)
         self.frames = file.frames if file.frames < _UNKNOWN else None
         self._seekable = file.seekable() and self.frames is not None
         file.seekable = lambda: False  # soundfile would seek after each read, which GSM and streamed FLAC cannot
 
     def blocks(self, first: int, last: int | None, size: int) -> Iterator[Array]:
         """Yield the samples from `first` on and before `last` (or the end) as float32 (n, C), `size` numbers each."""
-        position, step = 0, max(1, size // self._file.channels)
+        position, step = 0, max(1, size // self.channels)
         if first and self._seekable:
             position = self._asked(self._file.seek, first)
         while last is None or position < last:

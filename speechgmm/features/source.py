@@ -17,11 +17,14 @@ class Source(ABC):
     ----------
     sample_rate : int
         Hz.
+    channels : int
+        C.
     frames : int or None
         Samples of each channel as the header says; None where only the end of the file tells, until it has come.
     """
 
     sample_rate: int
+    channels: int
     frames: int | None
 
     @abstractmethod

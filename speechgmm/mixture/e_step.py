@@ -146,8 +146,8 @@ class EStep:
         return (slice(start, start + size) for start in range(0, len(x), size))
 
     def _centered(self, block: Array) -> Array:
-        """Return frames about the origin, in float64."""
-        return np.asarray(block - self.origin)
+        """Return frames about the origin, in float64, and in rows: what products round to depends on the layout."""
+        return np.subtract(block, self.origin, order="C")
 
     def _joint(self, x: Array) -> Iterator[tuple[slice, Array, Array]]:
         """Yield, block by block, its rows, the centered frames (n, D) and log(weight_k * density_k) (n, K)."""

@@ -66,7 +66,7 @@ class Ensemble:
         streams: Sequence[int] = self.streams or (0,) * len(self.parts)
         sequence_of(streams, "the streams of an ensemble", int)
         numbers = tuple(integer(s, "a stream", minimum=0) for s in streams)
-        if len(numbers) != len(self.parts) or set(numbers) != set(range(max(numbers) + 1)):
+        if len(numbers) != len(self.parts) or sorted(set(numbers)) != list(range(len(set(numbers)))):
             refuse("the streams", f"be one for each of {len(self.parts)} mixtures, from 0 up without gaps", numbers)
         for part in self.parts:
             instance(part.covariance, "the covariance of a mixture in an ensemble", Independent)

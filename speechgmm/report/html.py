@@ -1,15 +1,20 @@
-"""Pieces of a web page: tables, pictures, numbers. Whatever comes from files is escaped here."""
+"""Pieces of a web page: tables, pictures, numbers. Whatever comes from files is escaped here (`text`)."""
 
+import html
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from typing import Any
 
-from speechgmm.checks import percent_of
+from speechgmm.checks import escaped, percent_of
 from speechgmm.evaluation import Evaluation, Interval
 from speechgmm.plot.svg import svg
 
 SIZE, SMALL, LARGE = (5.2, 4.8), (4.2, 4.0), (10.4, 9.0)
 """Width and height of a picture, in inches: beside another one, beside a wide table, and alone."""
+
+
+def text(value: str) -> str:
+    """Return text as a page shows it: no markup, and with escapes for what cannot be seen, but for ends of lines."""
+    return html.escape("\n".join(map(escaped, value.split("\n"))))
 
 
 def beside(*parts: str, kind: str = "") -> str:
@@ -26,7 +31,7 @@ def figure(
 ) -> str:
     """Return a picture with a caption, and a description for those who do not see it."""
     picture = svg(draw, name=name, description=description, size=size)
-    return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
+    return f"<figure>{picture}<figcaption>{text(caption)}</figcaption></figure>"
 
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -35,15 +40,15 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) ->
     Cells behind the first may have several lines.
     """
     kinds = [' class="number"' if name.startswith(">") else "" for name in header]
-    names = [escape(name.removeprefix(">")) for name in header]
+    names = [text(name.removeprefix(">")) for name in header]
     head = "".join(f'<th scope="col"{kind}>{name}</th>' for name, kind in zip(names, kinds, strict=True))
     body = ""
     for first, *others in rows:
-        texts = (escape(cell).replace("\n", "<br>") for cell in others)
-        cells = "".join(f"<td{kind}>{text}</td>" for text, kind in zip(texts, kinds[1:], strict=True))
-        body += f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
-    inside = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table>{inside}</table></div>'
+        shown = (text(cell).replace("\n", "<br>") for cell in others)
+        cells = "".join(f"<td{kind}>{inner}</td>" for inner, kind in zip(shown, kinds[1:], strict=True))
+        body += f'<tr><th scope="row">{text(first)}</th>{cells}</tr>'
+    inside = f"<caption>{text(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{text(caption)}"><table>{inside}</table></div>'
 
 
 def percent(rate: float) -> str:

@@ -7,7 +7,6 @@ aloud.
 import itertools
 import os
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from speechgmm import __version__
@@ -15,6 +14,7 @@ from speechgmm.evaluation import Evaluation, FalseAccepts, Scores, bona_fide
 from speechgmm.files import Kind, check_writable, replacing, starts_with
 from speechgmm.plot.axes import require
 from speechgmm.report import sections, validation
+from speechgmm.report.html import text
 
 PAGE = Kind("a web page", starts_with(b"<!doctype html", b"<html"))
 """What `write_report` writes."""
@@ -76,8 +76,8 @@ def render_report(
         What strangers were accepted at thresholds of a calibration, if there is one (`TableCalibration.false_accepts`).
     """
     e, scores = evaluation, bona_fide(scores)
-    heading = escape("Evaluation" + (f" of {title}" if title else ""))
-    top = [f"<h1>{heading}</h1>", f'<p class="faint">Made by speechgmm {escape(__version__)}.</p>']
+    heading = text("Evaluation" + (f" of {title}" if title else ""))
+    top = [f"<h1>{heading}</h1>", f'<p class="faint">Made by speechgmm {text(__version__)}.</p>']
     parts = (
         sections.rates_section(scores, e),
         validation.errors_section(e, accepted),

@@ -1,14 +1,13 @@
 """Sections of the page: error rates, pictures, attacks, searches, amounts of speech, NIST's costs, what is left out."""
 
 from collections.abc import Iterator
-from html import escape
 
 import numpy as np
 
 from speechgmm import plot
 from speechgmm.evaluation import NIST, Application, ConfusionMatrix, Evaluation, Scores
 from speechgmm.evaluation.trials import columns
-from speechgmm.report.html import LARGE, SIZE, SMALL, beside, ends, figure, percent, plain, span, table
+from speechgmm.report.html import LARGE, SIZE, SMALL, beside, ends, figure, percent, plain, span, table, text
 
 _LABELS = 60
 """With more speakers than these a picture of the confusion matrix shows nothing."""
@@ -87,7 +86,7 @@ def attacks_section(e: Evaluation) -> Iterator[str]:
     yield "<h2>Attacks</h2>"
     yield (
         f"<p>At the threshold above, a log-likelihood ratio of {a.threshold:.4g} nats, {percent(a.apcer)} of the "
-        f"attacks of the species “{escape(a.worst)}” are accepted, the highest share (APCER), and {percent(a.bpcer)} "
+        f"attacks of the species “{text(a.worst)}” are accepted, the highest share (APCER), and {percent(a.bpcer)} "
         f"of {a.bona_fide} target trials are rejected (BPCER). The recognizer alone decides: nothing else detects "
         "attacks. APCER is therefore the impostor attack presentation accept rate (IAPAR) of the whole system, and "
         "BPCER its false non-match rate. Trials of attacks are in no other figure of this page.</p>"
@@ -196,4 +195,4 @@ def left_out_section(e: Evaluation) -> Iterator[str]:
     """Yield what is not there, and why."""
     if e.left_out:
         yield "<h2>What was left out</h2>"
-        yield "<ul>{}</ul>".format("".join(f"<li>{escape(reason)}</li>" for reason in e.left_out))
+        yield "<ul>{}</ul>".format("".join(f"<li>{text(reason)}</li>" for reason in e.left_out))

@@ -11,14 +11,13 @@ References
 
 import itertools
 from collections.abc import Iterator, Sequence
-from html import escape
 
 import numpy as np
 
 from speechgmm import plot
 from speechgmm.checks import number_of
 from speechgmm.evaluation import Condition, Evaluation, FailureCounts, FalseAccepts, Scores
-from speechgmm.report.html import SMALL, beside, ends, figure, percent, plain, span, table
+from speechgmm.report.html import SMALL, beside, ends, figure, percent, plain, span, table, text
 
 _SURE = 30
 """So many independent errors place a rate within 30 % of itself, nine times in ten."""
@@ -164,8 +163,8 @@ def _condition(c: Condition) -> tuple[str, ...]:
 def not_shown_section(scores: Scores, e: Evaluation) -> Iterator[str]:
     """Yield what these figures do not say, and the sources of this report."""
     yield "<h2>What this page does not show</h2>"
-    yield "<ul>{}</ul>".format("".join(f"<li>{escape(line)}</li>" for line in _limits(scores, e)))
-    yield f'<p class="faint">What is asked for, and the bounds: {escape("; ".join(SOURCES))}.</p>'
+    yield "<ul>{}</ul>".format("".join(f"<li>{text(line)}</li>" for line in _limits(scores, e)))
+    yield f'<p class="faint">What is asked for, and the bounds: {text("; ".join(SOURCES))}.</p>'
 
 
 def _limits(scores: Scores, e: Evaluation) -> Iterator[str]:

@@ -73,8 +73,9 @@ class AmountNorm:
 
     def __call__(self, scores: ArrayLike, enrolled: ArrayLike, tested: ArrayLike) -> Array:
         """Return scores whose strangers are alike for all amounts of speech, in seconds, that broadcast with them."""
-        x = self.design(enrolled, tested)
-        return np.asarray((np.asarray(scores) - x @ self.location) / np.exp(x @ self.scale))
+        x = np.moveaxis(self.design(enrolled, tested), -1, 0)
+        location, scale = (sum(c * column for c, column in zip(w, x, strict=True)) for w in (self.location, self.scale))
+        return np.asarray((np.asarray(scores) - location) / np.exp(scale))  # by elements: alone or among others alike
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import NoReturn, Protocol
 
 from speechgmm.checks import instance, refuse
-from speechgmm.errors import InvalidInput, WrongKey
+from speechgmm.errors import WrongKey
 from speechgmm.files import check_readable
 
 SHORTEST = 32
@@ -136,9 +136,8 @@ def read_key(path: str | os.PathLike[str]) -> bytes:
     try:
         with open(path, "rb") as file:
             key = file.read(_LONGEST + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        refuse("a key file", "be a file that can be read", f"{os.fspath(path)} ({why})")
+    except OSError as error:
+        refuse("a key file", "be a file that can be read", f"{os.fspath(path)} ({error.strerror})")
     if len(key) > _LONGEST:
         refuse(f"the key file {os.fspath(path)}", f"hold at most {_LONGEST} bytes", "more", "Give the file of the key.")
     return check_key(key, f"the key file {os.fspath(path)}")
@@ -158,7 +157,7 @@ def new_settings(key: bytes | None) -> dict[str, str]:
     if key is None:
         return {}
     salt = secrets.token_bytes(32)
-    cipher = Encrypted(check_key(key), salt)
+    cipher = Encrypted(key, salt)
     return dict(zip(SETTINGS, (salt.hex(), cipher.hide("speechgmm", *SETTINGS)), strict=True))
 
 
@@ -180,11 +179,9 @@ def cipher_of(settings: Mapping[str, str], key: bytes | None, location: str) -> 
         refuse(what, "be opened with its key", "none", give, error=WrongKey)
     salt, told = (settings.get(name, "") for name in SETTINGS)
     try:
-        cipher = Encrypted(check_key(key), bytes.fromhex(salt))
+        cipher = Encrypted(key, bytes.fromhex(salt))
         cipher.reveal(told, *SETTINGS)
-    except (InvalidInput, ValueError) as error:
-        if isinstance(error, InvalidInput) and len(key) < SHORTEST:
-            raise
+    except ValueError:  # InvalidInput is one
         refuse(what, "be opened with the key that it was encrypted with", "another key", give, error=WrongKey)
     return cipher
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import operator
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,11 +20,24 @@ from speechgmm.speakers.waiting import OnWait, refuse_held, tell_of_waiting
 
 ERASED = "erased"
 """The setting of a store that never held what was not overwritten when it was deleted."""
+COMPOSED = "composed"
+"""The setting of a store that never held names in another spelling than they are looked for in."""
+_with_escapes = operator.methodcaller("decode", "utf-8", "surrogateescape")
+"""Gives text with the bytes escaped that are none; thousands of names are read with it whenever a store has changed."""
 _CONTENT = "select name from sqlite_master where type in ('table', 'view')"
 _TRIES, _PAUSE = 8, 0.05
 """A file that another process is writing to looks damaged for a moment, in seconds."""
 _PATIENCE = 60.0
 """How long a writer waits for others of the same SQLite file, in seconds."""
+_GIVE = "Give a file that enroll has made, or a database URL."
+_ADVICE = {
+    "disk is full": "Free some space, and try again.",
+    "readonly": "Make the file and its folder writable, or give another place.",
+    "unable to open": "Make the file readable, and its folder writable.",
+    "disk I/O error": "See whether its disk is full, read-only or damaged, and try again.",
+    "is reading": "Wait until that is done.",
+}
+"""What to do, by what SQLite says."""
 _BEGIN = "speechgmm_begin"
 """The option of a connection that says how SQLite begins: ``immediate`` keeps other writers out."""
 
@@ -70,7 +85,9 @@ class Database:
         url = self._url(location)
         if url.get_backend_name() == "sqlite" and url.database:
             self._check_file(Path(url.database))
-        sqlite = {"poolclass": sa.pool.NullPool, "connect_args": {"timeout": _PATIENCE, "check_same_thread": False}}
+        # what is not committed ends with the connection: where a disk is full, another attempt at that would only fail
+        arguments = {"timeout": _PATIENCE, "check_same_thread": False}  # threads take turns: see `StoreTables.stored`
+        sqlite = {"poolclass": sa.pool.NullPool, "pool_reset_on_return": None, "connect_args": arguments}
         try:
             self._engine = sa.create_engine(url, **(sqlite if url.get_backend_name() == "sqlite" else {}))
         except ImportError as error:
@@ -92,18 +109,14 @@ class Database:
     def _prepare(self, new: Mapping[str, str] | None, key: bytes | None) -> None:
         """Check the tables, make them or bring them to this format, and hold their settings and their cipher."""
         with self._begun() as tables:
-            names = tables.names()
-            there = self._tables["meta"].name in names
+            there = self._tables["meta"].name in tables.names()
             found = tables.meta() if there else {}
         if not there and new is None:
             self._refuse("a database without its tables")
-        if not there and names and self._engine.dialect.name == "sqlite":
-            self._refuse_other(names)
         self._check_format(found)
-        if new is not None:
-            with self._begun(write=True) as tables:
+        with self._begun(write=new is not None) as tables:
+            if new is not None:
                 self._make(tables, new, key)
-        with self._begun() as tables:
             meta = tables.meta()
             lost = [name for name in ("format", "fingerprint", "frontend") if name not in meta]
             if lost and (meta or tables.places()):
@@ -116,7 +129,7 @@ class Database:
             tables.make_tables()
         tables.lock()
         if not tables.meta() and not tables.places():
-            tables.set_meta({"format": str(FORMAT), ERASED: "1", **new, **new_settings(key)})
+            tables.set_meta({"format": str(FORMAT), ERASED: "1", COMPOSED: "1", **new, **new_settings(key)})
 
     def migrate(self) -> None:
         """Bring a store of a former format to this one."""
@@ -128,7 +141,8 @@ class Database:
             self._check_format(meta)
             if (found := int(meta["format"])) < FORMAT:  # nobody was faster
                 migrate(self._sa, tables.connection, found)
-                tables.set_meta({"format": str(FORMAT)})
+                composed = all(places == [key] for key, places in tables.places().items())
+                tables.set_meta({"format": str(FORMAT), **({COMPOSED: "1"} if composed else {})})
                 tables.put_audit("migrate", 0, 0, 0)
             meta = tables.meta()
         self.migrated, self._held = found if found < FORMAT else 0, (PLAIN, meta)
@@ -136,7 +150,7 @@ class Database:
     def _check_format(self, meta: Mapping[str, str]) -> None:
         """Refuse a store that a later version of this package has made."""
         found = meta.get("format", str(FORMAT))
-        if not (found.isdecimal() and 1 <= int(found) <= FORMAT):
+        if not 1 <= number_in(found) <= FORMAT:
             refuse(f"the store {self.location}", f"be of format {FORMAT}", f"format {found}", "Update speechgmm.")
 
     def _check_file(self, path: Path) -> None:
@@ -158,23 +172,31 @@ class Database:
             self._refuse("a database of something else, whose content still lies beside it")
 
     def _content(self, path: Path) -> list[str]:
-        """Return the names of all tables of a file, read again where somebody may be writing to it at this moment."""
+        """Return the names of all tables of a file, read again where somebody may be writing to it at this moment.
+
+        Who was killed while writing has left a journal beside it: what stood there before is then read in a copy.
+        """
         for left in reversed(range(_TRIES)):
             try:
-                address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-                with contextlib.closing(sqlite3.connect(address, uri=True)) as db:
-                    return [name for (name,) in db.execute(_CONTENT)]
+                return _table_names(f"{path.absolute().as_uri()}?mode=ro&immutable=1")
             except sqlite3.Error as error:
-                if not left or "malformed" not in str(error):
-                    self._refuse(str(error))
-                time.sleep(_PAUSE)
-        raise AssertionError  # the last try returns or refuses
+                why = str(error)
+                if "malformed" not in why:
+                    self._refuse(why)
+                time.sleep(_PAUSE if left else 0.0)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                for end in ("-journal", ""):
+                    shutil.copyfile(f"{path}{end}", f"{folder}/copy{end}")
+                return _table_names(Path(folder, "copy").as_uri())
+        except (sqlite3.Error, OSError):
+            self._refuse(why)
 
     def _refuse_other(self, names: list[str]) -> NoReturn:
         more = ", ..." if len(names) > 3 else ""
         self._refuse(f"a database of something else, with {', '.join(map(repr, names[:3]))}{more}")
 
-    def erase(self, *, whole: bool, removed: bool) -> None:
+    def erase(self, *, whole: bool, removed: bool, logged: bool) -> None:
         """Leave nothing of what was deleted in the files of a store, as far as a client reaches them.
 
         In SQLite what is deleted is overwritten at once, and its log is emptied here. PostgreSQL keeps it: the tables
@@ -186,13 +208,30 @@ class Database:
             Whether all pages may hold what was deleted.
         removed : bool
             Whether something was removed.
+        logged : bool
+            Whether there is a log: see `logs`.
+
+        Raises
+        ------
+        InvalidInput
+            If the database cannot do it.
         """
-        if self._engine.dialect.name == "sqlite":
-            self._at_once(["vacuum"] * whole)
-            if self._at_once(["pragma journal_mode"]) == ["wal"]:
-                self._at_once(["pragma wal_checkpoint(truncate)"])
+        if self.overwrites:
+            if whole:
+                self._at_once(["vacuum"])
+            if logged and self._at_once(["pragma wal_checkpoint(truncate)"]) != [0]:
+                self._refuse("one that another process is reading")
         elif self._engine.dialect.name == "postgresql" and (whole or removed):
             self._at_once([f"vacuum full {table.name}" for table in self._tables.values()])
+
+    def logs(self, tables: StoreTables) -> bool:
+        """Return whether SQLite keeps a log beside the file, which holds what was written last."""
+        return self.overwrites and tables.connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether what is deleted is overwritten at once, but for a log that the next change empties."""
+        return self._engine.dialect.name == "sqlite"
 
     def _at_once(self, statements: list[str]) -> list[Any]:
         """Execute statements that stand in no transaction, and return the first value of the last one's rows."""
@@ -249,6 +288,7 @@ class Database:
             if any(meta.get(name) != held.get(name) for name in SETTINGS):
                 rule, found = "have the key that it was opened with", "one that was given another key since"
                 refuse(f"the store {self.location}", rule, found, "Open it again.", error=WrongKey)
+            tables.composed = COMPOSED in meta
             yield tables
 
     @contextlib.contextmanager
@@ -262,8 +302,10 @@ class Database:
         if self._engine.dialect.name == "postgresql" and not write:
             options = {"isolation_level": "REPEATABLE READ"}
         try:
-            with self._engine.connect().execution_options(**options) as connection, connection.begin():
+            with self._engine.connect().execution_options(**options) as connection, connection.begin() as transaction:
                 yield StoreTables(self._sa, self._tables, connection, cipher, self.location)
+                if not write:  # SQLite lets nothing be committed where a page that was read is damaged
+                    transaction.rollback()
         except self._sa.exc.SQLAlchemyError as error:
             self._refuse_error(error)
 
@@ -301,13 +343,28 @@ class Database:
             f"the store {self.location}",
             "be a speechgmm store that can be read and written",
             " ".join(why.split()),  # in one line
-            "Give a file that enroll has made, or a database URL.",
+            next((advice for words, advice in _ADVICE.items() if words in why), _GIVE),
         )
+
+
+def _table_names(address: str) -> list[str]:
+    """Return the names of all tables and views of an SQLite file at an address."""
+    with contextlib.closing(sqlite3.connect(address, uri=True)) as db:
+        db.text_factory = _with_escapes
+        try:
+            return [name for (name,) in db.execute(_CONTENT)]
+        except UnicodeDecodeError as error:  # of SQLite's own message, which quotes what is damaged
+            raise sqlite3.DatabaseError("malformed database schema") from error
 
 
 def _why(error: Exception) -> str:
     """Return what a database itself says of an error of SQLAlchemy."""
     return str(getattr(error, "orig", None) or error)
+
+
+def number_in(setting: str) -> int:
+    """Return the number that a setting is, 0 where it is none that was written there."""
+    return int(setting) if setting.isdecimal() and len(setting) < 19 else 0
 
 
 def _connect_sqlite(connection: Any, _: object) -> None:
@@ -316,7 +373,7 @@ def _connect_sqlite(connection: Any, _: object) -> None:
     Python's driver would begin a transaction at the first change, and read what stands before it at several moments.
     """
     connection.execute("pragma secure_delete = on")
-    connection.text_factory = operator.methodcaller("decode", "utf-8", "surrogateescape")
+    connection.text_factory = _with_escapes
     connection.isolation_level = None
 
 

@@ -13,7 +13,8 @@ from speechgmm import storage
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import Statistics
 from speechgmm.speakers.sessions import Session
-from speechgmm.speakers.store_tables import at_place, tables_of
+from speechgmm.speakers.store_rows import at_place
+from speechgmm.speakers.store_tables import tables_of
 
 FORMAT = 3
 

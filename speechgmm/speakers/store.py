@@ -12,19 +12,24 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from speechgmm import storage
 from speechgmm.checks import composed, instance, refuse
-from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording, UnknownSpeaker
+from speechgmm.errors import IncompatibleModel, InvalidInput, NotErased, SameRecording, UnknownSpeaker, WrongKey
 from speechgmm.speakers.ciphers import check_key
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged
-from speechgmm.speakers.database import ERASED, Database
+from speechgmm.speakers.database import ERASED, Database, number_in
 from speechgmm.speakers.notes import SpeakerNote, day
 from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session, SpeakerExport, sums_by_key
 from speechgmm.speakers.store_reader import StoreReader, check_known, keys_of, whole_notes
-from speechgmm.speakers.store_tables import Key, StoreTables
+from speechgmm.speakers.store_rows import Key
+from speechgmm.speakers.store_tables import StoreTables
 from speechgmm.speakers.system import System
 from speechgmm.speakers.waiting import OnWait
 
 NOT_REACHED = "backups, snapshots, exports and indexes, what a disk or a database server keeps beside its files"
 """Where something of whoever was removed may still be."""
+_NOT_ERASED = (
+    "the change of the store {} is done, and what was removed must be overwritten; got {}. "
+    "The next change overwrites it: speechgmm speakers purge is one."
+)
 
 
 class SpeakerStore(StoreReader):
@@ -33,6 +38,9 @@ class SpeakerStore(StoreReader):
     Names are found in any spelling of Unicode, composed or not. A session that is damaged stops nobody else: what reads
     the others goes on without it, `damaged` names it, and `remove` forgets it. A store of a former format becomes one
     of this format when it is opened (`migrated` says so), and cannot be opened by former versions any more.
+
+    Whatever changes a store is done or, after an error, not begun, but for one error: `NotErased` says that it is done,
+    and that what was removed could not be overwritten yet. The next change does that, whatever it is.
 
     Parameters
     ----------
@@ -133,7 +141,8 @@ class SpeakerStore(StoreReader):
                 known |= {d: EnrolledRecording(d, name, *key) for d, name in session.recordings.items()}
             if refused and (strict or not accepted):
                 raise refused[0][1]
-            if there := sorted({key for key, _ in accepted} & set(tables.places())) if new else []:
+            keys = {key for key, _ in accepted}
+            if there := sorted(keys & set(tables.places({speaker for speaker, _ in keys}))) if new else []:
                 speaker, name = there[0]
                 refuse("a session to import", "be new", f"{name} of {speaker}, who has it", "Remove that one first.")
             _put(change, accepted, samples)
@@ -148,11 +157,18 @@ class SpeakerStore(StoreReader):
 
         In an SQLite store nothing of it is left in any file: what is deleted is overwritten. On PostgreSQL the tables
         are written anew, as far as our user may do that. What lies elsewhere is not reached: see `NOT_REACHED`.
+
+        Raises
+        ------
+        UnknownSpeaker
+            If there is no such speaker, or no such session.
+        NotErased
+            If it is removed and not overwritten yet: see the class.
         """
         who, what = composed(speaker), None if session is None else composed(session)
         with self._changed("remove") as change:
-            known = change.tables.places()
-            check_known(known, who)
+            known = change.tables.places([who])
+            check_known(known or change.tables.places(), who)
             if what is not None and (who, what) not in known:
                 found = ", ".join(sorted(name for owner, name in known if owner == who))
                 refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
@@ -162,9 +178,8 @@ class SpeakerStore(StoreReader):
         """Give a speaker another name, which nobody must have."""
         with self._changed("rename") as change:
             tables = change.tables
-            known = tables.places()
-            keys = keys_of(known, old)
-            if any(speaker == composed(new) for speaker, _ in known):
+            keys = keys_of(tables.places(), old)
+            if tables.places([composed(new)]):
                 refuse("the new name", "be free", f"{new!r}, who is enrolled", "Remove that one first.")
             held = _whole(tables.sessions(keys), "a session of somebody who is renamed")
             moved = [dataclasses.replace(s, speaker=new) for s in held]
@@ -189,7 +204,7 @@ class SpeakerStore(StoreReader):
         """
         instance(note, "a note", SpeakerNote)
         with self._changed("annotate") as change:
-            keys = keys_of(change.tables.places(), speaker)
+            keys = keys_of(change.tables.places([composed(speaker)]) or change.tables.places(), speaker)
             change.tables.put_note(composed(speaker), note)
             change.touched(keys)
 
@@ -257,21 +272,35 @@ class SpeakerStore(StoreReader):
     ) -> Iterator["Change"]:
         """Change the tables in one transaction, which counts as a new revision, and erase what was deleted.
 
-        Of a store of a version that did not erase, all pages are written anew, once.
+        Of a store that says that it may hold more than was erased, all pages are written anew.
         """
         with begun() if begun else self._database.transaction(write=True) as tables:
             meta = tables.meta()
-            last = meta.get("revision", "")
-            change = Change(tables, int(last) + 1 if last.isdecimal() else 1)  # 1: it was damaged
+            change = Change(tables, number_in(meta.get("revision", "")) + 1)  # 1: it was damaged
             yield change
             tables.prune()
-            tables.set_meta({"revision": str(change.revision)})
+            removed = action != "enroll" or change.removed
+            forget = [ERASED] if removed and not self._database.overwrites else []
+            logged = self._database.logs(tables)
+            tables.set_meta({"revision": str(change.revision)}, forget=forget)
             if change.keys or begun:
                 speakers = len({speaker for speaker, _ in change.keys})
                 tables.put_audit(action, speakers, len(change.keys), change.recordings)
-        self._database.erase(whole=ERASED not in meta, removed=action != "enroll" or change.removed)
-        if ERASED not in meta:
-            with self._database.transaction(write=True) as tables:
+        whole = ERASED not in meta
+        try:
+            self._database.erase(whole=whole, removed=removed, logged=logged)
+            if whole or forget:
+                self._erased(change.revision)
+        except (InvalidInput, MemoryError) as error:
+            if removed or whole:  # else there is nothing to erase but what an earlier change has told of
+                why = str(error).partition("; got ")[2].partition(". ")[0] or "too little memory"
+                raise NotErased(_NOT_ERASED.format(self.location, why.rstrip("."))) from error
+
+    def _erased(self, revision: int) -> None:
+        """Note that everything was erased that was removed up to a revision, unless there is a later one."""
+        # another key is a later change too
+        with contextlib.suppress(WrongKey), self._database.transaction(write=True) as tables:
+            if tables.meta().get("revision") == str(revision):
                 tables.set_meta({ERASED: "1"})
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.domain import content
 from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session
-from speechgmm.speakers.store_tables import RecordingRow, SessionRow, StoreTables, WantedSession
+from speechgmm.speakers.store_rows import RecordingRow, SessionRow, WantedSession
+from speechgmm.speakers.store_tables import StoreTables
 
 Rows = Set[tuple[Any, ...]]
 

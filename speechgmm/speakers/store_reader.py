@@ -22,7 +22,7 @@ from speechgmm.speakers.sessions import (
     strange_to,
 )
 from speechgmm.speakers.store_moment import Contents, StoreMoment, samples_of
-from speechgmm.speakers.store_tables import Key
+from speechgmm.speakers.store_rows import Key
 from speechgmm.speakers.system import System
 
 T = TypeVar("T")
@@ -156,7 +156,9 @@ class StoreReader:
     def read(self, *speakers: str) -> tuple[tuple[Session, ...], tuple[DamagedSession, ...]]:
         """Return `sessions` and `damaged` at once, without a warning."""
         with self._database.transaction() as tables:
-            found = list(tables.sessions(keys_of(tables.places(), *speakers)))
+            known = tables.places({composed(s) for s in speakers} if speakers else None)
+            unknown = speakers and {composed(s) for s in speakers} - {speaker for speaker, _ in known}
+            found = list(tables.sessions(keys_of(tables.places() if unknown else known, *speakers)))
         whole = tuple(s for s in found if isinstance(s, Session))
         return whole, tuple(s for s in found if isinstance(s, DamagedSession))
 

@@ -4,12 +4,11 @@ A session is named by its key, (speaker, session) as composed text. Rows are fou
 encrypted names, other spellings of a key, and whatever a damaged column holds.
 """
 
-import contextlib
 import datetime
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
 
 from speechgmm import __version__, storage
 from speechgmm.checks import composed
@@ -19,52 +18,21 @@ from speechgmm.speakers.ciphers import Cipher
 from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.notes import AuditEntry, SpeakerNote
 from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session
-
-Key = tuple[str, str]
-"""Speaker and session, as composed text."""
-Place = tuple[Any, Any]
-"""What stands in the columns of speaker and session."""
+from speechgmm.speakers.store_rows import (
+    Key,
+    Place,
+    RecordingRow,
+    StoredSession,
+    WantedSession,
+    at_place,
+    is_unicode,
+    stands,
+)
 
 FEW = 50
 """The recordings of so many sessions are asked for one by one."""
 _TOGETHER = 8
 """The values of so many sessions are asked for at once, and held: some 4 MB."""
-
-
-class SessionRow(NamedTuple):
-    """What stands beside the value of a session, and how long that is: a session that is written has another one."""
-
-    speaker: Any
-    session: Any
-    revision: Any
-    seconds: Any
-    length: Any
-
-
-class RecordingRow(NamedTuple):
-    """What stands in the row of a recording."""
-
-    digest: Any
-    name: Any
-    speaker: Any
-    session: Any
-
-
-class WantedSession(NamedTuple):
-    """A session that is asked for: its key, where it stands, and its recordings, digest -> name."""
-
-    key: Key
-    place: Place
-    recordings: Mapping[str, str]
-
-
-@dataclass(frozen=True, eq=False)
-class StoredSession:
-    """A session as it was found: its row of seconds and value, None where there is none, or what the database said."""
-
-    wanted: WantedSession
-    row: Any
-    error: str = ""
 
 
 def tables_of(sa: Any) -> dict[str, Any]:
@@ -106,6 +74,8 @@ class StoreTables:
         self._samples, self._notes = tables["samples"], tables["notes"]
         self._places: dict[Key, list[Place]] | None = None
         self._lock = threading.Lock()
+        self.composed = False
+        """Whether all names stand in the one spelling that they are looked for in: else all rows are looked through."""
 
     def names(self) -> list[str]:
         """Return the names of all tables and views that are there, ours and those of others."""
@@ -137,16 +107,25 @@ class StoreTables:
         if values:
             self.connection.execute(meta.insert(), [{"key": key, "value": v} for key, v in values.items()])
 
-    def places(self) -> dict[Key, list[Place]]:
-        """Return the keys of all sessions, also of those of which only recordings are left, and their places."""
+    def places(self, speakers: Collection[str] | None = None) -> dict[Key, list[Place]]:
+        """Return the keys and places of all sessions, or of some speakers', also where only recordings are left."""
+        plain = speakers is not None and len(speakers) <= FEW and all(map(is_unicode, speakers))
+        if self._places is None and self.composed and plain:
+            return self._found([self._cipher.hide(speaker, "speaker") for speaker in speakers or ()])
         if self._places is None:
-            self._places = {}
-            for table in (self._sessions, self._recordings):
-                for row in self.connection.execute(self._sa.select(table.c.speaker, table.c.session).distinct()):
-                    places = self._places.setdefault(self.key(row), [])
-                    if tuple(row) not in places:
-                        places.append((row.speaker, row.session))
-        return self._places
+            self._places = self._found(None)
+        known = self._places
+        return known if speakers is None else {key: places for key, places in known.items() if key[0] in speakers}
+
+    def _found(self, hidden: list[str] | None) -> dict[Key, list[Place]]:
+        """Return the keys and places of the rows of all speakers, or of those that are written so."""
+        found: dict[Key, list[Place]] = {}
+        every = [self._sa.select(t.c.speaker, t.c.session) for t in (self._sessions, self._recordings)]
+        if hidden is not None:
+            every = [query.where(query.selected_columns.speaker.in_(hidden)) for query in every]
+        for row in self.connection.execute(self._sa.union(*every)):
+            found.setdefault(self.key(row), []).append((row.speaker, row.session))
+        return found
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return all rows of sessions, then of recordings, as `SessionRow` and `RecordingRow` name their columns.
@@ -161,7 +140,9 @@ class StoreTables:
         try:
             sessions = self._all(self._sa.select(c.speaker, c.session, c.revision, c.seconds, length))
             return sessions + recordings
-        except self._survived:
+        except self._sa.exc.DatabaseError as error:
+            if not self._is_damage(error):
+                raise
             places = self._all(self._sa.select(c.speaker, c.session))
             return [*((*place, object(), None, None) for place in places), *recordings]
 
@@ -174,8 +155,9 @@ class StoreTables:
 
     def sessions(self, keys: Iterable[Key] | None = None) -> Iterator[Session | DamagedSession]:
         """Yield all sessions, or those of these keys that are there, in order of their keys."""
-        known = self.places()
-        order = sorted(known if keys is None else set(keys) & set(known))
+        asked = None if keys is None else set(keys)
+        known = self.places(None if asked is None else {speaker for speaker, _ in asked})
+        order = sorted(known if asked is None else asked & set(known))
         recordings = self._recordings_at([p for key in order for p in known[key]] if len(order) <= FEW else None)
         wanted = [WantedSession(key, place, recordings.get(place, {})) for key in order for place in known[key]]
         return map(self.opened, self.stored(wanted))
@@ -193,24 +175,24 @@ class StoreTables:
         """Return the rows of sessions, or what the database says where it cannot read one."""
         columns = self._sessions.c
         query = self._sa.select(columns.speaker, columns.session, columns.seconds, columns.value)
-        if len(places) > 1 and all(isinstance(x, str) and _is_unicode(x) for place in places for x in place):
+        if len(places) > 1 and all(isinstance(x, str) and is_unicode(x) for place in places for x in place):
             some = query.where(self._sa.tuple_(columns.speaker, columns.session).in_(places))
-            with contextlib.suppress(*self._survived):
+            try:
                 found = {(row.speaker, row.session): (row, "") for row in self.connection.execute(some)}
                 return {place: found.get(place, (None, "")) for place in places}
+            except self._sa.exc.DatabaseError as error:
+                if not self._is_damage(error):
+                    raise
         return {place: self._value(query, place) for place in places}
 
     def _value(self, query: Any, place: Place) -> tuple[Any, str]:
         one = query.where(*at_place(self._sa, self._sessions, place))
         try:
             return self.connection.execute(one).one_or_none(), ""
-        except self._survived as error:
+        except self._sa.exc.DatabaseError as error:
+            if not self._is_damage(error):
+                raise
             return None, str(error.orig)
-
-    @property
-    def _survived(self) -> tuple[Any, ...]:
-        """What SQLite says of rows that it cannot read; a server's transaction ends with it."""
-        return (self._sa.exc.DatabaseError,) if self.connection.dialect.name == "sqlite" else ()
 
     def _recordings_at(self, places: Iterable[Place] | None) -> dict[Place, dict[str, str]]:
         """Return digests and names of the recordings at these places, or at all."""
@@ -245,6 +227,14 @@ class StoreTables:
         wrong = [what for what, (own, told) in held.items() if own != told]
         return self._damaged(key, f"its {' and '.join(wrong)} are not those of its value") if wrong else session
 
+    def _is_damage(self, error: Exception) -> bool:
+        """Say whether what is read is damaged: it is whole where a disk or memory is full, or another process holds it.
+
+        On a server an error ends the transaction.
+        """
+        sqlite = self.connection.dialect.name == "sqlite"
+        return sqlite and not isinstance(error, self._sa.exc.OperationalError)
+
     def _damaged(self, key: Key, reason: str) -> DamagedSession:
         return DamagedSession.of(*key, reason, self._location)
 
@@ -267,7 +257,7 @@ class StoreTables:
         """Yield the recordings of all sessions, or those of these digests that are known."""
         query = self._sa.select(self._recordings)
         hidden = None if digests is None else (self._digest(digest) for digest in digests)
-        for one in [query] if hidden is None else (query.filter_by(digest=digest) for digest in hidden):
+        for one in [query] if hidden is None else (query.where(self._is(self._recordings, d)) for d in hidden):
             for row in self.connection.execute(one):
                 yield self.recording(row)
 
@@ -291,7 +281,8 @@ class StoreTables:
         for digest, name in session.recordings.items():
             hidden = {"digest": self._digest(digest), "name": cipher.hide(name, "name", digest)}
             self.connection.execute(self._recordings.insert().values(**where, **hidden))
-        self.places()[key] = [place]
+        if self._places is not None:
+            self._places[key] = [place]
 
     def put_sample(self, digest: str, sample: RecordingSample | None) -> None:
         """Write what is kept of one recording, or note that nothing was given to be kept."""
@@ -302,13 +293,15 @@ class StoreTables:
     def samples(self, digests: Iterable[str]) -> Iterator[tuple[str, RecordingSample | str | None]]:
         """Yield what is kept of these recordings by their digests, or what is wrong with it."""
         for digest in digests:
-            query = self._sa.select(self._samples.c.value).where(self._samples.c.digest == self._digest(digest))
+            query = self._sa.select(self._samples.c.value).where(self._is(self._samples, self._digest(digest)))
             yield digest, self._sample(digest, query)
 
     def _sample(self, digest: str, query: Any) -> RecordingSample | str | None:
         try:
             value = self.connection.execute(query).scalar_one_or_none()
-        except self._survived as error:
+        except self._sa.exc.DatabaseError as error:
+            if not self._is_damage(error):
+                raise
             return str(error.orig)
         if value is None:
             return "nothing is kept of it"
@@ -334,20 +327,23 @@ class StoreTables:
         """Forget what was kept of recordings that are in no session any more, and noted of speakers who have none."""
         known = self._sa.exists().where(self._recordings.c.digest == self._samples.c.digest)
         self.connection.execute(self._samples.delete().where(~known))
-        speakers = {speaker for speaker, _ in self.places()}
-        for place, speaker in self._noted():
+        noted = list(self._noted())
+        speakers = {speaker for speaker, _ in self.places({speaker for _, speaker in noted})} if noted else set()
+        for place, speaker in noted:
             if speaker not in speakers:
-                self.connection.execute(self._notes.delete().where(self._notes.c.speaker == place))
+                self.connection.execute(self._notes.delete().where(stands(self._sa, self._notes.c.speaker, place)))
 
     def delete(self, speaker: str, session: str | None = None) -> tuple[list[Key], int]:
         """Forget a speaker, or one session, in whatever spelling; return which sessions, and how many recordings."""
-        known, recordings = self.places(), 0
-        gone = [k for k in known if k[0] == speaker and session in (None, k[1])]
+        known, recordings = self.places([speaker]), 0
+        gone = [k for k in known if session in (None, k[1])]
         for key in gone:
-            for place in known.pop(key):
+            for place in known[key]:
                 for table in (self._sessions, self._recordings):
                     done = self.connection.execute(table.delete().where(*at_place(self._sa, table, place)))
                 recordings += done.rowcount
+            if self._places is not None:
+                del self._places[key]
         return gone, recordings
 
     def _noted(self) -> Iterator[tuple[Any, str]]:
@@ -359,7 +355,8 @@ class StoreTables:
         """Return what is noted of speakers, or what is wrong with it."""
         found: dict[str, SpeakerNote | str] = {}
         for place, speaker in self._noted():
-            value = self.connection.execute(self._sa.select(self._notes.c.value).filter_by(speaker=place)).scalar()
+            where = stands(self._sa, self._notes.c.speaker, place)
+            value = self.connection.execute(self._sa.select(self._notes.c.value).where(where)).scalar()
             try:
                 found[speaker] = SpeakerNote.loads(self._cipher.reveal(_text(value), "note", speaker))
             except InvalidInput as error:
@@ -369,7 +366,7 @@ class StoreTables:
     def put_note(self, speaker: str, note: SpeakerNote) -> None:
         """Write what is noted of a speaker, replacing what was."""
         for place in [place for place, name in self._noted() if name == speaker]:
-            self.connection.execute(self._notes.delete().where(self._notes.c.speaker == place))
+            self.connection.execute(self._notes.delete().where(stands(self._sa, self._notes.c.speaker, place)))
         if note != SpeakerNote():
             where, value = self._cipher.hide(speaker, "speaker"), self._cipher.hide(note.dumps(), "note", speaker)
             self.connection.execute(self._notes.insert().values(speaker=where, value=value))
@@ -414,6 +411,10 @@ class StoreTables:
         """Return what stands in the columns of a key."""
         return self._cipher.hide(speaker, "speaker"), self._cipher.hide(session, "session", speaker)
 
+    def _is(self, table: Any, digest: str) -> Any:
+        """Return the condition on rows of a digest as it stands there."""
+        return stands(self._sa, table.c.digest, digest)
+
     def _digest(self, digest: str) -> str:
         return self._cipher.hide(digest, "digest")
 
@@ -424,16 +425,6 @@ class StoreTables:
             return self._cipher.reveal(text, *bound)
         except InvalidInput:
             return text
-
-
-def at_place(sa: Any, table: Any, place: Place) -> list[Any]:
-    """Return the conditions on rows at a place, whatever stands there."""
-    conditions = []
-    for column, value in zip((table.c.speaker, table.c.session), place, strict=True):
-        if isinstance(value, str) and not _is_unicode(value):  # bytes that are no text, compared as they are
-            value = sa.cast(sa.literal(value.encode("utf-8", "surrogateescape"), sa.LargeBinary), sa.Text)
-        conditions.append(column.is_not_distinct_from(value))
-    return conditions
 
 
 def _again(row: Mapping[str, Any], old: Cipher, new: Cipher) -> dict[str, Any]:
@@ -469,11 +460,3 @@ def _text(value: Any) -> str:
     """Return what stands in a column as text that a command line can hold: a damaged one may hold anything."""
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
     return text.replace("\0", "\u2400")
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -32,9 +32,13 @@ def tell_of_waiting(sqlalchemy: Any, engine: Any, location: str, on_wait: OnWait
         if timer := connection.info.pop("speechgmm_waiting", None):
             timer.cancel()
 
+    def failed(context: Any) -> None:
+        if context.connection is not None:  # else there is none: the file cannot be opened
+            end(context.connection)
+
     for name, then in {"before_cursor_execute": begin, "after_cursor_execute": end, "commit": begin}.items():
         sqlalchemy.event.listen(engine, name, then)
-    sqlalchemy.event.listen(engine, "handle_error", lambda context: end(context.connection))
+    sqlalchemy.event.listen(engine, "handle_error", failed)
     sqlalchemy.event.listen(engine, "checkin", lambda dbapi, record: end(record))
 
 

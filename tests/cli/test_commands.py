@@ -103,6 +103,7 @@ def test_info_of_a_store(made):
         "bytes_per_recording": sum(len(v) for (v,) in held["samples"]) // 20,
         "errors_by_speech": None,
         "damaged": [],
+        "encrypted": False,
         "packaged": None,
         "unfamiliar": None,
     }

@@ -121,7 +121,7 @@ def archived(*values: Any, flag: bytes = b"FM ", rows: int = 1, columns: int = 2
         (b"\0BFV \4\1\0\0\0\0\0\0\0", r"got one of the kind b'FV '"),
         (b"PKL" + b"\x80\x04.", r"got b'PKL"),
         (b"RIFF....WAVE", "got b'RIFF.'"),
-        (b"", "got b''"),
+        (b"", "got the end of the file"),
         (b" [\n 1 2\n", "got text without an end"),
         (b" [\n 1 2\n 3 ]\n", "got this: "),
         (b" [\n 1 x ]\n", "got this: could not convert"),

@@ -309,8 +309,8 @@ def test_streamed_flac_files_are_whole(tmp_path: Path, sound: Array) -> None:
 
 
 def test_a_header_that_lies_costs_no_memory(tmp_path: Path, sound: Array) -> None:
-    path = with_flac_total(write(tmp_path / "a.flac", sound, subtype="PCM_16"), 2**36 - 1)
-    with pytest.raises(AudioError, match=rf"truncated file \(16000 of {2**36 - 1} samples\)"):
+    path = with_flac_total(write(tmp_path / "a.flac", sound, subtype="PCM_16"), 2**30)
+    with pytest.raises(AudioError, match=rf"truncated file \(16000 of {2**30} samples\)"):
         read(path)
 
 

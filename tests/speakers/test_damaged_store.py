@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from speechgmm import storage
 from speechgmm.errors import DamagedSessionWarning, InvalidInput, SpeechGMMError
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import (
@@ -269,6 +270,58 @@ def test_a_check_with_the_model_finds_statistics_that_are_not_of_it(new: Speaker
     assert new.check().damaged == ()
     (damaged,) = new.check(tiny).damaged
     assert damaged.reason == "its frames lie out of reach of the UBM"
+
+
+def test_a_session_whose_page_is_lost_is_damaged_and_the_others_are_read(new: SpeakerStore, tiny: System) -> None:
+    put(new, session(tiny, "ann", "a", *range(300)), session(tiny, "bob", "a", 500))
+    path = Path(new.location)
+    data, value = bytearray(path.read_bytes()), storage.dumps(new.sessions("ann")[0])
+    page = data.index(value[len(value) // 2 :][:40]) // 4096  # where it goes on
+    data[4096 * page : 4096 * page + 4] = b"\xff" * 4  # the number of the next one
+    path.write_bytes(bytes(data))
+    with SpeakerStore(path, tiny) as store:
+        (damaged,) = store.damaged()
+        assert (damaged.speaker, damaged.reason) == ("ann", "database disk image is malformed")
+        assert [s.speaker for s in store.read()[0]] == ["bob"]
+
+
+def test_a_sample_whose_page_is_lost_is_damage_of_its_session(new: SpeakerStore, tiny: System) -> None:
+    put(new, session(tiny, "ann", "a", 1), session(tiny, "bob", "a", 2))
+    path = Path(new.location)
+    change(path, "update speechgmm_samples set value = ? where digest = 'digest 1'", b"voice" * 3000)
+    data = bytearray(path.read_bytes())
+    page = next(i // 4096 for i in range(0, len(data), 4096) if bytes(data[i + 4 : i + 4096]).count(b"voice") > 800)
+    data[4096 * page : 4096 * page + 4] = b"\xff" * 4
+    path.write_bytes(bytes(data))
+    with SpeakerStore(path, tiny) as store:
+        (damaged,) = store.damaged()
+        assert (damaged.speaker, damaged.reason) == ("ann", "1.wav: database disk image is malformed")
+
+
+@pytest.mark.parametrize("table", ["sessions", "samples"])
+def test_a_value_of_another_type_is_damage(made: Path, tiny: System, table: str) -> None:
+    change(made, f"update speechgmm_{table} set value = 'text' where rowid = 1")
+    with SpeakerStore(made, tiny) as store:
+        (damaged,) = store.damaged()
+        assert "no bytes but str" in damaged.reason
+
+
+def test_settings_that_are_lost_or_damaged_are_refused(made: Path, tiny: System, tmp_path: Path) -> None:
+    for statement, system, words in (
+        ("delete from speechgmm_meta where key = 'frontend'", tiny, "got one that has lost its frontend"),
+        ("delete from speechgmm_meta", None, "got one that has lost its format"),
+        ("update speechgmm_meta set value = 'x' where key = 'frontend'", tiny_system(1), "got damaged settings"),
+    ):
+        path = Path(shutil.copy(made, tmp_path / "copy.db"))
+        change(path, statement)
+        with pytest.raises(InvalidInput, match=words):
+            SpeakerStore(path, system)
+    SpeakerStore(tmp_path / "empty.db", tiny, create=True).close()
+    change(tmp_path / "empty.db", "delete from speechgmm_meta")
+    with pytest.raises(
+        InvalidInput, match=r"a store must have speakers enrolled in it; got .*empty\.db, which is empty"
+    ):
+        SpeakerStore(tmp_path / "empty.db")
 
 
 def test_a_check_finds_pages_that_were_overwritten(made: Path) -> None:

@@ -248,7 +248,7 @@ def test_a_key_file_is_any_32_bytes_or_more(tmp_path: Path, size: int) -> None:
 
 @pytest.mark.parametrize("path", ["nowhere", ".", "nul\0"])
 def test_a_key_file_must_be_readable(tmp_path: Path, path: str) -> None:
-    with pytest.raises(InvalidInput, match="a key file must be a file that can be read; got"):
+    with pytest.raises(InvalidInput, match=r"a key file must (be a file that|have a name that a file can)"):
         read_key(f"{tmp_path}/{path}")
 
 

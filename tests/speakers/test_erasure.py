@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from speechgmm import storage
-from speechgmm.speakers import RecordingSample, Session, SpeakerStore, System
+from speechgmm.speakers import RecordingSample, Session, SpeakerNote, SpeakerStore, System
 
 RUN = 16
 """Bytes in a row that tell somebody."""
@@ -61,6 +61,11 @@ def test_nothing_is_left_of_whoever_is_removed(tiny: System, tmp_path: Path, mod
                         own = {name.encode()[i : i + RUN] for i in (0, 8)}
                         there[new] = there.pop(name) - own
                         gone |= own
+                    elif rng.random() < 0.3:
+                        note = rng.randbytes(12).hex()
+                        store.annotate(name, SpeakerNote(note, keep_until="2000-01-01"))
+                        assert store.purge() == (name,)
+                        gone |= there.pop(name) | {note.encode()[:RUN], note.encode()[-RUN:]}
                     else:
                         store.remove(name)
                         gone |= there.pop(name)
@@ -93,3 +98,34 @@ def test_a_store_that_did_not_erase_is_written_anew_once(tiny: System, tmp_path:
         assert store.speakers == (other.speaker,)
     with closing(sqlite3.connect(tmp_path / "store.db")) as db:
         assert db.execute("select value from speechgmm_meta where key = 'erased'").fetchall() == [("1",)]
+
+
+def test_tables_on_a_server_are_written_anew(tiny: System, on_server: str) -> None:
+    """Its write-ahead log is not reached, nor what it archives of that; the files of its tables are."""
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(on_server)
+
+    def found() -> set[bytes]:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("checkpoint")
+            folder = connection.exec_driver_sql("show data_directory").scalar()
+            query = "select pg_relation_filepath(oid) from pg_class where relname like 'speechgmm%%' or relkind = 't'"
+            files = [Path(str(folder)) / name for name in connection.exec_driver_sql(query).scalars() if name]
+        data = b"\n".join(path.read_bytes() for path in files if path.exists())
+        return {data[i : i + RUN] for i in range(len(data) - RUN + 1)}
+
+    rng = random.Random(3)
+    (one, kept), (other, also) = recorded(tiny, rng), recorded(tiny, rng)
+    left, stays = ({s.speaker.encode()[:RUN], s.speaker.encode()[-RUN:]} for s in (one, other))
+    with SpeakerStore(on_server, tiny, create=True) as store:
+        store.add([one, other], samples=[kept, also])
+        store.add([recorded(tiny, rng)[0]])
+        assert left <= found()
+        store.remove(one.speaker)
+        assert left & found() == set()
+        assert stays <= found()
+        store.annotate(other.speaker, SpeakerNote("x" * 20, keep_until="2000-01-01"))
+        store.purge()
+        assert stays & found() == set()
+    engine.dispose()

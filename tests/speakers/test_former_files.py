@@ -137,7 +137,7 @@ def test_a_former_store_of_another_system_is_left_as_it_is(tmp_path: Path, tiny:
         assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("found", ["4", "0", "-1", "x", "2.5"])
+@pytest.mark.parametrize("found", ["4", "0", "-1", "x", "2.5", "9" * 30])
 def test_a_store_of_another_format_is_refused_and_left_as_it_is(tmp_path: Path, found: str) -> None:
     path = Path(shutil.copy(FILES / "store_2.db", tmp_path / "store.db"))
     with closing(sqlite3.connect(path)) as db:
@@ -149,6 +149,31 @@ def test_a_store_of_another_format_is_refused_and_left_as_it_is(tmp_path: Path, 
     assert path.read_bytes() == before
 
 
+def test_a_session_of_the_first_format_that_cannot_be_read_is_damaged_afterwards(tmp_path: Path) -> None:
+    path = Path(shutil.copy(FILES / "store_1_first.db", tmp_path / "store.db"))
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("update speechgmm_sessions set value = x'00' where speaker = 'bob'")
+        db.commit()
+    with SpeakerStore(path) as store:
+        assert [(d.speaker, d.name) for d in store.damaged()] == [("bob", "a")]
+        assert [s.speaker for s in store.read()[0]] == ["ann", "ann"]
+
+
+def test_a_former_store_with_names_in_another_spelling_is_looked_through(tmp_path: Path) -> None:
+    path = Path(shutil.copy(FILES / "store_2.db", tmp_path / "store.db"))
+    with closing(sqlite3.connect(path)) as db:
+        for table in ("sessions", "recordings"):
+            db.execute(f"update speechgmm_{table} set speaker = ? where speaker = 'bob'", ["Rene\u0301"])
+        db.commit()
+    with SpeakerStore(path) as store:
+        assert "composed" not in store._database.meta
+        assert [(d.speaker, d.reason) for d in store.damaged()] == [
+            ("Ren\u00e9", "its speaker and session are not those of its value")
+        ]
+        store.remove("Rene\u0301")
+        assert store.speakers == ("ann",)
+
+
 def test_what_is_damaged_in_a_former_store_is_damaged_afterwards(tmp_path: Path) -> None:
     path = Path(shutil.copy(FILES / "store_2.db", tmp_path / "store.db"))
     with closing(sqlite3.connect(path)) as db:
@@ -157,6 +182,7 @@ def test_what_is_damaged_in_a_former_store_is_damaged_afterwards(tmp_path: Path)
         db.execute("update speechgmm_sessions set speaker = cast(x'61ff' as text) where session = 'b'")
         db.commit()
     with SpeakerStore(path) as store:
+        assert "composed" in store._database.meta
         damaged = {(d.speaker, d.name): d.reason for d in store.damaged()}
         assert set(damaged) == {("a\udcff", "b"), ("ann", "b"), ("bob", "a")}
         assert damaged["bob", "a"] == "its seconds of speech are not those of its value"

@@ -83,7 +83,8 @@ class Expected:
         groups = {name.rsplit("/", 1)[0] for name in self.open if "/" in name}
         for group in groups:
             assert len({name in found for name in self.open if name.startswith(f"{group}/")}) == 1, "all or nobody"
-        self.there, self.gone, self.open = set(found), self.gone | (self.open - set(found)), set()
+        due = set(store.notes())  # killed before they were purged: whoever purges next takes them along
+        self.there, self.gone, self.open = set(found) - due, self.gone | (self.open - set(found)), due
 
 
 @dataclass
@@ -160,8 +161,8 @@ class Worker:
             store.rekey(self.rng.choice(KEYS))
 
     def migrate(self, i: int) -> None:
-        path = shutil.copy(FILES / "store_2.db", self.folder / f"former-{self.name}-{i}.db")
-        SpeakerStore(path).close()
+        copied = shutil.copy(FILES / "store_2.db", self.folder / f"{self.name}-{i}.copy")
+        SpeakerStore(os.rename(copied, path := f"{copied}-former.db") or path).close()  # a whole one, or none
 
     def write(self, i: int) -> None:
         storage.save(self.system, self.folder / f"model-{self.rng.randrange(2)}")
@@ -204,7 +205,7 @@ def round_of_work(system: System, place: str, folder: Path, encrypted: bool, num
 
 def check_files(system: System, folder: Path) -> int:
     """Hold former stores and models to what they were, or are to be; return how many there were."""
-    former = sorted(folder.glob("former-*.db"))
+    former = sorted(folder.glob("*-former.db"))
     for path in former:
         with SpeakerStore(path) as store:
             assert store.check().passed

@@ -385,6 +385,7 @@ def test_a_store_of_before_may_hold_either_spelling(
                     "update speechgmm_sessions set speaker = ?, value = ? where speaker = ? and session = ?", where
                 )
             db.execute("update speechgmm_recordings set speaker = ? where speaker = ?", [spelled, speaker])
+        db.execute("delete from speechgmm_meta where key = 'composed'")
         db.commit()
     with SpeakerStore(path, tiny) as store:
         assert store.damaged() == ()
@@ -490,6 +491,41 @@ def test_the_database_of_another_program_is_refused_and_not_touched(
         ):
             SpeakerStore(location, tiny, create=create)
         assert {f.name: f.read_bytes() for f in folder.iterdir()} == before
+
+
+@in_file
+@pytest.mark.parametrize("revision", ["x", "", "9" * 5000, "-1"])
+def test_a_damaged_count_of_changes_begins_anew(two: SpeakerStore, tiny: System, revision: str) -> None:
+    with closing(sqlite3.connect(two.location)) as db:
+        db.execute("update speechgmm_meta set value = ? where key = 'revision'", [revision])
+        db.commit()
+    two.add([session(tiny, "cid", "a", 9)])
+    assert two.speakers == ("ann", "bob", "cid")
+    with two._database.transaction() as tables:
+        assert tables.meta()["revision"] == "1"
+
+
+@in_file
+def test_a_store_whose_writer_was_killed_is_as_before(two: SpeakerStore, tiny: System, tmp_path: Path) -> None:
+    before, folder = content(two), tmp_path / "left"
+    folder.mkdir()
+    path, size = Path(two.location), Path(two.location).stat().st_size
+    with closing(sqlite3.connect(path)) as db:  # it grows, page by page, the first of which says how large it is
+        db.execute("pragma cache_size = 1")
+        for i in range(50):
+            db.execute("insert into speechgmm_samples values (?, ?)", [f"more {i}", bytes(9999)])
+        for file in tmp_path.glob("new.db*"):
+            shutil.copy(file, folder)
+        db.commit()
+    left = folder / "new.db"
+    left.write_bytes(path.read_bytes()[:4096] + left.read_bytes()[4096:size])
+    assert (folder / "new.db-journal").stat().st_size > 0
+    (tmp_path / "alone.db").write_bytes(left.read_bytes())
+    with pytest.raises(InvalidInput, match=r"must be .* read and written; got database disk image is malformed\."):
+        SpeakerStore(tmp_path / "alone.db", tiny)
+    with SpeakerStore(left, tiny) as store:
+        assert content(store) == before
+        assert store.check(tiny).passed
 
 
 @pytest.mark.parametrize("how", ["no bytes", "no tables"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from speechgmm.errors import InvalidInput
-from speechgmm.speakers import SpeakerStore, database, waiting
+from speechgmm.speakers import SpeakerStore, System, database, waiting
 
 
 @pytest.fixture
@@ -59,3 +59,10 @@ def test_patience_ends_in_words(holder: sqlite3.Connection, monkeypatch: pytest.
                 work()
         holder.execute("rollback")
         assert "rms" in store.speakers
+
+
+def test_a_place_that_cannot_be_opened_is_refused_while_somebody_would_be_told(tiny: System, tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"got unable to open database file\. Make the file readable, and its folder"
+    ):
+        SpeakerStore(tmp_path / "none" / "store.db", tiny, create=True, on_wait=print)

@@ -19,6 +19,8 @@ from speechgmm.features.problems import Problems
 from speechgmm.files import check_readable
 
 _ENDINGS = (".jsonl", ".jsonl.gz")
+_PACKED, _UNPACKED = 100, 1 << 24
+"""A packed file has at most so many times its bytes in characters, small ones aside: manifests have some twenty."""
 _SAVE = "Write the sound first, as with cuts.save_audios(folder), and give the manifest that it returns."
 _Item = Mapping[str, Any]
 
@@ -59,7 +61,7 @@ def _of_line(
         return [_recording(place, recording, one, label, row, where) for recording, one in said]
     except InvalidInput:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         refuse(where, "be as lhotse writes it", f"this: {type(error).__name__} {error}")
 
 
@@ -72,9 +74,12 @@ def _lines(path: Path, problems: Problems) -> Iterator[tuple[str, _Item]]:
     """Yield the objects of a file of JSON lines, each with its row."""
     check_readable(path, "a manifest of lhotse")
     opened = gzip.open if path.name.endswith(".gz") else open
+    most = max(_UNPACKED, _PACKED * path.stat().st_size)
     try:
         with opened(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(lambda: file.readline(most + 1), ""), 1):
+                if (most := most - len(line)) < 0:
+                    refuse(str(path), "be JSON lines that unpack to what they say", "much more, of what repeats")
                 if not line.strip():
                     continue
                 with problems:

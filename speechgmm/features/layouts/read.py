@@ -89,7 +89,7 @@ def read_corpus(path: Any, *, label: str | None = "speaker") -> Corpus:
 
 def _place(path: Path, advice: str) -> Place:
     """Return a place that is there, a file or a folder."""
-    if not path.exists():
+    if not os.path.exists(path):
         refuse("a corpus", "exist", f"{path}, which does not", advice)
     check_readable(path, "a corpus")
     if path.is_file() and path.suffix.lower() in archives.ENDINGS:

@@ -16,6 +16,9 @@ from speechgmm.tables import DELIMITERS, Header, parse_header, reading
 _COLUMNS = ("path", "speaker", "session", "start", "end", "channel")
 """The columns that mean something to everybody."""
 
+_DIGITS = 9
+"""Of the number of a channel, at most; a longer one is refused as the name that it is when the recording is read."""
+
 
 @dataclass(frozen=True)
 class _Table:
@@ -55,7 +58,7 @@ class _Table:
             session=columns.get("session") or None,
             start=start or 0.0,
             end=end,
-            channel=int(channel) if channel.isdecimal() else channel or "mix",
+            channel=int(channel) if channel.isdecimal() and len(channel) <= _DIGITS else channel or "mix",
             columns=columns,
             row=row,
         )
