@@ -282,8 +282,8 @@ class Database:
         """Give the tables in a transaction.
 
         SQLite's writers begin by keeping others out. A server's wait at `StoreTables.lock` and then see what those
-        before them have done; its readers see one moment. Where the end of a change fails, it may be done all the same: a
-        log, or a server that does not answer any more, may hold it whole.
+        before them have done; its readers see one moment. Where the end of a change fails, it may be done all the same:
+        a log, or a server that does not answer any more, may hold it whole.
         """
         at_end = ""
         options = {_BEGIN: "begin immediate" if write else "begin"}
@@ -309,7 +309,7 @@ class Database:
         self._held = cipher, meta
 
     def _refuse_error(self, error: Exception, at_end: str = "") -> NoReturn:
-        """Refuse what the database has refused, in words where another process holds it, or where a change was ending."""
+        """Refuse what the database has refused, in words where another process holds it, or a change was ending."""
         why = _why(error)
         refuse_held(self.location, why, _PATIENCE)
         self._refuse(why + at_end)

@@ -39,9 +39,9 @@ class SpeakerStore(StoreReader):
     of this format when it is opened (`migrated` says so), and cannot be opened by former versions any more.
 
     Whatever changes a store is done or, after an error, not begun, but for one error: `NotErased` says that it is done,
-    and that what was removed could not be overwritten yet. The next change does that, whatever it is. Where a disk fails for
-    good while SQLite ends a change in its log, or a server's answer is lost, nobody knows which of both it is until the
-    store is opened again; the message says so.
+    and that what was removed could not be overwritten yet. The next change does that, whatever it is. Where a disk
+    fails for good while SQLite ends a change in its log, or a server's answer is lost, nobody knows which of both it is
+    until the store is opened again; the message says so.
 
     Parameters
     ----------
