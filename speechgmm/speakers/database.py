@@ -38,6 +38,7 @@ _ADVICE = {
     "is reading": "Wait until that is done.",
 }
 """What to do, by what SQLite says."""
+_AT_END = " at the end of a change, which is done whole or not at all"
 _BEGIN = "speechgmm_begin"
 """The option of a connection that says how SQLite begins: ``immediate`` keeps other writers out."""
 
@@ -296,8 +297,10 @@ class Database:
         """Give the tables in a transaction.
 
         SQLite's writers begin by keeping others out. A server's wait at `StoreTables.lock` and then see what those
-        before them have done; its readers see one moment.
+        before them have done; its readers see one moment. Where the end of a change fails, it may be done all the same:
+        a log, or a server that does not answer any more, may hold it whole.
         """
+        at_end = ""
         options = {_BEGIN: "begin immediate" if write else "begin"}
         if self._engine.dialect.name == "postgresql" and not write:
             options = {"isolation_level": "REPEATABLE READ"}
@@ -306,8 +309,9 @@ class Database:
                 yield StoreTables(self._sa, self._tables, connection, cipher, self.location)
                 if not write:  # SQLite lets nothing be committed where a page that was read is damaged
                     transaction.rollback()
+                at_end = _AT_END if write else ""
         except self._sa.exc.SQLAlchemyError as error:
-            self._refuse_error(error)
+            self._refuse_error(error, at_end)
 
     @contextlib.contextmanager
     def rekeyed(self, key: bytes | None) -> Iterator[StoreTables]:
@@ -321,11 +325,11 @@ class Database:
             meta = tables.meta()
         self._held = cipher, meta
 
-    def _refuse_error(self, error: Exception) -> NoReturn:
-        """Refuse what the database has refused, in words where another process holds it."""
+    def _refuse_error(self, error: Exception, at_end: str = "") -> NoReturn:
+        """Refuse what the database has refused, in words where another process holds it, or a change was ending."""
         why = _why(error)
         refuse_held(self.location, why, _PATIENCE)
-        self._refuse(why)
+        self._refuse(why + at_end)
 
     def _url(self, location: str) -> Any:
         """Return the URL of a location, and keep what messages may show of it: no password."""

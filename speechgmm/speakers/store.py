@@ -40,7 +40,9 @@ class SpeakerStore(StoreReader):
     of this format when it is opened (`migrated` says so), and cannot be opened by former versions any more.
 
     Whatever changes a store is done or, after an error, not begun, but for one error: `NotErased` says that it is done,
-    and that what was removed could not be overwritten yet. The next change does that, whatever it is.
+    and that what was removed could not be overwritten yet. The next change does that, whatever it is. Where a disk
+    fails for good while SQLite ends a change in its log, or a server's answer is lost, nobody knows which of both it is
+    until the store is opened again; the message says so.
 
     Parameters
     ----------
@@ -242,7 +244,8 @@ class SpeakerStore(StoreReader):
         """
         new = None if key is None else check_key(key)
         if faults := self.check().told:
-            refuse("a store that gets another key", "be whole", faults[0], "Remove what is damaged first.")
+            what = f"the store {self.location}, which gets another key,"
+            refuse(what, "be whole", faults[0], "Remove what is damaged first.")
         with self._changed("rekey", lambda: self._database.rekeyed(new)) as change:
             change.touched(change.tables.places())
 

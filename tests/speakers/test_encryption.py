@@ -224,7 +224,7 @@ def test_a_damaged_store_gets_no_other_key(closed: SpeakerStore) -> None:
     change(Path(closed.location), "update speechgmm_samples set value = x'00' where rowid = 1")
     with SpeakerStore(closed.location, key=KEY) as store:
         before = content(store)
-        with pytest.raises(InvalidInput, match=r"a store that gets another key must be whole; got session "):
+        with pytest.raises(InvalidInput, match=r"which gets another key, must be whole; got session "):
             store.rekey(OTHER)
         assert content(store) == before
     SpeakerStore(closed.location, key=KEY).close()

@@ -40,6 +40,8 @@ def test_faults_lose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str],
         print(f"\n{group}: {sum(one['points'] for one in told)} faults, {sum(len(o['losses']) for o in told)} losses")
     assert [loss for one in told for loss in one["losses"]] == []
     assert len(told) >= GROUPS[group]
+    unsure = sum(one["outcomes"].get("unsure", 0) for one in told)
+    assert group == "wal" or not unsure, "without a log it is known"
     silent = [one["operation"] for one in told if not one["writes"]]
     assert all(name.startswith(("open", "load", "find")) for name in silent), "calls of SQLite or Python pass by"
     assert all(one["points"] for one in told)
@@ -110,6 +112,20 @@ def test_a_change_that_comes_between_leaves_the_mark_to_whoever_is_last(
     assert not in_meta(new), "what the other removed is not erased"
     put(new, session(tiny, "eve", "a", 3))
     assert in_meta(new)
+
+
+def test_an_error_at_the_end_of_a_change_says_that_it_may_be_done(tiny: System, tmp_path: Path) -> None:
+    import sqlalchemy as sa
+
+    def fail(connection: sa.Connection) -> None:
+        raise sa.exc.OperationalError("commit", None, Exception("disk I/O error"))
+
+    with SpeakerStore(tmp_path / "store.db", tiny, create=True) as store:
+        put(store, session(tiny, "ann", "a", 1))
+        sa.event.listen(store._database._engine, "commit", fail)
+        rule = f"got disk I/O error {faults.AT_END}\\. See whether its disk is full"
+        with pytest.raises(InvalidInput, match=rule):
+            put(store, session(tiny, "bob", "a", 2))
 
 
 @pytest.mark.parametrize("new", ["postgresql encrypted"], indirect=True)
