@@ -11,9 +11,7 @@ from tests.recipes.test_recipes import RECIPES, script
 
 
 @pytest.mark.parametrize("streams", [1, 2])
-def test_a_store_is_made_goes_on_and_is_searched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streams: int
-) -> None:
+def test_a_store_is_made_goes_on_and_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streams: int) -> None:
     recipe = script(RECIPES / "benchmarks" / "large_store.py", monkeypatch)
     monkeypatch.setattr(recipe, "K", 4)
     for speakers in (6, 9):
