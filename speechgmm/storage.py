@@ -78,7 +78,7 @@ def load(path: str | os.PathLike[str], *types: type) -> Any:
     source = str(path)
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
-        header = _header(_beginning(file, size), source)
+        header = _header(_beginning(file, size), source, size)
         _check_arrays(header, size, source)  # before the arrays are read
         file.seek(0)
         data = file.read(size)
@@ -133,7 +133,8 @@ def _built(header: "_Header", data: bytes, types: tuple[type, ...], source: str)
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the JSON part of a file (settings, versions, data summary), without building anything."""
     with _opened(path) as file:
-        return _header(_beginning(file, os.fstat(file.fileno()).st_size), str(path)).value
+        size = os.fstat(file.fileno()).st_size
+        return _header(_beginning(file, size), str(path), size).value
 
 
 def fingerprint(*values: Any) -> str:
@@ -240,8 +241,8 @@ class _Header:
     length: int
 
 
-def _header(data: bytes, source: str) -> _Header:
-    """Return the checked header of a file that begins with these bytes."""
+def _header(data: bytes, source: str, size: int | None = None) -> _Header:
+    """Return the checked header of a file of a size that begins with these bytes; without one, of these alone."""
     length = header_length(data, len(data))
     try:
         outer = _parsed(data[8 : 8 + length])
@@ -250,7 +251,7 @@ def _header(data: bytes, source: str) -> _Header:
         written, value, digest = inner["format"], inner["value"], inner["digest"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         rule, advice = "be a speechgmm file (safetensors with a header)", "Give a file that speechgmm wrote."
-        refuse(source, rule, f"{len(data)} other bytes", advice)
+        refuse(source, rule, f"{len(data) if size is None else size} other bytes", advice)
     if written != _FORMAT:
         found, advice = f"format {written!r}"[:200], "Update speechgmm."
         refuse(source, f"be of format {_FORMAT}", found, advice, error=IncompatibleModel)
