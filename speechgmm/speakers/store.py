@@ -18,7 +18,7 @@ from speechgmm.speakers.damage import DamagedSession, refuse_damaged
 from speechgmm.speakers.database import ERASED, Database, number_in
 from speechgmm.speakers.notes import SpeakerNote, day
 from speechgmm.speakers.sessions import EnrolledRecording, RecordingSample, Session, SpeakerExport, sums_by_key
-from speechgmm.speakers.store_reader import StoreReader, check_known, keys_of, whole_notes
+from speechgmm.speakers.store_reader import StoreReader, keys_of, whole_notes
 from speechgmm.speakers.store_rows import Key
 from speechgmm.speakers.store_tables import StoreTables
 from speechgmm.speakers.system import System
@@ -169,10 +169,9 @@ class SpeakerStore(StoreReader):
         """
         who, what = composed(speaker), None if session is None else composed(session)
         with self._changed("remove") as change:
-            known = change.tables.places([who])
-            check_known(known or change.tables.places(), who)
+            known = keys_of(change.tables, who)
             if what is not None and (who, what) not in known:
-                found = ", ".join(sorted(name for owner, name in known if owner == who))
+                found = ", ".join(name for _, name in known)
                 refuse(f"a session of {speaker}", f"be one of {found}", repr(session), error=UnknownSpeaker)
             change.delete(who, what)
 
@@ -180,7 +179,7 @@ class SpeakerStore(StoreReader):
         """Give a speaker another name, which nobody must have."""
         with self._changed("rename") as change:
             tables = change.tables
-            keys = keys_of(tables.places(), old)
+            keys = keys_of(tables, old)
             if tables.places([composed(new)]):
                 refuse("the new name", "be free", f"{new!r}, who is enrolled", "Remove that one first.")
             held = _whole(tables.sessions(keys), "a session of somebody who is renamed")
@@ -206,7 +205,7 @@ class SpeakerStore(StoreReader):
         """
         instance(note, "a note", SpeakerNote)
         with self._changed("annotate") as change:
-            keys = keys_of(change.tables.places([composed(speaker)]) or change.tables.places(), speaker)
+            keys = keys_of(change.tables, speaker)
             change.tables.put_note(composed(speaker), note)
             change.touched(keys)
 

@@ -23,6 +23,7 @@ from speechgmm.speakers.sessions import (
 )
 from speechgmm.speakers.store_moment import Contents, StoreMoment, samples_of
 from speechgmm.speakers.store_rows import Key
+from speechgmm.speakers.store_tables import StoreTables
 from speechgmm.speakers.system import System
 
 T = TypeVar("T")
@@ -156,9 +157,7 @@ class StoreReader:
     def read(self, *speakers: str) -> tuple[tuple[Session, ...], tuple[DamagedSession, ...]]:
         """Return `sessions` and `damaged` at once, without a warning."""
         with self._database.transaction() as tables:
-            known = tables.places({composed(s) for s in speakers} if speakers else None)
-            unknown = speakers and {composed(s) for s in speakers} - {speaker for speaker, _ in known}
-            found = list(tables.sessions(keys_of(tables.places() if unknown else known, *speakers)))
+            found = list(tables.sessions(keys_of(tables, *speakers)))
         whole = tuple(s for s in found if isinstance(s, Session))
         return whole, tuple(s for s in found if isinstance(s, DamagedSession))
 
@@ -190,7 +189,7 @@ class StoreReader:
             If one of them is not enrolled.
         """
         with self._database.transaction() as tables:
-            wanted, seconds = keys_of(tables.places(), *speakers), tables.seconds()
+            wanted, seconds = keys_of(tables, *speakers), tables.seconds()
             names: dict[tuple[str, str], list[str]] = {}
             for r in tables.recordings():
                 names.setdefault((r.speaker, r.session), []).append(r.name)
@@ -226,7 +225,7 @@ class StoreReader:
             If one of them is not enrolled.
         """
         with self._database.transaction() as tables:
-            return tuple(dict.fromkeys(speaker for speaker, _ in keys_of(tables.places(), *speakers)))
+            return tuple(dict.fromkeys(speaker for speaker, _ in keys_of(tables, *speakers)))
 
     def samples(self, digests: Iterable[str]) -> tuple[tuple[RecordingSample, ...], tuple[DamagedSession, ...]]:
         """Return what is kept of these recordings, and the sessions of those of which it is damaged."""
@@ -296,14 +295,17 @@ class StoreReader:
             return tables.audit()
 
 
-def keys_of(known: Iterable[Key], *speakers: str) -> list[Key]:
+def keys_of(tables: StoreTables, *speakers: str) -> list[Key]:
     """Return the sorted keys of these speakers, or all; refuse speakers who have none."""
     wanted = {composed(s) for s in speakers}
-    check_known(known, *speakers)
-    return sorted(key for key in known if not wanted or key[0] in wanted)
+    keys = tables.places(wanted or None)
+    if wanted - {speaker for speaker, _ in keys}:  # nobody, or what stands in a damaged row
+        keys = tables.places()
+        _check_known(keys, *speakers)
+    return sorted(key for key in keys if not wanted or key[0] in wanted)
 
 
-def check_known(sessions: Iterable[Key], *speakers: str) -> None:
+def _check_known(sessions: Iterable[Key], *speakers: str) -> None:
     """Refuse speakers who have none of these (speaker, session), and say who has."""
     known = {speaker for speaker, _ in sessions}
     if unknown := [speaker for speaker in speakers if composed(speaker) not in known]:

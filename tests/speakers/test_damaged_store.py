@@ -306,6 +306,16 @@ def test_a_value_of_another_type_is_damage(made: Path, tiny: System, table: str)
         assert "no bytes but str" in damaged.reason
 
 
+def test_a_session_under_another_spelling_than_was_written_is_removed(made: Path, tiny: System) -> None:
+    for table in ("sessions", "recordings"):
+        change(made, f"update speechgmm_{table} set speaker = ? where speaker = 'bob'", "Rene\u0301")
+    with SpeakerStore(made, tiny) as store:
+        (damaged,) = store.damaged()
+        assert (damaged.speaker, damaged.name) == ("Ren\u00e9", "a")
+        store.remove(*removal(damaged))
+        assert (store.damaged(), store.speakers) == ((), ("ann", "cid"))
+
+
 def test_settings_that_are_lost_or_damaged_are_refused(made: Path, tiny: System, tmp_path: Path) -> None:
     for statement, system, words in (
         ("delete from speechgmm_meta where key = 'frontend'", tiny, "got one that has lost its frontend"),
