@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from speechgmm.features import MFCC, Corpus, Recording, TrainingFrames, read_corpus
 from speechgmm.mixture import GMM, Diagonal
 from speechgmm.speakers import SpeakerStore, System, Training, enroll, train_system
+from speechgmm.speakers.store_moment import StoreMoment
 from tests import servers
 from tests.sounds import DATA
 from tests.speakers import made
@@ -99,6 +102,21 @@ def on_server(postgresql: str) -> Iterator[str]:
     with engine.begin() as connection:
         connection.execute(sa.schema.DropSchema(name, cascade=True))
     engine.dispose()
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """Who was read, each time that somebody was."""
+    found: list[set[str]] = []
+    module = importlib.import_module("speechgmm.speakers.enrolled")
+    whole = module._whole
+
+    def kept(system: System, moment: StoreMoment, names: Iterable[str], *rest: Any) -> Any:
+        found.append(set(names))
+        return whole(system, moment, names, *rest)
+
+    monkeypatch.setattr(module, "_whole", kept)
+    return found
 
 
 @pytest.fixture(scope="session")

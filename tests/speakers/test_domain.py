@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,10 @@ from hypothesis import strategies as st
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import adapt
 from speechgmm.mixture.adapt import adapted_offsets
-from speechgmm.speakers import SpeakerStore, System, enrolled_models
+from speechgmm.speakers import SpeakerStore, enrolled_models
 from speechgmm.speakers.domain import FRAMES, MOST, People, content
 from speechgmm.speakers.impostors import drawn_frames, impostor_trials, models_among, trials
 from speechgmm.speakers.score import Scorer
-from speechgmm.speakers.store_moment import StoreMoment
 from tests.laws import close, problems
 from tests.sounds import Array
 from tests.speakers.conftest import tiny_system
@@ -146,7 +145,7 @@ def test_one_speaker_alone_is_scored_as_among_all(tmp_path: Path) -> None:
 
 
 def test_of_many_people_those_with_the_smallest_digests_are_the_domain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: list[set[str]]
 ) -> None:
     for module in ("enrolled", "domain"):
         monkeypatch.setattr(importlib.import_module(f"speechgmm.speakers.{module}"), "MOST", 9)
@@ -155,15 +154,7 @@ def test_of_many_people_those_with_the_smallest_digests_are_the_domain(
     chosen, last = {n: people[n] for n in order[:9]}, order[9:]
     with opened(tmp_path / "s", {n: x for n, x in people.items() if n != last[0]}) as store:
         before = bits(store, order[0])
-        read: list[set[str]] = []
-        module = importlib.import_module("speechgmm.speakers.enrolled")
-        whole = module._whole
-
-        def told(system: System, moment: StoreMoment, names: Iterable[str], *rest: Any) -> Any:
-            read.append(set(names))
-            return whole(system, moment, names, *rest)
-
-        monkeypatch.setattr(module, "_whole", told)
+        read.clear()
         enroll_frames(TINY, store, {last[0]: people[last[0]]})
         after = bits(store, order[0])
         assert read == [{order[0]}], "nobody else is read for one, where the domain is the same"

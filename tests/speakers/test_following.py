@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -165,21 +165,6 @@ def store(tmp_path: Path) -> Iterator[SpeakerStore]:
     with SpeakerStore(tmp_path / "s.db", SYSTEM, create=True) as made:
         enroll_frames(SYSTEM, made, {name: [speech(i), speech(i + 7)] for i, name in enumerate(NAMES)})
         yield made
-
-
-@pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
-    """Who was read, each time that somebody was."""
-    found: list[set[str]] = []
-    module = importlib.import_module("speechgmm.speakers.enrolled")
-    whole = module._whole
-
-    def kept(system: System, moment: StoreMoment, names: Iterable[str], *rest: Any) -> Any:
-        found.append(set(names))
-        return whole(system, moment, names, *rest)
-
-    monkeypatch.setattr(module, "_whole", kept)
-    return found
 
 
 def beside(store: SpeakerStore) -> str:
