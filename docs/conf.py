@@ -6,6 +6,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
 
+import numpydoc.xref  # noqa: E402
+from api import homes  # noqa: E402
+
 import speechgmm  # noqa: E402
 
 project = "speechgmm"
@@ -39,6 +42,12 @@ python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_use_plots = False
+numpydoc.xref.DEFAULT_LINKS.clear()  # they lead to other sites: what the words mean is said in each place
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = {
+    home.rpartition(".")[2]: home for home in homes().values() if home.rpartition(".")[2].istitle()
+}
 
 html_theme = "furo"
 html_title = "speechgmm"

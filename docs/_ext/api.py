@@ -11,20 +11,27 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
+from annotations import simplify
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 import speechgmm
 
 PRIVATE = {f"speechgmm.{name}" for name in ("__main__", "checks", "cli", "compiler", "files", "tables", "tensors")}
 """What is no part of the Python API: the ground that the package stands on, and the program, which has another page."""
+
+_INITIAL = re.compile(r"^(\s*(?:\.\. \[\d+\] )?[A-Z])\.(?=\s|$)")
+"""What would be the first item of a list, such as `K.` or an author's first name."""
+_SOURCE = re.compile(r"\s?\[\d+\]_")
 
 
 @functools.cache
@@ -67,13 +74,24 @@ def kind(value: Any) -> str:
     return "function" if inspect.isroutine(value) else "data"
 
 
-def summary(value: Any) -> str:
-    """Return the first sentence of a docstring, or nothing for what has none of its own."""
-    if kind(value) == "data":
-        return ""
-    paragraph = (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ")
-    sentence, stop, _ = paragraph.partition(". ")
-    return re.sub(r" ?\[\d+\]_", "", sentence + stop.strip())
+def documentation(module: str, name: str) -> str:
+    """Return the docstring of a public name; that of a value stands below it, in the file that sets it."""
+    value = getattr(importlib.import_module(module), name)
+    if kind(value) != "data":
+        return inspect.getdoc(value) or ""
+    for place in sorted(place for place in sys.modules if f"{place}.".startswith(f"{module}.")):
+        if name in vars(sys.modules[place]):
+            lines = ModuleAnalyzer.for_module(place).find_attr_docs().get(("", name), [])
+            if lines:
+                return "\n".join(lines).strip()
+    return ""
+
+
+def summary(text: str) -> str:
+    """Return the first sentence of a docstring, without numbers of sources."""
+    paragraph = text.split("\n\n")[0].replace("\n", " ")
+    sentence = re.split(r"(?<!\beq)(?<!\bal)(?<=\.) ", paragraph)[0]
+    return re.sub(_SOURCE, "", sentence).removesuffix("::")
 
 
 class Api(SphinxDirective):
@@ -92,24 +110,35 @@ class Api(SphinxDirective):
 
     def _lines(self, module: str) -> Iterator[str]:
         yield from (f".. automodule:: {module}", "", f".. currentmodule:: {module}", "")
-        shown = [(name, getattr(importlib.import_module(module), name)) for name in names(module)]
         if module == "speechgmm":
-            yield from _table([(name, homes()[f"speechgmm.{name}"], value) for name, value in shown])
+            yield from _table([(name, homes()[f"speechgmm.{name}"]) for name in names(module)])
             return
-        yield from _table([(name, f"{module}.{name}", value) for name, value in shown])
-        for name, value in shown:
-            yield from (f".. auto{kind(value)}:: {module}.{name}", *_options(value), "")
+        yield from _table([(name, f"{module}.{name}") for name in names(module)])
+        for name in names(module):
+            yield from (*_entry(module, name), "")
 
 
-def _options(value: Any) -> list[str]:
-    return ["   :members:", "   :show-inheritance:"] if inspect.isclass(value) else []
+def _entry(module: str, name: str) -> Iterator[str]:
+    """Yield what shows one name in full."""
+    value = getattr(importlib.import_module(module), name)
+    simplify(value)
+    if kind(value) == "data":
+        shown = [f"   :value: {value!r}"] if isinstance(value, int | float) else []
+        yield from (f".. py:data:: {name}", *shown, "")
+        yield from (f"   {line}" for line in re.sub(_SOURCE, "", documentation(module, name)).splitlines())
+        return
+    yield f".. auto{kind(value)}:: {module}.{name}"
+    if inspect.isclass(value):
+        yield "   :members:"
+    if getattr(value, "__bases__", (object,)) != (object,):
+        yield "   :show-inheritance:"
 
 
-def _table(rows: list[tuple[str, str, Any]]) -> Iterator[str]:
+def _table(rows: list[tuple[str, str]]) -> Iterator[str]:
     """Yield a table of names: where each is shown, and what it is in a sentence."""
     yield from (".. list-table::", "   :widths: auto", "   :class: names", "")
-    for name, home, value in sorted(rows, key=lambda row: row[0].lower()):
-        yield from (f"   * - :py:obj:`{name} <{home}>`", f"     - {summary(value)}")
+    for name, home in sorted(rows, key=lambda row: row[0].lower()):
+        yield from (f"   * - :py:obj:`{name} <{home}>`", f"     - {summary(documentation(*home.rsplit('.', 1)))}")
     yield ""
 
 
@@ -118,7 +147,9 @@ def lead_home(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: node
     target = node.get("reftarget", "")
     if node.get("refdomain") != "py":
         return None
-    home = homes().get(target)
+    home = homes().get(target) or homes().get(f"{node.get('py:module')}.{target}")
+    if home is None and target[:1].isupper():
+        home = next((place for place in homes().values() if place.endswith(f".{target}")), None)
     if home and home != target:
         domain = env.get_domain("py")
         found = domain.resolve_xref(env, node["refdoc"], app.builder, "obj", home, node, text)
@@ -128,6 +159,7 @@ def lead_home(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: node
 
 def add_sources(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Add the sources that a docstring cites, where the docstring of its module lists them."""
+    lines[:] = [re.sub(_INITIAL, r"\1\\.", line) for line in lines]
     cited = set(re.findall(r"\[(\d+)\]_", "\n".join(lines)))
     cited -= set(re.findall(r"^\.\. \[(\d+)\]", "\n".join(lines), re.M))
     module = inspect.getmodule(obj)
@@ -135,6 +167,7 @@ def add_sources(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines
         return
     listed = re.split(r"^(?=\.\. \[)", inspect.getdoc(module) or "", flags=re.M)[1:]
     entries = [entry.rstrip() for entry in listed if entry[4 : entry.index("]")] in cited]
+    entries = [re.sub(_INITIAL, r"\1\\.", entry) for entry in entries]
     lines += ["", "References", "----------", *"\n".join(entries).splitlines(), ""]
 
 

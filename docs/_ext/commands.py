@@ -64,9 +64,8 @@ def _parameter(parameter: Any, context: Any) -> Iterator[str]:
         forms = parameter.metavar
     forms = re.sub(r"<list\[(\w+)\]>", r"<\1>", forms.replace(" range>", ">"))
     help_, _, facts = told.partition("  [")
-    yield from (f".. option:: {forms}", "", f"   {_text(help_)}", "")
-    if facts:
-        yield from (f"   *{_escaped(facts.removesuffix(']'))}*", "")
+    facts = f" *{_escaped(facts.removesuffix(']'))}*" if facts else ""
+    yield from (f".. option:: {forms}", "", f"   {_text(help_)}{facts}", "")
 
 
 def _escaped(text: str) -> str:
