@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import functools
 import inspect
 import operator
@@ -25,7 +26,7 @@ def plain(annotation: Any) -> Any:
         if set(like) <= set(args):
             args = (_ArrayLike, *(arg for arg in args if arg not in like))
         return functools.reduce(operator.or_, [plain(arg) for arg in args])
-    if args and origin in (tuple, list, dict, type):
+    if args and isinstance(annotation, types.GenericAlias) and origin is not collections.abc.Callable:
         return origin[tuple(plain(arg) for arg in args)]
     if args and getattr(annotation, "copy_with", None):
         return annotation.copy_with(tuple(arg if isinstance(arg, list) else plain(arg) for arg in args))

@@ -157,6 +157,16 @@ def lead_home(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: node
     return text if not target.startswith("speechgmm.") or _private(target) else None
 
 
+def link_errors(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Make links of the names in sections `Raises` and `Warns`, which numpydoc leaves as text."""
+    inside = False
+    for i, line in enumerate(lines):
+        if i and re.fullmatch(r"\s*-{3,}", line):
+            inside = lines[i - 1].strip() in ("Raises", "Warns")
+        elif inside and lines[i + 1 : i + 2] and lines[i + 1].startswith(" ") and not line.startswith(" "):
+            lines[i] = re.sub(r"(\w+)", r"`\1`", line)
+
+
 def add_sources(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Add the sources that a docstring cites, where the docstring of its module lists them."""
     lines[:] = [re.sub(_INITIAL, r"\1\\.", line) for line in lines]
@@ -194,6 +204,7 @@ def _private(target: str) -> bool:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directive, and how references are resolved."""
     app.add_directive("api", Api)
+    app.connect("autodoc-process-docstring", link_errors, priority=400)
     app.connect("autodoc-skip-member", leave_out)
     app.connect("missing-reference", lead_home)
     app.connect("autodoc-process-docstring", add_sources, priority=400)  # before numpydoc, which reads sections
