@@ -191,7 +191,7 @@ class Reader:
     def read(self, text: str) -> Iterator[Said]:
         """Run the blocks of a page, and yield what each of its places shows and printed."""
         found = blocks(text)
-        for block, below in zip(found, [*found[1:], None], strict=True):
+        for block, below in zip(found, [*found, None][1:], strict=True):
             if problem := misplaced(block):
                 yield Said(block.first, block.language, problem=problem)
             elif block.language == "console":
@@ -206,7 +206,7 @@ class Reader:
 
     def _console(self, block: Block) -> Iterator[Said]:
         found = commands(block)
-        for command, following in zip(found, [*found[1:], None], strict=True):
+        for command, following in zip(found, [*found, None][1:], strict=True):
             if block.not_run or _SETUP.match(command.words):
                 wrong = unknown_options(command.words)
                 problem = f"no such option: {', '.join(sorted(wrong))}" if wrong else ""

@@ -39,22 +39,23 @@ STRANGER = "kal16"
 DAYS = ("monday", "tuesday")
 SAMPLE_RATE = 16000
 
-_MATERIALS: dict[str, Callable[[Path], None]] = {}
+MATERIALS: dict[str, Callable[[Path], None]] = {}
+"""The function that lays each material, by its name."""
 
 
 def lay(names: Iterable[str], folder: Path) -> None:
     """Put materials into a folder."""
     for name in names:
-        if name not in _MATERIALS:
-            raise ValueError(f"a material must be one of {', '.join(sorted(_MATERIALS))}; got {name!r}")
-        _MATERIALS[name](folder)
+        if name not in MATERIALS:
+            raise ValueError(f"a material must be one of {', '.join(sorted(MATERIALS))}; got {name!r}")
+        MATERIALS[name](folder)
 
 
 def _material(name: str) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
     """Name the function that lays a material."""
 
     def named(function: Callable[[Path], None]) -> Callable[[Path], None]:
-        _MATERIALS[name] = function
+        MATERIALS[name] = function
         return function
 
     return named

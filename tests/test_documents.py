@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from tests.agreement import agree
 from tests.documents import DOCS, ROOT, Reader, blocks, commands, corrected, materials_of, pages, wrong_places
-from tests.materials import lay
+from tests.materials import MATERIALS, lay
 
 TO_COME = {ROOT / "README.md"}
 """Pages that were written before their blocks were run."""
 NOT_RUN_AT_MOST = 5
 """Blocks of all pages that only say why they cannot be run here: clusters, servers, downloads."""
 
-PAGES = [page for page in pages() if page not in TO_COME]
-BLOCKS = [block for page in PAGES for block in blocks(page.read_text(encoding="utf-8"))]
+BLOCKS = {page: blocks(page.read_text(encoding="utf-8")) for page in pages() if page not in TO_COME}
+PAGES = [page for page, found in BLOCKS.items() if found]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -29,12 +29,12 @@ def test_a_page_shows_what_happens(page, tmp_path):
 
 
 def test_few_blocks_are_not_run():
-    assert len([block for block in BLOCKS if block.not_run]) <= NOT_RUN_AT_MOST
+    assert len([block for found in BLOCKS.values() for block in found if block.not_run]) <= NOT_RUN_AT_MOST
 
 
 def test_the_documentation_has_pages_that_run_something():
     assert DOCS / "getting_started.md" in PAGES
-    assert {"console", "pycon"} <= {block.language for block in BLOCKS}
+    assert {"console", "pycon"} <= {block.language for found in BLOCKS.values() for block in found}
 
 
 def test_the_readme_can_be_taken_apart():
@@ -127,6 +127,28 @@ def test_what_was_printed_is_written_and_then_agrees(tmp_path):
     assert problems(new, tmp_path) == []
     assert "  a\n\n  b\n\n  $ seq 3\n  1\n  ...\n" in new
     assert "```output\n1\n```\n```pycon\n>>> 1\n1\n>>> 2\n2\n```\nEnd.\n" in new
+
+
+def test_a_page_may_have_no_block(tmp_path):
+    assert read("# Title\n\nText.\n", tmp_path) == []
+
+
+def materials():
+    """Return the names of materials and what lies in the folder, from the table for authors."""
+    rows = re.findall(r"^\| `([\w.]+)` \| (.+) \|$", (DOCS / "README.md").read_text(encoding="utf-8"), re.M)
+    return {name: told for name, told in rows if name in MATERIALS}
+
+
+def test_the_table_for_authors_has_all_materials():
+    assert set(materials()) == set(MATERIALS)
+
+
+@pytest.mark.parametrize("name", sorted(MATERIALS))
+def test_a_material_lays_what_the_table_says(tmp_path, name):
+    lay([name], tmp_path)
+    told = re.findall(r"`([\w./*]+)`", materials()[name])
+    for path in {path.replace("NAME", "*") for path in told if "." in path or "/" in path} | {name} & {"model.sgmm"}:
+        assert list(tmp_path.glob(path.rstrip("/"))), path
 
 
 def test_materials_have_names(tmp_path):
