@@ -17,7 +17,7 @@ _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?"), "<time>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "<day>"),
     (re.compile(r"(?<![.\w])(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{12,}\b"), "<digest>"),
-    (re.compile(r"\b(speechgmm|python|numpy|scipy|scikit-learn) \d+(\.\d+)+"), r"\1 <version>"),
+    (re.compile(r"\b\d+\.\d+\.\d+\b"), "<version>"),
 )
 _NUMBER = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
 
@@ -28,8 +28,9 @@ def agree(shown: Sequence[str], printed: Sequence[str]) -> bool:
 
 
 def _trimmed(lines: Sequence[str]) -> list[str]:
-    """Return the lines without empty ones at both ends."""
-    return "\n".join(line.rstrip() for line in lines).strip("\n").split("\n")
+    """Return the lines without empty ones at both ends; a line that goes on, indented after a comma, is one."""
+    text = "\n".join(line.rstrip() for line in lines).strip("\n")
+    return re.sub(r",\n +", ", ", text).split("\n")
 
 
 def _plain(line: str) -> str:

@@ -341,14 +341,15 @@ def corrected(text: str, found: Sequence[Said]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _check(page: Path, *, write: bool) -> None:
-    """Print where a page is wrong, and correct it if that is asked for."""
+def _check(page: Path, *, write: bool) -> int:
+    """Print where a page is wrong, correct it if that is asked for, and return in how many places it was."""
     with tempfile.TemporaryDirectory() as folder:
         found = wrong_places(page, Path(folder).resolve() / "page")
     if write:
         page.write_text(corrected(page.read_text(encoding="utf-8"), found), encoding="utf-8")
     for said in found:
-        print(f"{page}:{said}\n")
+        print(f"{page}: {said}\n")
+    return len(found)
 
 
 if __name__ == "__main__":
@@ -356,5 +357,5 @@ if __name__ == "__main__":
     parser.add_argument("pages", nargs="+", type=Path, metavar="PAGE")
     parser.add_argument("--write", action="store_true", help="show in the pages what was printed")
     given = parser.parse_args()
-    for page in given.pages:
-        _check(page, write=given.write)
+    wrong = sum(_check(page, write=given.write) for page in given.pages)
+    sys.exit(1 if wrong and not given.write else 0)
