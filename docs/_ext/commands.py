@@ -64,6 +64,7 @@ def _parameter(parameter: Any, context: Any) -> Iterator[str]:
         forms = parameter.metavar
     forms = re.sub(r"<list\[(\w+)\]>", r"<\1>", forms.replace(" range>", ">"))
     help_, _, facts = told.partition("  [")
+    facts = re.sub(r"\bx>=(\S+)", r"at least \1", facts)
     facts = f" *{_escaped(facts.removesuffix(']'))}*" if facts else ""
     yield from (f".. option:: {forms}", "", f"   {_text(help_)}{facts}", "")
 
