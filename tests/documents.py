@@ -45,6 +45,8 @@ _SETUP = re.compile(
     r"^(python -m pip install [^;&|]*|python3 -m venv \S+|\. \S+/bin/activate|git clone \S+|python -m pytest[^;&|]*)"
     r"( && (python -m pytest.*|\. \S+/bin/activate))*$"
 )
+_HIDING = ("{code-block}", "{code}", "{sourcecode}")
+"""Directives that would show code which nobody runs; they are refused as languages."""
 _SHELL = re.compile(r"[|<>;&$`(){}~\"']")
 
 
@@ -108,7 +110,7 @@ def blocks(text: str) -> list[Block]:
             opened.append(marks)
         else:
             end = _end(lines, i, marks)
-            if not language.startswith("{") or language == "{code-block}":
+            if not language.startswith("{") or language in _HIDING:
                 reason = _REASON.match(lines[i - 2]) if i > 1 else None
                 inner = tuple(line.removeprefix(fence[1]) if line.strip() else "" for line in lines[i:end])
                 found.append(Block(language + rest.strip(), inner, i + 1, fence[1], reason[1] if reason else ""))
@@ -258,7 +260,7 @@ class Reader:
         settings = {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
         with self._surroundings():
             done = subprocess.run(
-                ["bash", "-o", "pipefail", "-c", words],
+                ["bash", "-c", words],
                 env=os.environ | settings,
                 text=True,
                 stdin=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from tests.agreement import agree
 from tests.documents import DOCS, ROOT, Reader, blocks, commands, corrected, materials_of, pages, wrong_places
@@ -26,6 +27,12 @@ def test_a_page_shows_what_happens(page, tmp_path):
     wrong = wrong_places(page, tmp_path / "page")
     again = f"python -m tests.documents --write {page.relative_to(ROOT)}"
     assert not wrong, "\n\n".join(map(str, wrong)) + f"\n\nLook at each, and then: {again}"
+
+
+@pytest.mark.parametrize("page", BLOCKS, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_page_hides_code_in_an_indented_block(page):
+    found = MarkdownIt().parse(page.read_text(encoding="utf-8"))
+    assert [token.content for token in found if token.type == "code_block"] == []
 
 
 def test_few_blocks_are_not_run():
