@@ -16,6 +16,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -93,6 +94,11 @@ def pages() -> list[Path]:
 def materials_of(text: str) -> tuple[str, ...]:
     """Return the materials that a page names."""
     return tuple(name.strip() for found in re.findall(r"<!-- material: (.*?) -->", text) for name in found.split(","))
+
+
+def pictures(text: str) -> list[str]:
+    """Return the pictures of a page, which its blocks draw: `![what is seen](pictures/NAME.png)`."""
+    return re.findall(r"!\[[^\]]*\]\((pictures/[\w./-]+)\)", text)
 
 
 def blocks(text: str) -> list[Block]:
@@ -329,7 +335,12 @@ def wrong_places(page: Path, folder: Path) -> list[Said]:
     text = page.read_text(encoding="utf-8")
     folder.mkdir(parents=True)
     lay(materials_of(text), folder)
-    return [said for said in Reader(folder).read(text) if not said.right]
+    drawn = pictures(text)
+    for picture in drawn:
+        (folder / picture).parent.mkdir(parents=True, exist_ok=True)
+    wrong = [said for said in Reader(folder).read(text) if not said.right]
+    missing = [picture for picture in drawn if not (folder / picture).is_file()]
+    return [*wrong, *(Said(0, picture, problem="no block of the page draws this picture") for picture in missing)]
 
 
 def corrected(text: str, found: Sequence[Said]) -> str:
@@ -343,10 +354,14 @@ def corrected(text: str, found: Sequence[Said]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _check(page: Path, *, write: bool) -> int:
+def check(page: Path, *, write: bool) -> int:
     """Print where a page is wrong, correct it if that is asked for, and return in how many places it was."""
     with tempfile.TemporaryDirectory() as folder:
         found = wrong_places(page, Path(folder).resolve() / "page")
+        for picture in pictures(page.read_text(encoding="utf-8")) if write else ():
+            if (drawn := Path(folder) / "page" / picture).is_file():
+                (page.parent / picture).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(drawn, page.parent / picture)
     if write:
         page.write_text(corrected(page.read_text(encoding="utf-8"), found), encoding="utf-8")
     for said in found:
@@ -359,5 +374,5 @@ if __name__ == "__main__":
     parser.add_argument("pages", nargs="+", type=Path, metavar="PAGE")
     parser.add_argument("--write", action="store_true", help="show in the pages what was printed")
     given = parser.parse_args()
-    wrong = sum(_check(page, write=given.write) for page in given.pages)
+    wrong = sum(check(page, write=given.write) for page in given.pages)
     sys.exit(1 if wrong and not given.write else 0)

@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tests.agreement import agree
-from tests.documents import DOCS, ROOT, Reader, blocks, commands, corrected, materials_of, pages, wrong_places
+from tests.documents import (
+    DOCS,
+    ROOT,
+    Reader,
+    blocks,
+    check,
+    commands,
+    corrected,
+    materials_of,
+    pages,
+    pictures,
+    wrong_places,
+)
 from tests.materials import MATERIALS, lay
 
 TO_COME = {ROOT / "README.md"}
@@ -134,6 +146,29 @@ def test_what_was_printed_is_written_and_then_agrees(tmp_path):
     assert problems(new, tmp_path) == []
     assert "  a\n\n  b\n\n  $ seq 3\n  1\n  ...\n" in new
     assert "```output\n1\n```\n```pycon\n>>> 1\n1\n>>> 2\n2\n```\nEnd.\n" in new
+
+
+def test_pictures_are_drawn_by_the_page_and_kept_beside_it(tmp_path):
+    text = "```console\n$ echo x > pictures/a.png\n```\n![A](pictures/a.png)\n"
+    (page := tmp_path / "page.md").write_text(text, encoding="utf-8")
+    assert pictures(text) == ["pictures/a.png"]
+    assert check(page, write=False) == 0
+    assert not (tmp_path / "pictures").exists()
+    assert check(page, write=True) == 0
+    assert (tmp_path / "pictures" / "a.png").read_text(encoding="utf-8") == "x\n"
+    page.write_text(text + "![B](pictures/b.png)\n", encoding="utf-8")
+    (wrong,) = wrong_places(page, tmp_path / "run")
+    assert str(wrong).startswith("line 0: pictures/b.png\nno block of the page draws this picture")
+
+
+def test_a_page_is_corrected_where_it_is_wrong(tmp_path, capsys):
+    (page := tmp_path / "page.md").write_text("```pycon\n>>> 1 + 1\n3\n```\n", encoding="utf-8")
+    assert check(page, write=False) == 1
+    assert "page.md: line 2: 1 + 1" in capsys.readouterr().out
+    assert page.read_text(encoding="utf-8").endswith("3\n```\n")
+    assert check(page, write=True) == 1
+    assert page.read_text(encoding="utf-8") == "```pycon\n>>> 1 + 1\n2\n```\n"
+    assert check(page, write=False) == 0
 
 
 def test_a_page_may_have_no_block(tmp_path):

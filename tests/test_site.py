@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import importlib
 import importlib.util
@@ -199,8 +200,13 @@ def test_every_public_name_has_a_docstring():
 
 
 @pytest.mark.parametrize("file", sorted(p.relative_to(ROOT).as_posix() for p in DOCS.rglob("*.py")))
-def test_files_of_the_documentation_are_small(file):
-    assert len(code_lines((ROOT / file).read_text(encoding="utf-8"))) <= 350
+def test_files_and_functions_of_the_documentation_are_small(file):
+    source = (ROOT / file).read_text(encoding="utf-8")
+    code = code_lines(source)
+    assert len(code) <= 350
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            assert len(code & set(range(node.lineno, node.end_lineno + 1))) < 40, node.name
 
 
 @pytest.fixture(scope="module")
