@@ -4,7 +4,7 @@ Recordings become matrices of features (N frames by D dimensions) by a front end
 components, `GMM`, trained on many people is a universal background model (UBM); front end and UBM together are a
 `System`, made by `train_system`. Adapting the UBM to one person's recordings gives that person's model; the
 `SpeakerStore` keeps what is needed for it. `identify` asks who speaks, `verify` whether it is a given speaker, and
-`evaluate` how often the answers are right.
+`evaluate` how often the answers are right::
 
     corpus = speechgmm.read_corpus("manifest.csv")
     system = speechgmm.train_system(corpus.where(split="ubm")).system

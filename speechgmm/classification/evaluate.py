@@ -149,12 +149,16 @@ def cross_validate(
 
     Parameters
     ----------
-    sounds, labels, groups, frontend, settings, backend, n_threads, on_progress
+    sounds, labels
         See `train_classifier`.
     folds : sequence of str
         The fold of each sound.
+    groups, frontend, settings, backend
+        See `train_classifier`.
     calibration_folds : int
         Parts of each training that are held out for its calibration; 0 decides by scores alone, for less work.
+    n_threads, on_progress
+        See `train_classifier`.
 
     Raises
     ------

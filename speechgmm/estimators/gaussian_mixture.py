@@ -46,16 +46,16 @@ class GaussianMixture(MixtureFit):
     init_params : {"kmeans", "k-means++", "random", "random_from_data", "split"}
         "split" grows the mixture from one component by splitting the heaviest in two, with EM between; it ignores
         weights of rows. The others use scikit-learn's random numbers, so that they start where it starts.
-    weights_init : array-like of shape (K,), optional
-    means_init : array-like of shape (K, D), optional
-    precisions_init : array-like, optional
-        Inverse covariances, of the shape of ``covariances_``.
     random_state : int, RandomState instance or None
     warm_start : bool
         Begin each fit where the last one ended.
     verbose : int
         1 prints iterations, 2 times and changes as well.
     verbose_interval : int
+    weights_init : array-like of shape (K,), optional
+    means_init : array-like of shape (K, D), optional
+    precisions_init : array-like, optional
+        Inverse covariances, of the shape of ``covariances_``.
 
     Attributes
     ----------

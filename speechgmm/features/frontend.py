@@ -26,9 +26,9 @@ from speechgmm.storage import fingerprint
 
 
 class FrontEnd(ABC):
-    """Sound to features. A subclass is a frozen dataclass with at least these settings:
+    """Sound to features. A subclass is a frozen dataclass with at least these settings.
 
-    Parameters
+    Attributes
     ----------
     sample_rate : int
         Hz. Recordings of a higher rate are resampled, those of a lower one refused.

@@ -61,6 +61,7 @@ PRESETS = MappingProxyType[str, Callable[[int], MFCC]](
         "htk": lambda rate: _published(rate, "htk", 26, 0.0),
     }
 )
+"""The front ends that come with the package, by name: each is made for a sampling rate in Hz."""
 
 
 _REGISTERED: dict[str, Callable[[int], FrontEnd]] = {}

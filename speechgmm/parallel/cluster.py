@@ -77,7 +77,7 @@ def dask(client: Any) -> "DaskWorkers":
 
 @contextmanager
 def connected(address: str) -> Iterator["DaskWorkers"]:
-    """Give a context with the workers of the scheduler at an address, such as tcp://10.0.0.1:8786.
+    """Give a context with the workers of the scheduler at an address, such as ``tcp://10.0.0.1:8786``.
 
     Raises
     ------

@@ -63,9 +63,10 @@ class Searched:
 class IndexScorer(Scorer):
     """Scores tests against the speakers of an index, or of a part of it. Made by `IndexScorer.within`.
 
-    Parameters
+    Attributes
     ----------
     index : SpeakerIndex
+        What is searched.
     """
 
     index: SpeakerIndex = field(kw_only=True)
