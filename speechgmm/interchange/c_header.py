@@ -1,9 +1,10 @@
 """Mixtures and whole scorers as one C header: constants, and a scorer in plain C99 beside them.
 
 The header needs ``<float.h>``, ``<math.h>`` and ``<stddef.h>`` alone, allocates nothing, and keeps no state. Frames are
-float, as front ends give them; constants are double and so is all arithmetic, for float means would move log densities
-by 1e-4 nats. Differences are taken before they are squared, and a log density is a running log-sum-exp, so that no
-frame overflows. With the prefix ``gmm`` it defines
+float, as front ends give them; constants are double, and so is all arithmetic: log densities are within 1e-11 nats of
+Python's in float64 (`recipes/benchmarks/interchange.py`), where float constants would lose what narrow components far
+from 0 need. Differences are taken before they are squared, and a log density is a running log-sum-exp, so that no frame
+overflows. With the prefix ``gmm`` it defines
 
 * ``gmm_log_density(frame)`` of a mixture or a background model; or, of speakers and classes,
 * ``gmm_scores(frames, n, scores)``: for n >= 1 frames, row after row, of speakers the mean log-likelihood ratios
