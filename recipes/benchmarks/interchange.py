@@ -4,9 +4,9 @@ Made mixtures of each kind of covariance, of K components in D dimensions, and f
 densities, component by component, in float64, are what is compared with. Kaldi and HTK: written, read and scored here.
 scikit-learn: scored there (to), and taken back (from). ONNX: run by onnxruntime. C: compiled with -std=c99 -Wall
 -Wextra -Werror -pedantic. Where features are independent, two ways that are not taken stand beside these: constants
-rounded to float32, and all arithmetic in float32. With `--manifest` also the speakers of a store: all of `split=enroll`, by the packaged model,
-and tests of `split=test`; their mean ratios, and their calibrated LLRs beside those of `identify`, which scores in
-float32.
+rounded to float32, and all arithmetic in float32. With `--manifest` also the speakers of a store: all of
+`split=enroll`, by the packaged model, and tests of `split=test`; their mean ratios, and their calibrated LLRs beside
+those of `identify`, which scores in float32.
 
     python recipes/benchmarks/interchange.py [--manifest data/manifest.csv] [--json]
 """

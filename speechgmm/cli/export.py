@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from speechgmm.interchange import ExportedScorer
     from speechgmm.mixture import GMM
 
-Model = Annotated[str, options.argument("MODEL", "Model, classifier or mixture.")]
+Model = Annotated[str, options.argument("MODEL", "Model or mixture.")]
+SomeModel = Annotated[
+    str | None,
+    options.argument(
+        "[MODEL]", "Model, classifier or mixture; default: the packaged model, of the store if there is one."
+    ),
+]
 Store = Annotated[
     str | None,
     options.option("--store", "STORE", "Export its speakers in place of the background: SQLite file or database URL."),
@@ -27,8 +33,8 @@ HTKFile = Annotated[str, options.output("MMF", "HTK's text, such as gmm.mmf.")]
 
 
 def export_onnx(
-    model: Model,
     output: Graph,
+    model: SomeModel = None,
     store: Store = None,
     key_file: options.KeyFile = None,
     as_json: options.Json = False,
@@ -46,8 +52,8 @@ def export_onnx(
 
 
 def export_c(
-    model: Model,
     output: Header,
+    model: SomeModel = None,
     store: Store = None,
     key_file: options.KeyFile = None,
     prefix: Prefix = None,
@@ -82,7 +88,7 @@ def export_htk(model: Model, output: HTKFile, as_json: options.Json = False) -> 
 
 
 def _export(
-    model: str,
+    model: str | None,
     output: str,
     store: str | None,
     key_file: str | None,
@@ -92,11 +98,11 @@ def _export(
     """Write a model, or the speakers of its store, and say what was written."""
     damaged = None
     if store is None:
-        exported = write(_loaded(model))
+        exported = write(options.model_for(None) if model is None else _loaded(model))
     else:
-        from speechgmm.speakers import Scorer, load_system
+        from speechgmm.speakers import Scorer
 
-        system = load_system(model)
+        system = options.model_for(model, store, key_file=key_file)
         with options.open_store(store, key_file, system) as opened:
             scorer = Scorer.of(system, opened)
         damaged = scorer.models.damaged

@@ -167,10 +167,10 @@ def _listed(values: "Iterator[int] | tuple[int, ...]") -> str:
 
 
 def _harmless(text: str) -> str:
-    """Return text for a comment: ASCII, without what ends one or begins another."""
-    return (
-        text.encode("ascii", "backslashreplace").decode().replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
-    )
+    """Return ASCII text, or JSON, for a comment: without what ends one, begins another or stands for the prefix."""
+    for character in "/?@":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 def _escaped(label: str) -> str:

@@ -211,6 +211,7 @@ class _HTKWords:
     def _state(self) -> list[_Component]:
         """Return the components of the state here."""
         k = self.whole("<NUMMIXES>") if self.next == "<NUMMIXES>" else 1
+        self._stream()
         if self.next != "<MIXTURE>":
             return [self._pdf(1.0)]
         found, last = [], 0
@@ -220,6 +221,15 @@ class _HTKWords:
             last = number
             found.append(self._pdf(float(self.vector("<Mixture>", 1)[0])))
         return found
+
+    def _stream(self) -> None:
+        """Pass over what says that there is one stream, of weight 1."""
+        if self.next == "<SWEIGHTS>":
+            weights = self.vector("<SWeights>", self.whole("<SWEIGHTS>"))
+            if weights.tolist() != [1.0]:
+                refuse(self.source, "hold one stream, of weight 1", f"weights {spelled(weights[:8])}")
+        if self.next == "<STREAM>" and (number := self.whole("<STREAM>")) != 1:
+            refuse(self.source, "hold one stream", f"the stream {number}")
 
     def _pdf(self, weight: float) -> _Component:
         """Return the component here."""

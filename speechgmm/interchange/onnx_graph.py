@@ -6,8 +6,8 @@ calibrated `llr` (S,), the calibrated log-likelihood ratio of one recording; of 
 densities, and where they are calibrated `log_posteriors` (S,).
 
 All is computed in float64. Products in float32 move log densities of 256 components in 60 dimensions by up to 3e-4
-nats, these by less than 1e-11 (`recipes/benchmarks/interchange.py`). Of independent features the square is expanded, so that two matrix products and a ``ReduceLogSumExp`` do the
-work: with y = x - origin,
+nats, these by less than 1e-11 (`recipes/benchmarks/interchange.py`). Of independent features the square is expanded, so
+that two matrix products and a ``ReduceLogSumExp`` do the work: with y = x - origin,
 
     log(w_k N(y; m_k, v_k)) = (y * y) @ (-1 / (2 v_k)) + y @ (m_k / v_k) + c_k
 

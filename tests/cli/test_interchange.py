@@ -11,7 +11,7 @@ from speechgmm.evaluation import read_scores
 from speechgmm.features import extract
 from speechgmm.interchange import read_htk, read_kaldi
 from speechgmm.mixture import GMM
-from speechgmm.speakers import load_system
+from speechgmm.speakers import default_system, load_system
 from speechgmm.storage import load
 from tests.cli.running import DATA, MANIFEST, run
 from tests.interchange.mixtures import Compiled, a_mixture
@@ -127,3 +127,16 @@ def test_what_is_refused_and_kept(made, other, tmp_path):
     )
     assert notes.read_text() == "mine"
     assert not (tmp_path / "a").exists()
+
+
+def test_an_encrypted_store_of_the_packaged_model_needs_its_key_alone(tmp_path):
+    (tmp_path / "key").write_bytes(bytes(range(32)))
+    store = ("--store", tmp_path / "s.db")
+    key = ("--key-file", tmp_path / "key")
+    assert run("enroll", *store, *key, "rms", DATA / "rms" / "s1_1.flac").status == 0
+    run("export-onnx", *store, "-o", tmp_path / "a.onnx").refused("key")
+    done = run("export-onnx", *store, *key, "-o", tmp_path / "a.onnx", "--json")
+    assert (done.status, done.document["labels"], done.document["outputs"]) == (0, ["rms"], ["scores", "llr"])
+    assert done.document["fingerprint"] == default_system().fingerprint
+    alone = run("export-onnx", "-o", tmp_path / "b.onnx", "--json").document
+    assert (alone["fingerprint"], alone["outputs"]) == (done.document["fingerprint"], ["log_density"])

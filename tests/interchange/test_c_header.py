@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from ctypes import POINTER, c_char_p
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 
 from speechgmm.classification import AudioClassifier
 from speechgmm.errors import InvalidInput
-from speechgmm.interchange import c_header, write_c_header
+from speechgmm.interchange import c_header, exported_scorer, write_c_header
 from speechgmm.mixture import GMM, Diagonal, Ensemble
 from speechgmm.speakers import Scorer
 from tests.interchange.conftest import PEOPLE
@@ -126,6 +127,16 @@ def test_labels_are_those_of_the_model_whatever_they_hold(tmp_path: Path, calibr
     found.restype = POINTER(c_char_p)
     labels = found()
     assert [labels[i].decode() for i in range(len(PEOPLE))] == sorted(PEOPLE)
+
+
+def test_what_is_said_of_a_model_ends_no_comment(tmp_path: Path, classes: AudioClassifier) -> None:
+    exported = exported_scorer(classes)
+    facts = exported.facts | {"frontend": json.dumps({"name": "*/ int @; /* ???/\n \u00e9"})}
+    text = "".join(c_header._parts(dataclasses.replace(exported, facts=facts)))
+    (told,) = re.findall("frontend: (.*)", text)
+    assert json.loads(told)["name"] == "*/ int @; /* ???/\n \u00e9"
+    assert text.count("*/") == 2
+    assert not re.search("[@?/]", told)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,8 @@ def test_what_htk_printed(written: Callable[[str], str]) -> None:
     full = read_htk(written(FULL))
     np.testing.assert_allclose(full.covariance_matrices, [np.array([[2, -1], [-1, 2]]) / 3])
     assert (full.means.tolist(), full.weights.tolist()) == ([[1.0, 0.0]], [1.0])
+    streamed = ONE.replace("<MIXTURE> 1", "<SWEIGHTS> 1\n 1.0\n<STREAM> 1\n<MIXTURE> 1")
+    np.testing.assert_array_equal(read_htk(written(streamed)).means, gmm.means)
     several = ONE.replace("<NULLD>", "<NULLD><HMMSETID> a")
     np.testing.assert_array_equal(read_htk(written(several)).means, gmm.means)
 
