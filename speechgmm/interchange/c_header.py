@@ -70,8 +70,7 @@ def write_c_header(thing: Exportable, path: str | os.PathLike[str], *, prefix: s
     """
     named = prefix_of(path, prefix)
     exported = exported_scorer(thing)
-    numbers = sum(p.means.size + whitening_size(p) for model in exported.models for p in model)
-    if numbers > MOST_NUMBERS:
+    if (numbers := _size(exported)) > MOST_NUMBERS:
         found, advice = f"{numbers}", "Export fewer speakers, or export ONNX."
         refuse("a C header", f"hold at most {MOST_NUMBERS} numbers", found, advice)
     write_text(path, HEADER_FILE, (part.replace("@U", named.upper()).replace("@", named) for part in _parts(exported)))
@@ -88,9 +87,11 @@ def prefix_of(path: str | os.PathLike[str], prefix: str | None) -> str:
     return prefix
 
 
-def whitening_size(part: GMM) -> int:
-    """Return how many numbers the covariances of a mixture take at most."""
-    return part.means.size * (1 if isinstance(part.covariance, Independent) else part.n_dimensions)
+def _size(exported: ExportedScorer) -> int:
+    """Return about how many numbers a header holds: means of all mixtures, and what is known of each covariance."""
+    every = [part for model in exported.models for part in model]
+    spreads = {id(p.covariance): p.means.size * (1 if p.covariance.independent else p.n_dimensions) for p in every}
+    return sum(p.means.size for p in every) + sum(spreads.values())
 
 
 def _parts(exported: ExportedScorer) -> Iterator[str]:

@@ -16,7 +16,6 @@ from speechgmm.checks import Array, refuse
 from speechgmm.classification import AudioClassifier
 from speechgmm.features import FrontEnd
 from speechgmm.mixture import GMM, UBM, Ensemble
-from speechgmm.mixture.covariance import Independent
 from speechgmm.speakers import Scorer, System
 
 Exportable = GMM | Ensemble | System | Scorer | AudioClassifier
@@ -218,10 +217,7 @@ def whitening(part: GMM) -> Array:
 def log_constants(part: GMM) -> Array:
     """Return log(weight) - (D log(2 pi) + log det C) / 2 of each component, shape (K,); `NEVER` for a weight of 0."""
     k, d = part.means.shape
-    if isinstance(part.covariance, Independent):
-        logs = np.log(part.covariance.variances_of(k, d)).sum(axis=1)
-    else:
-        logs = -2 * np.log(np.diagonal(whitening(part), axis1=1, axis2=2)).sum(axis=1)
+    peaks = part.covariance.log_components(np.zeros((1, d)), np.zeros((k, d)))[0]
     weights = part.weights
     log_weights = np.log(weights, out=np.full(k, NEVER), where=weights > 0)
-    return np.asarray(log_weights - 0.5 * (d * np.log(2 * np.pi) + logs))
+    return np.asarray(log_weights + peaks)

@@ -24,7 +24,7 @@ import numpy as np
 
 from speechgmm.checks import Array, refuse
 from speechgmm.files import Kind, starts_with
-from speechgmm.interchange.kaldi import inverted, one_mixture
+from speechgmm.interchange.kaldi import dense_precisions, inverted, one_mixture
 from speechgmm.interchange.text import (
     built,
     check_constants,
@@ -124,8 +124,7 @@ def write_htk(gmm: GMM, path: str | os.PathLike[str]) -> None:
     if isinstance(gmm.covariance, Independent):
         spreads = [f"<VARIANCE> {d}\n {spelled(row)}\n" for row in gmm.covariance.variances_of(k, d)]
     else:
-        lower = np.linalg.inv(np.linalg.cholesky(gmm.covariance_matrices))
-        spreads = [_triangle(matrix) for matrix in np.swapaxes(lower, 1, 2) @ lower]
+        spreads = [_triangle(matrix) for matrix in dense_precisions(gmm)]
     every = zip(gmm.weights.tolist(), gmm.means, spreads, _constants(gmm).tolist(), strict=True)
     for i, (weight, mean, spread, constant) in enumerate(every, 1):
         lines += [f"<MIXTURE> {i} {weight!r}\n<MEAN> {d}\n {spelled(mean)}\n{spread}<GCONST> {constant!r}\n"]

@@ -114,8 +114,7 @@ def write_kaldi(gmm: GMM, path: str | os.PathLike[str]) -> None:
         precisions = 1 / gmm.covariance.variances_of(*gmm.means.shape)
         lines += [_block(gmm.means * precisions), "<INV_VARS>  [\n", _block(precisions)]
     else:
-        lower = np.linalg.inv(np.linalg.cholesky(gmm.covariance_matrices))
-        precisions = np.swapaxes(lower, 1, 2) @ lower
+        precisions = dense_precisions(gmm)
         lines += [_block(np.einsum("kij,kj->ki", precisions, gmm.means)), "<INV_COVARS>  "]
         lines += ["[\n" + _block([row[: i + 1] for i, row in enumerate(matrix)]) for matrix in precisions]
     write_text(path, MIXTURE_FILE, [*lines, f"</{names[0]}> \n"])
@@ -125,6 +124,12 @@ def one_mixture(gmm: GMM) -> GMM:
     """Return one mixture without its components of weight 0, which change no density; anything else is refused."""
     instance(gmm, "what is written", GMM, "Give one mixture: of an ensemble, one of its parts.")
     return gmm if (gmm.weights > 0).all() else gmm.take(np.flatnonzero(gmm.weights))
+
+
+def dense_precisions(gmm: GMM) -> Array:
+    """Return the inverse of the covariance matrix of each component, shape (K, D, D)."""
+    lower = np.linalg.inv(np.linalg.cholesky(gmm.covariance_matrices))
+    return np.asarray(np.swapaxes(lower, 1, 2) @ lower)
 
 
 class _KaldiText:

@@ -90,7 +90,7 @@ def write_onnx(thing: Exportable, path: str | os.PathLike[str]) -> ExportedScore
 def _bytes_of(exported: ExportedScorer) -> int:
     """Return about how many bytes the numbers of the models take."""
     every = [part for model in exported.models for part in model]
-    return 8 * sum(p.means.size * (1 if isinstance(p.covariance, Independent) else p.n_dimensions) for p in every)
+    return 8 * sum(p.means.size * (1 if p.covariance.independent else p.n_dimensions) for p in every)
 
 
 def _model(onnx: Any, exported: ExportedScorer) -> Any:

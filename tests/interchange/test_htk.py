@@ -135,6 +135,8 @@ def test_what_htk_printed(written: Callable[[str], str]) -> None:
         ),
         (ONE.replace("<STATE> 2", "<STATE> 3"), "must hold the state 2; got 3"),
         (ONE.replace("INFO> 1 2", "INFO> 2 1 1"), "must hold one stream; got 2"),
+        (ONE.replace("<MIXTURE> 1", "<STREAM> 2 <MIXTURE> 1"), "must hold one stream; got the stream 2"),
+        (ONE.replace("<MIXTURE> 1", "<SWEIGHTS> 1 0.5 <MIXTURE> 1"), r"one stream, of weight 1; got weights 0\.5"),
         (
             ONE.replace("<DIAGC>", "<INVDIAGC>"),
             "must hold diagonal variances or inverse covariances, .*; got <INVDIAGC>",
