@@ -15,7 +15,7 @@ Model = Annotated[str, options.argument("MODEL", "Model or mixture.")]
 SomeModel = Annotated[
     str | None,
     options.argument(
-        "[MODEL]", "Model, classifier or mixture; default: the packaged model, of the store if there is one."
+        "MODEL", "Model, classifier or mixture; default: the packaged model, of the store if there is one."
     ),
 ]
 Store = Annotated[
