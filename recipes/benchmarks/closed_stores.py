@@ -19,7 +19,7 @@ import numpy as np
 
 from speechgmm.features import Extracted, Recording, extract_all, read_corpus
 from speechgmm.speakers import RecordingSample, Scorer, Session, SpeakerStore, System, default_system
-from speechgmm.speakers.enrolled import sample_of
+from speechgmm.speakers.recording_samples import sample_of
 
 DATA = Path(__file__).parents[2] / "data" / "manifest.csv"
 FRAMES = 600

@@ -11,6 +11,8 @@ from typing import NoReturn
 
 from speechgmm.checks import escaped, refuse
 from speechgmm.errors import DamagedSessionWarning
+from speechgmm.mixture import UBM
+from speechgmm.speakers.sessions import Session, strange_to
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,13 @@ class DamagedSession:
             f"session {escaped(self.name)} of {escaped(self.speaker)} is damaged and left out: {self.reason}. "
             f"Remove it, and enroll it anew: {self.removal}"
         )
+
+
+def against(ubm: UBM, session: Session | DamagedSession, location: str) -> Session | DamagedSession:
+    """Return a session, as a damaged one where its statistics cannot have been taken against the UBM."""
+    if isinstance(session, Session) and (why := strange_to(ubm, session.statistics)):
+        return DamagedSession.of(session.speaker, session.name, why, location)
+    return session
 
 
 @dataclass(frozen=True)

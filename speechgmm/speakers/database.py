@@ -16,7 +16,7 @@ from speechgmm.files import check_readable
 from speechgmm.speakers.ciphers import PLAIN, SETTINGS, Cipher, cipher_of, new_settings
 from speechgmm.speakers.migrations import FORMAT, migrate
 from speechgmm.speakers.store_tables import StoreTables, tables_of
-from speechgmm.speakers.waiting import OnWait, refuse_held, tell_of_waiting
+from speechgmm.speakers.waiting import OnWait, begin_to_write, refuse_held, tell_of_waiting
 
 ERASED = "erased"
 """The setting of a store that never held what was not overwritten when it was deleted."""
@@ -39,7 +39,7 @@ _ADVICE = {
 }
 """What to do, by what SQLite says."""
 _AT_END = " at the end of a change, which is done whole or not at all"
-_BEGIN = "speechgmm_begin"
+_BEGIN, _WRITE = "speechgmm_begin", "begin immediate"
 """The option of a connection that says how SQLite begins: ``immediate`` keeps other writers out."""
 
 
@@ -97,10 +97,10 @@ class Database:
         except sa.exc.SQLAlchemyError as error:
             self._refuse(str(error))
         if url.get_backend_name() == "sqlite":
+            if on_wait is not None:
+                tell_of_waiting(sa, self._engine, self.location, on_wait)
             sa.event.listen(self._engine, "connect", _connect_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
-        if on_wait is not None and url.get_backend_name() == "sqlite":
-            tell_of_waiting(sa, self._engine, self.location, on_wait)
         try:
             self._prepare(new, key)
         except BaseException:
@@ -301,7 +301,7 @@ class Database:
         a log, or a server that does not answer any more, may hold it whole.
         """
         at_end = ""
-        options = {_BEGIN: "begin immediate" if write else "begin"}
+        options = {_BEGIN: _WRITE if write else "begin"}
         if self._engine.dialect.name == "postgresql" and not write:
             options = {"isolation_level": "REPEATABLE READ"}
         try:
@@ -383,5 +383,8 @@ def _connect_sqlite(connection: Any, _: object) -> None:
 
 def _begin_sqlite(connection: Any) -> None:
     """Begin a transaction as the options of a connection say."""
-    if begin := connection.get_execution_options().get(_BEGIN, "begin"):
+    begin = connection.get_execution_options().get(_BEGIN, "begin")
+    if begin == _WRITE:
+        begin_to_write(connection, begin, _PATIENCE)
+    elif begin:
         connection.exec_driver_sql(begin)

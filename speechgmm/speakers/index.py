@@ -26,11 +26,13 @@ from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.parallel import Progress
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
-from speechgmm.speakers.enrolled import domain_of, whole_sums
+from speechgmm.speakers.enrolled import domain_of
+from speechgmm.speakers.following import PeopleRead
 from speechgmm.speakers.models import SpeakerModels
 from speechgmm.speakers.outlines import Outlines
 from speechgmm.speakers.sessions import Session
 from speechgmm.speakers.store import SpeakerStore
+from speechgmm.speakers.store_reader import check_known
 from speechgmm.speakers.system import System
 
 _MARK = b"speechgmm index of speakers, 1\n\0"
@@ -176,10 +178,12 @@ class SpeakerIndex:
 
         def read(some: Sequence[str]) -> Iterator[Block]:
             for begin in range(0, len(some), _BLOCK):
-                sums, lost = whole_sums(system, store, *some[begin : begin + _BLOCK])
-                damaged.update(dict.fromkeys(lost))
-                if sums:
-                    yield _block(domain.ubm, system.relevance, sums)
+                with store.moment() as moment:
+                    check_known(moment.contents.people, *some[begin : begin + _BLOCK])
+                    found = PeopleRead().more(system, moment, some[begin : begin + _BLOCK], n_threads)
+                damaged.update((d, None) for own in found.damaged.values() for d in own)
+                if found.sums:
+                    yield _block(domain.ubm, system.relevance, found.sums)
                 if on_progress and some is names:
                     on_progress("indexed", min(begin + _BLOCK, len(names)), len(names))
 

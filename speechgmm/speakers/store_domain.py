@@ -133,35 +133,61 @@ class Foundation:
         return dataclasses.replace(calibration, owners=calibration.owners.met(scores, amounts, self.places))
 
 
-def founded(
-    system: System,
-    store: HasSamples,
-    pool: Sequence[str],
-    sums: Mapping[str, Session],
-    size: int,
-    n_threads: int | None,
-) -> Foundation:
-    """Return what follows from the people in the pool, of a store of so many."""
-    statistics = tuple(sums[n].statistics for n in pool)
-    people = People(tuple(pool), statistics, np.array([sums[n].speech_seconds for n in pool]))
+@dataclass(frozen=True, eq=False)
+class DomainPeople:
+    """What is read for a foundation.
+
+    Parameters
+    ----------
+    everybody : People
+        Of the domain.
+    tested : People
+        Those of them who are tested.
+    kept : mapping
+        What is kept of the recordings of these that are tested.
+    damaged : tuple of DamagedSession
+    looked_for : tuple of str
+        Recordings, by digest.
+    size : int
+        How many people the store has.
+    """
+
+    everybody: People
+    tested: People
+    kept: Mapping[str, Sequence[RecordingSample]]
+    damaged: tuple[DamagedSession, ...]
+    looked_for: tuple[str, ...]
+    size: int
+
+
+def domain_people(system: System, store: HasSamples, pool: Mapping[str, Session], size: int) -> DomainPeople:
+    """Return what is read for what follows from the people in the pool, of a store of so many."""
+    statistics = tuple(s.statistics for s in pool.values())
+    people = People(tuple(pool), statistics, np.array([s.speech_seconds for s in pool.values()]))
     tested = people.first(MOST_TESTED)
-    own = {n: sums[n].recordings for n in tested.names}
+    own = {n: pool[n].recordings for n in tested.names}
     most = MOST_EACH if system.by_recording else _each(own)
     every, damaged = samples_each(store, own, most)
     tested = dataclasses.replace(tested, recordings=tuple(every[n] for n in tested.names))
     kept = {n: samples[: _each(own)] for n, samples in every.items()}
     looked_for = tuple(d for digests in own.values() for d in sorted(digests)[:most])
-    made = Foundation(people.domain(system.ubm), _measured(system, kept), damaged, looked_for)
-    if system.calibration is None and size < ASSURED:
+    return DomainPeople(people, tested, kept, damaged, looked_for, size)
+
+
+def founded(system: System, read: DomainPeople, n_threads: int | None) -> Foundation:
+    """Return what follows from the people of a domain."""
+    ubm, measured = read.everybody.domain(system.ubm), _measured(system, read.kept)
+    made = Foundation(ubm, measured, read.damaged, read.looked_for)
+    if system.calibration is None and read.size < ASSURED:
         return made
     cohort = None if system.calibration is None else system.calibration.cohort
-    speech = {n: [heard(system.ubm, s) for s in own] for n, own in kept.items()}
-    trials = impostor_trials(system, tested, speech, cohort, n_threads=n_threads)
+    speech = {n: [heard(system.ubm, s) for s in own] for n, own in read.kept.items()}
+    trials = impostor_trials(system, read.tested, speech, cohort, n_threads=n_threads)
     made = dataclasses.replace(made, impostors=trials)
     if system.calibration is None and len(trials) < ASSURED:
         return made
-    left_out = _left_out(system.ubm, tested, kept)
-    owners = owner_trials(system, tested, left_out, cohort, n_threads=n_threads) if left_out else None
+    left_out = _left_out(system.ubm, read.tested, read.kept)
+    owners = owner_trials(system, read.tested, left_out, cohort, n_threads=n_threads) if left_out else None
     return dataclasses.replace(made, owners=owners, places=tuple(r.place for r in left_out))
 
 

@@ -17,6 +17,8 @@ from speechgmm.speakers.store_rows import RecordingRow, SessionRow, WantedSessio
 from speechgmm.speakers.store_tables import StoreTables
 
 Rows = Set[tuple[Any, ...]]
+_FOLLOWED = 2
+"""Models of so many systems are followed at once: those of a system that is asked for no more are given up."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,12 @@ class StoreMoment:
     location: str
     tables: StoreTables
     memory: dict[Any, Any]
+
+    def keep(self, key: Any, value: Any) -> None:
+        """Keep something for the next moment; of more than two the oldest is given up."""
+        self.memory[key] = value
+        while len(self.memory) > _FOLLOWED:
+            self.memory.pop(next(iter(self.memory)))
 
     def sessions(self, names: Iterable[str]) -> Iterator[tuple[str, Session | DamagedSession]]:
         """Yield the sessions of these speakers, and what is damaged of them; several threads may do so at once."""

@@ -10,7 +10,7 @@ from speechgmm import storage
 from speechgmm.checks import composed, refuse
 from speechgmm.errors import IncompatibleModel, UnknownSpeaker
 from speechgmm.speakers.ciphers import SETTINGS
-from speechgmm.speakers.damage import DamagedSession, StoreCheck, warn_of
+from speechgmm.speakers.damage import DamagedSession, StoreCheck, against, warn_of
 from speechgmm.speakers.database import Database
 from speechgmm.speakers.notes import AuditEntry, SpeakerNote
 from speechgmm.speakers.sessions import (
@@ -19,7 +19,6 @@ from speechgmm.speakers.sessions import (
     Session,
     SessionSummary,
     SpeakerExport,
-    strange_to,
 )
 from speechgmm.speakers.store_moment import Contents, StoreMoment, samples_of
 from speechgmm.speakers.store_rows import Key
@@ -27,8 +26,6 @@ from speechgmm.speakers.store_tables import StoreTables
 from speechgmm.speakers.system import System
 
 T = TypeVar("T")
-_FOLLOWED = 2
-"""Models of so many systems are followed at once: those of a system that is asked for no more are given up."""
 
 
 class StoreReader:
@@ -142,8 +139,9 @@ class StoreReader:
             self.check_system(system)
         whole, damaged = self.read()
         damaged += self._damaged_samples(whole)
-        strange = {} if system is None else {s: strange_to(system.ubm, s.statistics) for s in whole}
-        damaged += tuple(DamagedSession.of(s.speaker, s.name, why, self.location) for s, why in strange.items() if why)
+        if system is not None:
+            checked = [against(system.ubm, session, self.location) for session in whole]
+            damaged += tuple(session for session in checked if isinstance(session, DamagedSession))
         recordings = sum(len(s.recordings) for s in whole)
         with self._database.transaction() as tables:
             notes = [f"the note of {n}: {why}" for n, why in tables.notes().items() if isinstance(why, str)]
@@ -261,15 +259,10 @@ class StoreReader:
 
     @contextlib.contextmanager
     def moment(self) -> Iterator[StoreMoment]:
-        """Give the store as it is now, until the context ends; other threads that ask for a moment wait.
-
-        What was in the memory of the last two of those who keep something there is there again.
-        """
+        """Give the store as it is now, until the context ends; other threads that ask for a moment wait."""
         with self._lock, self._database.transaction() as tables:
             self._contents = self._contents.followed(tables)
             yield StoreMoment(self._contents, self.location, tables, self._memory)
-            while len(self._memory) > _FOLLOWED:
-                self._memory.pop(next(iter(self._memory)))
 
     @property
     def contents(self) -> Contents:
@@ -301,13 +294,13 @@ def keys_of(tables: StoreTables, *speakers: str) -> list[Key]:
     keys = tables.places(wanted or None)
     if wanted - {speaker for speaker, _ in keys}:  # nobody, or what stands in a damaged row
         keys = tables.places()
-        _check_known(keys, *speakers)
+        check_known((speaker for speaker, _ in keys), *speakers)
     return sorted(key for key in keys if not wanted or key[0] in wanted)
 
 
-def _check_known(sessions: Iterable[Key], *speakers: str) -> None:
-    """Refuse speakers who have none of these (speaker, session), and say who has."""
-    known = {speaker for speaker, _ in sessions}
+def check_known(names: Iterable[str], *speakers: str) -> None:
+    """Refuse speakers who are not among those of these names, and say who is."""
+    known = set(names)
     if unknown := [speaker for speaker in speakers if composed(speaker) not in known]:
         found = ", ".join(sorted(known)[:20]) + (", ..." if len(known) > 20 else "") or "nobody"
         refuse("a speaker", f"be enrolled ({found})", repr(unknown[0]), error=UnknownSpeaker)

@@ -108,11 +108,12 @@ def on_server(postgresql: str) -> Iterator[str]:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """Who was read, each time that somebody was."""
     found: list[set[str]] = []
-    module = importlib.import_module("speechgmm.speakers.enrolled")
+    module = importlib.import_module("speechgmm.speakers.following")
     whole = module._whole
 
     def kept(system: System, moment: StoreMoment, names: Iterable[str], *rest: Any) -> Any:
-        found.append(set(names))
+        if wanted := set(names):
+            found.append(wanted)
         return whole(system, moment, names, *rest)
 
     monkeypatch.setattr(module, "_whole", kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import shutil
@@ -31,7 +32,13 @@ from tests.speakers.test_store import KEYS, again
 SYSTEM = dataclasses.replace(with_calibration(tiny_system()), by_recording=True)
 RAW = tiny_system()
 NAMES = "abcdefg"
-SMALL = {"enrolled.MOST": 4, "domain.MOST": 4, "store_domain.MOST_TESTED": 3, "enrolled.GROUP": 2}
+SMALL = {
+    "following.MOST": 4,
+    "following.AT_ONCE": 2,
+    "domain.MOST": 4,
+    "store_domain.MOST_TESTED": 3,
+    "following.GROUP": 2,
+}
 SMALL |= {"block_models.GROUP": 2}
 """Of seven people, some make the domain, few are tested, and there are several blocks."""
 
@@ -175,19 +182,19 @@ def beside(store: SpeakerStore) -> str:
 
 def test_who_has_not_changed_is_not_read(store: SpeakerStore, read: list[set[str]]) -> None:
     Scorer.of(SYSTEM, store)
-    assert [len(names) for names in read] == [4, 7], "those of the domain, then everybody"
+    assert [len(names) for names in read] == [4, 2, 1], "those of the domain, then all others"
     read.clear()
     last = beside(store)
     with again(store) as other:
         other.annotate(last, SpeakerNote(consent="form 1"))
         before = Scorer.of(SYSTEM, store)
-        assert read == [set()]
+        assert read == []
         store.rename(last, "zoe")
         after = Scorer.of(SYSTEM, store)
-        assert read[1:] == [{"zoe"}]
+        assert read == [{"zoe"}]
         other.remove("zoe")
         assert "zoe" not in Scorer.of(SYSTEM, store).models.names
-        assert read[2:] == [set()]
+        assert read[1:] == []
     assert isinstance(before.models, BlockModels)
     assert isinstance(after.models, BlockModels)
     assert len({id(b) for b in before.models.blocks} & {id(b) for b in after.models.blocks}) >= 2
@@ -201,7 +208,7 @@ def test_a_change_in_the_domain_makes_all_models_anew(store: SpeakerStore, read:
     store.remove(first[0])
     with again(store) as fresh:
         assert told(SYSTEM, store) == told(SYSTEM, fresh)
-    assert [len(names) for names in read[:2]] == [4, 6]
+    assert [len(names) for names in read[:2]] == [1, 2], "who comes into the domain, then all others"
 
 
 def test_a_bit_that_flips_is_seen_by_a_check_and_by_whoever_reads_next(store: SpeakerStore) -> None:
@@ -224,7 +231,52 @@ def test_models_of_the_last_two_systems_are_followed(store: SpeakerStore, read: 
     note(store)
     for system in systems[::-1]:
         Scorer.of(system, store)
-    assert [len(names) for names in read] == [0, 0, 4, 7]
+    assert [len(names) for names in read] == [4, 2, 1]
+
+
+@pytest.mark.parametrize("step", ["founded", "_models"])
+def test_who_changes_a_store_does_not_wait_for_what_is_made_of_it(
+    store: SpeakerStore, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    module = importlib.import_module("speechgmm.speakers.following")
+    make = getattr(module, step)
+
+    def meanwhile(*given: Any) -> Any:
+        other.annotate("b", SpeakerNote(consent="form 1"))
+        return make(*given)
+
+    monkeypatch.setattr(module, step, meanwhile)
+    monkeypatch.setattr("speechgmm.speakers.database._PATIENCE", 0.5)
+    with again(store) as reader, again(store) as other:
+        Scorer.of(SYSTEM, reader)
+        assert other.notes()["b"].consent == "form 1"
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_who_was_changed_while_others_were_read_is_read_again(
+    store: SpeakerStore, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    module = importlib.import_module("speechgmm.speakers.following")
+    make, calls = module._models, []
+
+    def meanwhile(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) <= times:
+            with contextlib.suppress(InvalidInput):  # the last time it is held
+                own = {name: [speech(2000 + 7 * len(calls) + i)] for i, name in enumerate(other.speakers)}
+                enroll_frames(SYSTEM, other, own, session=f"{len(calls)}")
+                other.remove(beside(other))
+        return make(*given)
+
+    monkeypatch.setattr(module, "AT_ONCE", 1)
+    monkeypatch.setattr("speechgmm.speakers.database._PATIENCE", 0.2)
+    with again(store) as reader, again(store) as other:
+        with monkeypatch.context() as changing:
+            changing.setattr(module, "_models", meanwhile)
+            Scorer.of(SYSTEM, reader)
+        assert len(calls) == min(times + 1, module.TIMES)
+        with again(store) as fresh:
+            assert told(SYSTEM, reader) == told(SYSTEM, fresh)
 
 
 def test_threads_share_a_store(store: SpeakerStore) -> None:
