@@ -17,8 +17,9 @@ components, `GMM`, trained on many people is a universal background model (UBM);
 The packages, each above those that it uses: `speechgmm.mixture` is the mathematics, `speechgmm.evaluation` the metrics
 and the decisions; `speechgmm.features` turns sound into features, `speechgmm.tracking` follows moving objects;
 `speechgmm.speakers` is everything about speakers, `speechgmm.classification` everything about classes, and
-`speechgmm.plot` draws; `speechgmm.estimators` speaks scikit-learn's language, `speechgmm.report` writes a page about
-scores; `speechgmm.cli` is the command line. Names are loaded when first used, so importing this package is quick.
+`speechgmm.plot` draws; `speechgmm.estimators` speaks scikit-learn's language, `speechgmm.interchange` those of Kaldi,
+HTK, ONNX and C, `speechgmm.report` writes a page about scores; `speechgmm.cli` is the command line. Names are loaded
+when first used, so importing this package is quick.
 """
 
 import importlib

@@ -41,6 +41,7 @@ from tests.sounds import voice, write
 KEPT = Path(__file__).parent / "fuzzed"
 FILES = sorted(path for path in KEPT.glob("*/*") if path.is_file())
 KINDS = ("models", "audio", "manifests", "trials", "scores", "archives", "exports", "stores", "calibrations")
+KINDS += ("mixtures",)
 INPUTS = 40
 """New files of each kind."""
 

@@ -1,7 +1,7 @@
 """The layers: a room imports only from lower ones, heavy libraries stay in their files, and files stay small.
 
 5 cli
-4 report | estimators                     never each other
+4 report | estimators | interchange       never each other
 3 speakers | classification | plot        never each other
 2 features | tracking                     never each other
 1 mixture | evaluation                    never each other
@@ -32,6 +32,7 @@ LAYER = {
     "cli": 5,
     "report": 4,
     "estimators": 4,
+    "interchange": 4,
     "speakers": 3,
     "classification": 3,
     "plot": 3,
@@ -73,7 +74,9 @@ HOME = {
     "distributed": ("parallel/cluster.py",),
     "cloudpickle": ("parallel/cluster.py",),
     "numba": ("mixture/compiled/loops.py", "compiler.py"),
-    "sklearn": ("mixture/", "evaluation/", "classification/", "estimators/"),
+    "sklearn": ("mixture/", "evaluation/", "classification/", "estimators/", "interchange/scikit_learn.py"),
+    "onnx": ("interchange/onnx_graph.py",),
+    "onnxruntime": (),
     "typer": ("cli",),
     "rich": ("cli",),
 }
@@ -95,6 +98,7 @@ HEAVY = {
     "dask",
     "distributed",
     "cloudpickle",
+    "onnx",
 }
 AT_THE_TOP = {
     ("typer", "cli"),

@@ -18,6 +18,7 @@ from speechgmm.parallel import Progress, Threads
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("mixture", "tracking", "evaluation", "features", "speakers", "classification", "estimators", "plot")
+PACKAGES += ("interchange",)
 MODULES = [importlib.import_module(f"speechgmm.{name}") for name in (*PACKAGES, "parallel", "storage", "report")]
 SCIKIT_LEARN = "speechgmm.estimators"
 """Faces for scikit-learn speak its words: `random_state`, `tol`, `max_iter`, `n_init`."""

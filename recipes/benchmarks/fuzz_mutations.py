@@ -339,6 +339,8 @@ OF: dict[str, list[Mutation]] = {
     **{e: [_lines] for e in (".csv", ".tsv", ".txt", ".scp", "segments", "utt2spk", "text.ark")},
     ".jsonl": [_json_lines, _lines],
     ".db": [_rows],
+    ".dubm": [_lines],
+    ".mmf": [_lines],
     ".gz": [_zipped],
     ".npy": [_npy],
     ".npz": [_npz],

@@ -35,6 +35,7 @@ from speechgmm.errors import SpeechGMMError, SpeechGMMWarning
 from speechgmm.evaluation import load_calibration, read_scores, read_trials
 from speechgmm.features import MFCC, listed_features, read_corpus, read_features
 from speechgmm.features.audio import stream
+from speechgmm.interchange import read_mixture
 from speechgmm.mixture import GMM, Ensemble
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.speakers import SpeakerStore, System, load_export
@@ -148,6 +149,11 @@ def _store(path: Path) -> None:
                 store.remove(store.speakers[0])
 
 
+def _mixture(path: Path) -> None:
+    found = read_mixture(path).mixture
+    found.log_density(np.zeros((3, found.n_dimensions)))
+
+
 READERS: dict[str, Callable[[Path], Any]] = {
     "models": _model,
     "audio": _sound,
@@ -158,6 +164,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "exports": load_export,
     "stores": _store,
     "calibrations": load_calibration,
+    "mixtures": _mixture,
 }
 """The public reader of each kind."""
 
@@ -173,6 +180,8 @@ def _command(kind: str, path: Path, folder: Path) -> list[str]:
         return ["speakers", "list", "--store", str(copied)] + ["--key-file", str(folder / "key")] * (
             CLOSED in path.stem
         )
+    if kind == "mixtures":
+        return ["import-mixture", given, "-o", str(folder / "m.sgmm")]
     if kind == "audio":
         return ["features", given, "--preset", "speech", *out]
     if kind == "manifests":

@@ -18,6 +18,7 @@ from speechgmm import SpeakerStore, enroll, storage, train_classifier, train_sys
 from speechgmm.classification.mixtures import MixtureSettings
 from speechgmm.evaluation import Scores, Trials, calibrate_scores, write_scores, write_trials
 from speechgmm.features import MFCC, Corpus, Recording
+from speechgmm.interchange import write_htk, write_kaldi
 from speechgmm.mixture import GMM, Diagonal, Ensemble, Full, Spherical, Tied
 from speechgmm.speakers import SpeakerNote, System
 
@@ -105,6 +106,15 @@ def _calibrations(folder: Path) -> None:
     target = [int(s == o) for s, o in zip(speaker, owner, strict=True)]
     scores = Scores(speaker, test, rng.normal(size=len(rows)) + 2.0 * np.array(target), target, test_speaker=owner)
     storage.save(calibrate_scores(scores), folder / "calibration.sgmm")
+
+
+def _mixtures(folder: Path) -> None:
+    """Mixtures of diagonal and full covariances in the text of Kaldi and of HTK."""
+    matrices = np.eye(DIMENSIONS) + 0.1 * np.ones((2, DIMENSIONS, DIMENSIONS))
+    for covariance in (Diagonal(np.ones((2, DIMENSIONS))), Full(matrices)):
+        mixture, kind = GMM(np.array([0.4, 0.6]), _FIXED[:2], covariance), type(covariance).__name__
+        write_kaldi(mixture, folder / f"{kind}.dubm")
+        write_htk(mixture, folder / f"{kind}.mmf")
 
 
 def _audio(folder: Path) -> None:
@@ -268,5 +278,6 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "exports": _exports,
     "stores": _stores,
     "calibrations": _calibrations,
+    "mixtures": _mixtures,
 }
 """What writes the seeds of each kind; a kind of file with a reader of its own has a line here and in `READERS`."""

@@ -20,8 +20,10 @@ from speechgmm.cli import (
     classify,
     enroll,
     evaluate,
+    export,
     features,
     identify,
+    import_mixture,
     info,
     score,
     speakers,
@@ -48,6 +50,11 @@ app.add_typer(speakers.app, name="speakers")
 app.command(cls=Command)(info.info)
 app.command(cls=Command)(features.features)
 app.add_typer(classify.app, name="classify")
+app.command(cls=Command)(export.export_onnx)
+app.command(cls=Command)(export.export_c)
+app.command(cls=Command)(export.export_kaldi)
+app.command(cls=Command)(export.export_htk)
+app.command(cls=Command)(import_mixture.import_mixture)
 
 
 def main(args: Sequence[str] | None = None) -> None:

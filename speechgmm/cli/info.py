@@ -122,6 +122,12 @@ def emit_training(as_json: bool, training: Any, made: "System | AudioClassifier"
     emit(as_json, document, facts(shown), warnings=warnings, skipped=training.skipped)
 
 
+def emit_model(as_json: bool, made: "System", output: str) -> None:
+    """Print what a model is that was written."""
+    summary = made.summary()
+    emit(as_json, {"model": output, **summary}, facts({"model": output} | _facts_of(summary)))
+
+
 def _is_store(location: str) -> bool:
     """Return whether this is a database; anything else may be a model."""
     if "://" in location:
