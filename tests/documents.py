@@ -46,6 +46,8 @@ _SETUP = re.compile(
     r"^(python -m pip install [^;&|]*|python3 -m venv \S+|\. \S+/bin/activate|git clone \S+|python -m pytest[^;&|]*)"
     r"( && (python -m pytest.*|\. \S+/bin/activate))*$"
 )
+_INSTALL = re.compile(r"^python -m pip install [^;&|]* && ")
+"""What is left out of a command that goes on with another."""
 _HIDING = ("{code-block}", "{code}", "{sourcecode}")
 """Directives that would show code which nobody runs; they are refused as languages."""
 _SHELL = re.compile(r"[|<>;&$`(){}~\"']")
@@ -220,7 +222,7 @@ class Reader:
                 problem = f"no such option: {', '.join(sorted(wrong))}" if wrong else ""
                 yield Said(command.line, command.words, problem=problem)
                 continue
-            printed = self.run(command.words)
+            printed = self.run(_INSTALL.sub("", command.words))
             asked = following is not None and following.words == "echo $?"
             if command.words == "echo $?":
                 self.status = 0

@@ -67,8 +67,8 @@ def test_the_wheel_holds_the_program_and_runs_away_from_the_checkout(tmp_path: P
 
 def test_the_readme_has_exactly_the_two_setup_commands() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    commands = [line for line in text.splitlines() if line.startswith("python -m pip install")]
+    commands = [line for line in text.splitlines() if "pip install" in line and line.startswith("$ ")]
     assert commands == [
-        "python -m pip install '.[plot]' && python recipes/quickstart.py",
-        "python -m pip install '.[test]' && python -m pytest",
+        "$ python -m pip install '.[plot]' && python recipes/quickstart.py",
+        "$ python -m pip install '.[test]' && python -m pytest",
     ]
