@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,18 @@ def test_the_wheel_holds_the_program_and_runs_away_from_the_checkout(tmp_path: P
     assert found["calibrated"] is True
     assert found["files"][0]["status"] in ("accepted", "unknown")
     assert found["files"][0]["candidates"][0]["speaker"] == "slt"
+
+
+def test_what_tells_the_version_and_the_dependencies_agrees() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    conda = (ROOT / ".ci" / "conda" / "recipe.yaml").read_text(encoding="utf-8")
+    other = {"soundfile": "pysoundfile", "soxr": "python-soxr", "SQLAlchemy": "sqlalchemy"}
+    wanted = {other.get(name, name): version for name, version in (d.split(">=") for d in project["dependencies"])}
+    run = conda.split("  run:\n")[1].split("\n\n")[0]
+    assert dict(re.findall(r"- ([\w-]+) >=([\d.]+)", run)) == wanted | {"python": project["requires-python"][2:]}
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r'^  version: "(.*)"$', conda, re.MULTILINE) == [speechgmm.__version__]
+    assert re.findall(r"^version: (\S+)$", citation, re.MULTILINE) == [speechgmm.__version__]
 
 
 def test_the_readme_has_exactly_the_two_setup_commands() -> None:
