@@ -8,7 +8,17 @@ from dataclasses import dataclass
 
 
 class SpeechGMMError(Exception):
-    """Root of all errors that this package raises on purpose."""
+    """Root of all errors that this package raises on purpose.
+
+    Examples
+    --------
+    >>> import speechgmm
+    >>> try:
+    ...     speechgmm.read_corpus("nowhere.csv")
+    ... except speechgmm.SpeechGMMError as error:
+    ...     print(str(error).partition(";")[0])
+    a corpus must exist
+    """
 
 
 class InvalidInput(SpeechGMMError, ValueError):

@@ -41,6 +41,13 @@ class Rule:
     ------
     InvalidInput
         If a number is out of its range, or more than one way to decide is given.
+
+    Examples
+    --------
+    >>> Rule(far=0.01).far
+    0.01
+    >>> Rule(prior=0.5, cost_miss=1, cost_fa=10).cost_fa
+    10
     """
 
     far: float | None = None

@@ -107,6 +107,21 @@ def enroll(
         If every good recording is enrolled already: then nothing changes.
     IncompatibleModel
         If the store is of another system.
+
+    Examples
+    --------
+    Two voices of the corpus of a checkout:
+
+    >>> import tempfile
+    >>> import speechgmm
+    >>> corpus, system = speechgmm.read_corpus("data/manifest.csv"), speechgmm.default_system()
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> done = enroll(system, store, corpus.where(speaker=("slt", "rms"), split="enroll"))
+    >>> [(s.speaker, len(s.recordings)) for s in done.sessions]
+    [('rms', 2), ('slt', 2)]
+    >>> store.close()
+    >>> folder.cleanup()
     """
     store.check_system(system)
     skipped: list[Skipped] = []

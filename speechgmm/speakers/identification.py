@@ -62,6 +62,22 @@ def identify(
         If the rule needs a calibration, and the system has none, or no session of the store is whole.
     IncompatibleModel
         If the index is not of this system and store, as it is now.
+
+    Examples
+    --------
+    Two voices of the corpus of a checkout, and a test of one of them in another session:
+
+    >>> import tempfile
+    >>> import speechgmm
+    >>> corpus, system = speechgmm.read_corpus("data/manifest.csv"), speechgmm.default_system()
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = speechgmm.enroll(system, store, corpus.where(speaker=("slt", "rms"), split="enroll"))
+    >>> (answer,) = identify(system, store, ["data/slt/s2_1.flac"])
+    >>> answer.status, [c.name for c in answer.candidates]
+    ('accepted', ['slt', 'rms'])
+    >>> store.close()
+    >>> folder.cleanup()
     """
     integer(top, "top", minimum=1)
     scorer: Scorer
@@ -115,6 +131,21 @@ def verify(
         If the speaker is not enrolled.
     InvalidInput
         If the rule needs a calibration, and the system has none, or all sessions of the speaker are damaged.
+
+    Examples
+    --------
+    Whether it is the voice slt:
+
+    >>> import tempfile
+    >>> import speechgmm
+    >>> corpus, system = speechgmm.read_corpus("data/manifest.csv"), speechgmm.default_system()
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = speechgmm.enroll(system, store, corpus.where(speaker=("slt", "rms"), split="enroll"))
+    >>> verify(system, store, "slt", ["data/slt/s2_1.flac"]).status
+    'accepted'
+    >>> store.close()
+    >>> folder.cleanup()
     """
     scorer = Scorer.of(system, store, speaker, n_threads=n_threads)
     threshold_for(scorer.limits(0.0), rule, 1)  # refuses before any work

@@ -91,6 +91,21 @@ def score_corpus(
     ------
     InvalidInput
         If no recording could be scored; the first reason is given. If no recording has a column of `keep`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import speechgmm
+    >>> corpus, system = speechgmm.read_corpus("data/manifest.csv"), speechgmm.default_system()
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = speechgmm.enroll(system, store, corpus.where(speaker=("slt", "rms"), split="enroll"))
+    >>> tests = corpus.where(speaker=("slt", "rms"), split="test")
+    >>> scores = score_corpus(system, store, tests).scores
+    >>> len(scores.score), speechgmm.evaluate(scores).eer
+    (12, 0.0)
+    >>> store.close()
+    >>> folder.cleanup()
     """
     choice(by, "by", ("file", "session"))
     scorer = Scorer.of(system, store, n_threads=own_threads(n_threads))

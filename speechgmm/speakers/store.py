@@ -68,6 +68,23 @@ class SpeakerStore(StoreReader):
         If the store is encrypted by another key, or not at all where a key is given.
     IncompatibleModel
         If the store belongs to another system; the message says which setting differs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import speechgmm
+    >>> corpus, system = speechgmm.read_corpus("data/manifest.csv"), speechgmm.default_system()
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = speechgmm.enroll(system, store, corpus.where(speaker="slt", split="enroll"))
+    >>> store.speakers
+    ('slt',)
+    >>> store.rename("slt", "sarah")
+    >>> store.remove("sarah")
+    >>> store.speakers, [entry.action for entry in store.audit()]
+    ((), ['enroll', 'rename', 'remove'])
+    >>> store.close()
+    >>> folder.cleanup()
     """
 
     def __init__(

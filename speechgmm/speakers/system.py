@@ -53,6 +53,13 @@ class System:
     ------
     IncompatibleModel
         If the UBM is of another number of features.
+
+    Examples
+    --------
+    >>> import speechgmm
+    >>> system = speechgmm.default_system()
+    >>> system.frontend.sample_rate, [part.n_components for part in system.ubm.parts]
+    (16000, [64, 256, 128])
     """
 
     KIND: ClassVar = "a model of speakers"

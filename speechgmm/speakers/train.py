@@ -133,6 +133,16 @@ def train_system(
     -----
     SpeechGMMWarning
         If the sampling rates are mixed, where no front end is given.
+
+    Examples
+    --------
+    A small model of three voices, too few to calibrate its scores:
+
+    >>> import speechgmm
+    >>> corpus = speechgmm.read_corpus("data/manifest.csv")
+    >>> training = train_system(corpus.where(speaker=("awb", "kal16", "es_f2")), n_components=4)
+    >>> training.system.calibration is None, [part.n_components for part in training.system.ubm.parts]
+    (True, [4, 4])
     """
     checkpoints = Checkpoints(checkpoint)
     recordings = tuple(corpus)

@@ -167,6 +167,13 @@ class Diagonal(Independent):
     ----------
     variances : ndarray, shape (K, D)
         Positive and finite.
+
+    Examples
+    --------
+    >>> from speechgmm.mixture import GMM
+    >>> gmm = GMM([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], Diagonal([[1.0, 1.0], [1.0, 4.0]]))
+    >>> gmm.log_density([[0.0, 0.0]]).round(3)
+    array([-2.626])
     """
 
     variances: Array
