@@ -144,11 +144,8 @@ def attempt(python: str, wheel: Path, *, lowest: bool = False) -> None:
 
 
 def lowest_versions() -> list[str]:
-    """Return the lowest versions that pyproject.toml allows, as constraints."""
-    project = tomllib.loads(read("pyproject.toml"))["project"]
-    every = project["dependencies"] + [d for extra in project["optional-dependencies"].values() for d in extra]
-    bounds = (re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)$", d) for d in every)
-    return sorted({f"{m[1]}=={m[2]}" for m in bounds if m})
+    """Return the lowest versions that pyproject.toml allows of what is always needed, as constraints."""
+    return [d.replace(">=", "==") for d in tomllib.loads(read("pyproject.toml"))["project"]["dependencies"]]
 
 
 if __name__ == "__main__":
