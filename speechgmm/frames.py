@@ -15,8 +15,8 @@ def is_frame(value: Any) -> bool:
     return all(hasattr(value, name) for name in ("columns", "shape", "__getitem__"))
 
 
-def frame_of(columns: Mapping[str, Iterable[Any]]) -> Any:
-    """Return a frame of pandas with these columns.
+def frame_of(columns: Mapping[str, Any], *, floats: Iterable[str] = (), whole: Iterable[str] = ()) -> Any:
+    """Return a frame of pandas with these columns; those of `floats` and of `whole` numbers may have gaps.
 
     Raises
     ------
@@ -24,9 +24,8 @@ def frame_of(columns: Mapping[str, Iterable[Any]]) -> Any:
         If pandas is not installed.
     """
     pandas = extra("pandas", "frames")
-    return pandas.DataFrame(
-        {name: list(column) if isinstance(column, tuple) else column for name, column in columns.items()}
-    )
+    types = dict.fromkeys(floats, "float64") | dict.fromkeys(whole, "Int64")
+    return pandas.DataFrame({name: pandas.Series(column, dtype=types.get(name)) for name, column in columns.items()})
 
 
 def cells(frame: Any, name: Any) -> list[Any]:

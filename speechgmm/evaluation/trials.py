@@ -122,7 +122,7 @@ class Trials(_Table):
 
 
 @dataclass(frozen=True)
-class Failures:
+class Failures(Shown):
     """Trials that have no score, because a recording could not be used [1]_.
 
     Parameters

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from speechgmm.checks import Array, floats, hold, refuse
+from speechgmm.looks import Look, Shown
 from speechgmm.mixture.e_step import EStep
 
 LEAST = 1e-306
@@ -27,7 +28,7 @@ def _only_field(kind: type) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Covariance(ABC):
+class Covariance(Shown, ABC):
     """The protocol: a frozen dataclass of one array.
 
     Attributes
@@ -51,6 +52,9 @@ class Covariance(ABC):
         if a.ndim != len(self.shape(1, 1)) or not a.size or a.shape != self.shape(a.shape[0], a.shape[-1]):
             refuse(self.named, self.rule, f"shape {a.shape}")
         hold(self, **{name: self.checked(a)})
+
+    def _look(self) -> Look:
+        return Look((f"parameters of shape {' x '.join(map(str, self.parameters.shape))}",))
 
     @cached_property
     def parameters(self) -> Array:
