@@ -83,7 +83,9 @@ class Shown:
         usual = self._usual()
         told = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.repr}  # type: ignore[arg-type]
         kept = {n: v for n, v in told.items() if n in self._FIRST or not _same(v, usual.get(n, dataclasses.MISSING))}
-        return Look(tuple(f"{n}={brief(v)}" for n, v in kept.items()), {n: brief(v) for n, v in told.items()})
+        return Look(
+            tuple(f"{n}={brief(v)}" for n, v in kept.items()), {n: brief(v) for n, v in told.items() if v is not None}
+        )
 
     def _usual(self) -> dict[str, Any]:
         """Return the values of fields that go without saying."""
@@ -133,7 +135,7 @@ def _kind(values: Iterable[Any]) -> str:
     return type(next(iter(values))).__name__
 
 
-def seconds(value: float) -> str:
+def speech_of(value: float) -> str:
     """Return an amount of speech, where it is known."""
     return "an unknown amount of speech" if math.isnan(value) else f"{value:.1f} s of speech"
 

@@ -14,7 +14,7 @@ from speechgmm.checks import Array, hold, number, probability, refuse
 from speechgmm.errors import Skipped, TooLittleSpeech
 from speechgmm.evaluation.roc import Application
 from speechgmm.evaluation.thresholds import Threshold
-from speechgmm.looks import Look, Shown, seconds, share, some_rows
+from speechgmm.looks import Look, Shown, share, some_rows, speech_of
 
 DEFAULT_FAR = 0.05
 DEFAULT_PRIOR = 0.5
@@ -152,14 +152,14 @@ class Answer(Shown):
 
     def _look(self) -> Look:
         told = self.status.replace("_", " ") + ("" if self.decision is None else f" as {self.decision!r}")
-        words = [repr(self.name), told]
+        words = [repr(self.name), told if self.error is None else f"{told}: {self.error}"]
         if self.candidates:
             best = self.candidates[0]
             words.append(f"score {best.score:+.2f}" if self.decision else f"best {best.name!r} {best.score:+.2f}")
         if self.error is None or self.candidates:
-            words.append(seconds(self.speech_seconds))
+            words.append(speech_of(self.speech_seconds))
         told_of = {
-            "speech": seconds(self.speech_seconds),
+            "speech": speech_of(self.speech_seconds),
             "threshold": None if self.threshold is None else f"{self.threshold:+.2f}",
             "owners missed": share(self.missed),
             "rate assured": None if self.assured is None else "yes" if self.assured else "no",

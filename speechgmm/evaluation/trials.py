@@ -75,7 +75,7 @@ class _Table(Shown):
         if attacks := int(attack_rows(cast("Any", self)).sum()):
             counts.append(f"{attacks} of attacks")
         sizes = checks.number_of(len(self.speakers.names), "speaker"), checks.number_of(len(self.tests.names), "test")
-        held = columns(self)
+        held = {**columns(self), **(further(self) if isinstance(self, Scores) else {})}
         header = [name if isinstance(column, NameIndex) else f">{name}" for name, column in held.items()]
         first = [[_cell(column, row) for column in held.values()] for row in range(min(len(self), MOST_ROWS))]
         return Look((*counts, *sizes), tables=(some_rows("", header, first, of=len(self)),))
@@ -334,15 +334,16 @@ def _columns_of(frame: Any) -> dict[str, Any]:
 
 def _numbers_of(values: Sequence[Any], name: str) -> NDArray[Any]:
     """Return a column of numbers; what is missing is NaN, or -1 where labels are."""
-    missing = [is_missing(value) for value in values]
-    try:
-        found = np.array([np.nan if lost else float(value) for value, lost in zip(values, missing, strict=True)])
-    except (TypeError, ValueError):
-        bad = next(v for v, lost in zip(values, missing, strict=True) if not lost and not isinstance(v, (int, float)))
-        checks.refuse(f"{name} in {FRAME}", "hold numbers", repr(bad))
+    held = []
+    for row, value in enumerate(values):
+        try:
+            held.append(np.nan if is_missing(value) or value == "" else float(value))
+        except (TypeError, ValueError, OverflowError):
+            checks.refuse(f"{name} in {FRAME}", "hold numbers", f"{value!r} in row {row}")
+    found = np.array(held)
     if name != "target":
         return found
-    labels = np.where(missing, -1.0, found)
+    labels = np.where(np.isnan(found), -1.0, found)
     return labels.astype(np.int64) if np.isin(labels, (1, 0, -1)).all() else labels
 
 

@@ -77,7 +77,7 @@ class Choice(Shown):
         ranked = self.ranked()
         best = f"best by {self.criterion}: {number_of(ranked[0].n_components, 'component')}, {ranked[0].covariance}"
         header = ("covariance", ">components", *(f">{name}" for name in CRITERIA))
-        rows = [(c.covariance, c.n_components, *(f"{c.value(name):.4f}" for name in CRITERIA)) for c in ranked]
+        rows = [(c.covariance, c.n_components, *map(_shown, map(c.value, CRITERIA))) for c in ranked]
         table = some_rows("the best first", header, rows)
         return Look((best, number_of(len(ranked), "candidate")), tables=(table,))
 
@@ -93,6 +93,10 @@ class Choice(Shown):
     def best(self) -> FittedCandidate:
         """The best candidate by the criterion that was asked for."""
         return self.ranked()[0]
+
+
+def _shown(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"
 
 
 def n_parameters(model: GMM) -> int:

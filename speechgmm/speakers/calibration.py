@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from speechgmm.checks import FAR, Array, floats, hold, instance, number, numeric, refuse, sequence_of
 from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.thresholds import Strangers, Threshold
-from speechgmm.looks import Shown
+from speechgmm.looks import Look, Shown
 
 FADE = 2.0
 """What training knows of impostors counts as so many people beside those of the store."""
@@ -243,6 +243,10 @@ class SystemCalibration(Shown):
     least_seconds: float
     measured: Mapping[str, Any] = field(default_factory=dict)
     usual_seconds: float = 0.0
+
+    def _look(self) -> Look:
+        least = f"decides from {self.least_seconds:.2f} s of speech on"
+        return Look((f"cohort of {len(self.cohort)} models", least))
 
     def __post_init__(self) -> None:
         """Check the cohort, and hold it as read-only float32."""

@@ -104,7 +104,7 @@ class SpeakerModels(Shown):
     damaged: tuple[DamagedSession, ...] = ()
 
     def _look(self) -> Look:
-        words = [number_of(len(self.names), "speaker"), f"adapted from {self.ubm!r}"]
+        words = [number_of(len(self.names), "speaker"), repr(self.ubm)]
         words += [f"{len(self.damaged)} damaged sessions left out"] if self.damaged else []
         each = zip(self.names, self.speech_seconds.tolist(), strict=True)
         rows = [(name, "" if math.isnan(s) else f"{s:.1f}") for name, s in each]

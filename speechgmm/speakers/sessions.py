@@ -10,7 +10,7 @@ import numpy as np
 from speechgmm import storage
 from speechgmm.checks import Array, escaped, floats, hold, instance, name, number, number_of, refuse, sequence_of
 from speechgmm.errors import IncompatibleModel
-from speechgmm.looks import Look, Shown, seconds, some_rows
+from speechgmm.looks import Look, Shown, some_rows, speech_of
 from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import WITHIN
@@ -57,7 +57,7 @@ class Session(Shown):
 
     def _look(self) -> Look:
         count = number_of(len(self.recordings), "recording")
-        words = repr(self.speaker), repr(self.name), count, seconds(self.speech_seconds)
+        words = repr(self.speaker), repr(self.name), count, speech_of(self.speech_seconds)
         return Look(words, {"speaker": self.speaker, "session": self.name, "recordings": count, "speech": words[-1]})
 
     def __add__(self, other: "Session") -> "Session":
@@ -239,7 +239,7 @@ class SpeakerExport(Shown):
     def _look(self) -> Look:
         told = self.summary()
         counts = [number_of(n, what) for n, what in ((len(told["speakers"]), "speaker"), (told["sessions"], "session"))]
-        words = *counts, number_of(told["recordings"], "recording"), seconds(told["speech_seconds"])
+        words = *counts, number_of(told["recordings"], "recording"), speech_of(told["speech_seconds"])
         rows = [(s.speaker, s.name, len(s.recordings), f"{s.speech_seconds:.1f}") for s in self.sessions]
         table = some_rows("", ("speaker", "session", ">recordings", ">speech, s"), rows)
         return Look(words, {"of the model": self.fingerprint}, (table,))

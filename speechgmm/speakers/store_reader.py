@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar, cast
 from speechgmm import storage
 from speechgmm.checks import composed, number_of, refuse
 from speechgmm.errors import IncompatibleModel, SpeechGMMError, UnknownSpeaker
-from speechgmm.looks import Look, Shown, seconds, some_rows
+from speechgmm.looks import Look, Shown, some_rows, speech_of
 from speechgmm.speakers.ciphers import SETTINGS
 from speechgmm.speakers.damage import DamagedSession, StoreCheck, against, warn_of
 from speechgmm.speakers.database import Database
@@ -66,7 +66,7 @@ class StoreReader(Shown):
         counts = {"speaker": len(each), "session": len(told), "recording": recordings}
         words += [number_of(n, what) for what, n in counts.items()]
         known = [s.speech_seconds for s in told if not math.isnan(s.speech_seconds)]
-        facts = {"of the model": self.fingerprint, "speech": seconds(sum(known))}
+        facts = {"of the model": self.fingerprint, "speech": speech_of(sum(known))}
         rows = [(name, len(own), f"{sum(s.speech_seconds for s in own):.1f}") for name, own in sorted(each.items())]
         table = some_rows("", ("speaker", ">sessions", ">speech, s"), rows)
         return Look(tuple(words), facts, (table,) if rows else ())

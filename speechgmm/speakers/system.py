@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm import storage
-from speechgmm.checks import Array, hold, instance, number, refuse
+from speechgmm.checks import Array, enumerated, hold, instance, number, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.features import MFCC, FrontEnd, OwnFeatures
 from speechgmm.looks import Look, Shown
@@ -96,7 +96,8 @@ class System(Shown):
             refuse("the cohort", rule, f"{apart:g} apart, {far:g} from the UBM", error=IncompatibleModel)
 
     def _look(self) -> Look:
-        words = [self.fingerprint, f"{self.frontend}", repr(self.ubm)]
+        sizes = enumerated([str(part.n_components) for part in self.ubm.parts])
+        words = [self.fingerprint, type(self.frontend).__name__, f"{sizes} components"]
         words.append("not calibrated" if self.calibration is None else "calibrated")
         facts = {
             "fingerprint": self.fingerprint,

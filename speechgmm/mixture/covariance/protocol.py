@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from speechgmm.checks import Array, floats, hold, refuse
-from speechgmm.looks import Look, Shown
+from speechgmm.looks import Shown
 from speechgmm.mixture.e_step import EStep
 
 LEAST = 1e-306
@@ -52,9 +52,6 @@ class Covariance(Shown, ABC):
         if a.ndim != len(self.shape(1, 1)) or not a.size or a.shape != self.shape(a.shape[0], a.shape[-1]):
             refuse(self.named, self.rule, f"shape {a.shape}")
         hold(self, **{name: self.checked(a)})
-
-    def _look(self) -> Look:
-        return Look((f"parameters of shape {' x '.join(map(str, self.parameters.shape))}",))
 
     @cached_property
     def parameters(self) -> Array:
