@@ -56,8 +56,8 @@ class StoreReader(Shown):
     def _look(self) -> Look:
         words = [repr(self.location), *(["encrypted"] if self.encrypted else [])]
         try:
-            told = self.overview()
-        except (SpeechGMMError, RuntimeError) as error:  # another process holds it, or it is closed
+            told = self.cached("overview", self.overview)
+        except SpeechGMMError as error:  # another process holds it, or it is gone
             return Look((*words, "its content cannot be read now"), {"why": str(error)})
         each: dict[str, list[SessionSummary]] = {}
         for session in told:
