@@ -41,7 +41,7 @@ class Answers(tuple[Answer, ...], Shown):
 
         The columns: `test`, `status`, `decision`, `speech_seconds`, `rank` (from 1), `candidate`, `score`,
         `posterior`, `threshold`, `missed`, `assured`, `unfamiliar` and `error`, as `Answer` has them. A test without
-        candidates has one row.
+        candidates has one row. Text is empty where there is none, and numbers are missing.
 
         Raises
         ------
@@ -61,17 +61,17 @@ class Answers(tuple[Answer, ...], Shown):
             {
                 "test": [a.name for a, _, _ in rows],
                 "status": [a.status for a, _, _ in rows],
-                "decision": [a.decision for a, _, _ in rows],
+                "decision": [a.decision or "" for a, _, _ in rows],
                 "speech_seconds": [a.speech_seconds for a, _, _ in rows],
                 "rank": [rank for _, rank, _ in rows],
-                "candidate": [c and c.name for _, _, c in rows],
+                "candidate": [c.name if c else "" for _, _, c in rows],
                 "score": [c and c.score for _, _, c in rows],
                 "posterior": [c and c.posterior for _, _, c in rows],
                 "threshold": [a.threshold for a, _, _ in rows],
                 "missed": [a.missed for a, _, _ in rows],
                 "assured": [a.assured for a, _, _ in rows],
-                "unfamiliar": [a.unfamiliar and a.unfamiliar.reason for a, _, _ in rows],
-                "error": [a.error for a, _, _ in rows],
+                "unfamiliar": [a.unfamiliar.reason if a.unfamiliar else "" for a, _, _ in rows],
+                "error": [a.error or "" for a, _, _ in rows],
             },
             floats=("score", "posterior", "threshold", "missed"),
             whole=("rank",),
