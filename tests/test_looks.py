@@ -18,6 +18,8 @@ from scipy.special import ndtr, ndtri
 from sklearn.pipeline import make_pipeline
 
 from speechgmm import storage
+from speechgmm.classification import AudioClassifier, Classification
+from speechgmm.errors import Skipped
 from speechgmm.estimators import BayesianGaussianMixture, GaussianMixture, GMMClassifier, MFCCTransformer
 from speechgmm.evaluation import (
     Answer,
@@ -125,6 +127,9 @@ def values(people):
     yield from (nasty_answers(), *nasty_answers(), identify(system, store, [corpus.recordings[1].path], n_threads=1))
     yield from (nasty_scores(), evaluation, evaluation.confusion, evaluation.hull, calibrate_scores(gaussian(20)))
     yield from (ConfusionMatrix(tuple(f"{NASTY}{i}" for i in range(30)), np.ones((30, 30), int)), store.sessions()[0])
+    classifier = AudioClassifier(OwnFeatures(dimensions=2), (NASTY, "c"), (one(), one()))
+    yield classifier
+    yield Classification((NASTY, "c"), tuple(nasty_answers()), (NASTY, "c"), ("", ""), (Skipped(NASTY, NASTY),))
     yield Failures(tests=Trials([NASTY], ["a"], [1]))
 
 
@@ -162,6 +167,8 @@ def test_what_a_look_says(people):
     assert repr(models) == f"{type(models).__name__}(10 speakers, {models.ubm!r})"
     unknown = Trials(["a", "b"], ["c", "c"], [1, -1])
     assert repr(unknown) == "Trials(1 target, 1 trial without a label, 2 speakers, 1 test)"
+    classifier = AudioClassifier(OwnFeatures(dimensions=2), ("a", "c"), (one(), one()))
+    assert repr(classifier) == "AudioClassifier(2 labels, mixtures, OwnFeatures, not calibrated, rejects nothing)"
     attacked = Scores(["a", "a"], ["b", "c"], [1.0, 2.0], [1, 1], attack=["", "replayed"])
     assert repr(attacked) == "Scores(2 targets, 1 of attacks, 1 speaker, 2 tests)"
     assert repr(Answers([Answer("a", "unknown")] * 7)).endswith("    and 2 more\n)")

@@ -107,7 +107,7 @@ class AudioClassifier(Shown):
     def _look(self) -> Look:
         parts = ["mixtures"] if self.mixtures else []
         parts += ["a linear machine"] if self.machine is not None else []
-        words = [number_of(len(self.labels), "label"), " and ".join(parts), str(self.frontend)]
+        words = [number_of(len(self.labels), "label"), " and ".join(parts), type(self.frontend).__name__]
         words += [*([] if self.calibration else ["not calibrated"]), *([] if self.rejection else ["rejects nothing"])]
         facts = {
             "labels": enumerated(self.labels[:MOST_ROWS]) + (" ..." if len(self.labels) > MOST_ROWS else ""),
