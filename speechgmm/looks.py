@@ -8,7 +8,7 @@ dark. Names are text, whatever is in them.
 import dataclasses
 import html
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -54,14 +54,14 @@ class Look:
     facts : mapping
         Names and values that a page shows below that.
     tables : tuple of ShownTable
-    picture : str
-        An <svg> element; see `sketch`.
+    picture : callable, optional
+        Gives an <svg> element, see `sketch`; a `repr` does not ask for it.
     """
 
     words: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     tables: tuple[ShownTable, ...] = ()
-    picture: str = ""
+    picture: Callable[[], str] | None = None
 
 
 class Shown:
@@ -163,7 +163,7 @@ def page_part(title: str, look: Look) -> str:
     if look.facts:
         parts.append(_html_table(ShownTable("", ("", ""), tuple((n, str(v)) for n, v in look.facts.items()))))
     parts += map(_html_table, look.tables)
-    parts += [look.picture] if look.picture else []
+    parts += [] if look.picture is None else [look.picture()]
     return f'<div style="max-width:100%;overflow-x:auto">{"".join(parts)}</div>'
 
 

@@ -170,7 +170,7 @@ def test_what_a_look_says(people):
     classifier = AudioClassifier(OwnFeatures(dimensions=2), ("a", "c"), (one(), one()))
     assert repr(classifier) == "AudioClassifier(2 labels, mixtures, OwnFeatures, not calibrated, rejects nothing)"
     attacked = Scores(["a", "a"], ["b", "c"], [1.0, 2.0], [1, 1], attack=["", "replayed"])
-    assert repr(attacked) == "Scores(2 targets, 1 of attacks, 1 speaker, 2 tests)"
+    assert repr(attacked) == "Scores(1 target, 1 of attacks, 1 speaker, 2 tests)"
     assert repr(Answers([Answer("a", "unknown")] * 7)).endswith("    and 2 more\n)")
     assert repr(Answers()) == "Answers()"
     text = Read(evaluate(gaussian(10), replicates=20)._repr_html_()).text

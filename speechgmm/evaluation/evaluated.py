@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from statistics import NormalDist
 from typing import Any
 
@@ -199,7 +200,7 @@ def _look_of(e: Evaluation) -> Look:
     facts["application"] = f"prior {e.prior:g}, cost of a miss {e.cost_miss:g}, of a false accept {e.cost_fa:g}"
     if e.left_out:
         facts["left out"] = "\n".join(e.left_out)
-    return Look(words, facts, tuple(_tables(e)), "" if e.hull is None else _det_sketch(e.hull))
+    return Look(words, facts, tuple(_tables(e)), None if e.hull is None else partial(_det_sketch, e.hull))
 
 
 def _tables(e: Evaluation) -> Iterator[ShownTable]:

@@ -52,6 +52,7 @@ _BLOCK = 1 << 16
 """Characters of text that are read together: their fields stay in the processor's cache."""
 _PACKED, _UNPACKED = 100, 1 << 26
 """A `.npz` file is at most so many times as large unpacked, small ones aside: scores are noise, which hardly packs."""
+_KALDI = "Lines 'enroll test score' without a header, as Kaldi writes them, are read too."
 _LENGTHS = 1 << 16
 """So many lengths are remembered: one test or speaker has many rows."""
 
@@ -231,7 +232,7 @@ def _read_table(path: PathLike, file: IO[str]) -> Scores:
         header, blocks = Header(REQUIRED, ""), _blocks(file, number, line)
     else:
         header = parse_header(line.removesuffix("\n"), REQUIRED, OPTIONAL)
-        check_header(os.fspath(path), header.names)
+        check_header(os.fspath(path), header.names, _KALDI)
         blocks = _blocks(file, number + 1, blank=" ")
     names = {n: Numbering(empty=n not in ("speaker", "test")) for n in header.names if n not in _NUMBERS}
     numbers = _NUMBERS | ({"score": (np.float64, _score_if_any, "be a finite number")} if "failed" in names else {})
@@ -390,7 +391,7 @@ def _read_arrays(path: PathLike) -> Scores:
                 held = {name: _array(arrays, name) for name in arrays.files}
         except Exception as error:  # a header of an array is Python text, and its parser raises errors of its own
             checks.refuse(os.fspath(path), "be a readable .npz file of plain arrays", f"this: {error}")
-    check_header(os.fspath(path), list(held))
+    check_header(os.fspath(path), list(held), _KALDI)
     if "failed" in held:
         _check_failed(path, held)
     try:

@@ -69,11 +69,12 @@ class _Table(Shown):
         return len(self.speakers)
 
     def _look(self) -> Look:
-        target = np.asarray(cast("Any", self).target)
+        attacks = attack_rows(cast("Any", self))
+        target = np.asarray(cast("Any", self).target)[~attacks]
         kinds = {"target": 1, "nontarget": 0, "trial without a label": -1}
         counts = [checks.number_of(n, kind) for kind, label in kinds.items() if (n := int((target == label).sum()))]
-        if attacks := int(attack_rows(cast("Any", self)).sum()):
-            counts.append(f"{attacks} of attacks")
+        if attacks.any():
+            counts.append(f"{int(attacks.sum())} of attacks")
         sizes = checks.number_of(len(self.speakers.names), "speaker"), checks.number_of(len(self.tests.names), "test")
         held = {**columns(self), **(further(self) if isinstance(self, Scores) else {})}
         header = [name if isinstance(column, NameIndex) else f">{name}" for name, column in held.items()]
@@ -412,7 +413,7 @@ def _joined(parts: list[Any]) -> Any:
     return join_names(parts) if isinstance(parts[0], NameIndex) else np.concatenate(parts)
 
 
-def check_header(where: str, header: Sequence[str]) -> None:
+def check_header(where: str, header: Sequence[str], advice: str = "") -> None:
     """Refuse missing, repeated or unnamed columns, and name them."""
     faults = {
         "missing": [name for name in REQUIRED if name not in header],
@@ -422,7 +423,6 @@ def check_header(where: str, header: Sequence[str]) -> None:
     for fault, names in faults.items():
         if names:
             rule = f"have the columns {', '.join(REQUIRED)}, and each column under a name of its own"
-            advice = "Lines 'enroll test score' without a header, as Kaldi writes them, are read too."
             checks.refuse(where, rule, f"{fault} {', '.join(map(repr, names))}", advice)
 
 

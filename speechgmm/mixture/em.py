@@ -109,12 +109,14 @@ class Fit(Shown, Generic[M]):
             return Look(tuple(words))
         words += [f"{self.objective[-1]:.3f} nats per frame", "converged" if self.converged else "not converged"]
         tables = self.model._look().tables if isinstance(self.model, Shown) else ()
-        low, high = min(self.objective), max(self.objective)
-        steps = len(self.objective)
+        return Look(tuple(words), tables=tables, picture=self._trace if len(self.objective) > 1 else None)
+
+    def _trace(self) -> str:
+        """Return a picture of the objective at each iteration."""
+        steps, low, high = len(self.objective), min(self.objective), max(self.objective)
         x = Axis("iteration", 1, steps, {"1": 1, str(steps): steps})
         y = Axis("nats per frame", low, high, {f"{v:.4g}": v for v in (low, high)})
-        line = sketch(enumerate(self.objective, 1), x, y, "the objective at each iteration")
-        return Look(tuple(words), tables=tables, picture=line if steps > 1 else "")
+        return sketch(enumerate(self.objective, 1), x, y, "the objective at each iteration")
 
     @property
     def reason(self) -> str:

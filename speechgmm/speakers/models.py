@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import Array, number_of, refuse
-from speechgmm.looks import Look, Shown, some_rows
+from speechgmm.looks import MOST_ROWS, Look, Shown, some_rows
 from speechgmm.mixture import GMM, UBM, Ensemble, Statistics
 from speechgmm.mixture.adapt import adapted_offsets, moved
 from speechgmm.mixture.compiled.e_step import NEVER, log_sums, narrow
@@ -106,9 +106,10 @@ class SpeakerModels(Shown):
     def _look(self) -> Look:
         words = [number_of(len(self.names), "speaker"), repr(self.ubm)]
         words += [f"{len(self.damaged)} damaged sessions left out"] if self.damaged else []
-        each = zip(self.names, self.speech_seconds.tolist(), strict=True)
+        each = zip(self.names[:MOST_ROWS], self.speech_seconds[:MOST_ROWS].tolist(), strict=True)
         rows = [(name, "" if math.isnan(s) else f"{s:.1f}") for name, s in each]
-        return Look(tuple(words), tables=(some_rows("", ("speaker", ">speech enrolled, s"), rows),))
+        table = some_rows("", ("speaker", ">speech enrolled, s"), rows, of=len(self.names))
+        return Look(tuple(words), tables=(table,))
 
     def ratios(self, x: Array, n_threads: int | None = None) -> Array:
         """Return the mean log-likelihood ratios (S,) of frames that fit the UBM: see `log_likelihood_ratios`."""
