@@ -5,7 +5,7 @@
 3 speakers | classification | plot        never each other
 2 features | tracking                     never each other
 1 mixture | evaluation                    never each other
-0 errors  checks  files  storage  tables  compiler  parallel
+0 errors  checks  files  storage  tables  frames  looks  compiler  parallel
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ LAYER = {
     "files": 0,
     "compiler": 0,
     "tables": 0,
+    "frames": 0,
+    "looks": 0,
     "tensors": 0,
     "parallel": 0,
     "checks": 0,
@@ -56,6 +58,8 @@ GROUND = {
     "compiler": {"errors", "checks"},
     "storage": {"errors", "checks", "files", "tensors"},
     "tensors": {"errors", "checks"},
+    "frames": {"errors", "checks"},
+    "looks": {"errors", "checks"},
     "parallel": {"errors", "checks"},
     "tables": {"errors", "checks", "files"},
 }
@@ -70,6 +74,8 @@ HOME = {
     "soxr": ("features/audio.py",),
     "sqlalchemy": ("speakers/database.py",),
     "matplotlib": ("plot/",),
+    "pandas": ("frames.py",),
+    "polars": (),
     "dask": ("parallel/cluster.py",),
     "distributed": ("parallel/cluster.py",),
     "cloudpickle": ("parallel/cluster.py",),
@@ -93,6 +99,7 @@ HEAVY = {
     "scipy",
     "sqlalchemy",
     "matplotlib",
+    "pandas",
     "rich",
     "typer",
     "dask",

@@ -49,7 +49,7 @@ def public() -> Iterator[tuple[str, Any]]:
             yield f"{module.__name__}.{name}", value
             if inspect.isclass(value):
                 for method, routine in inspect.getmembers(value, inspect.isroutine):
-                    if not method.startswith("_") and str(routine.__module__).startswith("speechgmm"):
+                    if not method.startswith("_") and str(getattr(routine, "__module__", "")).startswith("speechgmm"):
                         yield f"{module.__name__}.{name}.{method}", routine
 
 

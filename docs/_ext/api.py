@@ -26,7 +26,8 @@ from sphinx.util.docutils import SphinxDirective
 
 import speechgmm
 
-PRIVATE = {f"speechgmm.{name}" for name in ("__main__", "checks", "cli", "compiler", "files", "tables", "tensors")}
+_GROUND = ("__main__", "checks", "cli", "compiler", "files", "frames", "looks", "tables", "tensors")
+PRIVATE = {f"speechgmm.{name}" for name in _GROUND}
 """What is no part of the Python API: the ground that the package stands on, and the program, which has another page."""
 
 _INITIAL = re.compile(r"^(\s*(?:\.\. \[\d+\] )?[A-Z])\.(?=\s|$)")

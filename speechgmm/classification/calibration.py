@@ -14,6 +14,7 @@ import numpy as np
 
 from speechgmm.checks import FAR, Array, floats, hold, number, refuse
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
+from speechgmm.looks import Shown
 
 TAIL = 5
 """Above the highest few foreign values rates are modeled: often some dozens are all there are, of which a quantile
@@ -21,7 +22,7 @@ takes in too many, and a tail of more values is no tail."""
 
 
 @dataclass(frozen=True, eq=False)
-class FileScores:
+class FileScores(Shown):
     """What the frames of recordings say together.
 
     Parameters
@@ -38,7 +39,7 @@ class FileScores:
 
 
 @dataclass(frozen=True, eq=False)
-class ClassCalibration:
+class ClassCalibration(Shown):
     """Log posterior of class c = scale * score_c + offset_c + a constant, for equal priors."""
 
     FORMER_NAMES: ClassVar = ("Calibration",)
@@ -59,7 +60,7 @@ class ClassCalibration:
 
 
 @dataclass(frozen=True, eq=False)
-class Rejection:
+class Rejection(Shown):
     """How much a recording looks like one of the classes at all: a line through its evidence.
 
     Parameters

@@ -13,21 +13,35 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm import storage
-from speechgmm.checks import FAR, Array, floats, hold, instance, matrix, name, number, refuse, sequence_of
+from speechgmm.checks import (
+    FAR,
+    Array,
+    enumerated,
+    floats,
+    hold,
+    instance,
+    matrix,
+    name,
+    number,
+    number_of,
+    refuse,
+    sequence_of,
+)
 from speechgmm.classification.backends import BothBackends, MixtureBackend, Trained
 from speechgmm.classification.calibration import ClassCalibration, FileScores, Rejection
 from speechgmm.classification.machine import SupervectorMachine
 from speechgmm.errors import IncompatibleModel
-from speechgmm.evaluation import Answer, Rule, decide
+from speechgmm.evaluation import Answer, Answers, Rule, decide
 from speechgmm.features import MFCC, Extracted, FrontEnd, OwnFeatures, Sound, extract_all
 from speechgmm.features.sounds import listed
 from speechgmm.features.spool import in_blocks
+from speechgmm.looks import MOST_ROWS, Look, Shown
 from speechgmm.mixture import GMM, Diagonal
 from speechgmm.parallel import Progress, total
 
 
 @dataclass(frozen=True, eq=False)
-class AudioClassifier:
+class AudioClassifier(Shown):
     """Everything that turns sound into labels; made by `train_classifier`.
 
     Parameters
@@ -89,6 +103,21 @@ class AudioClassifier:
             shape = (3 * (bool(self.mixtures) + (self.machine is not None)),)
             floats(self.rejection.weights, "the weights of evidence", shape=shape)
         hold(self, labels=labels, mixtures=tuple(self.mixtures), weight=weight)
+
+    def _look(self) -> Look:
+        parts = ["mixtures"] if self.mixtures else []
+        parts += ["a linear machine"] if self.machine is not None else []
+        words = [number_of(len(self.labels), "label"), " and ".join(parts), type(self.frontend).__name__]
+        words += [*([] if self.calibration else ["not calibrated"]), *([] if self.rejection else ["rejects nothing"])]
+        facts = {
+            "labels": enumerated(self.labels[:MOST_ROWS]) + (" ..." if len(self.labels) > MOST_ROWS else ""),
+            "back end": " and ".join(parts),
+            "components": enumerated(sorted({str(m.n_components) for m in self.mixtures}, key=int) or ["none"]),
+            "front end": repr(self.frontend),
+            "calibrated": "yes" if self.calibration else "no: posteriors are not known",
+            "rejects": "yes" if self.rejection else "no: too few classes or sounds",
+        }
+        return Look(tuple(words), facts)
 
     def _check_mixtures(self) -> None:
         """Check that there is one for each label, of features of the front end."""
@@ -152,7 +181,7 @@ class AudioClassifier:
         rule: Rule | None = None,
         n_threads: int | None = None,
         on_progress: Progress | None = None,
-    ) -> tuple[Answer, ...]:
+    ) -> Answers:
         """Return an answer for each sound, in order; a bad one does not lose the others.
 
         Parameters
@@ -168,7 +197,7 @@ class AudioClassifier:
 
         Returns
         -------
-        tuple of Answer
+        Answers
             The score of a candidate is its mean log density, in nats per frame; or what the machine says, 1 for a class
             and -1 for the others, as far as training went; or their weighted sum. The status is "accepted"; "unknown"
             if it was rejected; "ranked" if the classifier is not calibrated; "too_little_speech" or "error" if it
@@ -186,7 +215,7 @@ class AudioClassifier:
                 return Answer.failed(sound.name, sound.error, rule)
             return self.answer(sound.name, sound.usable(), rule=rule)
 
-        return tuple(extract_all(self.frontend, listed(sounds), answer, n_threads=n_threads, on_progress=on_progress))
+        return Answers(extract_all(self.frontend, listed(sounds), answer, n_threads=n_threads, on_progress=on_progress))
 
     def answer(self, name: str, features: ArrayLike, *, rule: Rule | None = None) -> Answer:
         """Return the answer for the features (N, D) of one sound; `name` is what the answer calls it.

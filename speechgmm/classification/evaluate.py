@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from speechgmm.checks import refuse
+from speechgmm.checks import number_of, refuse
 from speechgmm.classification.backends import check_backend
 from speechgmm.classification.classifier import AudioClassifier, label_of
 from speechgmm.classification.mixtures import MixtureSettings
@@ -15,6 +15,7 @@ from speechgmm.errors import Skipped
 from speechgmm.evaluation import Answer, ConfusionMatrix, Interval, Rule, accuracy, confusion_matrix
 from speechgmm.features import FrontEnd, Sound
 from speechgmm.features.sounds import listed
+from speechgmm.looks import Look, Shown, share
 from speechgmm.parallel import Progress, counted
 
 UNKNOWN = "(unknown)"
@@ -22,7 +23,7 @@ UNKNOWN = "(unknown)"
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(Shown):
     """What was decided of U sounds whose labels are known.
 
     Parameters
@@ -41,6 +42,17 @@ class Classification:
     truth: tuple[str, ...]
     groups: tuple[str, ...]
     skipped: tuple[Skipped, ...]
+
+    def _look(self) -> Look:
+        found, confusion = self.accuracy, self.confusion
+        words = (
+            number_of(len(self.truth), "sound"),
+            number_of(len(self.labels), "label"),
+            f"{share(found.estimate)} right",
+        )
+        told = f"{share(found.estimate)}, {100 * found.level:g} % within {share(found.low)} and {share(found.high)}"
+        facts: dict[str, object] = {"right": told} | ({"left out": len(self.skipped)} if self.skipped else {})
+        return Look(words, facts, confusion._look().tables)
 
     @property
     def names(self) -> tuple[str, ...]:

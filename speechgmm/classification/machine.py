@@ -21,6 +21,7 @@ from speechgmm.checks import FAR, Array, floats, hold, instance, number, refuse
 from speechgmm.classification.calibration import FileScores
 from speechgmm.classification.mixtures import MixtureSettings, train_background
 from speechgmm.classification.supervectors import displacements
+from speechgmm.looks import Shown
 from speechgmm.mixture import GMM, RELEVANCE, Diagonal
 from speechgmm.parallel import one_thread, threads
 
@@ -33,7 +34,7 @@ _SHORT = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class SupervectorMachine:
+class SupervectorMachine(Shown):
     """The background that recordings are measured against, and the planes between one class and all others.
 
     Parameters

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import Array, integer, number, refuse
+from speechgmm.looks import Shown
 from speechgmm.mixture import GMM, Diagonal, Statistics, adapt
 from speechgmm.mixture.blocks import ArrayBlocks, WeightedBlock, weighted
 from speechgmm.mixture.em import Fit, Stop, Update, expectation, fit
@@ -73,7 +74,7 @@ class MixtureSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class ClassMixtures:
+class ClassMixtures(Shown):
     """What training made: a mixture for each class, the `background` if there was one, and the most EM iterations."""
 
     mixtures: tuple[GMM, ...]

@@ -17,12 +17,13 @@ from speechgmm.classification.classifier import load_classifier
 from speechgmm.classification.mixtures import class_log_densities
 from speechgmm.classification.utterances import joined, summed
 from speechgmm.errors import IncompatibleModel
+from speechgmm.looks import Shown
 from speechgmm.mixture import GMM
 from speechgmm.mixture.covariance import COVARIANCES
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureScores:
+class FeatureScores(Shown):
     """Log-likelihoods of U files under M models, in nats.
 
     Parameters

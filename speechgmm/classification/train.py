@@ -18,6 +18,7 @@ from speechgmm.classification.mixtures import MixtureSettings
 from speechgmm.errors import Skipped
 from speechgmm.features import FrontEnd, Sound, extract_all, own_frontend, preset_for
 from speechgmm.features.sounds import listed
+from speechgmm.looks import Shown
 from speechgmm.mixture import RELEVANCE
 from speechgmm.parallel import Progress
 from speechgmm.storage import versions
@@ -27,7 +28,7 @@ SETTINGS = MixtureSettings(n_components=64, relevance=RELEVANCE, max_iterations=
 
 
 @dataclass(frozen=True)
-class ClassifierTraining:
+class ClassifierTraining(Shown):
     """A trained `classifier`, and the sounds that were left out with the reason for each."""
 
     classifier: AudioClassifier

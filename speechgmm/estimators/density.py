@@ -14,12 +14,13 @@ from sklearn.utils.validation import validate_data
 from speechgmm.checks import Array, integer, number, refuse, surely_in_range
 from speechgmm.errors import InvalidInput
 from speechgmm.estimators.rows import by_blocks, has_missing
+from speechgmm.looks import Shown
 from speechgmm.mixture import GMM
 from speechgmm.mixture.missing import Incomplete
 
 
 @dataclass(frozen=True, eq=False)
-class DensityGrid:
+class DensityGrid(Shown):
     """A density on a grid, as ``ax.contour(*grid.axes, grid.density)`` or ``ax.plot(*grid.axes, grid.density)`` wants.
 
     Parameters

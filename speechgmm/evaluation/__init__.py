@@ -8,12 +8,14 @@ from scores what they are worth, and from where on to accept. Nothing here knows
 any other system are evaluated in the same way.
 """
 
+from speechgmm.evaluation.answers import Answers
 from speechgmm.evaluation.attacks import AttackCondition, AttackErrors, AttackTradeOff, SpeciesRate
 from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
 from speechgmm.evaluation.conditions import Condition
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.decision import Answer, Candidate, Rule, decide, threshold_for
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
+from speechgmm.evaluation.evaluated import Evaluation
 from speechgmm.evaluation.false_accepts import FalseAccepts
 from speechgmm.evaluation.fusion import Fusion, fit_fusion
 from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, identification_rate, open_set_rate
@@ -23,7 +25,7 @@ from speechgmm.evaluation.llr_bounds import LlrBounds, llr_bounds
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr, eer, min_cllr, min_dcf
 from speechgmm.evaluation.roc import Application, Hull, Roc, det_points, roc_hull, roc_points
 from speechgmm.evaluation.score_files import SCORES, TRIALS, read_scores, read_trials, write_scores, write_trials
-from speechgmm.evaluation.summary import Evaluation, evaluate
+from speechgmm.evaluation.summary import evaluate
 from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration, load_calibration
 from speechgmm.evaluation.threshold_errors import FailureCounts, ThresholdErrors
 from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
@@ -34,6 +36,7 @@ __all__ = [
     "SCORES",
     "TRIALS",
     "Answer",
+    "Answers",
     "Application",
     "AttackCondition",
     "AttackErrors",

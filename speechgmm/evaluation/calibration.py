@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechgmm.checks import FAR, Array, floats, hold, numeric, probability, refuse
 from speechgmm.evaluation.roc import Application
+from speechgmm.looks import Shown
 
 _STRENGTH = 1.0
 """The penalty of slopes for standardized scores at prior one half, of the weight of about one trial. It keeps slopes
@@ -32,7 +33,7 @@ _EDGES = (0.02, 0.98)
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class Calibration(Shown):
     """A map of scores to log-likelihood ratios, strictly increasing in the score.
 
     ``llr = slope * score + offset``, where both are affine in the logarithms u of the side information:

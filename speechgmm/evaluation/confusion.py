@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import checks
+from speechgmm.checks import number_of
+from speechgmm.looks import MOST_ROWS, Look, Shown, share, some_rows
 
 
 @dataclass(frozen=True, eq=False)
-class ConfusionMatrix:
+class ConfusionMatrix(Shown):
     """How often each label was taken for each; made by `confusion_matrix`.
 
     Parameters
@@ -39,6 +41,16 @@ class ConfusionMatrix:
         if counts.dtype.kind not in "iu" or (counts < 0).any():
             checks.refuse("counts", "be whole numbers, at least 0", f"{counts.dtype} from {counts.min()}")
         checks.hold(self, labels=labels, counts=counts.astype(np.int64))
+
+    def _look(self) -> Look:
+        words = [number_of(len(self.labels), "label"), number_of(self.total, "decision")]
+        words += [f"{share(self.accuracy)} right"] if self.total else []
+        if len(self.labels) <= MOST_ROWS:
+            names = zip(self.labels, self.counts.tolist(), strict=True)
+            header, rows = ("truth", *(f">{name}" for name in self.labels)), [(name, *row) for name, row in names]
+            return Look(tuple(words), tables=(some_rows("", header, rows),))
+        mistakes = some_rows("the most frequent mistakes", ("truth", "taken for", ">times"), self.confusions())
+        return Look(tuple(words), tables=(mistakes,))
 
     @property
     def total(self) -> int:

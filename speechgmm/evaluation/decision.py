@@ -14,6 +14,7 @@ from speechgmm.checks import Array, hold, number, probability, refuse
 from speechgmm.errors import Skipped, TooLittleSpeech
 from speechgmm.evaluation.roc import Application
 from speechgmm.evaluation.thresholds import Threshold
+from speechgmm.looks import Look, Shown, share, some_rows, speech_of
 
 DEFAULT_FAR = 0.05
 DEFAULT_PRIOR = 0.5
@@ -107,7 +108,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Shown):
     """What was decided of one test.
 
     Parameters
@@ -155,6 +156,29 @@ class Answer:
     wanted_seconds: float | None = None
     assured: bool | None = None
     unfamiliar: Unfamiliar | None = None
+
+    def _look(self) -> Look:
+        told = self.status.replace("_", " ") + ("" if self.decision is None else f" as {self.decision!r}")
+        words = [repr(self.name), told if self.error is None else f"{told}: {self.error}"]
+        if self.candidates:
+            best = self.candidates[0]
+            words.append(f"score {best.score:+.2f}" if self.decision else f"best {best.name!r} {best.score:+.2f}")
+        if self.error is None or self.candidates:
+            words.append(speech_of(self.speech_seconds))
+        told_of = {
+            "speech": speech_of(self.speech_seconds),
+            "threshold": None if self.threshold is None else f"{self.threshold:+.2f}",
+            "owners missed": share(self.missed),
+            "rate assured": None if self.assured is None else "yes" if self.assured else "no",
+            "unfamiliar": self.unfamiliar and self.unfamiliar.reason,
+            "error": self.error,
+        }
+        rows = [
+            (rank, c.name, f"{c.score:+.3f}", "" if c.posterior is None else f"{c.posterior:.3f}")
+            for rank, c in enumerate(self.candidates, 1)
+        ]
+        tables = (some_rows("", (">rank", "candidate", ">score", ">posterior"), rows),) if rows else ()
+        return Look(tuple(words), {name: fact for name, fact in told_of.items() if fact}, tables)
 
     @classmethod
     def failed(

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from speechgmm import checks
 from speechgmm.evaluation.calibration import regress
 from speechgmm.evaluation.trials import Scores, check_labels, name_pair, rows_scoring
+from speechgmm.looks import Shown
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Fusion:
+class Fusion(Shown):
     """Weights that make one LLR of the scores of M systems; made by `fit_fusion`, applied by calling it.
 
     Parameters

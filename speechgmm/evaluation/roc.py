@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import checks
+from speechgmm.looks import Shown
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -57,7 +58,7 @@ class Application:
 
 
 @dataclass(frozen=True, eq=False)
-class Roc:
+class Roc(Shown):
     """The steps of the raw ROC, thresholds ascending, for M distinct scores.
 
     Parameters

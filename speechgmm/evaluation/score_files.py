@@ -15,7 +15,7 @@ import math
 import os
 import sys
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from operator import length_hint
 from pathlib import Path
@@ -26,8 +26,18 @@ from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation.name_index import NameIndex, Numbering, join_names, repeated
-from speechgmm.evaluation.trials import Failures, Scores, Trials, columns, further, indexed
+from speechgmm.evaluation.name_index import NameIndex, Numbering, repeated
+from speechgmm.evaluation.table_columns import indexed
+from speechgmm.evaluation.trials import (
+    OPTIONAL,
+    REQUIRED,
+    Scores,
+    Trials,
+    check_header,
+    contradiction,
+    scores_of,
+    whole_columns,
+)
 from speechgmm.files import Kind, has_member, replacing
 from speechgmm.tables import DELIMITERS, Header, divided, parse_header, reading
 
@@ -36,16 +46,13 @@ Table = TypeVar("Table", Scores, Trials)
 _Parser = tuple[type, Callable[[str], float], str]
 """The type of a column, how a field is parsed, and what it must be."""
 
-_REQUIRED = ("speaker", "test", "score")
-_OPTIONAL = ("target", "test_speaker", "session", "enroll_seconds", "test_seconds", "attack", "failed")
-_FAILED = ("test", "speaker")
-"""What the column `failed` may name: why a trial has no score."""
 _ROWS = 100_000
 """Rows that are turned into text together."""
 _BLOCK = 1 << 16
 """Characters of text that are read together: their fields stay in the processor's cache."""
 _PACKED, _UNPACKED = 100, 1 << 26
 """A `.npz` file is at most so many times as large unpacked, small ones aside: scores are noise, which hardly packs."""
+_KALDI = "Lines 'enroll test score' without a header, as Kaldi writes them, are read too."
 _LENGTHS = 1 << 16
 """So many lengths are remembered: one test or speaker has many rows."""
 
@@ -167,7 +174,7 @@ def write_scores(scores: Scores, path: PathLike) -> None:
     InvalidInput
         For names with tabs or line ends (in text), or a place that cannot be written to.
     """
-    held = _whole(scores)
+    held = whole_columns(scores)
     if not os.fspath(path).endswith(".npz"):
         _write(path, SCORES, _lines(held))
         return
@@ -222,10 +229,10 @@ def _read_table(path: PathLike, file: IO[str]) -> Scores:
     if not line:
         checks.refuse(os.fspath(path), "hold at least a header and a row", "an empty file")
     if _is_kaldi(line):
-        header, blocks = Header(_REQUIRED, ""), _blocks(file, number, line)
+        header, blocks = Header(REQUIRED, ""), _blocks(file, number, line)
     else:
-        header = parse_header(line.removesuffix("\n"), _REQUIRED, _OPTIONAL)
-        _check_header(path, header.names)
+        header = parse_header(line.removesuffix("\n"), REQUIRED, OPTIONAL)
+        check_header(os.fspath(path), header.names, _KALDI)
         blocks = _blocks(file, number + 1, blank=" ")
     names = {n: Numbering(empty=n not in ("speaker", "test")) for n in header.names if n not in _NUMBERS}
     numbers = _NUMBERS | ({"score": (np.float64, _score_if_any, "be a finite number")} if "failed" in names else {})
@@ -241,69 +248,9 @@ def _read_table(path: PathLike, file: IO[str]) -> Scores:
         checks.refuse(os.fspath(path), "hold at least one row below the header", "none")
     lines, *whole = held
     found = {n: names[n].index(c) if n in names else c for n, c in zip(header.names, whole, strict=True)}
-    if bad := _contradiction(found):
+    if bad := contradiction(found):
         _refuse_line(path, lines[bad[0]], *bad[1:])
-    return _made(_scores_of, path, lines, _unlabeled(len(lines)) | found)
-
-
-def _contradiction(held: Mapping[str, Any]) -> tuple[int, str, str] | None:
-    """Return the first row whose score and `failed` do not go together, the rule and what was found; None for none."""
-    if (failed := held.get("failed")) is None:
-        return None
-    told = failed.names[failed.codes]
-    good = np.where(np.isnan(held["score"]), np.isin(told, _FAILED), told == "")
-    if good.all():
-        return None
-    row = int(np.argmin(good))
-    rule = f"have a score, or say in the column failed why not: {' or '.join(map(repr, _FAILED))}"
-    return row, rule, f"the score {held['score'][row]:g} with {str(told[row])!r}"
-
-
-def _scores_of(**held: Any) -> Scores:
-    """Return the table of the columns of a file, which go together."""
-    failures, failed = None, held.pop("failed", None)
-    if failed is not None:
-        told = failed.names[failed.codes]
-        failures = Failures(*(_trials_of(held, np.flatnonzero(told == what)) for what in _FAILED))
-        if not len(rows := np.flatnonzero(told == "")):
-            checks.refuse("scores", "hold at least one score", "none but trials that failed")
-        held = {name: column.take(rows) for name, column in held.items()}
-    conditions = {name: held.pop(name) for name in list(held) if name not in (*_REQUIRED, *_OPTIONAL)}
-    return Scores(**held, conditions=conditions, failures=failures)
-
-
-def _trials_of(held: Mapping[str, Any], rows: NDArray[np.int64]) -> Trials | None:
-    """Return some rows as a list of trials, None for no rows."""
-    names = [name for name in ("speaker", "test", "target", "attack") if name in held]
-    return Trials(**{name: held[name].take(rows) for name in names}) if len(rows) else None
-
-
-def _whole(scores: Scores) -> dict[str, Any]:
-    """Return all columns of a file of scores; trials that failed stand at the end."""
-    held, failures = columns(scores) | further(scores), scores.failures
-    if failures is None:
-        return held
-    if "attack" not in held and any("attack" in columns(kind) for kind in failures.lists.values()):
-        held["attack"] = _all_of("", len(scores))
-    held["failed"] = _all_of("", len(scores))
-    lost = [columns(kind) | {"failed": _all_of(what, len(kind))} for what, kind in failures.lists.items()]
-    return {name: _joined([column, *(_part(rows, name, column) for rows in lost)]) for name, column in held.items()}
-
-
-def _part(rows: Mapping[str, Any], name: str, like: Any) -> Any:
-    """Return a column of trials that failed; where it is not there, one of the same kind of which nothing is known."""
-    count = len(rows["speaker"])
-    return rows.get(name, _all_of("", count) if isinstance(like, NameIndex) else np.full(count, np.nan))
-
-
-def _all_of(name: str, rows: int) -> NameIndex:
-    """Return a column that holds one name so many times."""
-    return NameIndex(np.array([name]), np.zeros(rows, dtype=np.int32))
-
-
-def _joined(parts: list[Any]) -> Any:
-    """Return columns of one kind, one below the other."""
-    return join_names(parts) if isinstance(parts[0], NameIndex) else np.concatenate(parts)
+    return _made(scores_of, path, lines, _unlabeled(len(lines)) | found)
 
 
 def _then(first: Callable[[str], str], parse: Callable[[str], float]) -> Callable[[str], float]:
@@ -390,20 +337,6 @@ def _made(make: Callable[..., Table], path: PathLike, lines: NDArray[Any], held:
         raise
 
 
-def _check_header(path: PathLike, header: Sequence[str]) -> None:
-    """Refuse missing, repeated or unnamed columns, and name them."""
-    faults = {
-        "missing": [name for name in _REQUIRED if name not in header],
-        "repeated": [name for i, name in enumerate(header) if name in header[:i]],
-        "unnamed": [name for name in header if not name.strip()],
-    }
-    for fault, names in faults.items():
-        if names:
-            rule = f"have the columns {', '.join(_REQUIRED)}, and each column under a name of its own"
-            advice = "Lines 'enroll test score' without a header, as Kaldi writes them, are read too."
-            checks.refuse(os.fspath(path), rule, f"{fault} {', '.join(map(repr, names))}", advice)
-
-
 def _refuse_line(path: PathLike, number: int, rule: str, found: object) -> NoReturn:
     checks.refuse(f"{os.fspath(path)}, line {number},", rule, found)
 
@@ -458,11 +391,11 @@ def _read_arrays(path: PathLike) -> Scores:
                 held = {name: _array(arrays, name) for name in arrays.files}
         except Exception as error:  # a header of an array is Python text, and its parser raises errors of its own
             checks.refuse(os.fspath(path), "be a readable .npz file of plain arrays", f"this: {error}")
-    _check_header(path, list(held))
+    check_header(os.fspath(path), list(held), _KALDI)
     if "failed" in held:
         _check_failed(path, held)
     try:
-        return _scores_of(**_unlabeled(len(next(iter(held.values())))) | held)
+        return scores_of(**_unlabeled(len(next(iter(held.values())))) | held)
     except InvalidInput as error:
         raise InvalidInput(f"{os.fspath(path)}: {error}") from None
 
@@ -498,5 +431,5 @@ def _check_failed(path: PathLike, held: Mapping[str, Any]) -> None:
         checks.refuse(os.fspath(path), "hold text in the column failed and numbers in score", "other types")
     if lost := [name for name, column in held.items() if column.shape != failed.shape]:
         checks.refuse(os.fspath(path), f"have columns of {len(failed)} rows, as failed has", f"others in {lost[0]}")
-    if bad := _contradiction(held):
+    if bad := contradiction(held):
         checks.refuse(f"{os.fspath(path)}, row {bad[0]},", *bad[1:])

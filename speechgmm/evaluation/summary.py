@@ -1,7 +1,7 @@
 """All metrics of a table of scores at once, with their intervals and with what was left out and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -9,20 +9,18 @@ from numpy.typing import ArrayLike
 
 from speechgmm.checks import number_of
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation.attacks import AttackErrors, attack_errors
+from speechgmm.evaluation.attacks import attack_errors
 from speechgmm.evaluation.conditions import Condition, conditions_apart, usual_columns
-from speechgmm.evaluation.confusion import ConfusionMatrix
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
+from speechgmm.evaluation.evaluated import Evaluation, NistCost
 from speechgmm.evaluation.false_accepts import people_of
 from speechgmm.evaluation.identification import OpenSet, Searches, closed_set_confusion, cmc, open_set_rate, searches
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.jackknife import REPLICATES, Resampler, detection_intervals, resampler, search_intervals
-from speechgmm.evaluation.llr_bounds import LlrBounds, llr_bounds
+from speechgmm.evaluation.llr_bounds import llr_bounds
 from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr
 from speechgmm.evaluation.roc import Application, Hull, roc_hull
 from speechgmm.evaluation.threshold_errors import (
-    FailureCounts,
-    ThresholdErrors,
     count_failures,
     search_rates,
     threshold_errors,
@@ -31,8 +29,7 @@ from speechgmm.evaluation.threshold_errors import (
 from speechgmm.evaluation.trials import Scores, bona_fide, check_labels, columns
 
 _RANKS = 10
-_TABLED = 20
-"""How many ranks, and how many mistakes, are told."""
+"""How many ranks are told."""
 _FAR = 0.01
 """The share of strangers' searches that accept anybody, for the open set."""
 _BIN_SHARE = 4
@@ -40,110 +37,6 @@ _BIN_SHARE = 4
 
 Reasons = list[str]
 """What was left out, and why: "name: reason"."""
-
-
-@dataclass(frozen=True)
-class NistCost:
-    """The normalized detection costs of one of NIST's evaluations, see `NIST`."""
-
-    name: str
-    min_dcf: float
-    actual_dcf: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What `evaluate` found; None or empty where `left_out` says why. Trials of attacks are in `attacks` alone.
-
-    Parameters
-    ----------
-    trials, targets, nontargets, tests, speakers : int
-        How many trials there are, of either kind, how many different tests, and how many enrolled speakers.
-    eer, eer_threshold : float
-        Equal error rate on the convex hull of the ROC, and the threshold where the two rates differ least.
-    min_dcf, actual_dcf : float
-        Normalized detection cost at the best threshold, and at the Bayes threshold for scores taken as LLRs.
-    nist : tuple of NistCost
-        The same at NIST's operating points.
-    cllr, min_cllr : float
-        Cost of LLRs in bits, of the scores as they are and after the best recalibration: what discrimination costs. The
-        rest is what calibration costs.
-    llr_bounds : LlrBounds
-        The range of LLRs that the data support.
-    errors : ThresholdErrors
-        Error rates at the Bayes threshold of the application, per trial and per search.
-    failures : FailureCounts or None
-        How many tests and speakers could not be used; None where the table does not know.
-    identification_rate : float or None
-        Share of tests whose own speaker has the highest score.
-    cmc : tuple of float
-        Share of tests whose own speaker is among the 1, 2, ... 10 highest scores.
-    open_set : OpenSet or None
-        How many speakers are found when one search in a hundred for a stranger accepts anybody.
-    durations : tuple of DurationBin
-        Error against the speech in the test.
-    conditions : tuple of Condition
-        The same rates for each value of some columns.
-    confusion : ConfusionMatrix or None
-        Whom the tests of enrolled speakers are taken for.
-    attacks : AttackErrors or None
-        How many attacks of each species are accepted at the threshold of `errors` (APCER), how many targets are
-        rejected (BPCER), and how these are traded; None where the table has no attacks.
-    intervals : mapping of str to Interval
-        By leaving out speakers, for the rates above by name, those of `errors` included; NIST's costs as
-        "min_dcf SRE08".
-    prior, cost_miss, cost_fa : float
-        The application that min_dcf and actual_dcf are for.
-    left_out : tuple of str
-        Each result, or part of one, that was left out for want of a column, of trials or of labels, and why.
-    """
-
-    trials: int
-    targets: int
-    nontargets: int
-    tests: int
-    speakers: int
-    eer: float
-    eer_threshold: float
-    min_dcf: float
-    actual_dcf: float
-    nist: tuple[NistCost, ...]
-    cllr: float
-    min_cllr: float
-    llr_bounds: LlrBounds
-    errors: ThresholdErrors
-    failures: FailureCounts | None
-    identification_rate: float | None = None
-    cmc: tuple[float, ...] = ()
-    open_set: OpenSet | None = None
-    durations: tuple[DurationBin, ...]
-    conditions: tuple[Condition, ...] = ()
-    confusion: ConfusionMatrix | None = None
-    attacks: AttackErrors | None = None
-    intervals: Mapping[str, Interval]
-    prior: float
-    cost_miss: float
-    cost_fa: float
-    left_out: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return all results by name, in types that JSON holds; of the confusion matrix the most frequent mistakes."""
-        mistakes = self.confusion.confusions(_TABLED) if self.confusion else ()
-        found = {name: value for name, value in vars(self).items() if name != "confusion"}
-        return found | {
-            "nist": {c.name: {"min_dcf": c.min_dcf, "actual_dcf": c.actual_dcf} for c in self.nist},
-            "cmc": list(self.cmc),
-            "llr_bounds": asdict(self.llr_bounds),
-            "errors": asdict(self.errors),
-            "failures": self.failures and asdict(self.failures),
-            "open_set": self.open_set and asdict(self.open_set),
-            "attacks": self.attacks and asdict(self.attacks),
-            "durations": [asdict(d) for d in self.durations],
-            "conditions": [asdict(c) for c in self.conditions],
-            "confusions": [{"speaker": a, "taken_for": b, "tests": n} for a, b, n in mistakes],
-            "intervals": {name: asdict(interval) for name, interval in self.intervals.items()},
-            "left_out": list(self.left_out),
-        }
 
 
 def evaluate(
@@ -209,6 +102,7 @@ def evaluate(
         attacks=attacks,
         intervals=intervals,
         **asdict(application),
+        hull=hull,
         left_out=(*why_no_searches, *why_no_durations, *why_no_conditions, *why_no_intervals, *why_no_attacks),
     )
 

@@ -24,10 +24,11 @@ from speechgmm.evaluation.false_accepts import (
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.thresholds import Strangers, Threshold
 from speechgmm.evaluation.trials import Scores, bona_fide, check_labels
+from speechgmm.looks import Look, Shown, share, some_rows
 
 
 @dataclass(frozen=True)
-class HeldOutRates:
+class HeldOutRates(Shown):
     """What was measured on speakers whom map and thresholds did not know, with intervals over speakers.
 
     A trial that several halves of the speakers do not know counts with the mean of its LLRs.
@@ -84,7 +85,7 @@ class AskedThreshold:
 
 
 @dataclass(frozen=True, eq=False)
-class TableCalibration:
+class TableCalibration(Shown):
     """A calibration for the scores of one system; made by `calibrate_scores`, read by `load_calibration`.
 
     Parameters
@@ -135,6 +136,19 @@ class TableCalibration:
         high = number(self.high, "the highest score", minimum=low, maximum=FAR)
         counts = {n: integer(getattr(self, n), n, minimum=least) for n, least in _COUNTS.items()}
         hold(self, low=low, high=high, **counts)
+
+    def _look(self) -> Look:
+        counts = [number_of(getattr(self, name), name.removesuffix("s")) for name in ("speakers", "models", "tests")]
+        eer = self.held_out.eer
+        asked = [
+            (share(t.far), t.speakers, f"{t.llr:+.2f}", f"{t.score:.4g}", "yes" if t.assured else "no")
+            for t in self.thresholds()
+        ]
+        header = (">strangers accepted", ">among", ">LLR", ">score", "assured")
+        measured = f"{share(eer.estimate)}, 95 % within {share(eer.low)} and {share(eer.high)}"
+        facts = {"EER on held-out speakers": measured, "doubts": "\n".join(self.doubts()) or "none"}
+        words = (*counts, f"EER {share(eer.estimate)}")
+        return Look(words, facts, (some_rows("accept from", header, asked),))
 
     def llrs(self, scores: Scores) -> Scores:
         """Return the table with log-likelihood ratios, in nats, in the place of its scores; labels are not needed."""

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.checks import FAR, Array, finite, floats, hold, integer, numeric, probability, refuse
+from speechgmm.looks import Shown
 
 SEEN = 10.0
 """A rate is supported by the data if at least so many independent searches would exceed the threshold."""
@@ -49,7 +50,7 @@ class Threshold:
 
 
 @dataclass(frozen=True, eq=False)
-class Strangers:
+class Strangers(Shown):
     """The best scores of strangers, for several numbers of enrolled speakers.
 
     Parameters

@@ -6,137 +6,41 @@ A trial is a pair (speaker, test): is the test spoken by the enrolled speaker? I
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, cast, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from speechgmm import checks
-from speechgmm.evaluation.name_index import NameIndex, Names, check_no_nul, index_names, repeated, visible_names
+from speechgmm.evaluation.name_index import NameIndex, Names, join_names, repeated
+from speechgmm.evaluation.table_columns import (
+    Floats,
+    Labels,
+    TableColumn,
+    filled_column,
+    filled_speaker_column,
+    label_column,
+    length_column,
+    name_column,
+    number_column,
+    speaker_column,
+)
+from speechgmm.frames import FRAME, cell_text, cells, frame_of, is_frame, is_missing
+from speechgmm.looks import MOST_ROWS, Look, Shown, some_rows
 
 _MARKS = re.compile(r"[\s_-]")
 """What may stand between words that say that a trial is no attack."""
 
-Labels = NDArray[np.int8]
-Floats = NDArray[np.float64]
-Seen = TypeVar("Seen")
-"""What a column is seen as from outside."""
+REQUIRED = ("speaker", "test", "score")
+OPTIONAL = ("target", "test_speaker", "session", "enroll_seconds", "test_seconds", "attack", "failed")
+FAILED = ("test", "speaker")
+"""What the column `failed` may name: why a trial has no score."""
 
 
-class _Column(Generic[Seen]):
-    """A column of a table: checked when the table is made, read-only from then on.
-
-    It is a descriptor, which dataclasses take as the declaration of a field. Names are kept as a `NameIndex` and
-    written out when first asked for: ten million of them take half a gigabyte.
-
-    Parameters
-    ----------
-    check : callable
-        Given what the caller gave and the name of the column, it returns an array or a `NameIndex`.
-    optional : bool
-        Whether a table may be without this column, which then is None.
-    """
-
-    def __init__(self, check: Callable[[Any, str], Any], *, optional: bool = False) -> None:
-        self._check, self._optional = check, optional
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, table: None, owner: type) -> Any: ...
-    @overload
-    def __get__(self, table: object, owner: type) -> Seen: ...
-    def __get__(self, table: object | None, owner: type) -> Any:
-        if table is not None:
-            kept = vars(table)[self._name]
-            return kept.full if isinstance(kept, NameIndex) else kept
-        if self._optional:  # a dataclass asks for the default of the field in this way
-            return None
-        raise AttributeError(self._name)
-
-    def __set__(self, table: object, given: ArrayLike | NameIndex | None) -> None:
-        vars(table)[self._name] = None if given is None and self._optional else self._check(given, self._name)
-
-
-def _names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
-    """Return text as an index, or as it is if it has a shape that no column has."""
-    if isinstance(given, NameIndex):
-        return given
-    if isinstance(given, (list, tuple)):
-        check_no_nul(given)
-    words = np.asarray(given)
-    if words.dtype.kind == "O":
-        check_no_nul(words.flat)
-    if not words.size or (words.dtype.kind in "OT" and all(isinstance(word, str) for word in words.flat)):
-        words = words.astype(str)
-    if words.dtype.kind != "U" or not words.ndim:
-        checks.refuse(what, "hold text", f"an array of type {words.dtype}" if words.ndim else f"one value, {given!r}")
-    return indexed(words)
-
-
-def indexed(column: NDArray[Any]) -> NDArray[Any] | NameIndex:
-    """Return names as they are kept, and as it is what is no column of names."""
-    return index_names(column) if column.dtype.kind == "U" and column.ndim == 1 and column.size else column
-
-
-def _speakers(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
-    """Return names of speakers or sessions, each in its one spelling."""
-    column = _names(given, what)
-    return visible_names(column, what) if isinstance(column, NameIndex) else column
-
-
-def _filled_speakers(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
-    """Return names of speakers of which no entry is empty."""
-    return _filled_names(_speakers(given, what), what)
-
-
-def _filled_names(given: ArrayLike | NameIndex, what: str) -> NameIndex | Names:
-    """Return text of which no entry is empty."""
-    column = _names(given, what)
-    if isinstance(column, NameIndex) and column.names[0] == "":
-        checks.refuse(what, "hold no empty names", f"'' in row {int(np.argmin(column.codes))}")
-    return column
-
-
-def _numbers(given: ArrayLike, what: str) -> Floats:
-    return _frozen(checks.finite(checks.numeric(given, what), what), np.float64)
-
-
-def _seconds(given: ArrayLike, what: str) -> Floats:
-    seconds = checks.numeric(given, what)
-    good = np.isnan(seconds) | ((seconds >= 0) & (seconds < np.inf))
-    _check_every(good, seconds, what, "be finite and at least 0 s, or NaN where not known")
-    return _frozen(seconds, np.float64)
-
-
-def _labels(given: ArrayLike, what: str) -> Labels:
-    labels = np.asarray(given)
-    rule = "be 1 (target), 0 (nontarget) or -1 (not known), as whole numbers"
-    if labels.size and labels.dtype.kind not in "iub":
-        checks.refuse(what, rule, f"an array of type {labels.dtype}")
-    _check_every(np.isin(labels, (1, 0, -1)), labels, what, rule)
-    return _frozen(labels, np.int8)
-
-
-def _check_every(good: NDArray[np.bool_], values: NDArray[Any], what: str, rule: str) -> None:
-    """Refuse a column with a bad entry, and show the first one."""
-    if not good.all():
-        first = int(np.argmin(good))
-        checks.refuse(what, rule, f"{values.ravel()[first].item()!r} in row {first}")
-
-
-def _frozen(column: NDArray[Any], kind: DTypeLike) -> NDArray[Any]:
-    """Return a read-only copy of a column."""
-    column = column.astype(kind)
-    column.setflags(write=False)
-    return column
-
-
-class _Table:
+class _Table(Shown):
     """What trials and scores share."""
 
     def __post_init__(self) -> None:
@@ -163,6 +67,27 @@ class _Table:
     def __len__(self) -> int:
         """Return the number of rows, T."""
         return len(self.speakers)
+
+    def _look(self) -> Look:
+        attacks = attack_rows(cast("Any", self))
+        target = np.asarray(cast("Any", self).target)[~attacks]
+        kinds = {"target": 1, "nontarget": 0, "trial without a label": -1}
+        counts = [checks.number_of(n, kind) for kind, label in kinds.items() if (n := int((target == label).sum()))]
+        if attacks.any():
+            counts.append(f"{int(attacks.sum())} of attacks")
+        sizes = checks.number_of(len(self.speakers.names), "speaker"), checks.number_of(len(self.tests.names), "test")
+        held = {**columns(self), **(further(self) if isinstance(self, Scores) else {})}
+        header = [name if isinstance(column, NameIndex) else f">{name}" for name, column in held.items()]
+        first = [[_cell(column, row) for column in held.values()] for row in range(min(len(self), MOST_ROWS))]
+        return Look((*counts, *sizes), tables=(some_rows("", header, first, of=len(self)),))
+
+
+def _cell(column: Any, row: int) -> str:
+    """Return what a row has in a column, as a table shows it."""
+    if isinstance(column, NameIndex):
+        return str(column.names[column.codes[row]])
+    value = column[row].item()
+    return "" if value != value else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,14 +116,14 @@ class Trials(_Table):
     2
     """
 
-    speaker: _Column[Names] = _Column(_filled_speakers)
-    test: _Column[Names] = _Column(_filled_names)
-    target: _Column[Labels] = _Column(_labels)
-    attack: _Column[Names | None] = _Column(_speakers, optional=True)
+    speaker: TableColumn[Names] = TableColumn(filled_speaker_column)
+    test: TableColumn[Names] = TableColumn(filled_column)
+    target: TableColumn[Labels] = TableColumn(label_column)
+    attack: TableColumn[Names | None] = TableColumn(speaker_column, optional=True)
 
 
 @dataclass(frozen=True)
-class Failures:
+class Failures(Shown):
     """Trials that have no score, because a recording could not be used [1]_.
 
     Parameters
@@ -234,7 +159,7 @@ class Failures:
 class _Conditions:
     """Further columns of a table of scores, by name: kept as the columns of names are, and written out as they are.
 
-    A descriptor, as `_Column` is. Numbers are taken as text.
+    A descriptor, as `TableColumn` is. Numbers are taken as text.
     """
 
     @overload
@@ -255,7 +180,7 @@ def _condition_of(given: "ArrayLike | NameIndex", name: str) -> NameIndex | Name
     """Return a further column as text; of numbers, empty where they are none (NaN)."""
     if not isinstance(given, NameIndex) and (column := np.asarray(given)).dtype.kind in "iufb":
         given = np.where(np.isnan(column), "", column.astype(str))
-    return _names(given, f"the condition {name!r}")
+    return name_column(given, f"the condition {name!r}")
 
 
 def condition_name(name: str) -> str:
@@ -306,15 +231,15 @@ class Scores(_Table):
     array([1.5])
     """
 
-    speaker: _Column[Names] = _Column(_filled_speakers)
-    test: _Column[Names] = _Column(_filled_names)
-    score: _Column[Floats] = _Column(_numbers)
-    target: _Column[Labels] = _Column(_labels)
-    test_speaker: _Column[Names | None] = _Column(_speakers, optional=True)
-    session: _Column[Names | None] = _Column(_speakers, optional=True)
-    enroll_seconds: _Column[Floats | None] = _Column(_seconds, optional=True)
-    test_seconds: _Column[Floats | None] = _Column(_seconds, optional=True)
-    attack: _Column[Names | None] = _Column(_speakers, optional=True)
+    speaker: TableColumn[Names] = TableColumn(filled_speaker_column)
+    test: TableColumn[Names] = TableColumn(filled_column)
+    score: TableColumn[Floats] = TableColumn(number_column)
+    target: TableColumn[Labels] = TableColumn(label_column)
+    test_speaker: TableColumn[Names | None] = TableColumn(speaker_column, optional=True)
+    session: TableColumn[Names | None] = TableColumn(speaker_column, optional=True)
+    enroll_seconds: TableColumn[Floats | None] = TableColumn(length_column, optional=True)
+    test_seconds: TableColumn[Floats | None] = TableColumn(length_column, optional=True)
+    attack: TableColumn[Names | None] = TableColumn(speaker_column, optional=True)
     conditions: _Conditions = _Conditions()
     failures: Failures | None = None
 
@@ -330,6 +255,48 @@ class Scores(_Table):
             if len(both):
                 checks.refuse("a trial that failed", "have no score", f"one for {name_pair(lost, int(both[0]))}")
 
+    def to_frame(self) -> Any:
+        """Return a frame of pandas with the columns of a file of scores, a row for each trial.
+
+        Those that failed stand at the end, without a score (NaN), where the column `failed` says why. Names and
+        conditions are text, empty where not known; a `target` of -1 and seconds of NaN are not known.
+
+        Raises
+        ------
+        MissingExtra
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> print(Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [1, 0]).to_frame().to_string(index=False))
+        speaker  test  score  target
+            ann a.wav    1.5       1
+            bob a.wav   -2.0       0
+        """
+        held = whole_columns(self)
+        return frame_of({n: c.names[c.codes].tolist() if isinstance(c, NameIndex) else c for n, c in held.items()})
+
+    @classmethod
+    def from_frame(cls, frame: Any) -> "Scores":
+        """Return the table that a data frame of pandas or polars holds, with columns as in a file of scores.
+
+        What `to_frame` makes comes back to the bit. Names of columns are known whatever their case; a cell that is
+        missing (None, NaN) is one that is not known, and further columns are conditions, as text. The index of the
+        frame does not count.
+
+        Raises
+        ------
+        InvalidInput
+            If it is no data frame, lacks a column, or holds no table of scores.
+
+        Examples
+        --------
+        >>> scores = Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [1, 0])
+        >>> Scores.from_frame(scores.to_frame())
+        Scores(1 target, 1 nontarget, 2 speakers, 1 test)
+        """
+        return scores_of(**_columns_of(frame))
+
     def rescored(self, score: ArrayLike) -> "Scores":
         """Return the same trials with other scores (T,)."""
         held = columns(self) | {"score": score}
@@ -341,9 +308,122 @@ class Scores(_Table):
         return Scores(**held, conditions={name: column.take(rows) for name, column in further(self).items()})
 
 
+_WITH_NUMBERS = ("score", "target", "enroll_seconds", "test_seconds")
+"""Columns that hold no text."""
+
+
+def _columns_of(frame: Any) -> dict[str, Any]:
+    """Return the columns of a data frame by the names that they are known by, as those of a file."""
+    if not is_frame(frame):
+        checks.refuse("a table of scores", "be a data frame of pandas or polars", type(frame).__name__)
+    known = {name.casefold(): name for name in (*REQUIRED, *OPTIONAL)}
+    header = [known.get(name.casefold(), name) for name in map(str.strip, map(str, frame.columns))]
+    check_header(FRAME, header)
+    if not len(frame):
+        checks.refuse(FRAME, "hold at least one row", "none")
+    held: dict[str, Any] = {"target": np.full(len(frame), -1, dtype=np.int8)}
+    for column, name in zip(frame.columns, header, strict=True):
+        values = cells(frame, column)
+        if name in _WITH_NUMBERS:
+            held[name] = _numbers_of(values, name)
+        else:
+            held[name] = name_column([cell_text(value) for value in values], name)
+    if bad := contradiction(held):
+        checks.refuse(f"{FRAME}, row {bad[0]},", *bad[1:])
+    return held
+
+
+def _numbers_of(values: Sequence[Any], name: str) -> NDArray[Any]:
+    """Return a column of numbers; what is missing is NaN, or -1 where labels are."""
+    held = []
+    for row, value in enumerate(values):
+        try:
+            held.append(np.nan if is_missing(value) or value == "" else float(value))
+        except (TypeError, ValueError, OverflowError):
+            checks.refuse(f"{name} in {FRAME}", "hold numbers", f"{value!r} in row {row}")
+    found = np.array(held)
+    if name != "target":
+        return found
+    labels = np.where(np.isnan(found), -1.0, found)
+    return labels.astype(np.int64) if np.isin(labels, (1, 0, -1)).all() else labels
+
+
 def further(scores: Scores) -> dict[str, NameIndex]:
     """Return the conditions of scores as they are kept."""
     return cast("dict[str, NameIndex]", vars(scores)["conditions"])
+
+
+def contradiction(held: Mapping[str, Any]) -> tuple[int, str, str] | None:
+    """Return the first row whose score and `failed` do not go together, the rule and what was found; None for none."""
+    if (failed := held.get("failed")) is None:
+        return None
+    told = failed.names[failed.codes]
+    good = np.where(np.isnan(held["score"]), np.isin(told, FAILED), told == "")
+    if good.all():
+        return None
+    row = int(np.argmin(good))
+    rule = f"have a score, or say in the column failed why not: {' or '.join(map(repr, FAILED))}"
+    return row, rule, f"the score {held['score'][row]:g} with {str(told[row])!r}"
+
+
+def scores_of(**held: Any) -> Scores:
+    """Return the table of the columns of a file, which go together."""
+    failures, failed = None, held.pop("failed", None)
+    if failed is not None:
+        told = failed.names[failed.codes]
+        failures = Failures(*(_trials_of(held, np.flatnonzero(told == what)) for what in FAILED))
+        if not len(rows := np.flatnonzero(told == "")):
+            checks.refuse("scores", "hold at least one score", "none but trials that failed")
+        held = {name: column.take(rows) for name, column in held.items()}
+    conditions = {name: held.pop(name) for name in list(held) if name not in (*REQUIRED, *OPTIONAL)}
+    return Scores(**held, conditions=conditions, failures=failures)
+
+
+def _trials_of(held: Mapping[str, Any], rows: NDArray[np.int64]) -> Trials | None:
+    """Return some rows as a list of trials, None for no rows."""
+    names = [name for name in ("speaker", "test", "target", "attack") if name in held]
+    return Trials(**{name: held[name].take(rows) for name in names}) if len(rows) else None
+
+
+def whole_columns(scores: Scores) -> dict[str, Any]:
+    """Return all columns of a file of scores; trials that failed stand at the end."""
+    held, failures = columns(scores) | further(scores), scores.failures
+    if failures is None:
+        return held
+    if "attack" not in held and any("attack" in columns(kind) for kind in failures.lists.values()):
+        held["attack"] = _all_of("", len(scores))
+    held["failed"] = _all_of("", len(scores))
+    lost = [columns(kind) | {"failed": _all_of(what, len(kind))} for what, kind in failures.lists.items()]
+    return {name: _joined([column, *(_part(rows, name, column) for rows in lost)]) for name, column in held.items()}
+
+
+def _part(rows: Mapping[str, Any], name: str, like: Any) -> Any:
+    """Return a column of trials that failed; where it is not there, one of the same kind of which nothing is known."""
+    count = len(rows["speaker"])
+    return rows.get(name, _all_of("", count) if isinstance(like, NameIndex) else np.full(count, np.nan))
+
+
+def _all_of(name: str, rows: int) -> NameIndex:
+    """Return a column that holds one name so many times."""
+    return NameIndex(np.array([name]), np.zeros(rows, dtype=np.int32))
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Return columns of one kind, one below the other."""
+    return join_names(parts) if isinstance(parts[0], NameIndex) else np.concatenate(parts)
+
+
+def check_header(where: str, header: Sequence[str], advice: str = "") -> None:
+    """Refuse missing, repeated or unnamed columns, and name them."""
+    faults = {
+        "missing": [name for name in REQUIRED if name not in header],
+        "repeated": [name for i, name in enumerate(header) if name in header[:i]],
+        "unnamed": [name for name in header if not name.strip()],
+    }
+    for fault, names in faults.items():
+        if names:
+            rule = f"have the columns {', '.join(REQUIRED)}, and each column under a name of its own"
+            checks.refuse(where, rule, f"{fault} {', '.join(map(repr, names))}", advice)
 
 
 def attack_rows(table: Scores | Trials) -> NDArray[np.bool_]:
@@ -469,7 +549,7 @@ def columns(table: _Table) -> dict[str, Any]:
     The conditions of scores are apart: `further`.
     """
     kinds = vars(type(table))
-    return {n: held for n, held in vars(table).items() if held is not None and isinstance(kinds.get(n), _Column)}
+    return {n: held for n, held in vars(table).items() if held is not None and isinstance(kinds.get(n), TableColumn)}
 
 
 def name_pair(table: _Table, row: int) -> str:

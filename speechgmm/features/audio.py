@@ -20,6 +20,7 @@ from speechgmm.features.pyav import open_av
 from speechgmm.features.sndfile import open_sndfile
 from speechgmm.features.source import Source, concatenated, unusable
 from speechgmm.files import check_readable
+from speechgmm.looks import Look, Shown
 
 OVERSHOOT = 0.05
 """A part may end so many seconds after its file, and is trimmed: rounding to one decimal gives as much, and windows of
@@ -31,11 +32,14 @@ _LOUDEST = 2.0**31
 
 
 @dataclass(frozen=True, eq=False)
-class Signal:
+class Signal(Shown):
     """One channel of sound: `samples` (float32, in [-1, 1]) at `sample_rate` Hz."""
 
     samples: Array
     sample_rate: int
+
+    def _look(self) -> Look:
+        return Look((f"{self.seconds:.2f} s", f"{self.sample_rate} Hz"))
 
     @property
     def seconds(self) -> float:

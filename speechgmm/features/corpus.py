@@ -5,11 +5,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from speechgmm.checks import composed, escaped, hold, refuse, visible
+from speechgmm.checks import composed, escaped, hold, number_of, refuse, visible
+from speechgmm.looks import Look, Shown, some_rows
 
 
 @dataclass(frozen=True)
-class Recording:
+class Recording(Shown):
     """One recording, or a part of one.
 
     Parameters
@@ -49,6 +50,16 @@ class Recording:
         if self.session is not None:
             hold(self, session=visible(self.session, "a session's name"))
 
+    def _look(self) -> Look:
+        told = {"speaker": self.speaker, "session": self.session, "channel": self.channel}
+        part = () if self.start == 0 and self.end is None else (f"from {self.start:g} s",)
+        if part and self.end is not None:
+            part = (f"{part[0]} to {self.end:g} s",)
+        facts = {"path": self.path, "name": self.name} | told | ({"part": part[0]} if part else {})
+        kept = {n: v for n, v in told.items() if v not in (None, "", "mix")}
+        shown = {n: v for n, v in {**facts, **self.columns}.items() if v not in (None, "")}
+        return Look((repr(self.name), *(f"{n} {v!r}" for n, v in kept.items()), *part), shown)
+
     @property
     def place(self) -> str:
         """What messages call it: its name, and the row of the corpus that lists it."""
@@ -61,7 +72,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Corpus:
+class Corpus(Shown):
     """Recordings in the order in which the `source` lists them.
 
     Parameters
@@ -79,6 +90,18 @@ class Corpus:
     source: str
     layout: str = ""
     others: tuple[Recording, ...] = field(default=(), compare=False, repr=False)
+
+    def _look(self) -> Look:
+        speakers = [name for name in self.speakers if name]
+        words = [number_of(len(self), "recording")] + ([number_of(len(speakers), "speaker")] if speakers else [])
+        each: dict[str, list[Recording]] = {}
+        for r in self.recordings:
+            each.setdefault(r.speaker, []).append(r)
+        rows = [(name, len({r.session_name for r in own}), len(own)) for name, own in sorted(each.items())]
+        told = {"source": self.source, "layout": self.layout, "left out by a condition": len(self.others)}
+        table = some_rows("", ("speaker", ">sessions", ">recordings"), rows)
+        facts = {n: v for n, v in told.items() if v}
+        return Look((*words, repr(self.source)), facts, (table,) if speakers else ())
 
     def __iter__(self) -> Iterator[Recording]:
         """Iterate over the recordings."""

@@ -16,6 +16,7 @@ from speechgmm.features.frontend import FrontEnd
 from speechgmm.features.problems import refuse_failures
 from speechgmm.features.sounds import Sound, recording_of
 from speechgmm.features.spool import Spool, in_blocks
+from speechgmm.looks import Shown
 from speechgmm.mixture import ArrayBlocks
 from speechgmm.parallel import BlockViews, HearsSeconds, Progress, Threads, counted, threads
 
@@ -23,7 +24,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, eq=False)
-class Extracted:
+class Extracted(Shown):
     """The features of a sound, or the error that it met.
 
     Parameters
@@ -77,7 +78,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingFrames:
+class TrainingFrames(Shown):
     """All frames of many recordings as re-iterable `blocks`, whence they are, and what was left out.
 
     Parameters

@@ -22,10 +22,11 @@ from speechgmm.features.corpus import Recording
 from speechgmm.features.sounds import Sound, is_features, stream_sound
 from speechgmm.features.source import concatenated
 from speechgmm.features.spool import Spool
+from speechgmm.looks import Shown
 from speechgmm.storage import fingerprint
 
 
-class FrontEnd(ABC):
+class FrontEnd(Shown, ABC):
     """Sound to features. A subclass is a frozen dataclass with at least these settings.
 
     Attributes
@@ -75,6 +76,8 @@ class FrontEnd(ABC):
     def settings(self) -> dict[str, Any]:
         """All settings by name, in types that JSON holds."""
         return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    _FIRST = ("sample_rate",)
 
     def __str__(self) -> str:
         """Return the kind and the rate."""

@@ -39,6 +39,12 @@ _FASTEST, _MOST_BANDS = 1_000_000, 1000
 """A rate in Hz, and mel bands, beyond any use: what they would need of memory is refused before it is asked for."""
 
 
+def _by_rate(sample_rate: int) -> dict[str, typing.Any]:
+    """Return the defaults that depend on the rate, in Hz."""
+    wide = sample_rate >= 12000
+    return {"n_mels": 30 if wide else 24, "fmin": 50.0 if wide else 100.0, "fmax": 0.475 * sample_rate}
+
+
 @dataclass(frozen=True, kw_only=True)
 class MFCC(FrontEnd):
     """Mel-frequency cepstral coefficients of speech frames, with deltas, normalized over the recording.
@@ -128,12 +134,14 @@ class MFCC(FrontEnd):
     convention: str | None = None
     rasta: float | None = None
 
+    def _usual(self) -> dict[str, typing.Any]:
+        """Return the defaults, also those that depend on the rate."""
+        return super()._usual() | _by_rate(self.sample_rate)
+
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on the rate, and check everything."""
         rate = checks.integer(self.sample_rate, "sample_rate", minimum=1000, maximum=_FASTEST, advice="It is in Hz.")
-        wide = rate >= 12000
-        filled = {"n_mels": 30 if wide else 24, "fmin": 50.0 if wide else 100.0, "fmax": 0.475 * rate}
-        for name, default in filled.items():
+        for name, default in _by_rate(rate).items():
             if getattr(self, name) is None:
                 checks.hold(self, **{name: default})
         checks.choice(self.kind, "kind", KINDS)

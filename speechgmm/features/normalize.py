@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speechgmm.checks import Array, floats, hold, refuse
+from speechgmm.checks import Array, floats, hold, number_of, refuse
 from speechgmm.features.sliding import SLIDING, slid
 from speechgmm.features.spool import Spool
+from speechgmm.looks import Look, Shown
 
 METHODS = ("none", "mean", "mean_variance", "smoothed", *SLIDING)
 MEAN_FRAMES, VARIANCE_FRAMES = 20.0, 100.0
@@ -18,7 +19,7 @@ WINDOW = 3.0
 
 
 @dataclass(frozen=True)
-class Averages:
+class Averages(Shown):
     """Means and variances of features as recordings have them on average.
 
     Parameters
@@ -45,6 +46,9 @@ class Averages:
             refuse("the average variances of features", "be a list of numbers from 0 up", variance)
         hold(self, mean=tuple(mean.tolist()), variance=tuple(variance.tolist()))
 
+    def _look(self) -> Look:
+        return Look((number_of(len(self.mean), "feature"),))
+
     @classmethod
     def of(cls, recordings: Iterable[Array]) -> "Averages":
         """Return the averages of recordings (n, D), none of them empty; each frame counts alike."""
@@ -57,7 +61,7 @@ class Averages:
 
 
 @dataclass(frozen=True, eq=False)
-class Normalization:
+class Normalization(Shown):
     """What is taken out of features: a `mean` (D,), and a `scale` (D,) that they are multiplied by, or None."""
 
     mean: Array | None

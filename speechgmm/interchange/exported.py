@@ -15,6 +15,7 @@ from speechgmm import storage
 from speechgmm.checks import Array, refuse
 from speechgmm.classification import AudioClassifier
 from speechgmm.features import FrontEnd
+from speechgmm.looks import Shown
 from speechgmm.mixture import GMM, UBM, Ensemble
 from speechgmm.speakers import Scorer, System
 
@@ -26,7 +27,7 @@ _SYMBOLS = "N frames, D features, S speakers or classes; densities, scores and l
 
 
 @dataclass(frozen=True, eq=False)
-class LLRMap:
+class LLRMap(Shown):
     """From mean ratios against the background (S,) and against a cohort (C,), to calibrated log-likelihood ratios.
 
     With z the ratio of a speaker, less the mean of the cohort's and divided by their deviation (T-norm; without a
@@ -62,7 +63,7 @@ class LLRMap:
 
 
 @dataclass(frozen=True, eq=False)
-class ExportedScorer:
+class ExportedScorer(Shown):
     """What is written, whatever the form.
 
     Parameters

@@ -8,13 +8,14 @@ from speechgmm.features import OwnFeatures
 from speechgmm.interchange.htk import read_htk
 from speechgmm.interchange.kaldi import read_kaldi
 from speechgmm.interchange.text import first_characters
+from speechgmm.looks import Shown
 from speechgmm.mixture import GMM
 from speechgmm.speakers import System
 from speechgmm.storage import versions
 
 
 @dataclass(frozen=True, eq=False)
-class ImportedMixture:
+class ImportedMixture(Shown):
     """A mixture that was read, the `toolkit` that its file is of ("Kaldi" or "HTK"), and the `name` of the file."""
 
     mixture: GMM

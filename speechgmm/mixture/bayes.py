@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, floats, hold, instance, number, refuse
+from speechgmm.looks import Shown
 from speechgmm.mixture.blocks import as_blocks, weighted
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, expectation, fit
@@ -32,7 +33,7 @@ from speechgmm.parallel import one_thread
 
 
 @dataclass(frozen=True, eq=False)
-class Prior:
+class Prior(Shown):
     """What is believed before any frame.
 
     Parameters
@@ -145,7 +146,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, eq=False)
-class Variational:
+class Variational(Shown):
     """The posterior of a mixture: everything follows from the prior, the expected mixture and its counts.
 
     Parameters

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, integer, matrix, refuse, sample_weights
+from speechgmm.looks import Shown
 
 
 @dataclass(frozen=True, eq=False)
-class WeightedBlock:
+class WeightedBlock(Shown):
     """Frames (N, D), and how often each counts: weights (N,), at least 0."""
 
     frames: Array
@@ -22,7 +23,7 @@ class WeightedBlock:
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayBlocks:
+class ArrayBlocks(Shown):
     """The rows of one array (or memory map) in blocks.
 
     Parameters
@@ -89,7 +90,7 @@ def as_blocks(x: ArrayLike | Iterable[Any], *, missing: bool = False) -> Iterabl
 
 
 @dataclass(frozen=True, eq=False)
-class BlockList:
+class BlockList(Shown):
     """Blocks of a list as a value of its own, which a cluster can place once for many passes."""
 
     blocks: tuple[Any, ...]

@@ -15,7 +15,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import Array, choice, integer, matrix, refuse, sample_weights
+from speechgmm.checks import Array, choice, integer, matrix, number_of, refuse, sample_weights
+from speechgmm.looks import Look, Shown, some_rows
 from speechgmm.mixture.blocks import ArrayBlocks
 from speechgmm.mixture.covariance import COVARIANCES, Covariance, covariance_type
 from speechgmm.mixture.em import Stop
@@ -30,7 +31,7 @@ CRITERIA = {"bic": 1.0, "aic": 1.0, "icl": 1.0, "cross_validated": -1.0}
 
 
 @dataclass(frozen=True, eq=False)
-class FittedCandidate:
+class FittedCandidate(Shown):
     """A mixture of one kind and number of components, trained on all frames, and what speaks for it.
 
     Parameters
@@ -66,11 +67,19 @@ class FittedCandidate:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class Choice(Shown):
     """All candidates, in the order of covariances and then of counts, and the criterion that was asked for."""
 
     candidates: tuple[FittedCandidate, ...]
     criterion: str
+
+    def _look(self) -> Look:
+        ranked = self.ranked()
+        best = f"best by {self.criterion}: {number_of(ranked[0].n_components, 'component')}, {ranked[0].covariance}"
+        header = ("covariance", ">components", *(f">{name}" for name in CRITERIA))
+        rows = [(c.covariance, c.n_components, *map(_shown, map(c.value, CRITERIA))) for c in ranked]
+        table = some_rows("the best first", header, rows)
+        return Look((best, number_of(len(ranked), "candidate")), tables=(table,))
 
     def ranked(self, criterion: str | None = None) -> tuple[FittedCandidate, ...]:
         """Return the candidates from the best to the worst; among equals, those of fewer parameters come first."""
@@ -84,6 +93,10 @@ class Choice:
     def best(self) -> FittedCandidate:
         """The best candidate by the criterion that was asked for."""
         return self.ranked()[0]
+
+
+def _shown(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"
 
 
 def n_parameters(model: GMM) -> int:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from speechgmm.checks import hold, instance, integer, number, refuse, sequence_of
+from speechgmm.checks import hold, instance, integer, number, number_of, refuse, sequence_of
+from speechgmm.looks import Axis, Look, Shown, sketch
 from speechgmm.mixture.blocks import WeightedBlock, reiterable
 from speechgmm.parallel import Threads, sum_over
 
@@ -24,7 +25,7 @@ Notes = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Update(Generic[M]):
+class Update(Shown, Generic[M]):
     """What an M-step made: the new `model`, and `notes` that count what else happened ("floored", "reseeded").
 
     Where components were reseeded, `source` (K,) says from which one each has grown.
@@ -72,7 +73,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Fit(Generic[M]):
+class Fit(Shown, Generic[M]):
     """The result of EM, or what it has come to so far, from which `fit` goes on.
 
     Parameters
@@ -101,6 +102,21 @@ class Fit(Generic[M]):
         if len(self.notes) != len(self.objective):
             refuse("the notes", f"be of {len(self.objective)} iterations, as the objective is", len(self.notes))
         hold(self, objective=tuple(map(float, self.objective)))  # NumPy's numbers would be stored as arrays
+
+    def _look(self) -> Look:
+        words = [repr(self.model), number_of(len(self.objective), "iteration")]
+        if not self.objective:
+            return Look(tuple(words))
+        words += [f"{self.objective[-1]:.3f} nats per frame", "converged" if self.converged else "not converged"]
+        tables = self.model._look().tables if isinstance(self.model, Shown) else ()
+        return Look(tuple(words), tables=tables, picture=self._trace if len(self.objective) > 1 else None)
+
+    def _trace(self) -> str:
+        """Return a picture of the objective at each iteration."""
+        steps, low, high = len(self.objective), min(self.objective), max(self.objective)
+        x = Axis("iteration", 1, steps, {"1": 1, str(steps): steps})
+        y = Axis("nats per frame", low, high, {f"{v:.4g}": v for v in (low, high)})
+        return sketch(enumerate(self.objective, 1), x, y, "the objective at each iteration")
 
     @property
     def reason(self) -> str:

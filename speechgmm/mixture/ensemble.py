@@ -14,14 +14,15 @@ from typing import ClassVar, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import Array, hold, instance, integer, matrix, refuse, sequence_of
+from speechgmm.checks import Array, enumerated, hold, instance, integer, matrix, number_of, refuse, sequence_of
+from speechgmm.looks import Look, Shown, some_rows
 from speechgmm.mixture.covariance import Diagonal, Independent
 from speechgmm.mixture.model import GMM
 from speechgmm.mixture.statistics import Statistics
 
 
 @dataclass(frozen=True, eq=False)
-class Ensemble:
+class Ensemble(Shown):
     """Mixtures whose log densities are averaged: a product of powers of their densities, not scaled to sum 1.
 
     Speakers are told apart by how it changes when means are adapted. Mixtures that differ err differently: coarse ones
@@ -73,6 +74,15 @@ class Ensemble:
             if not np.array_equal(part.origin, self.parts[0].origin):
                 refuse("the mixtures of an ensemble", "be of as many features each, about one origin", "others")
         hold(self, parts=tuple(self.parts), streams=numbers)
+
+    def _look(self) -> Look:
+        sizes = enumerated([str(part.n_components) for part in self.parts])
+        streams = number_of(len(set(self.streams)), "stream")
+        words = f"{sizes} components", number_of(self.n_dimensions, "feature"), streams
+        told = [(part.n_components, part.n_dimensions, s) for part, s in zip(self.parts, self.streams, strict=True)]
+        rows = [(*row, f"{100 * share:.1f} %") for row, share in zip(told, self.shares, strict=True)]
+        header = (">components", ">features", ">stream", ">share of the score")
+        return Look(words, tables=(some_rows("the mixtures", header, rows),))
 
     @property
     def n_components(self) -> int:

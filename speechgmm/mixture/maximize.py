@@ -9,6 +9,7 @@ import numpy as np
 
 from speechgmm.checks import Array, finite, integer, number, numeric, refuse
 from speechgmm.errors import IncompatibleModel
+from speechgmm.looks import Shown
 from speechgmm.mixture.em import Update
 from speechgmm.mixture.ensemble import UBM
 from speechgmm.mixture.model import GMM
@@ -24,7 +25,7 @@ _SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Floor:
+class Floor(Shown):
     """What keeps a component from collapsing: least variances, or with `add` an amount added to every variance.
 
     Parameters

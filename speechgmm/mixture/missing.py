@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, matrix, sample_weights
+from speechgmm.looks import Shown
 from speechgmm.mixture.covariance import IncompleteFrames
 from speechgmm.mixture.e_step import BLOCK, density_and_posteriors
 from speechgmm.mixture.em import statistics_of
@@ -27,7 +28,7 @@ from speechgmm.parallel import one_thread
 
 
 @dataclass(frozen=True, eq=False)
-class Incomplete:
+class Incomplete(Shown):
     """A mixture that reads NaN as missing: the door for incomplete rows, which `GMM` itself refuses.
 
     Parameters

@@ -9,13 +9,16 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from speechgmm.checks import LARGEST, Array, floats, hold, instance, integer, matrix, refuse, sample_weights
+from speechgmm.checks import LARGEST, Array, floats, hold, instance, integer, matrix, number_of, refuse, sample_weights
+from speechgmm.looks import MOST_ROWS, Look, Shown, some_rows
 from speechgmm.mixture.covariance import COVARIANCES, Covariance, Full
 from speechgmm.mixture.e_step import EStep
 from speechgmm.mixture.statistics import Statistics
 from speechgmm.parallel import one_thread
 from speechgmm.storage import load, save
 
+_FEATURES = 3
+"""So many features of a component a notebook shows."""
 WITHIN = 1e12
 """Deviations, and distances in deviations, whose squares and products float32 holds with room: see `check_reach`."""
 
@@ -28,7 +31,7 @@ load. In float32, which is how speech comes, the compiled loops are much faster.
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class Sample(Shown):
     """Draws from a mixture: `frames` (N, D) and the index of the component (N,) that gave each."""
 
     frames: Array
@@ -36,7 +39,7 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class GMM:
+class GMM(Shown):
     """A Gaussian mixture.
 
     Parameters
@@ -106,6 +109,18 @@ class GMM:
     def n_dimensions(self) -> int:
         """D."""
         return int(self.means.shape[1])
+
+    def _look(self) -> Look:
+        k, d = self.n_components, self.n_dimensions
+        kind = type(self.covariance).__name__.lower()
+        words = number_of(k, "component"), number_of(d, "feature"), kind
+        deviations = np.broadcast_to(self.covariance.deviations(), (k, d))
+        shown = range(min(d, _FEATURES))
+        header = (">weight", *(f">{what} {i}" for what in ("mean", "deviation") for i in shown))
+        heaviest = np.argsort(-self.weights, kind="stable")[:MOST_ROWS]
+        rows = [[f"{v:.4g}" for v in (self.weights[c], *self.means[c, shown], *deviations[c, shown])] for c in heaviest]
+        caption = "the heaviest components" + (f", {_FEATURES} of {d} features" if d > _FEATURES else "")
+        return Look(words, tables=(some_rows(caption, header, rows, of=k),))
 
     @functools.cached_property
     def offsets(self) -> Array:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 from numpy.typing import ArrayLike
 
 from speechgmm.checks import hold, instance, integer, number, refuse
+from speechgmm.looks import Shown
 from speechgmm.mixture.blocks import WeightedBlock, as_blocks, reiterable
 from speechgmm.mixture.em import Update, expectation, statistics_of
 from speechgmm.mixture.maximize import check_against, maximize
@@ -28,7 +29,7 @@ is forgotten faster, for EM goes on from the end."""
 
 
 @dataclass(frozen=True, eq=False)
-class StepwiseState:
+class StepwiseState(Shown):
     """The state of stepwise EM: a value that can be stored and taken up again.
 
     Parameters

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from speechgmm.checks import Array, integer, number, refuse
+from speechgmm.looks import Shown
 from speechgmm.mixture.model import GMM
 
 
 @dataclass(frozen=True, eq=False)
-class Reduction:
+class Reduction(Shown):
     """A smaller mixture.
 
     Parameters

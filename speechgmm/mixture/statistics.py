@@ -10,12 +10,13 @@ from typing import Self
 
 import numpy as np
 
-from speechgmm.checks import Array, floats, hold, number, refuse
+from speechgmm.checks import Array, floats, hold, number, number_of, refuse
 from speechgmm.errors import IncompatibleModel
+from speechgmm.looks import Look, Shown
 
 
 @dataclass(frozen=True, eq=False)
-class Statistics:
+class Statistics(Shown):
     """Zeroth, first and second moments of frames under a mixture, taken about the mixture's origin.
 
     Moments about an origin near the data cost no precision where the features carry a large offset.
@@ -95,6 +96,13 @@ class Statistics:
         for a in (origin, counts, first, second):
             a.setflags(write=False)
         return made
+
+    def _look(self) -> Look:
+        k, d = self.first.shape
+        facts = {"frames": f"{self.frames:g}"}
+        if self.frames > 0:
+            facts["log-likelihood"] = f"{self.log_likelihood / self.frames:.4f} nats per frame"
+        return Look((f"{self.frames:g} frames", number_of(k, "component"), number_of(d, "feature")), facts)
 
     def __add__(self, other: "Statistics") -> "Statistics":
         """Return the statistics of both sets of frames."""

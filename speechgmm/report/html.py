@@ -1,20 +1,15 @@
 """Pieces of a web page: tables, pictures, numbers. Whatever comes from files is escaped here (`text`)."""
 
-import html
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from speechgmm.checks import escaped, percent_of
+from speechgmm.checks import percent_of
 from speechgmm.evaluation import Evaluation, Interval
+from speechgmm.looks import text
 from speechgmm.plot.svg import svg
 
 SIZE, SMALL, LARGE = (5.2, 4.8), (4.2, 4.0), (10.4, 9.0)
 """Width and height of a picture, in inches: beside another one, beside a wide table, and alone."""
-
-
-def text(value: str) -> str:
-    """Return text as a page shows it: no markup, and with escapes for what cannot be seen, but for ends of lines."""
-    return html.escape("\n".join(map(escaped, value.split("\n"))))
 
 
 def beside(*parts: str, kind: str = "") -> str:

@@ -12,9 +12,9 @@ from pathlib import Path
 from speechgmm import __version__
 from speechgmm.evaluation import Evaluation, FalseAccepts, Scores, bona_fide
 from speechgmm.files import Kind, check_writable, replacing, starts_with
+from speechgmm.looks import text
 from speechgmm.plot.axes import require
 from speechgmm.report import sections, validation
-from speechgmm.report.html import text
 
 PAGE = Kind("a web page", starts_with(b"<!doctype html", b"<html"))
 """What `write_report` writes."""

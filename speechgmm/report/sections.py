@@ -7,7 +7,8 @@ import numpy as np
 from speechgmm import plot
 from speechgmm.evaluation import NIST, Application, ConfusionMatrix, Evaluation, Scores
 from speechgmm.evaluation.trials import columns
-from speechgmm.report.html import LARGE, SIZE, SMALL, beside, ends, figure, percent, plain, span, table, text
+from speechgmm.looks import text
+from speechgmm.report.html import LARGE, SIZE, SMALL, beside, ends, figure, percent, plain, span, table
 
 _LABELS = 60
 """With more speakers than these a picture of the confusion matrix shows nothing."""

@@ -17,7 +17,8 @@ import numpy as np
 from speechgmm import plot
 from speechgmm.checks import number_of
 from speechgmm.evaluation import Condition, Evaluation, FailureCounts, FalseAccepts, Scores
-from speechgmm.report.html import SMALL, beside, ends, figure, percent, plain, span, table, text
+from speechgmm.looks import text
+from speechgmm.report.html import SMALL, beside, ends, figure, percent, plain, span, table
 
 _SURE = 30
 """So many independent errors place a rate within 30 % of itself, nine times in ten."""

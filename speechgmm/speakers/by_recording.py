@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speechgmm.checks import Array
+from speechgmm.looks import Shown
 from speechgmm.mixture.compiled.e_step import narrow
 from speechgmm.speakers.best_components import top_log_densities
 from speechgmm.speakers.models import SpeakerModels
@@ -34,7 +35,7 @@ _KEPT = 50
 
 
 @dataclass(frozen=True, eq=False)
-class ByRecording:
+class ByRecording(Shown):
     """The single recordings of enrolled people.
 
     Parameters

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from speechgmm.checks import FAR, Array, floats, hold, instance, number, numeric, refuse, sequence_of
 from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.thresholds import Strangers, Threshold
+from speechgmm.looks import Look, Shown
 
 FADE = 2.0
 """What training knows of impostors counts as so many people beside those of the store."""
@@ -34,7 +35,7 @@ _DEVIATIONS = 1.2815515655446004
 
 
 @dataclass(frozen=True, eq=False)
-class AmountNorm:
+class AmountNorm(Shown):
     """Takes out of strangers' scores what the amounts of speech do to them, whoever speaks.
 
     The location of their scores, and the logarithm of their scale, are linear in [1, log(enrolled), log(tested)].
@@ -79,7 +80,7 @@ class AmountNorm:
 
 
 @dataclass(frozen=True)
-class StoreNorm:
+class StoreNorm(Shown):
     """How high the impostors of a store come: location and scale, and the number of people that it holds."""
 
     size: int
@@ -97,7 +98,7 @@ class StoreNorm:
 
 
 @dataclass(frozen=True, eq=False)
-class ImpostorLevels:
+class ImpostorLevels(Shown):
     """How high impostors come: by amounts of speech, and by how many people a store holds.
 
     Parameters
@@ -150,7 +151,7 @@ class ImpostorLevels:
 
 
 @dataclass(frozen=True, eq=False)
-class OwnerScores:
+class OwnerScores(Shown):
     """Where owners' own scores lie: a normal distribution whose mean is linear in [1, log(amount)].
 
     Parameters
@@ -208,7 +209,7 @@ class OwnerScores:
 
 
 @dataclass(frozen=True, eq=False)
-class SystemCalibration:
+class SystemCalibration(Shown):
     """What turns raw scores into decisions; made by training, on speakers whom the UBM that scored them did not know.
 
     Parameters
@@ -242,6 +243,10 @@ class SystemCalibration:
     least_seconds: float
     measured: Mapping[str, Any] = field(default_factory=dict)
     usual_seconds: float = 0.0
+
+    def _look(self) -> Look:
+        least = f"decides from {self.least_seconds:.2f} s of speech on"
+        return Look((f"cohort of {len(self.cohort)} models", least))
 
     def __post_init__(self) -> None:
         """Check the cohort, and hold it as read-only float32."""

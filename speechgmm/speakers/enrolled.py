@@ -8,7 +8,8 @@ has just started would have, to the bit.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from speechgmm.checks import refuse
+from speechgmm.checks import number_of, refuse
+from speechgmm.looks import Look, Shown
 from speechgmm.speakers.block_models import BlockModels
 from speechgmm.speakers.by_recording import RECORDINGS, ByRecording
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
@@ -31,7 +32,7 @@ from speechgmm.speakers.system import System
 
 
 @dataclass(frozen=True, eq=False)
-class Enrolled:
+class Enrolled(Shown):
     """Enrolled speakers as they are scored.
 
     Parameters
@@ -49,6 +50,11 @@ class Enrolled:
     domain: Domain
     by_recording: ByRecording | None
     recordings: Mapping[str, EnrolledRecording]
+
+    def _look(self) -> Look:
+        seen = self.models._look()
+        words = (seen.words[0], number_of(len(self.recordings), "recording"), repr(self.models.ubm))
+        return Look(words, tables=seen.tables)
 
 
 def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int | None = None) -> Enrolled:

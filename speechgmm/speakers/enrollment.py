@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 
+from speechgmm.checks import number_of
 from speechgmm.errors import Skipped
 from speechgmm.evaluation.decision import Unfamiliar
 from speechgmm.features import Recording, extract_all
+from speechgmm.looks import Look, Shown, some_rows
 from speechgmm.mixture import Statistics
 from speechgmm.parallel import Progress, total
 from speechgmm.speakers.enrolled import surroundings
@@ -67,13 +69,25 @@ class UnfamiliarRecording:
 
 
 @dataclass(frozen=True)
-class Enrollment:
+class Enrollment(Shown):
     """What has been added to each session, what was left out, who has `little` speech now, and what is `unfamiliar`."""
 
     sessions: tuple[SessionSummary, ...]
     skipped: tuple[Skipped, ...]
     little: tuple[LittleSpeech, ...] = ()
     unfamiliar: tuple[UnfamiliarRecording, ...] = ()
+
+    def _look(self) -> Look:
+        people = len({s.speaker for s in self.sessions})
+        words = [number_of(people, "speaker"), number_of(len(self.sessions), "session")]
+        told = {"left out": self.skipped, "with little speech": self.little, "unfamiliar": self.unfamiliar}
+        words += [f"{len(those)} {what}" for what, those in told.items() if those]
+        rows = [(s.speaker, s.name, len(s.recordings), f"{s.speech_seconds:.1f}") for s in self.sessions]
+        added = some_rows("added", ("speaker", "session", ">recordings", ">speech, s"), rows)
+        lost = [(s.name, s.reason) for s in self.skipped]
+        left = (some_rows("left out", ("recording", "why"), lost),) if lost else ()
+        doubts = "\n".join(map(str, (*self.little, *self.unfamiliar)))
+        return Look(tuple(words), {"to beware of": doubts} if doubts else {}, (added, *left))
 
 
 def enroll(

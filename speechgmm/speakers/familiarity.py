@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from speechgmm.checks import Array, floats, hold, integer, number, refuse
 from speechgmm.evaluation.decision import Unfamiliar
 from speechgmm.features import Acoustics, Extracted
+from speechgmm.looks import Shown
 from speechgmm.mixture import UBM
 
 _POWER = 6
@@ -75,7 +76,7 @@ MEASURES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Familiarity:
+class Familiarity(Shown):
     """What is usual among recordings, and from where on one is unfamiliar.
 
     Parameters

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from speechgmm.checks import integer
+from speechgmm.evaluation.answers import Answers
 from speechgmm.evaluation.calibration import posteriors
 from speechgmm.evaluation.decision import Answer, Rule, decide, threshold_for
 from speechgmm.features import Corpus, Recording, extract_all
@@ -36,7 +37,7 @@ def identify(
     index: SpeakerIndex | None = None,
     n_threads: int | None = None,
     on_progress: Progress | None = None,
-) -> tuple[Answer, ...]:
+) -> Answers:
     """Rank the enrolled speakers for each file, and accept the best or nobody; a bad file is reported in its place.
 
     Damaged sessions of the store are left out, with a `DamagedSessionWarning`; ``store.damaged()`` names them.
@@ -90,7 +91,7 @@ def identify(
     for e in extract_all(system.frontend, Corpus.from_files(files), n_threads=n_threads, on_progress=on_progress):
         test = scorer.score_test([e])
         answers.append(_answer(scorer, rule, e.name, e.speech_seconds, test, top))
-    return tuple(answers)
+    return Answers(answers)
 
 
 def verify(

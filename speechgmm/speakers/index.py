@@ -18,9 +18,22 @@ from typing import IO, Any, ClassVar
 import numpy as np
 
 from speechgmm import storage
-from speechgmm.checks import FAR, Array, floats, hold, instance, integer, number, numeric, refuse, sequence_of
+from speechgmm.checks import (
+    FAR,
+    Array,
+    floats,
+    hold,
+    instance,
+    integer,
+    number,
+    number_of,
+    numeric,
+    refuse,
+    sequence_of,
+)
 from speechgmm.errors import IncompatibleModel
 from speechgmm.files import Kind, check_readable, replacing, starts_with
+from speechgmm.looks import Look, Shown
 from speechgmm.mixture import GMM, UBM, Ensemble
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.mixture.covariance import COVARIANCES
@@ -59,7 +72,7 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
-class IndexHead:
+class IndexHead(Shown):
     """What an index is of.
 
     Parameters
@@ -108,7 +121,7 @@ class IndexHead:
 
 
 @dataclass(frozen=True, eq=False)
-class SpeakerIndex:
+class SpeakerIndex(Shown):
     """The enrolled speakers of a store, or a range of them, ready to be searched: see `identify`.
 
     Made by `SpeakerIndex.open`, after `SpeakerIndex.write`. Any number of processes may read one file.
@@ -133,6 +146,10 @@ class SpeakerIndex:
     numbers: Array
     start: int
     stop: int
+
+    def _look(self) -> Look:
+        part = () if self.stop - self.start == len(self.head.names) else (f"{self.start} to {self.stop} of them",)
+        return Look((number_of(len(self.head.names), "speaker"), *part, f"of the model {self.head.fingerprint}"))
 
     @classmethod
     def write(

@@ -7,13 +7,15 @@ all components. Symbols: N frames, K components, D dimensions, S speakers, C coh
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from speechgmm.checks import Array, refuse
+from speechgmm.checks import Array, number_of, refuse
+from speechgmm.looks import MOST_ROWS, Look, Shown, some_rows
 from speechgmm.mixture import GMM, UBM, Ensemble, Statistics
 from speechgmm.mixture.adapt import adapted_offsets, moved
 from speechgmm.mixture.compiled.e_step import NEVER, log_sums, narrow
@@ -30,7 +32,7 @@ GROUP = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Terms:
+class Terms(Shown):
     """What log(weight * density) is made of for the UBM, which comes first, and S speakers; y = x - origin.
 
     Parameters
@@ -75,7 +77,7 @@ class Terms:
 
 
 @dataclass(frozen=True, eq=False)
-class SpeakerModels:
+class SpeakerModels(Shown):
     """The adapted models of S speakers, laid out for scoring.
 
     Parameters
@@ -100,6 +102,14 @@ class SpeakerModels:
     ubm: UBM
     fingerprint: str
     damaged: tuple[DamagedSession, ...] = ()
+
+    def _look(self) -> Look:
+        words = [number_of(len(self.names), "speaker"), repr(self.ubm)]
+        words += [f"{len(self.damaged)} damaged sessions left out"] if self.damaged else []
+        each = zip(self.names[:MOST_ROWS], self.speech_seconds[:MOST_ROWS].tolist(), strict=True)
+        rows = [(name, "" if math.isnan(s) else f"{s:.1f}") for name, s in each]
+        table = some_rows("", ("speaker", ">speech enrolled, s"), rows, of=len(self.names))
+        return Look(tuple(words), tables=(table,))
 
     def ratios(self, x: Array, n_threads: int | None = None) -> Array:
         """Return the mean log-likelihood ratios (S,) of frames that fit the UBM: see `log_likelihood_ratios`."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speechgmm.checks import Array, floats, hold, instance, refuse
+from speechgmm.looks import Shown
 from speechgmm.mixture import GMM, UBM, Ensemble
 from speechgmm.mixture.compiled.e_step import narrow
 from speechgmm.mixture.covariance import Independent
@@ -47,7 +48,7 @@ class MomentsOfTest:
 
 
 @dataclass(frozen=True, eq=False)
-class Outlines:
+class Outlines(Shown):
     """How the outlines of speakers are taken.
 
     Parameters

@@ -13,6 +13,7 @@ import numpy as np
 from speechgmm.checks import Array, refuse
 from speechgmm.errors import Skipped
 from speechgmm.features import Extracted, Recording, extract_all
+from speechgmm.looks import Shown
 from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.parallel import Progress, Threads, total
@@ -24,7 +25,7 @@ from speechgmm.speakers.system import System
 
 
 @dataclass(frozen=True, eq=False)
-class RecordingModels:
+class RecordingModels(Shown):
     """The `models` of recordings by their names, the `digests` of their samples, what was left out, and `by_recording`.
 
     These are the recordings once more, where single ones count in the system.

@@ -16,6 +16,7 @@ from speechgmm.errors import IncompatibleModel, SameRecording, Skipped, SpeechGM
 from speechgmm.evaluation.decision import Unfamiliar
 from speechgmm.evaluation.thresholds import Threshold
 from speechgmm.features import Extracted
+from speechgmm.looks import Shown
 from speechgmm.speakers.by_recording import ByRecording
 from speechgmm.speakers.calibration import StoreNorm, SystemCalibration, amount
 from speechgmm.speakers.enrolled import enrolled
@@ -31,7 +32,7 @@ _AMOUNTS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 60.0)
 
 
 @dataclass(frozen=True, eq=False)
-class ScoredTest:
+class ScoredTest(Shown):
     """The scores of one test, which is one recording or several.
 
     Parameters
@@ -59,7 +60,7 @@ class ScoredTest:
 
 
 @dataclass(frozen=True, eq=False)
-class Scorer:
+class Scorer(Shown):
     """Everything that tests are scored with, as it was when the scorer was made.
 
     Parameters

@@ -14,6 +14,7 @@ from speechgmm.evaluation import Failures, Scores, Trials
 from speechgmm.evaluation.name_index import NameIndex
 from speechgmm.evaluation.trials import condition_name, some_trials
 from speechgmm.features import Extracted, FrontEnd, Recording, extract_all
+from speechgmm.looks import Shown
 from speechgmm.parallel import Progress, Threads, own_threads
 from speechgmm.speakers.models import SpeakerModels
 from speechgmm.speakers.recording_models import recording_models
@@ -27,7 +28,7 @@ _ITSELF = (
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreList:
+class ScoreList(Shown):
     """The `scores`, and the recordings that were left out with the reason for each.
 
     Trials for which a test or an enrolled recording was left out are the `failures` of the scores.

@@ -15,6 +15,7 @@ import numpy as np
 
 from speechgmm.checks import Array, finite, refuse
 from speechgmm.features import Extracted
+from speechgmm.looks import Shown
 from speechgmm.parallel import threads, workers
 from speechgmm.speakers.by_recording import BEST
 from speechgmm.speakers.enrolled import domain_of, single_recordings
@@ -36,7 +37,7 @@ Relative = Callable[[Array, Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
-class Searched:
+class Searched(Shown):
     """What a search of a part of an index has found: arrays, which go to another process as they are.
 
     Parameters

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast
 import numpy as np
 
 from speechgmm import storage
-from speechgmm.checks import Array, escaped, floats, hold, instance, name, number, refuse, sequence_of
+from speechgmm.checks import Array, escaped, floats, hold, instance, name, number, number_of, refuse, sequence_of
 from speechgmm.errors import IncompatibleModel
+from speechgmm.looks import Look, Shown, some_rows, speech_of
 from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.maximize import check_against
 from speechgmm.mixture.model import WITHIN
@@ -20,7 +21,7 @@ _LARGEST = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True, eq=False)
-class Session:
+class Session(Shown):
     """What is kept of one sitting, call or recording of a speaker.
 
     Parameters
@@ -54,6 +55,11 @@ class Session:
             speech_seconds=number(self.speech_seconds, "speech_seconds", minimum=0.0, finite=True, unit=" s"),
         )
 
+    def _look(self) -> Look:
+        count = number_of(len(self.recordings), "recording")
+        words = repr(self.speaker), repr(self.name), count, speech_of(self.speech_seconds)
+        return Look(words, {"speaker": self.speaker, "session": self.name, "recordings": count, "speech": words[-1]})
+
     def __add__(self, other: "Session") -> "Session":
         """Return the session with more recordings."""
         recordings = {**self.recordings, **other.recordings}
@@ -85,7 +91,7 @@ def first_order(counts: Array, first: Array, origin: Array) -> Statistics:
 
 
 @dataclass(frozen=True, eq=False)
-class RecordingSample:
+class RecordingSample(Shown):
     """What is kept of one recording beside its session's statistics, and forgotten with it: personal data, like these.
 
     Parameters
@@ -187,7 +193,7 @@ class EnrolledRecording:
 
 
 @dataclass(frozen=True, eq=False)
-class SpeakerExport:
+class SpeakerExport(Shown):
     """What a store keeps of some speakers, as `SpeakerStore.add_export` puts it into another one.
 
     Parameters
@@ -229,6 +235,14 @@ class SpeakerExport:
             if sample.first.shape != self.sessions[0].statistics.first.shape:
                 wanted = f"have moments of shape {self.sessions[0].statistics.first.shape}, as the sessions have"
                 refuse("a sample of an export", wanted, sample.first.shape, error=IncompatibleModel)
+
+    def _look(self) -> Look:
+        told = self.summary()
+        counts = [number_of(n, what) for n, what in ((len(told["speakers"]), "speaker"), (told["sessions"], "session"))]
+        words = *counts, number_of(told["recordings"], "recording"), speech_of(told["speech_seconds"])
+        rows = [(s.speaker, s.name, len(s.recordings), f"{s.speech_seconds:.1f}") for s in self.sessions]
+        table = some_rows("", ("speaker", "session", ">recordings", ">speech, s"), rows)
+        return Look(words, {"of the model": self.fingerprint}, (table,))
 
     def summary(self) -> dict[str, Any]:
         """Return how much it holds, in types that JSON holds."""

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from speechgmm.checks import Array
+from speechgmm.looks import Shown
 from speechgmm.mixture import UBM
 from speechgmm.speakers.calibration import ASSURED, AmountNorm, StoreNorm, SystemCalibration, amount, impostor_level
 from speechgmm.speakers.damage import DamagedSession
@@ -45,7 +46,7 @@ class HasSamples(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Surroundings:
+class Surroundings(Shown):
     """What a system knows of familiar recordings, and how those of each enrolled speaker measure."""
 
     background: Familiarity
@@ -57,7 +58,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, eq=False)
-class Domain:
+class Domain(Shown):
     """What follows from who is enrolled.
 
     Parameters

@@ -2,13 +2,15 @@
 
 import contextlib
 import hashlib
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self, TypeVar, cast
 
 from speechgmm import storage
-from speechgmm.checks import composed, refuse
-from speechgmm.errors import IncompatibleModel, UnknownSpeaker
+from speechgmm.checks import composed, number_of, refuse
+from speechgmm.errors import IncompatibleModel, SpeechGMMError, UnknownSpeaker
+from speechgmm.looks import Look, Shown, some_rows, speech_of
 from speechgmm.speakers.ciphers import SETTINGS
 from speechgmm.speakers.damage import DamagedSession, StoreCheck, against, warn_of
 from speechgmm.speakers.database import Database
@@ -28,7 +30,7 @@ from speechgmm.speakers.system import System
 T = TypeVar("T")
 
 
-class StoreReader:
+class StoreReader(Shown):
     """What a store tells; it is opened as a `SpeakerStore`, which changes it too."""
 
     def __init__(self, database: Database) -> None:
@@ -50,6 +52,24 @@ class StoreReader:
     def __exit__(self, *_: object) -> None:
         """Close the store."""
         self.close()
+
+    def _look(self) -> Look:
+        words = [repr(self.location), *(["encrypted"] if self.encrypted else [])]
+        try:
+            told = self.cached("overview", self.overview)
+        except SpeechGMMError as error:  # another process holds it, or it is gone
+            return Look((*words, "its content cannot be read now"), {"why": str(error)})
+        each: dict[str, list[SessionSummary]] = {}
+        for session in told:
+            each.setdefault(session.speaker, []).append(session)
+        recordings = sum(len(s.recordings) for s in told)
+        counts = {"speaker": len(each), "session": len(told), "recording": recordings}
+        words += [number_of(n, what) for what, n in counts.items()]
+        known = [s.speech_seconds for s in told if not math.isnan(s.speech_seconds)]
+        facts = {"of the model": self.fingerprint, "speech": speech_of(sum(known))}
+        rows = [(name, len(own), f"{sum(s.speech_seconds for s in own):.1f}") for name, own in sorted(each.items())]
+        table = some_rows("", ("speaker", ">sessions", ">speech, s"), rows)
+        return Look(tuple(words), facts, (table,) if rows else ())
 
     def close(self) -> None:
         """Give the database back."""

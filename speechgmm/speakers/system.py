@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm import storage
-from speechgmm.checks import Array, hold, instance, number, refuse
+from speechgmm.checks import Array, enumerated, hold, instance, number, refuse
 from speechgmm.errors import IncompatibleModel
 from speechgmm.features import MFCC, FrontEnd, OwnFeatures
+from speechgmm.looks import Look, Shown
 from speechgmm.mixture import GMM, UBM, Ensemble, Statistics
 from speechgmm.mixture.covariance import COVARIANCES, Independent
 from speechgmm.mixture.model import WITHIN
@@ -27,7 +28,7 @@ _APART = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class System:
+class System(Shown):
     """Everything that turns sound into scores.
 
     Parameters
@@ -100,6 +101,20 @@ class System:
         if not (apart >= _APART and far <= WITHIN):
             rule = f"be of different people (by {_APART:g} deviations), within {WITHIN:g} deviations of the UBM"
             refuse("the cohort", rule, f"{apart:g} apart, {far:g} from the UBM", error=IncompatibleModel)
+
+    def _look(self) -> Look:
+        sizes = enumerated([str(part.n_components) for part in self.ubm.parts])
+        words = [self.fingerprint, type(self.frontend).__name__, f"{sizes} components"]
+        words.append("not calibrated" if self.calibration is None else "calibrated")
+        facts = {
+            "fingerprint": self.fingerprint,
+            "front end": repr(self.frontend),
+            "background": repr(self.ubm),
+            "relevance": f"{self.relevance:g} frames",
+            "calibrated": "yes" if self.calibration else "no: scores rank, they do not decide before five are enrolled",
+            "candidates": "the best are scored by each of their recordings" if self.by_recording else "",
+        }
+        return Look(tuple(words), {name: fact for name, fact in facts.items() if fact})
 
     @functools.cached_property
     def fingerprint(self) -> str:

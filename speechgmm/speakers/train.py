@@ -18,6 +18,7 @@ from speechgmm.features import (
     own_frontend,
     training_frames,
 )
+from speechgmm.looks import Look, Shown, some_rows
 from speechgmm.mixture import GMM, UBM, Fit
 from speechgmm.parallel import Progress, Threads
 from speechgmm.speakers.calibration import SystemCalibration
@@ -53,12 +54,20 @@ FEW_SPEAKERS = 5
 
 
 @dataclass(frozen=True)
-class Training:
+class Training(Shown):
     """A trained `system`, the recordings that were left out with the reason for each, and what to doubt of it."""
 
     system: System
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]
+
+    def _look(self) -> Look:
+        words = f"{len(self.skipped)} left out", number_of(len(self.warnings), "warning")
+        rows = [(s.name, s.reason) for s in self.skipped]
+        left = (some_rows("left out", ("recording", "why"), rows),) if rows else ()
+        doubts = {"to beware of": "\n".join(self.warnings)} if self.warnings else {}
+        made = self.system._look()
+        return Look((repr(self.system), *words), {**made.facts, **doubts}, left)
 
 
 def train_system(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from speechgmm.checks import Array
+from speechgmm.looks import Shown
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.e_step import density_and_posteriors
 from speechgmm.mixture.model import GMM
@@ -25,7 +26,7 @@ ROWS = ("means", "counts", "velocities", "ages", "missed", "identities")
 
 
 @dataclass(frozen=True, eq=False)
-class Objects:
+class Objects(Shown):
     """K objects, a row each.
 
     Parameters
@@ -90,7 +91,7 @@ class Objects:
 
 
 @dataclass(frozen=True, eq=False)
-class Background:
+class Background(Shown):
     """Points that belong to no object: `count` per frame, anywhere between the corners `low` and `high` (D,)."""
 
     count: float

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speechgmm.checks import Array, finite, hold, matrix, numeric, refuse
+from speechgmm.looks import Shown
 
 REACH = 2.5
 """How far a group reaches from its middle, in standard deviations: a filled ellipse ends at 2, and with margin.
@@ -21,7 +22,7 @@ MOVES, CLOSE = 10, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class WeightedPoints:
+class WeightedPoints(Shown):
     """Points of one video frame with weights, such as pixels with their intensities.
 
     Parameters
@@ -48,7 +49,7 @@ class WeightedPoints:
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
+class Groups(Shown):
     """Groups of points: the `indices` of each one's points, their weighted means (m, D) and sums of weights (m,)."""
 
     indices: list[Array]

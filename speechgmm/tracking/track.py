@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, integer, matrix, number, refuse
+from speechgmm.looks import Shown
 from speechgmm.mixture.covariance import Covariance
 from speechgmm.mixture.model import GMM
 from speechgmm.parallel import one_thread
@@ -42,7 +43,7 @@ video has been without any for a while. No change on these videos, which always 
 
 
 @dataclass(frozen=True, eq=False)
-class Tracked:
+class Tracked(Shown):
     """What is known after one video frame.
 
     Parameters

@@ -15,11 +15,12 @@ from speechgmm.features.layouts.kaldi import KaldiDirectory
 from speechgmm.features.layouts.lhotse import Lhotse
 from speechgmm.features.layouts.librispeech import LibriSpeech
 from speechgmm.features.layouts.protocol import CorpusLayout, Place
-from speechgmm.features.layouts.tables import FRAME, Csv, frame_recordings
+from speechgmm.features.layouts.tables import Csv, frame_recordings
 from speechgmm.features.layouts.voxceleb import VoxCeleb
 from speechgmm.features.problems import Problems
 from speechgmm.features.validation import check_listed
 from speechgmm.files import check_readable
+from speechgmm.frames import FRAME
 
 LAYOUTS: tuple[CorpusLayout, ...] = (Lhotse(), Csv(), KaldiDirectory(), LibriSpeech(), VoxCeleb(), Folders())
 """In the order in which they are asked."""

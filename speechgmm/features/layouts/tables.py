@@ -1,7 +1,6 @@
 """Corpora as tables: a CSV, or a data frame of pandas or polars. A row for each recording, or for a part of one."""
 
 import csv
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from speechgmm.checks import refuse, visible, with_article
 from speechgmm.features.corpus import Recording
 from speechgmm.features.layouts.protocol import CorpusLayout, Place
 from speechgmm.features.problems import Problems
+from speechgmm.frames import FRAME, cell_text, cells, is_frame
 from speechgmm.tables import DELIMITERS, Header, parse_header, reading
 
 _COLUMNS = ("path", "speaker", "session", "start", "end", "channel")
@@ -102,10 +102,6 @@ class Csv(CorpusLayout):
                 yield table.recording(values, row)
 
 
-FRAME = "the data frame"
-"""What messages call one."""
-
-
 def frame_recordings(frame: Any, label: str | None, problems: Problems) -> Iterator[Recording]:
     """Yield the recording of each row of a data frame of pandas or polars; paths are relative to the working folder.
 
@@ -114,7 +110,7 @@ def frame_recordings(frame: Any, label: str | None, problems: Problems) -> Itera
     InvalidInput
         If it is no data frame, or lacks a column.
     """
-    if not all(hasattr(frame, name) for name in ("columns", "shape", "__getitem__")):
+    if not is_frame(frame):
         refuse("a corpus", "be a path or a data frame of pandas or polars", type(frame).__name__)
     given = list(frame.columns)
     required = _required(label)
@@ -122,19 +118,10 @@ def frame_recordings(frame: Any, label: str | None, problems: Problems) -> Itera
     names = tuple(known.get(str(c).strip().casefold(), str(c)) for c in given)
     table = _Table(FRAME, Path(), Header(names, ","), required)
     table.check(FRAME, "none", f"Name them {' and '.join(required)}.")
-    columns = [map(_text, frame[name].to_list()) for name in given]
+    columns = [map(cell_text, cells(frame, name)) for name in given]
     for i, values in enumerate(zip(*columns, strict=True)):
         with problems:
             yield table.recording(values, f"row {i}")
-
-
-def _text(value: Any) -> str:
-    """Return a cell as the text that a CSV would hold: nothing for what is missing, whole numbers without a point."""
-    if value is None or value != value or str(value) == "<NA>":  # NaN and NaT differ from themselves
-        return ""
-    if isinstance(value, float) and math.isfinite(value) and value == int(value):
-        return str(int(value))  # pandas makes floats of whole numbers beside missing ones
-    return str(value)
 
 
 def seconds(value: str, where: str) -> float | None:

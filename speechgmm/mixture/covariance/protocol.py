@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from speechgmm.checks import Array, floats, hold, refuse
+from speechgmm.looks import Shown
 from speechgmm.mixture.e_step import EStep
 
 LEAST = 1e-306
@@ -27,7 +28,7 @@ def _only_field(kind: type) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Covariance(ABC):
+class Covariance(Shown, ABC):
     """The protocol: a frozen dataclass of one array.
 
     Attributes
