@@ -260,12 +260,12 @@ while parameters[2].min() > 1e-12:
     parameters = m_step(few, gamma)
     grown.append(likelihood)
 print("numpy alone, step by step: " + ", ".join(f"{value:.1f}" for value in grown) + " nats per point, ...")
-print(f"a variance is {parameters[2].min():.0e}, and soon 0 is divided by 0")
+print(f"a variance is below 1e-12: {parameters[2].min() < 1e-12}; soon 0 is divided by 0")
 held = fit_gmm(few, 8, init=GMM(np.ones(8) / 8, few[:8], Diagonal(np.ones((8, 2)))), floor=Floor(relative=0.01))
 print(f"with a floor under the variances: {held.objective[-1]:.2f} nats per point")
 print(f"variances that the floor holds: {held.notes[-1].get('floored', 0)} of 16")
 # > numpy alone, step by step: -3.4, -2.8, -2.4 nats per point, ...
-# > a variance is 8e-21, and soon 0 is divided by 0
+# > a variance is below 1e-12: True; soon 0 is divided by 0
 # > with a floor under the variances: -1.16 nats per point
 # > variances that the floor holds: 13 of 16
 

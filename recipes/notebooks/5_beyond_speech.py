@@ -118,13 +118,11 @@ by_mean = np.where(hole, np.nanmean(given, axis=0), x)
 for name, guess in (("mean of the column", by_mean), ("mixture", filled)):
     print(f"{name:20s}error {np.sqrt(np.mean((guess - x)[hole] ** 2)):.3f} cm (root mean square)")
 groups = Incomplete(fit.model).labels(given)
-print(
-    f"{np.mean(groups == fit.model.labels(x)):.0%} of the flowers go to the component that they would go to when complete"
-)
+print(f"{np.mean(groups == fit.model.labels(x)):.0%} of the flowers go to the same component as without holes")
 # > 57% of the flowers lack something
 # > mean of the column  error 1.012 cm (root mean square)
 # > mixture             error 0.477 cm (root mean square)
-# > 99% of the flowers go to the component that they would go to when complete
+# > 99% of the flowers go to the same component as without holes
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharey=True)
@@ -139,8 +137,8 @@ plt.show()
 # > [picture] Filled in by the mean of its column; Filled in by what a mixture expects
 
 # %% [markdown]
-# The mean of a column draws a cross through the picture: flowers that do not exist. We took two components, as BIC
-# says: three overfit the holes. (Try it: the error grows to 0.47 cm.)
+# The mean of a column draws a cross through the picture: flowers that do not exist. (Two components, as BIC says; three
+# fill in as well.)
 #
 # ## New flowers
 #
@@ -170,10 +168,9 @@ plt.show()
 # %%
 strange = np.array([[5.5, 3.0, 3.0, 3.0]])
 limit = np.quantile(ours.mixture_.log_density(x), 0.01)
-print(
-    f"one flower in a hundred lies below {limit:.1f} nats; the strange one has {ours.mixture_.log_density(strange)[0]:.0f}"
-)
-# > one flower in a hundred lies below -5.6 nats; the strange one has -38
+density = ours.mixture_.log_density(strange)[0]
+print(f"one flower in a hundred lies below {limit:.1f} nats; the strange one has {density:.1f}")
+# > one flower in a hundred lies below -5.6 nats; the strange one has -38.3
 
 # %% [markdown]
 # ## Balls
@@ -281,9 +278,8 @@ for criterion in ("bic", "icl", "aic", "cross_validated"):
 # %%
 draws = np.array([impute(fit.model, given, seed=seed)[hole] for seed in range(50)])
 spread = draws.std(axis=0)
-print(
-    f"draws spread by {np.sqrt(np.mean(spread**2)):.2f} cm; errors are {np.sqrt(np.mean((filled - x)[hole] ** 2)):.2f} cm"
-)
+error = np.sqrt(np.mean((filled - x)[hole] ** 2))
+print(f"draws spread by {np.sqrt(np.mean(spread**2)):.2f} cm; errors are {error:.2f} cm")
 low, high = np.quantile(draws, [0.1, 0.9], axis=0)
 print(f"{np.mean((x[hole] > low) & (x[hole] < high)):.0%} of the true lengths lie in the middle 80 % of their draws")
 # > draws spread by 0.36 cm; errors are 0.48 cm
