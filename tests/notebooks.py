@@ -13,7 +13,7 @@ import importlib.util
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,10 +40,11 @@ pages: Any = _module()
 """How a notebook is divided into cells, and becomes a page."""
 
 
+@dataclass
 class Student(Reader):
-    """Somebody who runs a notebook from top to bottom, in a folder, where the pictures are saved."""
+    """Somebody who runs a notebook, by its name, from top to bottom, in a folder where the pictures are saved."""
 
-    name = ""
+    name: str = ""
 
     def read(self, text: str) -> Iterator[Said]:
         """Run the cells, and yield what each shows and printed."""
@@ -77,8 +78,7 @@ def wrong_cells(notebook: Path, folder: Path) -> list[Said]:
     """Run a notebook in a new folder, where its pictures are left, and return the cells that show something else."""
     folder.mkdir(parents=True)
     lay(["checkout"], folder)
-    student = Student(folder)
-    student.name = notebook.stem
+    student = Student(folder, name=notebook.stem)
     return [said for said in student.read(notebook.read_text(encoding="utf-8")) if not said.right]
 
 

@@ -63,30 +63,30 @@ def page(name: str, text: str) -> str:
     note = f"This lesson is a notebook: {{download}}`{name}.py <{program}>`. [](index.md) says how to open it."
     parts, folded, pictures = [], False, 0
     for number, cell in enumerate(cells(text)):
-        if cell.is_text:
-            if folded and cell.lines[0].startswith("#"):
-                parts.append("::::")
+        for line in cell.lines if cell.is_text else ():
+            if folded and re.match("#{1,3} ", line):
+                parts += ["::::", ""]
                 folded = False
-            if cell.lines[0].startswith(_ANSWER):
-                parts.append(f"::::{{dropdown}} {cell.lines[0].removeprefix('### ')}")
+            if line.startswith(_ANSWER):
+                line = f"::::{{dropdown}} {line.removeprefix('### ')}"
                 folded = True
-            parts.append("\n".join(cell.lines[folded and cell.lines[0].startswith(_ANSWER) :]))
-            parts += [] if number else [note]
-            continue
-        parts.extend(_shown(cell, name, pictures))
-        pictures += sum(line.startswith(PICTURE) for line in cell.shown)
-    return "\n\n".join([*parts, *(["::::"] if folded else [])]) + "\n"
+            parts.append(line)
+        if not cell.is_text:
+            parts += _shown(cell, name, pictures)
+            pictures += sum(line.startswith(PICTURE) for line in cell.shown)
+        parts += ["", note, ""] if number == 0 else [""]
+    return "\n".join([*parts, *(["::::"] if folded else [])]) + "\n"
 
 
 def _shown(cell: Cell, name: str, pictures: int) -> Iterator[str]:
-    """Yield the blocks of a cell of code: the code, what it printed, and its pictures, of which some came before."""
-    yield "\n".join(("```python", *cell.lines, "```"))
+    """Yield the lines of a cell of code: the code, what it printed, and its pictures, of which some came before."""
+    yield from ("```python", *cell.lines, "```")
     if printed := [line for line in cell.shown if not line.startswith(PICTURE)]:
-        yield "\n".join(("```output", *printed, "```"))
+        yield from ("```output", *printed, "```")
     titles = [line.removeprefix(PICTURE) for line in cell.shown if line.startswith(PICTURE)]
     for number, title in enumerate(titles, pictures + 1):
         told = re.sub(r"([][*_`$<>])", r"\\\1", title)
-        yield f"![{told}](pictures/{picture(name, number)})"
+        yield from ("", f"![{told}](pictures/{picture(name, number)})")
 
 
 def picture(name: str, number: int) -> str:

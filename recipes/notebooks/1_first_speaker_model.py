@@ -20,7 +20,8 @@
 # * **You need:** Python and numpy, what a mean and a variance are, and the density of a normal distribution.
 # * **After it you can** say what MFCCs, a Gaussian mixture, a background model and MAP adaptation are for.
 #
-# Below each cell stands what it printed, behind `# >`, and the titles of its pictures. Yours should agree.
+# In the file, each cell is followed by what it printed, behind `# >`, and by the titles of its pictures. Yours should
+# agree.
 
 # %%
 import tempfile

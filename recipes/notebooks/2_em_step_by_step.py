@@ -59,11 +59,12 @@ plt.show()
 #
 # A point is likely if any component makes it likely:
 #
-# $$ p(x) = \sum_{k=1}^{K} w_k \, \mathcal{N}(x \mid \mu_k, \sigma_k^2), \qquad
-# \ln \mathcal{N}(x \mid \mu, \sigma^2) = -\tfrac{1}{2} \sum_{d=1}^{D} \left( \ln 2 \pi \sigma_d^2
+# $$ p(x) = \sum_{k=1}^{K} w_k \, \mathcal{N}(x \mid \mu_k, \sigma_k^2), $$
+#
+# $$ \ln \mathcal{N}(x \mid \mu, \sigma^2) = -\tfrac{1}{2} \sum_{d=1}^{D} \left( \ln 2 \pi \sigma_d^2
 # + \frac{(x_d - \mu_d)^2}{\sigma_d^2} \right). $$
 #
-# The function returns $\ln \left( w_k \, \mathcal{N}(x_n \mid \mu_k, \sigma_k^2) \right)$ for all $n$ and $k$ at once.
+# The function returns $\ln w_k + \ln \mathcal{N}(x_n \mid \mu_k, \sigma_k^2)$ for all $n$ and $k$ at once.
 
 
 # %%
@@ -103,7 +104,9 @@ def e_step(x, weights, means, variances):
 # If we knew the responsibilities, the components would be easy: count, mean and variance, where each point counts as
 # much as it belongs to the component.
 #
-# $$ n_k = \sum_n \gamma_{nk}, \quad w_k = \frac{n_k}{N}, \quad \mu_k = \frac{1}{n_k} \sum_n \gamma_{nk} x_n, \quad
+# $$ n_k = \sum_n \gamma_{nk}, \qquad w_k = \frac{n_k}{N}, $$
+#
+# $$ \mu_k = \frac{1}{n_k} \sum_n \gamma_{nk} x_n, \qquad
 # \sigma_k^2 = \frac{1}{n_k} \sum_n \gamma_{nk} (x_n - \mu_k)^2. $$
 
 

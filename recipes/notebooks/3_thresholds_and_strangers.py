@@ -153,9 +153,10 @@ for what, prior, cost_fa in (("a phone that its owner unlocks", 0.99, 10.0), ("a
 # A score that says 3 should be right in $e^3 = 20$ of 21 cases, at even odds. $C_\mathrm{llr}$ measures it in bits: 0
 # for scores that know everything, 1 for scores that say nothing, and *above* 1 for scores that do harm,
 #
-# $$ C_\mathrm{llr} = \tfrac{1}{2} \left( \operatorname{mean}_\text{targets} \log_2 (1 + e^{-s})
-# + \operatorname{mean}_\text{others} \log_2 (1 + e^{s}) \right). $$
+# $$ C_\mathrm{llr} = \frac{1}{2 T} \sum_{t=1}^{T} \log_2 (1 + e^{-s_t})
+# + \frac{1}{2 U} \sum_{u=1}^{U} \log_2 (1 + e^{s_u}), $$
 #
+# over the scores $s_t$ of $T$ target trials and $s_u$ of $U$ others.
 # Multiply all scores by 10: no ranking changes, the EER stays, and every statement is wrong.
 
 # %%
@@ -203,12 +204,12 @@ threshold = np.quantile(rows, 0.98)
 print(f"from {threshold:+.2f} on, 2 % of nontarget trials are accepted; of searches among")
 for known in (1, 2, 4, 8):
     best = np.mean([rows[:, i : i + known].max(axis=1) >= threshold for i in range(len(rows[0]) - known + 1)])
-    print(f"  {known} people {best:5.1%}  (if they were independent: {1 - 0.98**known:5.1%})")
+    print(f"  {known}: {best:5.1%}  (if they were independent: {1 - 0.98**known:5.1%})")
 # > from -0.01 on, 2 % of nontarget trials are accepted; of searches among
-# >   1 people  2.0%  (if they were independent:  2.0%)
-# >   2 people  3.8%  (if they were independent:  4.0%)
-# >   4 people  8.0%  (if they were independent:  7.8%)
-# >   8 people 15.1%  (if they were independent: 14.9%)
+# >   1:  2.0%  (if they were independent:  2.0%)
+# >   2:  3.8%  (if they were independent:  4.0%)
+# >   4:  8.0%  (if they were independent:  7.8%)
+# >   8: 15.1%  (if they were independent: 14.9%)
 
 # %% [markdown]
 # ## A stated rate

@@ -43,7 +43,7 @@ DATA = next(p / "data" for p in (HERE, *HERE.parents) if (p / "data" / "manifest
 # Let $C$ classes have a mixture each, trained on the frames of all its examples. A sound belongs to the class whose
 # mixture finds its frames most probable:
 #
-# $$ \hat{c} = \arg\max_c \frac{1}{N} \sum_{n=1}^{N} \ln p(x_n \mid c). $$
+# $$ \hat{c} = \operatorname{argmax}_c \frac{1}{N} \sum_{n=1}^{N} \ln p(x_n \mid c). $$
 #
 # It is lesson 1 with other labels. We begin with one that the corpus has: women and men.
 
@@ -198,16 +198,16 @@ interval = found.accuracy
 print(f"{interval.estimate:.0%} of {len(labels)} new sounds are right: {interval.low:.0%} or more in the long run")
 figure, ax = plt.subplots(figsize=(4.6, 4), layout="constrained")
 plot_confusion(found.confusion, ax=ax)
-ax.set_title("Rows: what it is. Columns: what it was taken for")
+ax.set_title("A row for what it is")
 plt.show()
 # > 100% of 64 new sounds are right: 94% or more in the long run
-# > [picture] Rows: what it is. Columns: what it was taken for
+# > [picture] A row for what it is
 
 # %% [markdown]
 # ## How sure?
 #
 # Training has held out parts to learn what scores are worth, so that the classifier gives **posteriors**:
-# probabilities of # the classes, given that it is one of them. A hum in more and more noise:
+# probabilities of the classes, given that it is one of them. A hum in more and more noise:
 
 # %%
 for noise in (0.003, 0.01, 0.02):
