@@ -48,6 +48,9 @@ class Student(Reader):
 
     def read(self, text: str) -> Iterator[Said]:
         """Run the cells, and yield what each shows and printed."""
+        import matplotlib
+
+        matplotlib.use("agg")
         pictures = 0
         for cell in pages.cells(text):
             if cell.is_text:

@@ -357,7 +357,7 @@ for relevance in (0.1, 1.0, 8.0, 64.0, 10000.0):
 # %% [markdown]
 # With $r$ near 0 each component jumps to the mean of its few frames, and overfits. With a very large $r$ all models are
 # the background model, moved by almost nothing; but all of them are moved by as little, and only the order of the
-# scores decides. With much speech the two ends differ more: try it with `speech` in the place of `second`.
+# scores decides. Try it with `speech` in the place of `second` as well.
 #
 # ### Answer 2
 
@@ -395,8 +395,8 @@ print(f"with deltas:      {matrix.accuracy:.0%}")
 # > with deltas:      59%
 
 # %% [markdown]
-# No difference here: deltas tell how a voice moves, but within 10 frames they repeat what the cepstra say. On recorded
-# speech and in longer tests they help a little. Measure it where you need it.
+# No difference here: deltas tell how a voice moves, but within 10 frames they repeat what the cepstra say. Other
+# material and longer pieces may say otherwise. Measure it where you need it.
 #
 # ### Answer 4
 

@@ -239,7 +239,7 @@ plt.show()
 # > [picture] The best end: -4.31 nats; The worst end: -4.76 nats
 
 # %% [markdown]
-# In the worst end two components share a cluster while another has two clusters, and no small step helps: a component
+# In the worst end several components share a cluster while another covers four, and no small step helps: a component
 # would have to jump across. So a good start matters. `fit_gmm` takes k-means, which draws its first centers far apart.
 
 # %%
