@@ -26,6 +26,7 @@ extensions = [
     "commands",
     "looks",
     "mathml",
+    "notebooks",
 ]
 exclude_patterns = ["README.md", "_*", "**/_*"]
 default_role = "py:obj"  # what docstrings have in single backticks: a link where that is a public name
