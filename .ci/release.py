@@ -139,7 +139,7 @@ def attempt(python: str, wheel: Path, *, lowest: bool = False) -> None:
         if best != "slt":
             sys.exit(f"the voice slt must be recognized as itself; got {best}")
         if lowest:
-            # scikit-learn 1.6 hands its checks over in a way that today's pytest warns of
+            # scikit-learn 1.7 hands its checks over in a way that today's pytest warns of
             quiet = ("-p", "no:cacheprovider", "-W", "ignore::pytest.PytestRemovedIn10Warning")
             run(own, "-m", "pytest", "-q", "-m", "numeric", *quiet, "tests")
         print(f"{run(own, '--version', quiet=True).strip()}: installed and tried, {best} recognized", flush=True)
