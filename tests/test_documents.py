@@ -54,8 +54,11 @@ def test_the_documentation_has_pages_that_run_something():
     assert {"console", "pycon"} <= {block.language for found in BLOCKS.values() for block in found}
 
 
-def test_the_readme_fits_a_screen_or_two():
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+def test_the_readme_fits_a_screen_or_two_and_leads_on():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
 
 
 def read(text, folder):
