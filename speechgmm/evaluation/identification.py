@@ -180,6 +180,14 @@ def closed_set_confusion(scores: Scores) -> ConfusionMatrix:
     """Return whom each test of an enrolled speaker is taken for: the speaker of its highest score.
 
     Of several highest scores a nontarget's counts, as in the other rates. Errors as in `identification_rate`.
+
+    Examples
+    --------
+    >>> from speechgmm.evaluation import Scores
+    >>> models, tests = ["ann", "bob"] * 2, ["a.wav"] * 2 + ["b.wav"] * 2
+    >>> found = closed_set_confusion(Scores(models, tests, [2.0, -1.0, 1.5, 1.0], [1, 0, 0, 1]))
+    >>> found.labels, found.counts.tolist()  # both tests are taken for ann
+    (('ann', 'bob'), [[1, 0], [1, 0]])
     """
     found = searches(scores)
     _refuse_none(found.known, "with exactly one target trial, for a confusion matrix")

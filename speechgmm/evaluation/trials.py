@@ -135,6 +135,14 @@ class Failures(Shown):
     References
     ----------
     .. [1] ISO/IEC 19795-1, Biometric performance testing and reporting: failure to acquire, failure to enroll.
+
+    Examples
+    --------
+    >>> from speechgmm.evaluation import Scores, Trials, evaluate
+    >>> failures = Failures(tests=Trials(["ann"], ["b.wav"], [1]))
+    >>> scores = Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [1, 0], failures=failures)
+    >>> evaluate(scores).errors.p_miss, evaluate(scores).failures.tests
+    (1.0, 1)
     """
 
     tests: Trials | None = None
