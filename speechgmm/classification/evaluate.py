@@ -143,7 +143,6 @@ def evaluate_classifier(
     >>> files = [f"{folder.name}/{i}.npy" for i in range(3)]
     >>> for file, value in zip(files, (2.0, 4.0, -2.0), strict=True):
     ...     np.save(file, np.full((50, 1), value))
-    ...
     >>> evaluate_classifier(classifier, files, ["high", "high", "low"]).confusion.counts.tolist()
     [[2, 0], [0, 1]]
     >>> folder.cleanup()
@@ -205,7 +204,6 @@ def cross_validate(
     >>> rng = np.random.default_rng(0)
     >>> for file, label in zip(files, labels, strict=True):
     ...     np.save(file, rng.normal(5.0 if label == "high" else -5.0, 1.0, (50, 1)))
-    ...
     >>> settings = MixtureSettings(n_components=1)
     >>> found = cross_validate(files, labels, ["a"] * 4 + ["b"] * 4, settings=settings, backend="gmm")
     >>> found.accuracy.estimate

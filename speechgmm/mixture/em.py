@@ -36,7 +36,6 @@ class Update(Shown, Generic[M]):
     >>> from speechgmm.mixture import GMM, Diagonal, Stop, fit, maximize
     >>> def means_alone(statistics, model):
     ...     return maximize(statistics, model, update="m")
-    ...
     >>> start = GMM([0.9, 0.1], [[-1.0], [1.0]], Diagonal([[1.0], [1.0]]))
     >>> fit(start, [np.array([[-8.0], [8.0]])], means_alone, stop=Stop(max_iterations=5)).model.weights.tolist()
     [0.9, 0.1]

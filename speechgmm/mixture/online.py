@@ -47,7 +47,6 @@ class StepwiseState(Shown):
     >>> state = StepwiseState.of(GMM([1.0], [[0.0]], Diagonal([[1.0]])))
     >>> for batch in np.full((3, 20, 1), 8.0):
     ...     state = stepwise(state, batch)
-    ...
     >>> state.updates
     3
     """

@@ -64,8 +64,8 @@ def plot_mixture(
     >>> from speechgmm.mixture import GMM, Diagonal
     >>> gmm = GMM([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], Diagonal([[1.0, 1.0], [1.0, 4.0]]))
     >>> ax = plot_mixture(gmm, gmm.sample(100, seed=0).frames)
-    >>> ax.get_xlabel(), ax.get_ylabel()
-    ('', '')
+    >>> len(ax.collections[0].get_offsets())
+    100
     >>> plt.close("all")
     """
     points = None if x is None else matrix(x, "points", dimensions=None if gmm is None else gmm.n_dimensions)
