@@ -63,9 +63,10 @@ def plot_mixture(
     >>> import matplotlib.pyplot as plt
     >>> from speechgmm.mixture import GMM, Diagonal
     >>> gmm = GMM([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], Diagonal([[1.0, 1.0], [1.0, 4.0]]))
-    >>> ax = plot_mixture(gmm, gmm.sample(100, seed=0).frames)
-    >>> len(ax.collections[0].get_offsets())
-    100
+    >>> drawn = gmm.sample(100, seed=0)
+    >>> ax = plot_mixture(gmm, drawn.frames, labels=drawn.components, names=["left", "right"])
+    >>> sorted(ax.get_legend_handles_labels()[1])
+    ['left', 'right']
     >>> plt.close("all")
     """
     points = None if x is None else matrix(x, "points", dimensions=None if gmm is None else gmm.n_dimensions)

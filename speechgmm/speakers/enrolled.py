@@ -83,14 +83,16 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
     Examples
     --------
     >>> import tempfile
-    >>> import speechgmm
-    >>> corpus, system = speechgmm.read_corpus("data/manifest.csv"), speechgmm.default_system()
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import SpeakerStore, System, enroll_features
+    >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])))
     >>> folder = tempfile.TemporaryDirectory()
-    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
-    >>> _ = speechgmm.enroll(system, store, corpus.where(speaker=("slt", "rms"), split="enroll"))
+    >>> store = SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = enroll_features(system, store, "ann", [[8.0]] * 300)
     >>> found = enrolled(system, store)
-    >>> found.models.names, len(found.recordings)
-    (('rms', 'slt'), 4)
+    >>> found.models.names, found.domain.damaged
+    (('ann',), ())
     >>> store.close()
     >>> folder.cleanup()
     """
