@@ -57,6 +57,7 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
     --------
     >>> import tempfile
     >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.storage import load
     >>> folder = tempfile.TemporaryDirectory()
     >>> gmm = GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [4.0]]))
     >>> save(gmm, f"{folder.name}/gmm.sgmm")
@@ -97,6 +98,7 @@ def load(path: str | os.PathLike[str], *types: type) -> Any:
     --------
     >>> import tempfile
     >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.storage import save
     >>> folder = tempfile.TemporaryDirectory()
     >>> gmm = GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [4.0]]))
     >>> save(gmm, f"{folder.name}/gmm.sgmm")
@@ -122,6 +124,7 @@ def know(cls: type) -> None:
     Examples
     --------
     >>> from dataclasses import make_dataclass
+    >>> from speechgmm.storage import dumps, loads
     >>> Microphone = make_dataclass("Microphone", ["name"], frozen=True)
     >>> Room = make_dataclass("Room", ["microphone"], frozen=True)
     >>> know(Microphone)
@@ -137,6 +140,7 @@ def dumps(value: Any) -> bytes:
     Examples
     --------
     >>> from speechgmm.features import MFCC
+    >>> from speechgmm.storage import loads
     >>> loads(dumps(MFCC(sample_rate=8000)), MFCC) == MFCC(sample_rate=8000)
     True
     """
@@ -160,6 +164,7 @@ def loads(data: bytes, *types: type, source: str = "the data") -> Any:
     Examples
     --------
     >>> from speechgmm.features import MFCC
+    >>> from speechgmm.storage import dumps
     >>> loads(dumps(MFCC(sample_rate=8000)), MFCC).sample_rate
     8000
     """
@@ -189,6 +194,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     --------
     >>> import tempfile
     >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.storage import save
     >>> folder = tempfile.TemporaryDirectory()
     >>> save(GMM([1.0], [[0.0]], Diagonal([[1.0]])), f"{folder.name}/gmm.sgmm")
     >>> header = read_header(f"{folder.name}/gmm.sgmm")

@@ -355,6 +355,7 @@ def load_classifier(path: str | os.PathLike[str], *types: type) -> AudioClassifi
     Examples
     --------
     >>> import tempfile
+    >>> from speechgmm.classification import AudioClassifier
     >>> from speechgmm.features import OwnFeatures
     >>> from speechgmm.mixture import GMM, Diagonal
     >>> low, high = (GMM([1.0], [[mean]], Diagonal([[1.0]])) for mean in (-3.0, 3.0))

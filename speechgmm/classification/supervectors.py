@@ -35,7 +35,7 @@ def posterior_features(
 
     Examples
     --------
-    >>> from speechgmm.mixture import Diagonal
+    >>> from speechgmm.mixture import GMM, Diagonal
     >>> mixture = GMM([0.5, 0.5], [[-9.0], [9.0]], Diagonal([[1.0], [1.0]]))
     >>> posterior_features(mixture, [[[-9.0], [9.0]], [[8.0], [9.0]]]).round(3).tolist()
     [[0.5, 0.5], [0.0, 1.0]]
@@ -69,7 +69,7 @@ def supervector(
 
     Examples
     --------
-    >>> from speechgmm.mixture import Diagonal
+    >>> from speechgmm.mixture import GMM, Diagonal
     >>> mixture = GMM([1.0], [[0.0, 0.0]], Diagonal([[1.0, 1.0]]))
     >>> supervector(mixture, [[[8.0, 0.0]] * 4, [[0.0, 4.0]] * 4]).round(3).tolist()
     [[4.0, 0.0], [0.0, 2.0]]

@@ -146,6 +146,7 @@ def train_classifier(
     Examples
     --------
     >>> import numpy as np
+    >>> from speechgmm.classification import MixtureSettings
     >>> from speechgmm.features import Signal
     >>> rng = np.random.default_rng(0)
     >>> tones = [Signal(0.3 * np.sin(0.2 * np.arange(16000)) + rng.normal(0.0, 0.01, 16000), 16000) for _ in range(4)]

@@ -453,6 +453,7 @@ def bona_fide(scores: Scores) -> Scores:
 
     Examples
     --------
+    >>> from speechgmm.evaluation import Scores
     >>> scores = Scores(["ann", "ann"], ["a.wav", "b.wav"], [1.5, 1.0], [1, 1], attack=["", "replayed"])
     >>> bona_fide(scores).test
     array(['a.wav'], dtype='<U5')
@@ -490,6 +491,7 @@ def join(scores: Scores, trials: Trials) -> Scores:
 
     Examples
     --------
+    >>> from speechgmm.evaluation import Scores, Trials
     >>> scores = Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [-1, -1])
     >>> join(scores, Trials(["bob"], ["a.wav"], [0])).target
     array([0], dtype=int8)

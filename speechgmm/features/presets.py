@@ -91,6 +91,7 @@ def register_preset(name: str, make: Callable[[int], FrontEnd]) -> None:
     --------
     >>> from dataclasses import dataclass
     >>> import numpy as np
+    >>> from speechgmm.features import FrontEnd, preset
     >>> @dataclass(frozen=True)
     ... class Loudness(FrontEnd):
     ...     sample_rate: int = 16000

@@ -71,7 +71,7 @@ def adapt(
 
     Examples
     --------
-    >>> from speechgmm.mixture import Diagonal
+    >>> from speechgmm.mixture import GMM, Diagonal
     >>> ubm = GMM([0.5, 0.5], [[-10.0], [10.0]], Diagonal([[1.0], [1.0]]))
     >>> adapt(ubm, ubm.statistics([[14.0]] * 12), relevance=4.0).means.ravel().tolist()  # 12 / (12 + 4) of the way
     [-10.0, 13.0]

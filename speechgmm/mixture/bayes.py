@@ -281,6 +281,7 @@ def fit_bayes(
     Examples
     --------
     >>> import numpy as np
+    >>> from speechgmm.mixture import Stop
     >>> x = np.random.default_rng(0).normal([[0.0], [20.0]], 1.0, size=(2, 500)).reshape(-1, 1)
     >>> result = fit_bayes(x, 6, stop=Stop(1e-6, 200))
     >>> result.model.without(5.0).n_components

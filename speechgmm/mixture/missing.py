@@ -38,7 +38,7 @@ class Incomplete(Shown):
     Examples
     --------
     >>> import numpy as np
-    >>> from speechgmm.mixture import GMM, Full
+    >>> from speechgmm.mixture import GMM, Full, impute
     >>> gmm = GMM([1.0], [[0.0, 0.0]], Full([[[1.0, 0.8], [0.8, 1.0]]]))
     >>> impute(gmm, [[2.0, np.nan]])
     array([[2. , 1.6]])

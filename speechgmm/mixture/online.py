@@ -102,7 +102,7 @@ def stepwise(
     Examples
     --------
     >>> import numpy as np
-    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.mixture import GMM, Diagonal, StepwiseState
     >>> state = StepwiseState.of(GMM([1.0], [[0.0]], Diagonal([[1.0]])))
     >>> stepwise(state, np.full((10, 1), 8.0), step=0.25).model.means
     array([[2.]])

@@ -71,6 +71,7 @@ def allowed_cores() -> int:
 
     Examples
     --------
+    >>> from speechgmm.parallel import available_cores
     >>> 1 <= allowed_cores() <= available_cores()
     True
     """

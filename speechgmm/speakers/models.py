@@ -215,6 +215,7 @@ def adapted_model(system: System, statistics: Statistics) -> UBM:
     --------
     >>> from speechgmm.features import OwnFeatures
     >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import System
     >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])), relevance=4.0)
     >>> adapted_model(system, system.ubm.statistics([[8.0]] * 4)).means.tolist()  # half of the way
     [[4.0]]
@@ -257,6 +258,7 @@ def speaker_models(
     --------
     >>> from speechgmm.features import OwnFeatures
     >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import System
     >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])), relevance=4.0)
     >>> heard = {"bob": system.ubm.statistics([[-8.0]] * 4), "ann": system.ubm.statistics([[8.0]] * 4)}
     >>> models = speaker_models(system, heard)
