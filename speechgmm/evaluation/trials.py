@@ -138,11 +138,12 @@ class Failures(Shown):
 
     Examples
     --------
-    >>> from speechgmm.evaluation import Scores, Trials, evaluate
+    >>> from speechgmm.evaluation import Failures, Scores, Trials, evaluate
     >>> failures = Failures(tests=Trials(["ann"], ["b.wav"], [1]))
     >>> scores = Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [1, 0], failures=failures)
-    >>> evaluate(scores).errors.p_miss, evaluate(scores).failures.tests
-    (1.0, 1)
+    >>> found = evaluate(scores)
+    >>> found.failures.tests, found.failures.tests_tried
+    (1, 2)
     """
 
     tests: Trials | None = None

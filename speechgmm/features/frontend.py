@@ -39,7 +39,7 @@ class FrontEnd(Shown, ABC):
     Examples
     --------
     >>> import numpy as np
-    >>> from speechgmm.features import preset
+    >>> from speechgmm.features import FrontEnd, preset
     >>> frontend = preset("sound", 16000)  # `register_preset` shows a front end of your own
     >>> isinstance(frontend, FrontEnd), frontend(np.zeros(16000)).shape[1] == frontend.n_dimensions
     (True, True)

@@ -91,7 +91,7 @@ def register_preset(name: str, make: Callable[[int], FrontEnd]) -> None:
     --------
     >>> from dataclasses import dataclass
     >>> import numpy as np
-    >>> from speechgmm.features import FrontEnd, preset
+    >>> from speechgmm.features import FrontEnd, preset, register_preset
     >>> @dataclass(frozen=True)
     ... class Loudness(FrontEnd):
     ...     sample_rate: int = 16000

@@ -21,7 +21,7 @@ class WeightedBlock(Shown):
     Examples
     --------
     >>> import numpy as np
-    >>> from speechgmm.mixture import fit_gmm
+    >>> from speechgmm.mixture import WeightedBlock, fit_gmm
     >>> block = WeightedBlock(np.array([[0.0], [4.0]]), np.array([3.0, 1.0]))
     >>> fit_gmm([block], 1).model.means.tolist()  # the first frame counts three times
     [[1.0]]

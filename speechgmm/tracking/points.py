@@ -36,7 +36,7 @@ class WeightedPoints(Shown):
     --------
     >>> import numpy as np
     >>> from speechgmm.mixture import Diagonal
-    >>> from speechgmm.tracking import track
+    >>> from speechgmm.tracking import WeightedPoints, track
     >>> places = np.random.default_rng(0).normal(size=(50, 2))
     >>> found = list(track(Diagonal([[1.0, 1.0]]), [WeightedPoints(places, np.full(50, 0.5))] * 3))
     >>> found[-1].identities.tolist()
