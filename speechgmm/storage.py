@@ -52,6 +52,18 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
     InvalidInput
         If the value holds something that cannot be stored, or the file must not or cannot be written: see
         `speechgmm.files.check_writable`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.storage import load
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> gmm = GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [4.0]]))
+    >>> save(gmm, f"{folder.name}/gmm.sgmm")
+    >>> load(f"{folder.name}/gmm.sgmm", GMM, Diagonal).means.tolist()
+    [[-1.0], [1.0]]
+    >>> folder.cleanup()
     """
     data = dumps(value)
     with replacing(path, kind_of(type(value))) as beside:
@@ -59,7 +71,14 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
 
 
 def kind_of(cls: type) -> Kind:
-    """Return what a file is that holds a value of a type, which may say in its class variable ``KIND`` what it is."""
+    """Return what a file is that holds a value of a type, which may say in its class variable ``KIND`` what it is.
+
+    Examples
+    --------
+    >>> import speechgmm
+    >>> kind_of(speechgmm.System).name
+    'a model of speakers'
+    """
     names = {cls.__name__, *getattr(cls, "FORMER_NAMES", ())}
     name = getattr(cls, "KIND", f"a file with {with_article(cls.__name__)}")
     return Kind(name, lambda path: read_header(path).get("$type") in names)
@@ -74,6 +93,18 @@ def load(path: str | os.PathLike[str], *types: type) -> Any:
         If the file is missing, is not such a file, or is damaged.
     IncompatibleModel
         If it holds another type, or was written by a later version of the format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.storage import save
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> gmm = GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [4.0]]))
+    >>> save(gmm, f"{folder.name}/gmm.sgmm")
+    >>> load(f"{folder.name}/gmm.sgmm", GMM, Diagonal).weights.tolist()
+    [0.5, 0.5]
+    >>> folder.cleanup()
     """
     source = str(path)
     with _opened(path) as file:
@@ -89,12 +120,30 @@ def know(cls: type) -> None:
     """Let `load` build a type of your own wherever it is nested in a value, until this process ends.
 
     A later one of the same name takes its place; what a call of `load` names comes before both.
+
+    Examples
+    --------
+    >>> from dataclasses import make_dataclass
+    >>> from speechgmm.storage import dumps, loads
+    >>> Microphone = make_dataclass("Microphone", ["name"], frozen=True)
+    >>> Room = make_dataclass("Room", ["microphone"], frozen=True)
+    >>> know(Microphone)
+    >>> loads(dumps(Room(Microphone("on the table"))), Room).microphone.name
+    'on the table'
     """
     _KNOWN[cls.__name__] = cls
 
 
 def dumps(value: Any) -> bytes:
-    """Return the bytes that `save` would write."""
+    """Return the bytes that `save` would write.
+
+    Examples
+    --------
+    >>> from speechgmm.features import MFCC
+    >>> from speechgmm.storage import loads
+    >>> loads(dumps(MFCC(sample_rate=8000)), MFCC) == MFCC(sample_rate=8000)
+    True
+    """
     from safetensors.numpy import save as to_bytes
 
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
@@ -110,7 +159,15 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(data: bytes, *types: type, source: str = "the data") -> Any:
-    """Build a value from the bytes of `dumps`; `source` names them in messages."""
+    """Build a value from the bytes of `dumps`; `source` names them in messages.
+
+    Examples
+    --------
+    >>> from speechgmm.features import MFCC
+    >>> from speechgmm.storage import dumps
+    >>> loads(dumps(MFCC(sample_rate=8000)), MFCC).sample_rate
+    8000
+    """
     header = _header(data, source)
     _check_arrays(header, len(data), source)
     return _built(header, data, types, source)
@@ -131,21 +188,48 @@ def _built(header: "_Header", data: bytes, types: tuple[type, ...], source: str)
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the JSON part of a file (settings, versions, data summary), without building anything."""
+    """Return the JSON part of a file (settings, versions, data summary), without building anything.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.storage import save
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> save(GMM([1.0], [[0.0]], Diagonal([[1.0]])), f"{folder.name}/gmm.sgmm")
+    >>> header = read_header(f"{folder.name}/gmm.sgmm")
+    >>> header["$type"], sorted(header["fields"])
+    ('GMM', ['covariance', 'means', 'origin', 'weights'])
+    >>> folder.cleanup()
+    """
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         return _header(_beginning(file, size), str(path), size).value
 
 
 def fingerprint(*values: Any) -> str:
-    """Return 16 hexadecimal digits that depend on the content of values alone."""
+    """Return 16 hexadecimal digits that depend on the content of values alone.
+
+    Examples
+    --------
+    >>> from speechgmm.features import MFCC
+    >>> slow, fast = MFCC(sample_rate=8000), MFCC(sample_rate=16000)
+    >>> fingerprint(slow) == fingerprint(MFCC(sample_rate=8000)), fingerprint(slow) == fingerprint(fast)
+    (True, False)
+    """
     tensors: _Tensors = {}
     body = [_encode(v, str(i), tensors) for i, v in enumerate(values)]
     return _digest(body, tensors)[:16]
 
 
 def versions(*libraries: str) -> dict[str, str]:
-    """Return the versions of this package, of Python and of libraries, for what a file says of its making."""
+    """Return the versions of this package, of Python and of libraries, for what a file says of its making.
+
+    Examples
+    --------
+    >>> sorted(versions("numpy", "scipy"))
+    ['numpy', 'python', 'scipy', 'speechgmm']
+    """
     found = {"speechgmm": __version__, "python": platform.python_version()}
     return found | {name: version(name) for name in libraries}
 

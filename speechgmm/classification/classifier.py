@@ -66,6 +66,16 @@ class AudioClassifier(Shown):
     ------
     IncompatibleModel
         If the parts do not fit.
+
+    Examples
+    --------
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> low, high = (GMM([1.0], [[mean]], Diagonal([[1.0]])) for mean in (-3.0, 3.0))
+    >>> classifier = AudioClassifier(OwnFeatures(dimensions=1), ("high", "low"), (high, low))
+    >>> answer = classifier.answer("a sound", [[2.0], [4.0]])
+    >>> answer.status, [c.name for c in answer.candidates]
+    ('ranked', ['high', 'low'])
     """
 
     KIND: ClassVar = "a classifier"
@@ -319,7 +329,16 @@ class AudioClassifier(Shown):
 
 
 def label_of(answer: Answer) -> str | None:
-    """Return the class that was accepted, or the likeliest where nothing is decided for want of a calibration."""
+    """Return the class that was accepted, or the likeliest where nothing is decided for want of a calibration.
+
+    Examples
+    --------
+    >>> from speechgmm.evaluation import Answer, Candidate
+    >>> label_of(Answer("a.wav", "accepted", decision="dog", candidates=(Candidate("dog", -1.0),)))
+    'dog'
+    >>> label_of(Answer("b.wav", "unknown", candidates=(Candidate("dog", -9.0),))) is None
+    True
+    """
     return answer.candidates[0].name if answer.status == "ranked" else answer.decision
 
 
@@ -332,6 +351,20 @@ def load_classifier(path: str | os.PathLike[str], *types: type) -> AudioClassifi
         If the file is missing, damaged, or no speechgmm file.
     IncompatibleModel
         If it holds something else, or was written by a later version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.classification import AudioClassifier
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> low, high = (GMM([1.0], [[mean]], Diagonal([[1.0]])) for mean in (-3.0, 3.0))
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> classifier = AudioClassifier(OwnFeatures(dimensions=1), ("high", "low"), (high, low))
+    >>> classifier.save(f"{folder.name}/levels.sgmm")
+    >>> load_classifier(f"{folder.name}/levels.sgmm").labels
+    ('high', 'low')
+    >>> folder.cleanup()
     """
     known = (AudioClassifier, MFCC, OwnFeatures, GMM, Diagonal, ClassCalibration, Rejection, SupervectorMachine)
     return storage.load(path, *known, *types)

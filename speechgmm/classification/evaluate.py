@@ -129,6 +129,23 @@ def evaluate_classifier(
     ------
     InvalidInput
         If a label is none of the classifier's, no sound can be used, or an argument does not fit.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from speechgmm.classification import AudioClassifier
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> low, high = (GMM([1.0], [[mean]], Diagonal([[1.0]])) for mean in (-3.0, 3.0))
+    >>> classifier = AudioClassifier(OwnFeatures(dimensions=1), ("high", "low"), (high, low))
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> files = [f"{folder.name}/{i}.npy" for i in range(3)]
+    >>> for file, value in zip(files, (2.0, 4.0, -2.0), strict=True):
+    ...     np.save(file, np.full((50, 1), value))
+    >>> evaluate_classifier(classifier, files, ["high", "high", "low"]).confusion.counts.tolist()
+    [[2, 0], [0, 1]]
+    >>> folder.cleanup()
     """
     every = listed(sounds)
     truth, sources = text_columns(len(every), labels=labels, groups=groups)
@@ -176,6 +193,22 @@ def cross_validate(
     ------
     InvalidInput
         If there are fewer than two folds, a class occurs in one fold alone, or an argument does not fit.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from speechgmm.classification import MixtureSettings
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> files, labels = [f"{folder.name}/{i}.npy" for i in range(8)], ["low", "high"] * 4
+    >>> rng = np.random.default_rng(0)
+    >>> for file, label in zip(files, labels, strict=True):
+    ...     np.save(file, rng.normal(5.0 if label == "high" else -5.0, 1.0, (50, 1)))
+    >>> settings = MixtureSettings(n_components=1)
+    >>> found = cross_validate(files, labels, ["a"] * 4 + ["b"] * 4, settings=settings, backend="gmm")
+    >>> found.accuracy.estimate
+    1.0
+    >>> folder.cleanup()
     """
     check_backend(backend, settings)
     every = listed(sounds)

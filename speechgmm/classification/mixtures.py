@@ -52,6 +52,13 @@ class MixtureSettings:
     ------
     InvalidInput
         If a setting is out of its range.
+
+    Examples
+    --------
+    >>> import dataclasses
+    >>> settings = MixtureSettings(n_components=16, relevance=4.0)  # classes are adapted from a mixture of all
+    >>> dataclasses.replace(settings, max_iterations=20).n_components
+    16
     """
 
     n_components: int = 8

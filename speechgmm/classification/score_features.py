@@ -85,7 +85,8 @@ def score_features(
 
     Examples
     --------
-    >>> from speechgmm.mixture import Diagonal
+    >>> import numpy as np
+    >>> from speechgmm.mixture import GMM, Diagonal
     >>> model = GMM(np.ones(1), np.zeros((1, 1)), Diagonal(np.ones((1, 1))))
     >>> score_features([[0.0], [1.0], [2.0]], {"normal": model}).segments(2).round(3)
     array([[-2.338],

@@ -32,6 +32,13 @@ def posterior_features(
     ------
     InvalidInput
         If features or lengths do not fit.
+
+    Examples
+    --------
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> mixture = GMM([0.5, 0.5], [[-9.0], [9.0]], Diagonal([[1.0], [1.0]]))
+    >>> posterior_features(mixture, [[[-9.0], [9.0]], [[8.0], [9.0]]]).round(3).tolist()
+    [[0.5, 0.5], [0.0, 1.0]]
     """
     return np.stack([mixture.posteriors(x).mean(axis=0) for x in _recordings(mixture, features, lengths)])
 
@@ -59,6 +66,13 @@ def supervector(
     ------
     InvalidInput
         If an argument does not fit.
+
+    Examples
+    --------
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> mixture = GMM([1.0], [[0.0, 0.0]], Diagonal([[1.0, 1.0]]))
+    >>> supervector(mixture, [[[8.0, 0.0]] * 4, [[0.0, 4.0]] * 4]).round(3).tolist()
+    [[4.0, 0.0], [0.0, 2.0]]
     """
     pairs = [mixture.statistics(x) for x in _recordings(mixture, features, lengths)]
     return displacements(mixture, np.stack([s.counts for s in pairs]), np.stack([s.first for s in pairs]), relevance)

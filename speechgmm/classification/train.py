@@ -142,6 +142,20 @@ def train_classifier(
     ------
     InvalidInput
         If there are fewer than two classes, a class without a usable sound, or an argument that does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.classification import MixtureSettings
+    >>> from speechgmm.features import Signal
+    >>> rng = np.random.default_rng(0)
+    >>> tones = [Signal(0.3 * np.sin(0.2 * np.arange(16000)) + rng.normal(0.0, 0.01, 16000), 16000) for _ in range(4)]
+    >>> noises = [Signal(rng.normal(0.0, 0.1, 16000), 16000) for _ in range(4)]
+    >>> settings = MixtureSettings(n_components=2)
+    >>> labels = ["tone"] * 4 + ["noise"] * 4
+    >>> training = train_classifier([*tones, *noises], labels, frontend="sound", settings=settings)
+    >>> training.classifier.labels, training.classifier.predict(tones[:1] + noises[:1])
+    (('noise', 'tone'), ('tone', 'noise'))
     """
     check_backend(backend, settings)
     data = extract_labeled(

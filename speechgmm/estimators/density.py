@@ -29,6 +29,15 @@ class DensityGrid(Shown):
         Where the grid lies along one feature or two.
     density : ndarray, shape (P,) or (P, P)
         Rows go with the second axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.estimators import GaussianMixture
+    >>> x = np.random.default_rng(0).normal(size=(200, 2))
+    >>> grid = GaussianMixture(2).fit(x).density_grid(50)
+    >>> len(grid.axes), grid.density.shape
+    (2, (50, 50))
     """
 
     axes: tuple[Array, ...]

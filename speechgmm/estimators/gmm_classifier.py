@@ -64,6 +64,7 @@ class GMMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Examples
     --------
+    >>> import numpy as np
     >>> x = np.array([[0.0], [0.2], [0.1], [3.0], [3.1], [2.9]])
     >>> GMMClassifier(1).fit(x, ["low", "low", "low", "high", "high", "high"]).predict([[0.5], [2.5]])
     array(['low', 'high'], dtype='<U4')

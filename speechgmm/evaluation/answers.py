@@ -17,6 +17,7 @@ class Answers(tuple[Answer, ...], Shown):
 
     Examples
     --------
+    >>> from speechgmm.evaluation import Answer
     >>> Answers([Answer("a.wav", "accepted", 3.0, "ann"), Answer("b.wav", "unknown", 2.0)])
     Answers(
         Answer('a.wav', accepted as 'ann', 3.0 s of speech),

@@ -139,6 +139,7 @@ def fit_calibration(
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> scores = np.concatenate([rng.normal(1, 1, 5000), rng.normal(-1, 1, 5000)])
     >>> fit_calibration(scores, np.arange(10000) < 5000).slopes.round(1)  # two Gaussians: the LLR is twice the score

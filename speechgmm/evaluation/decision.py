@@ -216,6 +216,16 @@ def threshold_for(strangers: Limits | None, rule: Rule | None, searched: int) ->
     ------
     InvalidInput
         If the rule asks for a rate or costs, and nothing is known of strangers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.evaluation import Rule, fit_strangers
+    >>> strangers = fit_strangers(np.random.default_rng(0).normal(size=(2000, 50)))
+    >>> round(threshold_for(strangers, Rule(far=0.01), searched=1).score, 1)
+    2.3
+    >>> threshold_for(strangers, Rule(threshold=2.0), searched=50).score
+    2.0
     """
     if rule is None:
         return None
@@ -276,6 +286,17 @@ def decide(
         With less speech nothing is decided.
     top : int, optional
         How many candidates to tell; default: all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.evaluation import Rule
+    >>> rule = Rule(threshold=0.0)
+    >>> answer = decide("a.wav", ["ann", "bob"], np.array([-1.0, 3.0]), rule, None, speech_seconds=5.0)
+    >>> answer.status, answer.decision
+    ('accepted', 'bob')
+    >>> decide("b.wav", ["ann"], np.array([-1.0]), rule, None, speech_seconds=5.0).status
+    'unknown'
     """
     order = np.argsort(-(scores if ranking is None else ranking), kind="stable")
     best = int(order[0])

@@ -70,6 +70,15 @@ def error_by_duration(
     ------
     InvalidInput
         For unlabeled trials, or where no length is known.
+
+    Examples
+    --------
+    >>> from speechgmm.evaluation import Scores
+    >>> people, tests = ["ann"] * 40, [f"{i}.wav" for i in range(40)]
+    >>> score = [1.0, -1.0] * 10 + [-1.0, 1.0] + [1.0, -1.0] * 9
+    >>> scores = Scores(people, tests, score, [1, 0] * 20, test_seconds=[10.0] * 20 + [2.0] * 20)
+    >>> [(b.low, b.high, b.p_miss) for b in error_by_duration(scores, 0.0, bins=2)]
+    [(2.0, 2.0, 0.1), (10.0, 10.0, 0.0)]
     """
     check_labels(scores)
     checks.integer(bins, "bins", minimum=1)

@@ -104,6 +104,8 @@ def fit_fusion(tables: Mapping[str, Scores], *, prior: float = 0.5) -> Fusion:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from speechgmm.evaluation import Scores
     >>> a = Scores(["x"] * 4, list("abcd"), [1.0, 2.0, 0.0, 1.5], [1, 1, 0, 0])
     >>> fused = fit_fusion({"one": a})({"one": a})
     >>> bool(np.all(np.diff(fused.score[[2, 0, 3, 1]]) > 0))

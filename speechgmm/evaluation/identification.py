@@ -121,6 +121,7 @@ def identification_rate(scores: Scores, rank: int = 1) -> float:
 
     Examples
     --------
+    >>> from speechgmm.evaluation import Scores
     >>> identification_rate(Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [1, 0]))
     1.0
     """
@@ -135,6 +136,7 @@ def cmc(scores: Scores, ranks: int = 10) -> NDArray[np.float64]:
 
     Examples
     --------
+    >>> from speechgmm.evaluation import Scores
     >>> cmc(Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, 2.0], [1, 0]), 2)
     array([0., 1.])
     """
@@ -164,6 +166,7 @@ def open_set_rate(scores: Scores, far: float = 0.01, *, rank: int = 1) -> OpenSe
 
     Examples
     --------
+    >>> from speechgmm.evaluation import Scores
     >>> scores = Scores(["ann", "bob"] * 2, ["a", "a", "x", "x"], [3.0, 0.0, 1.0, 2.0], [1, 0, 0, 0])
     >>> open_set_rate(scores, 0.01).rate
     1.0
@@ -180,6 +183,14 @@ def closed_set_confusion(scores: Scores) -> ConfusionMatrix:
     """Return whom each test of an enrolled speaker is taken for: the speaker of its highest score.
 
     Of several highest scores a nontarget's counts, as in the other rates. Errors as in `identification_rate`.
+
+    Examples
+    --------
+    >>> from speechgmm.evaluation import Scores
+    >>> models, tests = ["ann", "bob"] * 2, ["a.wav"] * 2 + ["b.wav"] * 2
+    >>> found = closed_set_confusion(Scores(models, tests, [2.0, -1.0, 1.5, 1.0], [1, 0, 0, 1]))
+    >>> found.labels, found.counts.tolist()  # both tests are taken for ann
+    (('ann', 'bob'), [[1, 0], [1, 0]])
     """
     found = searches(scores)
     _refuse_none(found.known, "with exactly one target trial, for a confusion matrix")

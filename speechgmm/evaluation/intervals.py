@@ -79,6 +79,7 @@ def bootstrap(
 
     Examples
     --------
+    >>> import numpy as np
     >>> right = np.array([1.0, 0.0, 1.0, 1.0])
     >>> found = bootstrap(lambda w: {"rate": w @ right / w.sum()}, ["ann", "ann", "bob", "cid"])
     >>> found["rate"]

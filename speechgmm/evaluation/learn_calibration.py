@@ -52,6 +52,8 @@ def calibrate_scores(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from speechgmm.evaluation import Scores
     >>> rng = np.random.default_rng(0)
     >>> people = [f"p{i}" for i in range(20)]
     >>> pairs = [(model, f"{who}/{i}", model == who) for model in people for who in people for i in range(4)]

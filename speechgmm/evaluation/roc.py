@@ -34,6 +34,11 @@ class Application:
         Probability of a target trial, between 0 and 1, both left out.
     cost_miss, cost_fa : float
         Costs of a miss and of a false alarm, above 0 and finite.
+
+    Examples
+    --------
+    >>> round(Application(prior=0.5, cost_fa=10.0).threshold, 3)  # log(10)
+    2.303
     """
 
     prior: float = 0.01

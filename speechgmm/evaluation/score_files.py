@@ -79,7 +79,7 @@ TRIALS = Kind("a list of trials", _holds_trials)
 
 
 def read_trials(path: PathLike) -> Trials:
-    """Read a list of trials, in the style of VoxCeleb or of Kaldi, whichever fits the whole file.
+    r"""Read a list of trials, in the style of VoxCeleb or of Kaldi, whichever fits the whole file.
 
     Blank lines are ignored. Where both styles fit every line, the file is taken to be Kaldi's.
 
@@ -88,6 +88,17 @@ def read_trials(path: PathLike) -> Trials:
     InvalidInput
         For a file that cannot be read or is empty, and with the line number for a line of neither style, a line of the
         other style, or a repeated trial.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> place = pathlib.Path(folder.name, "trials.txt")
+    >>> _ = place.write_text("1 ann a.wav\n0 bob a.wav\n")
+    >>> read_trials(place).target.tolist()
+    [1, 0]
+    >>> folder.cleanup()
     """
     names = Numbering(), Numbering(), Numbering()
     with reading(path) as file:
@@ -124,6 +135,17 @@ def write_trials(trials: Trials, path: PathLike, *, style: str = "voxceleb") -> 
     ------
     InvalidInput
         For trials without a label, names with spaces, or a place that cannot be written to.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import tempfile
+    >>> from speechgmm.evaluation import Trials
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_trials(Trials(["ann", "bob"], ["a.wav", "a.wav"], [1, 0]), f"{folder.name}/trials", style="kaldi")
+    >>> pathlib.Path(folder.name, "trials").read_text().splitlines()
+    ['ann a.wav target', 'bob a.wav nontarget']
+    >>> folder.cleanup()
     """
     checks.choice(style, "style", ("voxceleb", "kaldi"))
     unknown = int((trials.target == -1).sum())
@@ -140,7 +162,7 @@ def write_trials(trials: Trials, path: PathLike, *, style: str = "voxceleb") -> 
 
 
 def read_scores(path: PathLike) -> Scores:
-    """Read a table of scores: text with a header, Kaldi's lines, or arrays where the name ends in `.npz`.
+    r"""Read a table of scores: text with a header, Kaldi's lines, or arrays where the name ends in `.npz`.
 
     The columns `speaker test score` are required, `target test_speaker session enroll_seconds test_seconds attack
     failed` optional, in any order and case, divided by tabs, commas or semicolons; an empty target or length is one
@@ -153,6 +175,17 @@ def read_scores(path: PathLike) -> Scores:
     InvalidInput
         For a file that cannot be read, missing or unknown columns, no rows, and with the line number for a row of the
         wrong length, a field that is not what its column holds, or a repeated pair.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> place = pathlib.Path(folder.name, "scores.csv")
+    >>> _ = place.write_text("speaker,test,score,target\nann,a.wav,1.5,1\nbob,a.wav,-2.0,0\n")
+    >>> read_scores(place)
+    Scores(1 target, 1 nontarget, 2 speakers, 1 test)
+    >>> folder.cleanup()
     """
     if os.fspath(path).endswith(".npz"):
         return _read_arrays(path)
@@ -173,6 +206,16 @@ def write_scores(scores: Scores, path: PathLike) -> None:
     ------
     InvalidInput
         For names with tabs or line ends (in text), or a place that cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.evaluation import Scores, read_scores
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_scores(Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [1, 0]), f"{folder.name}/scores.npz")
+    >>> read_scores(f"{folder.name}/scores.npz").score
+    array([ 1.5, -2. ])
+    >>> folder.cleanup()
     """
     held = whole_columns(scores)
     if not os.fspath(path).endswith(".npz"):

@@ -73,6 +73,7 @@ def evaluate(
 
     Examples
     --------
+    >>> from speechgmm.evaluation import Scores
     >>> scores = Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [1, 0])
     >>> evaluate(scores).eer
     0.0

@@ -109,6 +109,18 @@ class TableCalibration(Shown):
     ------
     InvalidInput
         If a part is of another type, or a number is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.evaluation import Scores, calibrate_scores
+    >>> people = np.array([f"p{i}" for i in range(10)])
+    >>> models, tests = np.repeat(people, 40), np.tile([f"{p}/{i}" for p in people for i in range(4)], 10)
+    >>> target = np.repeat(np.eye(10, dtype=int), 4, axis=1).ravel()
+    >>> scores = Scores(models, tests, np.random.default_rng(0).normal(0.5 * target, 0.1), target)
+    >>> calibration = calibrate_scores(scores, replicates=20)
+    >>> calibration.targets, calibration.nontargets, round(calibration.score_at(calibration.threshold(0.05).score), 1)
+    (40, 360, 0.2)
     """
 
     PARTS: ClassVar = (Calibration, Strangers, HeldOutRates, FalseAccepts, Interval)
@@ -252,6 +264,21 @@ def load_calibration(path: str | os.PathLike[str]) -> TableCalibration:
         If the file is missing, damaged, or no speechgmm file.
     IncompatibleModel
         If it holds something else, or was written by a later version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from speechgmm.evaluation import Scores, calibrate_scores
+    >>> people = np.array([f"p{i}" for i in range(10)])
+    >>> models, tests = np.repeat(people, 40), np.tile([f"{p}/{i}" for p in people for i in range(4)], 10)
+    >>> target = np.repeat(np.eye(10, dtype=int), 4, axis=1).ravel()
+    >>> scores = Scores(models, tests, np.random.default_rng(0).normal(0.5 * target, 0.1), target)
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> calibrate_scores(scores, replicates=20).save(f"{folder.name}/cosines.sgmm")
+    >>> load_calibration(f"{folder.name}/cosines.sgmm").speakers
+    10
+    >>> folder.cleanup()
     """
     return cast(TableCalibration, storage.load(path, TableCalibration))
 

@@ -168,6 +168,15 @@ def fit_strangers(
     ------
     InvalidInput
         If there is no search, a score is not finite, or names are not one for each test or score.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> strangers = fit_strangers(np.random.default_rng(0).normal(size=(2000, 50)))
+    >>> round(strangers.threshold(0.05).score, 1)  # a standard normal exceeds 1.64 so often
+    1.6
+    >>> strangers.threshold(0.05, speakers=50).score > strangers.threshold(0.05).score
+    True
     """
     integer(seed, "seed", minimum=0)
     rng = np.random.default_rng(seed)

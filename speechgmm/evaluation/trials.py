@@ -135,6 +135,15 @@ class Failures(Shown):
     References
     ----------
     .. [1] ISO/IEC 19795-1, Biometric performance testing and reporting: failure to acquire, failure to enroll.
+
+    Examples
+    --------
+    >>> from speechgmm.evaluation import Failures, Scores, Trials, evaluate
+    >>> failures = Failures(tests=Trials(["ann"], ["b.wav"], [1]))
+    >>> scores = Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [1, 0], failures=failures)
+    >>> found = evaluate(scores)
+    >>> found.failures.tests, found.failures.tests_tried
+    (1, 2)
     """
 
     tests: Trials | None = None
@@ -445,6 +454,7 @@ def bona_fide(scores: Scores) -> Scores:
 
     Examples
     --------
+    >>> from speechgmm.evaluation import Scores
     >>> scores = Scores(["ann", "ann"], ["a.wav", "b.wav"], [1.5, 1.0], [1, 1], attack=["", "replayed"])
     >>> bona_fide(scores).test
     array(['a.wav'], dtype='<U5')
@@ -482,6 +492,7 @@ def join(scores: Scores, trials: Trials) -> Scores:
 
     Examples
     --------
+    >>> from speechgmm.evaluation import Scores, Trials
     >>> scores = Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [-1, -1])
     >>> join(scores, Trials(["bob"], ["a.wav"], [0])).target
     array([0], dtype=int8)

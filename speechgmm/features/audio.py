@@ -33,7 +33,15 @@ _LOUDEST = 2.0**31
 
 @dataclass(frozen=True, eq=False)
 class Signal(Shown):
-    """One channel of sound: `samples` (float32, in [-1, 1]) at `sample_rate` Hz."""
+    """One channel of sound: `samples` (float32, in [-1, 1]) at `sample_rate` Hz.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tone = np.sin(2 * np.pi * 440 * np.arange(8000) / 16000).astype(np.float32)
+    >>> Signal(tone, 16000).seconds
+    0.5
+    """
 
     samples: Array
     sample_rate: int
@@ -114,6 +122,12 @@ def read(
         has no such channel or part, or is beyond the limits of a sound file (`audio_limits.py`).
     MissingExtra
         If it is of a format that needs PyAV, which is not installed.
+
+    Examples
+    --------
+    >>> signal = read("data/slt/s1_1.flac", start=1.0, end=1.5)
+    >>> signal.sample_rate, len(signal.samples)
+    (16000, 8000)
     """
     with stream(path, channel=channel, start=start, end=end) as found:
         return Signal(concatenated(list(found.blocks)), found.sample_rate)
@@ -135,7 +149,13 @@ def stream(
 
 
 def sample_rate(path: str | os.PathLike[str]) -> int:
-    """Return the sampling rate of a file, in Hz, from its header (or first frame) alone."""
+    """Return the sampling rate of a file, in Hz, from its header (or first frame) alone.
+
+    Examples
+    --------
+    >>> sample_rate("data/slt/s1_1.flac")
+    16000
+    """
     with _opened(str(path)) as source:
         return source.sample_rate
 

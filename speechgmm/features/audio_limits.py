@@ -125,6 +125,11 @@ def audio_limits() -> AudioLimits:
     ------
     InvalidInput
         If it says anything else.
+
+    Examples
+    --------
+    >>> audio_limits().max_channels
+    64
     """
     return _said(os.environ.get(VARIABLE, ""))
 

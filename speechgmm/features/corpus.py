@@ -32,6 +32,12 @@ class Recording(Shown):
         Everything that the corpus says of it, as text: what `Corpus.where` asks.
     row : str
         Where the corpus lists it, such as ``line 3``; empty where it does not come from a list.
+
+    Examples
+    --------
+    >>> call = Recording("call.wav", "ann", "call.wav@0-5.5#1", session="monday", end=5.5, channel=1)
+    >>> call.session_name
+    'monday'
     """
 
     path: str
@@ -84,6 +90,14 @@ class Corpus(Shown):
         How the source is laid out, in words; empty for recordings that were named one by one.
     others : tuple of Recording
         Those of the source that `where` has left out.
+
+    Examples
+    --------
+    >>> import speechgmm
+    >>> corpus = speechgmm.read_corpus("data/manifest.csv")
+    >>> tests = corpus.where(split="test", gender="f")
+    >>> tests.speakers, {r.session for r in tests}
+    (('es_andrea', 'es_belinda', 'es_f1', 'es_f4', 'slt'), {'s2'})
     """
 
     recordings: tuple[Recording, ...]

@@ -144,6 +144,15 @@ def extract(frontend: FrontEnd, sound: Sound, name: str = "the sound") -> Extrac
     """Read one sound and return its features, or its error; `name` is that of a signal, which lies in no file.
 
     Where a `feature_cache` is asked for, features of files are taken from there, or kept there.
+
+    Examples
+    --------
+    >>> from speechgmm.features import MFCC
+    >>> found = extract(MFCC(sample_rate=16000), "data/slt/s1_1.flac")
+    >>> found.error is None, found.features.shape[1]
+    (True, 60)
+    >>> extract(MFCC(sample_rate=16000), "nobody.flac").error is None
+    False
     """
     recording, digest = recording_of(sound, name), ""
     cache = feature_cache()
@@ -218,6 +227,13 @@ def extract_all(
     ------
     BadCorpus
         Once there are more bad ones than `max_failures`.
+
+    Examples
+    --------
+    >>> from speechgmm.features import MFCC
+    >>> sounds = ["data/slt/s1_1.flac", "nobody.flac"]
+    >>> [(e.name, e.error is None) for e in extract_all(MFCC(sample_rate=16000), sounds)]
+    [('data/slt/s1_1.flac', True), ('nobody.flac', False)]
     """
     every, heard, failures = tuple(sounds), 0.0, list[Skipped]()
     most = None if max_failures is None else integer(max_failures, "max_failures", minimum=0)
@@ -264,6 +280,15 @@ def training_frames(
         If no recording could be used; the first reason is given.
     BadCorpus
         If more than `max_failures` could not.
+
+    Examples
+    --------
+    >>> import speechgmm
+    >>> from speechgmm.features import MFCC
+    >>> corpus = speechgmm.read_corpus("data/manifest.csv").where(speaker=("slt", "rms"), split="enroll")
+    >>> frames = training_frames(MFCC(sample_rate=16000), corpus)
+    >>> frames.speakers, len(frames.parts), frames.skipped
+    (('rms', 'slt'), 4, ())
     """
     parts: list[Part] = []
     skipped: list[Skipped] = []

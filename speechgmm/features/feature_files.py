@@ -83,6 +83,17 @@ def write_features(
         If more than `max_failures` could not.
     MissingExtra
         If an archive is asked for and kaldiio is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.features import MFCC, Corpus, read_features
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> corpus = Corpus.from_files(["data/slt/s1_1.flac"])
+    >>> (written,) = write_features(MFCC(sample_rate=16000), corpus, f"{folder.name}/")
+    >>> written.name, written.frames == len(read_features(f"{folder.name}/data/slt/s1_1.flac.npy"))
+    ('data/slt/s1_1.flac', True)
+    >>> folder.cleanup()
     """
     every = tuple(recordings)
     form = _form(path, frontend)
@@ -109,6 +120,14 @@ def check_features_place(frontend: FrontEnd, path: str | os.PathLike[str]) -> No
     Raises
     ------
     InvalidInput
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.features import MFCC
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> check_features_place(MFCC(sample_rate=16000), f"{folder.name}/features.npz")  # refuses nothing
+    >>> folder.cleanup()
     """
     _form(path, frontend).check()
 

@@ -32,6 +32,16 @@ def listed_features(path: str | os.PathLike[str]) -> Corpus:
     ------
     InvalidInput
         If there is no such thing, it lists none, or has lines that name no place; all of them together.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> np.save(f"{folder.name}/a.wav.npy", np.zeros((100, 13)))
+    >>> [r.name for r in listed_features(folder.name)]
+    ['a.wav']
+    >>> folder.cleanup()
     """
     place = Place(Path(path))
     if not os.path.exists(place.path):
@@ -71,6 +81,18 @@ def with_features(recordings: Corpus, path: str | os.PathLike[str]) -> Corpus:
     ------
     InvalidInput
         If recordings have no features there, or the same as others: all of them together.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from speechgmm.features import Corpus
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> np.save(f"{folder.name}/a.wav.npy", np.zeros((100, 13)))
+    >>> (found,) = with_features(Corpus.from_files(["a.wav"], speaker="ann"), folder.name)
+    >>> found.name, found.speaker, found.path.endswith("a.wav.npy")
+    ('a.wav', 'ann', True)
+    >>> folder.cleanup()
     """
     known = {r.name: r.path for r in listed_features(path)}
     problems = Problems(f"the features {path}")
@@ -95,6 +117,16 @@ def listed_hop_length(path: str | os.PathLike[str]) -> float:
     ------
     InvalidInput
         If that file holds no number of seconds.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> _ = pathlib.Path(folder.name, "frame_shift").write_text("0.02")
+    >>> listed_hop_length(f"{folder.name}/feats.scp")
+    0.02
+    >>> folder.cleanup()
     """
     shift = frame_shift_file(path)
     if not os.path.isfile(shift):
@@ -115,5 +147,16 @@ def frame_shift_file(path: str | os.PathLike[str]) -> Path:
 def recordings_of(
     names: Iterable[str], path: str | os.PathLike[str], *, speaker: str = "", session: str | None = None
 ) -> Corpus:
-    """Return the features of some names, as recordings of one speaker, or of nobody known."""
+    """Return the features of some names, as recordings of one speaker, or of nobody known.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> np.save(f"{folder.name}/a.wav.npy", np.zeros((100, 13)))
+    >>> [(r.name, r.speaker) for r in recordings_of(["a.wav"], folder.name, speaker="ann")]
+    [('a.wav', 'ann')]
+    >>> folder.cleanup()
+    """
     return with_features(Corpus.from_files(names, speaker=speaker, session=session), path)

@@ -35,6 +35,14 @@ class FrontEnd(Shown, ABC):
         Hz. Recordings of a higher rate are resampled, those of a lower one refused.
     hop_length : float
         Seconds from one frame to the next.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.features import FrontEnd, preset
+    >>> frontend = preset("sound", 16000)  # `register_preset` shows a front end of your own
+    >>> isinstance(frontend, FrontEnd), frontend(np.zeros(16000)).shape[1] == frontend.n_dimensions
+    (True, True)
     """
 
     sample_rate: int

@@ -33,6 +33,13 @@ class Averages(Shown):
     ------
     InvalidInput
         If they differ in length, a number is not finite, or a variance is below 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> averages = Averages.of([np.array([[0.0, 2.0], [4.0, 2.0]]), np.array([[6.0, 4.0], [6.0, 8.0]])])
+    >>> averages.mean, averages.variance
+    ((4.0, 4.0), (2.0, 2.0))
     """
 
     mean: tuple[float, ...]

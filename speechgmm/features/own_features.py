@@ -152,6 +152,18 @@ def read_features(path: str | os.PathLike[str]) -> Array:
         If there is no such file, or it holds anything but an array of numbers.
     MissingExtra
         If it is an archive, and kaldiio is not installed.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import tempfile
+    >>> import numpy as np
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> place = pathlib.Path(folder.name, "a.npy")
+    >>> np.save(place, np.zeros((100, 13), dtype=np.float32))
+    >>> read_features(place).shape
+    (100, 13)
+    >>> folder.cleanup()
     """
     name = os.fspath(path)
     if name.lower().endswith(archives.ENDINGS) or archives.is_place(name):
@@ -183,6 +195,18 @@ def own_frontend(sounds: Iterable[Sound], *, hop_length: float = OwnFeatures.hop
     ------
     InvalidInput
         If some are features and some are not, or no file of features can be read: the first one's error.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> np.save(f"{folder.name}/a.npy", np.zeros((100, 13)))
+    >>> own_frontend([f"{folder.name}/a.npy"]).n_dimensions
+    13
+    >>> own_frontend(["data/slt/s1_1.flac"]) is None
+    True
+    >>> folder.cleanup()
     """
     paths = [recording_of(sound, "").path for sound in sounds]
     features = [path for path in paths if is_features(path)]

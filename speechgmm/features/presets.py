@@ -91,6 +91,7 @@ def register_preset(name: str, make: Callable[[int], FrontEnd]) -> None:
     --------
     >>> from dataclasses import dataclass
     >>> import numpy as np
+    >>> from speechgmm.features import FrontEnd, preset, register_preset
     >>> @dataclass(frozen=True)
     ... class Loudness(FrontEnd):
     ...     sample_rate: int = 16000
@@ -175,6 +176,11 @@ def preset_for(sounds: Iterable[Sound], name: str) -> FrontEnd:
     -----
     SpeechGMMWarning
         If there are several rates: of how many sounds each is, and which.
+
+    Examples
+    --------
+    >>> preset_for(["data/slt/s1_1.flac", "data/rms/s1_1.flac"], "speech").sample_rate
+    16000
     """
     every = tuple(sounds)
     if own := [path for path in (recording_of(sound, "").path for sound in every) if is_features(path)]:

@@ -93,6 +93,11 @@ def common_rate(sounds: Iterable[Sound], *, minimum: int = 0, told: bool = False
     -----
     SpeechGMMWarning
         Of mixed rates, if asked for.
+
+    Examples
+    --------
+    >>> common_rate(["data/slt/s1_1.flac", "data/rms/s1_1.flac"])
+    16000
     """
     found: dict[int, list[str]] = {}
     seen: set[str] = set()

@@ -41,6 +41,16 @@ def in_other_splits(recordings: Iterable[Recording]) -> tuple[tuple[Recording, R
 
     Whoever the background knows is no stranger to it, so that rates that are measured on such people flatter. Of a
     corpus of which `Corpus.where` has chosen some splits the others are looked at; any other recordings have none.
+
+    Examples
+    --------
+    >>> import speechgmm
+    >>> corpus = speechgmm.read_corpus("data/manifest.csv")
+    >>> in_other_splits(corpus.where(split="ubm"))
+    ()
+    >>> (own, other), *_ = in_other_splits(corpus.where(split="enroll"))
+    >>> own.speaker == other.speaker, other.columns["split"]
+    (True, 'test')
     """
     if not isinstance(recordings, Corpus):
         return ()
@@ -59,6 +69,12 @@ def missing(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
 
     They are left out of whatever is done with the corpus; this says so before the work begins. It asks the file system
     once for each file and opens none.
+
+    Examples
+    --------
+    >>> from speechgmm.features import Corpus
+    >>> [r.name for r in missing(Corpus.from_files(["data/slt/s1_1.flac", "nobody.flac"]))]
+    ['nobody.flac']
     """
     every = tuple(recordings)
     there = {path: os.path.exists(archives.file_of(path)) for path in {r.path for r in every}}

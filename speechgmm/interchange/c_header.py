@@ -67,6 +67,18 @@ def write_c_header(thing: Exportable, path: str | os.PathLike[str], *, prefix: s
     InvalidInput
         If it cannot be exported, holds more than 20 million numbers, the prefix cannot begin a name, or the file must
         not or cannot be written.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import tempfile
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> place = pathlib.Path(folder.name, "gmm.h")
+    >>> written = write_c_header(GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [4.0]])), place, prefix="gmm")
+    >>> written.outputs, "gmm_" in place.read_text()
+    (('log_density',), True)
+    >>> folder.cleanup()
     """
     named = prefix_of(path, prefix)
     exported = exported_scorer(thing)

@@ -121,6 +121,16 @@ def exported_scorer(thing: Exportable) -> ExportedScorer:
     ------
     InvalidInput
         If it is something else, or a classifier with a linear machine.
+
+    Examples
+    --------
+    >>> import speechgmm
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> exported = exported_scorer(GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [4.0]])))
+    >>> exported.outputs, exported.n_dimensions
+    (('log_density',), 1)
+    >>> exported_scorer(speechgmm.default_system()).shares.size  # the mixtures of its background model
+    3
     """
     given: Any = thing
     if isinstance(thing, Scorer):

@@ -78,6 +78,20 @@ def read_htk(path: str | os.PathLike[str]) -> GMM:
         If the file is missing, binary, cut, or larger than 256 MB; if it has several models, emitting states or
         streams, tied parameters, or covariances of another kind; if a number is not finite, a variance not positive, a
         matrix not positive definite; or if ``<GConst>`` does not follow from the covariance.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> place = pathlib.Path(folder.name, "ubm")
+    >>> head, state = "~o <VECSIZE> 1 <NULLD><USER><DIAGC>", "<MEAN> 1 4.0 <VARIANCE> 1 2.0"
+    >>> states = f"<NUMSTATES> 3 <STATE> 2 {state} <TRANSP> 3 0 1 0 0 0.5 0.5 0 0 0"
+    >>> _ = place.write_text(f'{head} ~h "ubm" <BEGINHMM> {states} <ENDHMM>')
+    >>> gmm = read_htk(place)
+    >>> gmm.means.round(6).tolist(), gmm.covariance.variances.round(6).tolist()
+    ([[4.0]], [[2.0]])
+    >>> folder.cleanup()
     """
     source = os.fspath(path)
     text = read_text(path, _WHAT)
@@ -115,6 +129,17 @@ def write_htk(gmm: GMM, path: str | os.PathLike[str]) -> None:
     ------
     InvalidInput
         If it is no single mixture, or the file must not or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.interchange import read_htk
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_htk(GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [4.0]])), f"{folder.name}/ubm")
+    >>> read_htk(f"{folder.name}/ubm").covariance.variances.round(6).tolist()
+    [[1.0], [4.0]]
+    >>> folder.cleanup()
     """
     gmm = one_mixture(gmm)
     k, d = gmm.means.shape

@@ -59,6 +59,19 @@ def read_kaldi(path: str | os.PathLike[str]) -> GMM:
         If the file is missing, binary, cut, larger than 256 MB, or holds something else than one mixture; if a number
         is not finite, a variance not positive, a matrix not positive definite; or if ``<GCONSTS>`` are not those of the
         other parameters.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> place = pathlib.Path(folder.name, "ubm.txt")
+    >>> numbers = "<GCONSTS> [ -5.265512 ] <WEIGHTS> [ 1 ] <MEANS_INVVARS> [ 2 ] <INV_VARS> [ 0.5 ]"
+    >>> _ = place.write_text(f"<DiagGMM> {numbers} </DiagGMM>")
+    >>> gmm = read_kaldi(place)
+    >>> gmm.means.round(6).tolist(), gmm.covariance.variances.round(6).tolist()
+    ([[4.0]], [[2.0]])
+    >>> folder.cleanup()
     """
     source = os.fspath(path)
     text = read_text(path, _WHAT)
@@ -105,6 +118,17 @@ def write_kaldi(gmm: GMM, path: str | os.PathLike[str]) -> None:
     ------
     InvalidInput
         If it is no single mixture, or the file must not or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.interchange import read_kaldi
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_kaldi(GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [4.0]])), f"{folder.name}/ubm.txt")
+    >>> read_kaldi(f"{folder.name}/ubm.txt").covariance.variances.round(6).tolist()
+    [[1.0], [4.0]]
+    >>> folder.cleanup()
     """
     gmm = one_mixture(gmm)
     names = ("DiagGMM", "VAR") if isinstance(gmm.covariance, Independent) else ("FullGMM", "COVAR")

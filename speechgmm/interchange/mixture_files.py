@@ -34,6 +34,18 @@ def read_mixture(path: str | os.PathLike[str]) -> ImportedMixture:
     ------
     InvalidInput
         If it is neither, or what the two refuse.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.interchange import write_htk
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_htk(GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [4.0]])), f"{folder.name}/ubm")
+    >>> found = read_mixture(f"{folder.name}/ubm")
+    >>> found.toolkit, found.mixture.n_components
+    ('HTK', 2)
+    >>> folder.cleanup()
     """
     beginning, name = first_characters(path), escaped(os.path.basename(os.fspath(path)))
     if beginning.startswith(("\0B", "<DiagGMM", "<FullGMM")):
@@ -60,6 +72,18 @@ def imported_system(imported: ImportedMixture, *, hop_length: float = OwnFeature
     ------
     InvalidInput
         If the step is out of its range, or the mixture is beyond what speech is scored in.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.interchange import read_mixture, write_kaldi
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_kaldi(GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [4.0]])), f"{folder.name}/ubm.txt")
+    >>> system = imported_system(read_mixture(f"{folder.name}/ubm.txt"))
+    >>> system.frontend, system.calibration is None
+    (OwnFeatures(dimensions=1), True)
+    >>> folder.cleanup()
     """
     mixture = imported.mixture
     frontend = OwnFeatures(dimensions=mixture.n_dimensions, hop_length=hop_length)

@@ -75,6 +75,20 @@ def write_onnx(thing: Exportable, path: str | os.PathLike[str]) -> ExportedScore
         If onnx is not installed.
     InvalidInput
         If it cannot be exported, takes more than 1.9 GB, or the file must not or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from onnxruntime import InferenceSession
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> gmm, x = GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [4.0]])), np.array([[0.0], [2.0]])
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> _ = write_onnx(gmm, f"{folder.name}/gmm.onnx")
+    >>> (density,) = InferenceSession(f"{folder.name}/gmm.onnx").run(["log_density"], {"frames": x})
+    >>> np.allclose(density, gmm.log_density(x))
+    True
+    >>> folder.cleanup()
     """
     onnx = extra("onnx", "onnx")
     exported = exported_scorer(thing)

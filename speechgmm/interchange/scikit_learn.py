@@ -69,7 +69,7 @@ def to_scikit_learn(gmm: GMM) -> Any:
 
     Examples
     --------
-    >>> from speechgmm.mixture import Diagonal
+    >>> from speechgmm.mixture import GMM, Diagonal
     >>> gmm = GMM([0.5, 0.5], [[0.0], [10.0]], Diagonal([[1.0], [4.0]]))
     >>> to_scikit_learn(gmm).predict([[1.0], [7.0]]).tolist()
     [0, 1]

@@ -68,6 +68,13 @@ def adapt(
         If relevance is negative or not finite, or update names anything else.
     IncompatibleModel
         If the statistics are of another number of components or another origin.
+
+    Examples
+    --------
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> ubm = GMM([0.5, 0.5], [[-10.0], [10.0]], Diagonal([[1.0], [1.0]]))
+    >>> adapt(ubm, ubm.statistics([[14.0]] * 12), relevance=4.0).means.ravel().tolist()  # 12 / (12 + 4) of the way
+    [-10.0, 13.0]
     """
     if not update or set(update) - set(_LETTERS):
         refuse("update", "be made of the letters w, m and c", repr(update))

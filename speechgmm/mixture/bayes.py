@@ -50,6 +50,15 @@ class Prior(Shown):
         nu0, above D - 1.
     process : bool
         Weights by stick breaking (a Dirichlet process) instead of a Dirichlet distribution of K weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import Full, fit_bayes
+    >>> x = np.random.default_rng(0).normal([[0.0], [20.0]], 1.0, size=(2, 500)).reshape(-1, 1)
+    >>> prior = Prior(np.array([10.0]), Full([[[1.0]]]), concentration=0.01, mean_precision=1.0, degrees=1.0)
+    >>> fit_bayes(x, 6, prior=prior).model.without(5.0).n_components
+    2
     """
 
     mean: Array
@@ -272,6 +281,7 @@ def fit_bayes(
     Examples
     --------
     >>> import numpy as np
+    >>> from speechgmm.mixture import Stop
     >>> x = np.random.default_rng(0).normal([[0.0], [20.0]], 1.0, size=(2, 500)).reshape(-1, 1)
     >>> result = fit_bayes(x, 6, stop=Stop(1e-6, 200))
     >>> result.model.without(5.0).n_components

@@ -16,7 +16,16 @@ from speechgmm.looks import Shown
 
 @dataclass(frozen=True, eq=False)
 class WeightedBlock(Shown):
-    """Frames (N, D), and how often each counts: weights (N,), at least 0."""
+    """Frames (N, D), and how often each counts: weights (N,), at least 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import WeightedBlock, fit_gmm
+    >>> block = WeightedBlock(np.array([[0.0], [4.0]]), np.array([3.0, 1.0]))
+    >>> fit_gmm([block], 1).model.means.tolist()  # the first frame counts three times
+    [[1.0]]
+    """
 
     frames: Array
     weights: Array
@@ -121,6 +130,13 @@ def sample_frames(blocks: Iterable[Any], size: int, rng: np.random.Generator, *,
 
     Frames of weight 0 are left out; other weights do not matter here. Passes over the blocks twice: once to count,
     once to collect.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> blocks = [np.zeros((30, 2)), np.ones((50, 2))]
+    >>> sample_frames(blocks, 16, np.random.default_rng(0)).shape
+    (16, 2)
     """
     shapes = [matrix(_counted(block), minimum=0, missing=missing).shape for block in blocks]
     dimensions = {d for _, d in shapes}

@@ -105,7 +105,7 @@ def n_parameters(model: GMM) -> int:
     Examples
     --------
     >>> import numpy as np
-    >>> from speechgmm.mixture import Full
+    >>> from speechgmm.mixture import GMM, Full
     >>> n_parameters(GMM([0.5, 0.5], np.zeros((2, 3)), Full([np.eye(3)] * 2)))
     19
     """

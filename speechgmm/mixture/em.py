@@ -29,6 +29,16 @@ class Update(Shown, Generic[M]):
     """What an M-step made: the new `model`, and `notes` that count what else happened ("floored", "reseeded").
 
     Where components were reseeded, `source` (K,) says from which one each has grown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import GMM, Diagonal, Stop, fit, maximize
+    >>> def means_alone(statistics, model):
+    ...     return maximize(statistics, model, update="m")
+    >>> start = GMM([0.9, 0.1], [[-1.0], [1.0]], Diagonal([[1.0], [1.0]]))
+    >>> fit(start, [np.array([[-8.0], [8.0]])], means_alone, stop=Stop(max_iterations=5)).model.weights.tolist()
+    [0.9, 0.1]
     """
 
     model: M
@@ -54,6 +64,15 @@ class Stop:
     The default of 1e-3 nats is far below what moves an error rate. A step that reseeded is never taken as the end.
     Where the objective of some iterations is only a bound, which the note "listed" says, the others are compared, and
     their change is divided by the iterations between them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import fit_gmm
+    >>> x = np.random.default_rng(0).normal([[0.0], [3.0]], 1.0, size=(2, 500)).reshape(-1, 1)
+    >>> result = fit_gmm(x, 2, stop=Stop(tolerance=1e-12, max_iterations=3))
+    >>> result.converged, len(result.objective)
+    (False, 3)
     """
 
     tolerance: float = 1e-3
@@ -185,6 +204,15 @@ def fit(
     ------
     InvalidInput
         If the blocks can be iterated only once, or there are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import GMM, Diagonal, fit, maximize
+    >>> start = GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [1.0]]))
+    >>> result = fit(start, [np.array([[-8.0], [-6.0]]), np.array([[6.0], [8.0]])], maximize)
+    >>> result.converged, result.model.means.round(3).ravel().tolist()
+    (True, [-7.0, 7.0])
     """
     blocks = reiterable(blocks)
     if accelerate and (isinstance(model, Fit) or on_fit):

@@ -67,6 +67,14 @@ def initialize(
     ------
     InvalidInput
         If there are fewer frames than components, or an argument is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[-10.0], [-10.0], [10.0], [10.0]])
+    >>> start = initialize(x, 2)
+    >>> sorted(start.means.round(3).ravel().tolist()), start.weights.round(3).tolist()
+    ([-10.0, 10.0], [0.5, 0.5])
     """
     k = integer(n_components, "n_components", minimum=1)
     if isinstance(method, GMM):

@@ -45,6 +45,14 @@ class Floor(Shown):
     add : bool
         Add the amounts instead of clipping at them, as scikit-learn's `reg_covar` does. Clipping leaves variances
         above the floor as they are and never lowers the objective; adding widens all of them, and may.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import fit_gmm
+    >>> x = np.array([[1.0], [1.0], [1.0], [5.0]])
+    >>> fit_gmm(x, 1, floor=Floor(absolute=4.0)).model.covariance.variances.tolist()  # of the data it is 3
+    [[4.0]]
     """
 
     absolute: float | Array = 1e-10
@@ -97,6 +105,14 @@ def maximize(
     -------
     Update
         With the notes "floored" (how many variances were raised) and "reseeded" (how many components), if any.
+
+    Examples
+    --------
+    >>> from speechgmm.mixture import Diagonal, GMM
+    >>> one = GMM([1.0], [[0.0]], Diagonal([[1.0]]))
+    >>> new = maximize(one.statistics([[3.0], [5.0]]), one).model
+    >>> new.means.tolist(), new.covariance.variances.tolist()
+    ([[4.0]], [[1.0]])
     """
     if not update or set(update) - set("wmc"):
         refuse("update", "be made of the letters w, m and c", repr(update))
@@ -146,6 +162,14 @@ def split(model: GMM, n: int) -> GMM:
 
     The halves share weight and covariance and move apart by 0.2 standard deviations to each side in every dimension;
     where features are correlated, by 0.2 times the symmetric square root of the covariance and a vector of ones.
+
+    Examples
+    --------
+    >>> from speechgmm.mixture import Diagonal, GMM
+    >>> gmm = GMM([0.75, 0.25], [[0.0], [9.0]], Diagonal([[1.0], [1.0]]))
+    >>> halves = split(gmm, 1)
+    >>> halves.n_components, sorted(halves.means.ravel().round(3).tolist())
+    (3, [-0.2, 0.2, 9.0])
     """
     integer(n, "n", minimum=0, maximum=model.n_components)
     heavy = np.sort(np.argsort(-model.weights, kind="stable")[:n])

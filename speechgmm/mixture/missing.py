@@ -38,7 +38,7 @@ class Incomplete(Shown):
     Examples
     --------
     >>> import numpy as np
-    >>> from speechgmm.mixture import GMM, Full
+    >>> from speechgmm.mixture import GMM, Full, impute
     >>> gmm = GMM([1.0], [[0.0, 0.0]], Full([[[1.0, 0.8], [0.8, 1.0]]]))
     >>> impute(gmm, [[2.0, np.nan]])
     array([[2. , 1.6]])
@@ -108,6 +108,14 @@ def impute(model: GMM, x: ArrayLike, *, seed: int | np.random.Generator | None =
     seed : int or numpy.random.Generator, optional
         Draw from the conditional distribution instead of taking its mean: several draws show how sure the mixture is,
         and keep the spread of the data. Default: the conditional expectation, which has the least squared error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import GMM, Full
+    >>> gmm = GMM([1.0], [[0.0, 0.0]], Full([[[1.0, 0.5], [0.5, 1.0]]]))
+    >>> impute(gmm, [[4.0, np.nan], [np.nan, 1.0]]).round(6).tolist()
+    [[4.0, 2.0], [0.5, 1.0]]
     """
     frames, complete = _split(model, x)
     result = frames.astype(np.float64)

@@ -39,6 +39,16 @@ class StepwiseState(Shown):
         The running mean, of one frame.
     updates : int
         How many batches it has seen.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import GMM, Diagonal, stepwise
+    >>> state = StepwiseState.of(GMM([1.0], [[0.0]], Diagonal([[1.0]])))
+    >>> for batch in np.full((3, 20, 1), 8.0):
+    ...     state = stepwise(state, batch)
+    >>> state.updates
+    3
     """
 
     FORMER_NAMES: ClassVar = ("Online",)
@@ -92,7 +102,7 @@ def stepwise(
     Examples
     --------
     >>> import numpy as np
-    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.mixture import GMM, Diagonal, StepwiseState
     >>> state = StepwiseState.of(GMM([1.0], [[0.0]], Diagonal([[1.0]])))
     >>> stepwise(state, np.full((10, 1), 8.0), step=0.25).model.means
     array([[2.]])
@@ -136,6 +146,15 @@ def stepwise_passes(
         As in `fit`.
     on_progress : callable, optional
         Called with "stepwise EM", how many updates are done, and how many there will be.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import ArrayBlocks, fit_gmm, initialize
+    >>> x = np.random.default_rng(0).normal([[-10.0], [10.0]], 1.0, size=(2, 500)).reshape(-1, 1)
+    >>> start = stepwise_passes(initialize(x, 2), ArrayBlocks(x, size=100))
+    >>> fit_gmm(x, 2, init=start).converged
+    True
     """
     every = reiterable(blocks)
     integer(n_passes, "n_passes", minimum=1)

@@ -43,7 +43,7 @@ def merge(model: GMM, i: int, j: int) -> GMM:
     Examples
     --------
     >>> import numpy as np
-    >>> from speechgmm.mixture import Diagonal
+    >>> from speechgmm.mixture import GMM, Diagonal
     >>> pair = GMM([0.5, 0.5], [[-1.0], [1.0]], Diagonal([[1.0], [1.0]]))
     >>> merge(pair, 0, 1).covariance.variances
     array([[2.]])
@@ -67,6 +67,13 @@ def prune(model: GMM, least: float) -> GMM:
     model : GMM
     least : float
         From 0 to 1. Components of weight 0 go in any case, the heaviest stays.
+
+    Examples
+    --------
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> gmm = GMM([0.75, 0.24, 0.01], [[0.0], [1.0], [2.0]], Diagonal([[1.0]] * 3))
+    >>> prune(gmm, 0.05).means.ravel().tolist()
+    [0.0, 1.0]
     """
     strong = _strong(model, number(least, "the least weight", minimum=0.0, maximum=1.0))
     return model if strong.all() else model.take(np.flatnonzero(strong))
@@ -88,6 +95,14 @@ def reduce(model: GMM, n_components: int = 1, *, limit: float = np.inf) -> Reduc
     -------
     Reduction
         Components of weight 0 are removed first.
+
+    Examples
+    --------
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> gmm = GMM([0.25, 0.25, 0.5], [[-0.1], [0.1], [9.0]], Diagonal([[1.0]] * 3))
+    >>> smaller = reduce(gmm, 2)
+    >>> smaller.model.weights.tolist(), smaller.labels.tolist(), smaller.cost < 0.01
+    ([0.5, 0.5], [0, 0, 1], True)
     """
     integer(n_components, "n_components", minimum=1, maximum=model.n_components)
     limit = number(limit, "limit", minimum=0.0, unit=" nats")

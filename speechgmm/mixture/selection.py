@@ -39,6 +39,14 @@ class Selection:
     settled : float
         All iterations are exact until one changes the objective by less than this, in nats per frame: while components
         still move far, lists are out of date at once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import fit_gmm
+    >>> x = np.random.default_rng(0).normal([[0.0], [10.0]], 1.0, size=(2, 500)).reshape(-1, 1)
+    >>> fit_gmm(x, 2, selection=Selection(refresh=3)).model.means.round(0).ravel() + 0.0
+    array([ 0., 10.])
     """
 
     threshold: float = 1e-6

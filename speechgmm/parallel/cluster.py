@@ -85,6 +85,12 @@ def connected(address: str) -> Iterator["DaskWorkers"]:
         If no scheduler answers there, or no worker is there after a minute.
     IncompatibleModel
         If a worker has other versions than this process, or not this package.
+
+    Examples
+    --------
+    >>> with connected("tcp://10.0.0.1:8786") as mapper:  # doctest: +SKIP
+    ...     list(mapper(abs, [-1, 2, -3]))
+    [1, 2, 3]
     """
     distributed = extra("distributed", "dask")
     advice = "Start one with: dask scheduler, and workers with: dask worker ADDRESS."

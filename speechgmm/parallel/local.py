@@ -55,24 +55,49 @@ Threads = int | Mapper | None
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return how many cores this process may use.
+
+    Examples
+    --------
+    >>> available_cores() >= 1
+    True
+    """
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def allowed_cores() -> int:
-    """Return how many cores threads may take: what environment, joblib or threadpoolctl allow BLAS and OpenMP."""
+    """Return how many cores threads may take: what environment, joblib or threadpoolctl allow BLAS and OpenMP.
+
+    Examples
+    --------
+    >>> from speechgmm.parallel import available_cores
+    >>> 1 <= allowed_cores() <= available_cores()
+    True
+    """
     allowed = [pool["num_threads"] for pool in _libraries(len(sys.modules)).info()]
     return min(available_cores(), max(allowed, default=1))
 
 
 def workers(n_threads: int | None, jobs: int) -> int:
-    """Return how many threads to start for so many jobs: `n_threads`, by default the cores, and no more than jobs."""
+    """Return how many threads to start for so many jobs: `n_threads`, by default the cores, and no more than jobs.
+
+    Examples
+    --------
+    >>> workers(8, jobs=3), workers(2, jobs=100)
+    (3, 2)
+    """
     return min(_number(n_threads), max(jobs, 1))
 
 
 def own_threads(n_threads: Threads) -> int | None:
-    """Return how many threads take work that must stay in this process: all cores where a mapper is given."""
+    """Return how many threads take work that must stay in this process: all cores where a mapper is given.
+
+    Examples
+    --------
+    >>> own_threads(2), own_threads(map)
+    (2, None)
+    """
     return None if callable(n_threads) else n_threads
 
 
@@ -100,7 +125,15 @@ def threads(n_threads: Threads = None) -> Mapper:
 
 
 def counted(items: Iterable[T], stage: str, total: int, on_progress: Progress | None) -> Iterator[T]:
-    """Yield items, and tell after each how many there were."""
+    """Yield items, and tell after each how many there were.
+
+    Examples
+    --------
+    >>> list(counted("ab", "letters", 2, lambda stage, done, total: print(stage, done, "of", total)))
+    letters 1 of 2
+    letters 2 of 2
+    ['a', 'b']
+    """
     for done, item in enumerate(items, 1):
         yield item
         if on_progress:
@@ -113,6 +146,14 @@ def single_threaded() -> Iterator[None]:
 
     OpenMP keeps its limit for each thread, so that each worker sets its own. Inside another such context of the same
     thread it does nothing, unless libraries have been loaded since.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with single_threaded():
+    ...     product = np.ones((2, 3)) @ np.ones((3, 2))
+    >>> product.tolist()
+    [[3.0, 3.0], [3.0, 3.0]]
     """
     outer, libraries = _held(), _libraries(len(sys.modules))
     if outer is libraries:
@@ -127,7 +168,15 @@ def single_threaded() -> Iterator[None]:
 
 
 def one_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function compute on the thread that calls it: the same bits everywhere, and small products are faster."""
+    """Let a function compute on the thread that calls it: the same bits everywhere, and small products are faster.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> product = one_thread(np.matmul)
+    >>> product(np.ones((2, 3)), np.ones((3, 2))).tolist()
+    [[3.0, 3.0], [3.0, 3.0]]
+    """
 
     @functools.wraps(function)
     def held(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -144,6 +193,10 @@ def keep_freed_memory() -> None:
 
     glibc gives large pieces back to the system at once, and has them made again page by page, which takes longer than
     to copy them. Once a larger one has been freed it keeps them; other libraries take no notice.
+
+    Examples
+    --------
+    >>> keep_freed_memory()  # once, before work on many large arrays
     """
     np.empty(_FREED, np.uint8)
 

@@ -27,6 +27,16 @@ class BlockViews(ABC):
     """Blocks that are made of others, one of each: workers that hold the others make them where they are.
 
     A class derived from it has the others as `blocks`.
+
+    Examples
+    --------
+    >>> class Halves(BlockViews):
+    ...     def __init__(self, blocks):
+    ...         self.blocks = blocks
+    ...     def views(self):
+    ...         return (lambda block: block / 2 for _ in self.blocks)
+    >>> list(Halves([2.0, 4.0]))
+    [1.0, 2.0]
     """
 
     blocks: Iterable[Any]
@@ -43,7 +53,13 @@ class BlockViews(ABC):
 
 @dataclass(frozen=True, eq=False)
 class BlockRange:
-    """Some of many blocks, in a row, by their numbers: workers that hold the blocks sum these where they are."""
+    """Some of many blocks, in a row, by their numbers: workers that hold the blocks sum these where they are.
+
+    Examples
+    --------
+    >>> list(BlockRange(["a", "b", "c", "d"], range(1, 3)))
+    ['b', 'c']
+    """
 
     blocks: Iterable[Any]
     numbers: range
@@ -122,6 +138,12 @@ def sum_over(function: Callable[[Any], Any], blocks: Iterable[Any], n_threads: T
     blocks : re-iterable blocks
     n_threads : int or mapper, optional
         Default: the cores of this process. A `SummingMapper` keeps blocks where they are from one call to the next.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sum_over(np.sum, [np.ones(3), np.ones(4)], n_threads=2).item()
+    7.0
     """
     if isinstance(n_threads, SummingMapper):
         return total(n_threads.group_sums(function, blocks))

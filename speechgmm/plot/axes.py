@@ -121,6 +121,13 @@ def check_picture(path: str | os.PathLike[str]) -> None:
         For another ending than those of `FORMATS`, or a path that must not or cannot be written to.
     MissingExtra
         Without matplotlib.
+
+    Examples
+    --------
+    >>> check_picture("scores.doc")
+    Traceback (most recent call last):
+        ...
+    speechgmm.errors.InvalidInput: the ending of scores.doc must be one of '.png', '.jpg', '.pdf', '.svg'; got '.doc'.
     """
     require()
     check_writable(path, FORMATS[choice(Path(path).suffix.lower(), f"the ending of {path}", FORMATS)])
@@ -133,6 +140,21 @@ def write_picture(ax: Any, path: str | os.PathLike[str], *, dpi: int = 150) -> N
     ------
     InvalidInput
         See `check_picture`.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> import os
+    >>> import tempfile
+    >>> from speechgmm.plot import plot_features, write_picture
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_picture(plot_features([[0.0, 1.0], [1.0, 0.0]]), f"{folder.name}/features.png")
+    >>> os.listdir(folder.name)
+    ['features.png']
+    >>> plt.close("all")
+    >>> folder.cleanup()
     """
     ending = choice(Path(path).suffix.lower(), f"the ending of {path}", FORMATS)
     with replacing(path, FORMATS[ending]) as beside:

@@ -43,6 +43,18 @@ def plot_det(systems: Scores | Mapping[str, Scores], *, application: Application
     ------
     InvalidInput
         For no system, or scores without targets or nontargets.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> from speechgmm.evaluation import Scores
+    >>> scores = Scores(["ann", "bob"] * 2, ["a.wav"] * 2 + ["b.wav"] * 2, [1.5, -2.0, -1.0, -1.5], [1, 0, 0, 1])
+    >>> ax = plot_det({"this system": scores})
+    >>> ax.get_legend_handles_labels()[1]
+    ['this system: EER 25 %', 'equal error rate', 'least cost (prior 0.01, costs 1 and 1)']
+    >>> plt.close("all")
     """
     tables = {"": systems} if isinstance(systems, Scores) else dict(systems)
     if not tables:
@@ -85,6 +97,19 @@ def plot_durations(bins: Sequence[DurationBin], *, ax: Any = None) -> Any:
     ------
     InvalidInput
         For no bins.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> from speechgmm.evaluation import Scores, error_by_duration
+    >>> names, seconds = [f"{i}.wav" for i in range(40)], [10.0] * 20 + [2.0] * 20
+    >>> scores = Scores(["ann"] * 40, names, [1.0, -1.0] * 20, [1, 0] * 20, test_seconds=seconds)
+    >>> ax = plot_durations(error_by_duration(scores, 0.0, bins=2))
+    >>> len(ax.get_legend_handles_labels()[1])
+    3
+    >>> plt.close("all")
     """
     if not bins:
         refuse("bins", "be at least one", "none")
@@ -116,6 +141,17 @@ def plot_confusion(confusion: ConfusionMatrix, *, ax: Any = None) -> Any:
     confusion : ConfusionMatrix
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's, which grows with the labels.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> from speechgmm.evaluation import confusion_matrix
+    >>> ax = plot_confusion(confusion_matrix(["cat", "dog", "dog"], ["cat", "dog", "cat"]))
+    >>> [text.get_text() for text in ax.texts]
+    ['1', '1', '1']
+    >>> plt.close("all")
     """
     labels, counts, rates = confusion.labels, confusion.counts, confusion.rates
     side = length_for(labels) if ax is None else 0.85 * shorter_side(ax)

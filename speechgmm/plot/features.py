@@ -20,6 +20,17 @@ def plot_features(x: ArrayLike, *, hop_length: float = 0.010, title: str = "", a
     title : str
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> ax = plot_features(np.random.default_rng(0).normal(size=(100, 13)), title="Noise")
+    >>> ax.get_title(), ax.images[0].get_array().shape
+    ('Noise', (13, 100))
+    >>> plt.close("all")
     """
     frames = matrix(x)
     ax = axes(ax)

@@ -55,6 +55,19 @@ def plot_mixture(
     ------
     InvalidInput
         If neither a mixture nor points are given, or features, labels or identities do not fit them.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> gmm = GMM([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], Diagonal([[1.0, 1.0], [1.0, 4.0]]))
+    >>> drawn = gmm.sample(100, seed=0)
+    >>> ax = plot_mixture(gmm, drawn.frames, labels=drawn.components, names=["left", "right"])
+    >>> sorted(ax.get_legend_handles_labels()[1])
+    ['left', 'right']
+    >>> plt.close("all")
     """
     points = None if x is None else matrix(x, "points", dimensions=None if gmm is None else gmm.n_dimensions)
     dimensions = gmm.n_dimensions if gmm is not None else 0 if points is None else points.shape[1]
@@ -96,6 +109,18 @@ def plot_adaptation(
     ------
     InvalidInput
         If the two are not of one shape, or the frames or features do not fit them.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> from speechgmm.mixture import GMM, Diagonal, adapt
+    >>> ubm = GMM([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], Diagonal([[1.0, 1.0], [1.0, 4.0]]))
+    >>> ax = plot_adaptation(ubm, adapt(ubm, ubm.statistics([[4.0, 2.0]] * 10)))
+    >>> ax.get_legend_handles_labels()[1]
+    ["the background's means", 'where they moved']
+    >>> plt.close("all")
     """
     if adapted.means.shape != ubm.means.shape:
         refuse("the adapted mixture", f"have means of shape {ubm.means.shape}, as the UBM has", adapted.means.shape)
@@ -129,6 +154,19 @@ def plot_choice(choice: Choice, *, criterion: str | None = None, ax: Any = None)
         choice was made by.
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> from speechgmm.mixture import choose
+    >>> x = np.random.default_rng(0).normal([[0.0], [10.0]], 1.0, size=(2, 100)).reshape(-1, 1)
+    >>> ax = plot_choice(choose(x, [1, 2, 3], covariances=["diag"]))
+    >>> ax.lines[0].get_xdata().tolist()
+    [1, 2, 3]
+    >>> plt.close("all")
     """
     name = criterion or choice.criterion
     best = choice.ranked(name)[0]
@@ -162,6 +200,20 @@ def plot_tracks(
         Whether to write the identities.
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's. The upward axis is left as it is; for pixels, call ``ax.invert_yaxis()``.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> from speechgmm.mixture import Diagonal
+    >>> from speechgmm.tracking import track
+    >>> cloud = np.random.default_rng(0).normal(size=(50, 2))
+    >>> ax = plot_tracks(list(track(Diagonal([[1.0, 1.0]]), [cloud + [2.0 * t, 0.0] for t in range(10)])))
+    >>> [text.get_text() for text in ax.texts]  # the number of the object
+    ['0']
+    >>> plt.close("all")
     """
     if not tracked or any(not isinstance(t, Tracked) for t in tracked):
         refuse("tracked", "be a list of what track yields, not empty", type(tracked).__name__)

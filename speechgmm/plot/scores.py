@@ -29,6 +29,18 @@ def plot_scores(scores: Scores, *, ax: Any = None) -> Any:
         With labels.
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> from speechgmm.evaluation import Scores
+    >>> scores = Scores(["ann", "bob"] * 2, ["a.wav"] * 2 + ["b.wav"] * 2, [1.5, -2.0, -1.0, 2.5], [1, 0, 0, 1])
+    >>> ax = plot_scores(scores)
+    >>> [tick.get_text() for tick in ax.get_yticklabels()]
+    ['a.wav', 'b.wav']
+    >>> plt.close("all")
     """
     scores = bona_fide(scores)
     line = {test: i for i, test in enumerate(dict.fromkeys(scores.test.tolist()))}
@@ -59,6 +71,18 @@ def plot_histograms(scores: Scores, *, threshold: float | None = None, bins: int
         Default: 12 to 60, about twice the root of the number of trials of the rarer kind.
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> from speechgmm.evaluation import Scores
+    >>> scores = Scores(["ann", "bob"] * 2, ["a.wav"] * 2 + ["b.wav"] * 2, [1.5, -2.0, -1.0, 2.5], [1, 0, 0, 1])
+    >>> ax = plot_histograms(scores, threshold=0.0)
+    >>> ax.get_legend_handles_labels()[1]
+    ['impostors (2)', 'targets (2)', 'threshold 0: 0 % missed, 0 % accepted wrongly']
+    >>> plt.close("all")
     """
     scores = bona_fide(scores)
     check_labels(scores)
@@ -97,6 +121,18 @@ def plot_tippett(scores: Scores, *, bounds: LlrBounds | None = None, ax: Any = N
         The range that the data support (`speechgmm.evaluation.llr_bounds`); what lies beyond is shaded.
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> from speechgmm.evaluation import Scores
+    >>> scores = Scores(["ann", "bob"] * 2, ["a.wav"] * 2 + ["b.wav"] * 2, [1.5, -2.0, -1.0, 2.5], [1, 0, 0, 1])
+    >>> ax = plot_tippett(scores)
+    >>> ax.get_legend_handles_labels()[1]
+    ['targets below', 'impostors at or above']
+    >>> plt.close("all")
     """
     scores = bona_fide(scores)
     check_labels(scores)
@@ -134,6 +170,20 @@ def plot_calibration(scores: Scores, *, bins: int = 12, ax: Any = None) -> Any:
         Of about equally many targets and nontargets together, each kind counted as one half.
     ax : matplotlib.axes.Axes, optional
         Default: a new figure's.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> from speechgmm.evaluation import Scores
+    >>> llr = np.random.default_rng(0).normal([[1.0], [-1.0]], 1.4, size=(2, 500)).ravel()
+    >>> scores = Scores(["ann"] * 1000, [f"{i}.wav" for i in range(1000)], llr, [1] * 500 + [0] * 500)
+    >>> ax = plot_calibration(scores)
+    >>> len(ax.lines) > 0
+    True
+    >>> plt.close("all")
     """
     scores = bona_fide(scores)
     check_labels(scores)

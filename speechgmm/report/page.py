@@ -31,6 +31,13 @@ def check_report(path: str | os.PathLike[str]) -> None:
         For a path that must not or cannot be written to.
     MissingExtra
         Without matplotlib.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> check_report(f"{folder.name}/report.html")  # refuses nothing
+    >>> folder.cleanup()
     """
     require()
     check_writable(path, PAGE)
@@ -52,6 +59,18 @@ def write_report(
         For a place that cannot be written to.
     MissingExtra
         Without matplotlib.
+
+    Examples
+    --------
+    >>> import os
+    >>> import tempfile
+    >>> from speechgmm.evaluation import Scores, evaluate
+    >>> scores = Scores(["ann", "bob"] * 2, ["a.wav"] * 2 + ["b.wav"] * 2, [1.5, -2.0, -1.0, 2.5], [1, 0, 0, 1])
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_report(scores, evaluate(scores), f"{folder.name}/report.html")
+    >>> os.listdir(folder.name)
+    ['report.html']
+    >>> folder.cleanup()
     """
     check_report(path)
     page = render_report(scores, evaluation, title=title, accepted=accepted)
@@ -74,6 +93,14 @@ def render_report(
         Such as the name of the file; shown as text, whatever is in it.
     accepted : sequence of FalseAccepts
         What strangers were accepted at thresholds of a calibration, if there is one (`TableCalibration.false_accepts`).
+
+    Examples
+    --------
+    >>> from speechgmm.evaluation import Scores, evaluate
+    >>> scores = Scores(["ann", "bob"] * 2, ["a.wav"] * 2 + ["b.wav"] * 2, [1.5, -2.0, -1.0, 2.5], [1, 0, 0, 1])
+    >>> page = render_report(scores, evaluate(scores), title="Two speakers")
+    >>> page.rstrip().endswith("</html>"), "Two speakers" in page
+    (True, True)
     """
     e, scores = evaluation, bona_fide(scores)
     heading = text("Evaluation" + (f" of {title}" if title else ""))

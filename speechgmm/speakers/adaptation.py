@@ -59,6 +59,14 @@ def adapt_system(
     ------
     InvalidInput
         If no recording can be used; the first reason is given.
+
+    Examples
+    --------
+    >>> import speechgmm
+    >>> corpus = speechgmm.read_corpus("data/manifest.csv").where(split="ubm")
+    >>> training = adapt_system(speechgmm.default_system(), list(corpus)[:2])
+    >>> training.skipped, training.system.fingerprint == speechgmm.default_system().fingerprint
+    ((), False)
     """
     number(relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames")
 

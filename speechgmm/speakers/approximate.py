@@ -52,6 +52,18 @@ def top_ratios(
     -------
     ndarray, shape (S,), float64
         In nats per frame. With C = K these are the exact ratios.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import System, log_likelihood_ratios, speaker_models
+    >>> system = System(OwnFeatures(dimensions=1), GMM([0.5, 0.5], [[-9.0], [9.0]], Diagonal([[1.0], [1.0]])))
+    >>> models = speaker_models(system, {"ann": system.ubm.statistics([[10.0]] * 4)})
+    >>> exact = log_likelihood_ratios(system, models, [[9.5], [10.5]])
+    >>> np.allclose(top_ratios(system, models, [[9.5], [10.5]], n_components=2), exact)
+    True
     """
     x = check_test(system, models, features)
     c = integer(n_components, "n_components", minimum=1)
@@ -66,7 +78,18 @@ def _top_ratios(models: SpeakerModels, x: Array, c: int, n_threads: int | None) 
 
 
 def linear_ratios(system: System, models: SpeakerModels, features: ArrayLike) -> Array:
-    """Return first-order log-likelihood ratios, shape (S,), in nats per frame."""
+    """Return first-order log-likelihood ratios, shape (S,), in nats per frame.
+
+    Examples
+    --------
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import System, speaker_models
+    >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])), relevance=4.0)
+    >>> models = speaker_models(system, {"ann": system.ubm.statistics([[1.0]] * 4)})
+    >>> linear_ratios(system, models, [[2.0], [4.0]]).round(3)  # mean of the test 3, offset of ann 0.5
+    array([1.5])
+    """
     x = check_test(system, models, features)
     return np.asarray(linear_ratios_of(system, models, [models.ubm.statistics(x)])[0])
 
@@ -86,6 +109,16 @@ def linear_ratios_of(system: System, models: SpeakerModels, tests: Sequence[Stat
     -------
     ndarray, shape (T, S), float64
         In nats per frame; the product itself is taken in float32.
+
+    Examples
+    --------
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import System, speaker_models
+    >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])), relevance=4.0)
+    >>> models = speaker_models(system, {"ann": system.ubm.statistics([[1.0]] * 4)})
+    >>> linear_ratios_of(system, models, [system.ubm.statistics([[x]]) for x in (-2.0, 2.0)]).round(3).tolist()
+    [[-1.0], [1.0]]
     """
     if not tests:
         refuse("tests", "be at least one", "none")
@@ -133,6 +166,16 @@ def deviation(
     sample : int
         How many of them are scored both ways, drawn by `seed`, each against all speakers.
     seed : int
+
+    Examples
+    --------
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import System, linear_ratios, speaker_models
+    >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])), relevance=4.0)
+    >>> models = speaker_models(system, {"ann": system.ubm.statistics([[1.0]] * 4)})
+    >>> round(deviation(linear_ratios, system, models, [[[2.0], [4.0]]]).largest, 3)  # 0.5 * 0.5 / 2
+    0.125
     """
     given = list(tests)
     if not given:

@@ -187,6 +187,16 @@ def remove_checkpoint(folder: str | os.PathLike[str] | None) -> None:
     ------
     InvalidInput
         If it is no such folder.
+
+    Examples
+    --------
+    >>> import os
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> remove_checkpoint(folder.name)  # as it was given to `train_system`
+    >>> os.path.exists(folder.name)
+    False
+    >>> folder.cleanup()
     """
     Checkpoints(folder).remove()
 

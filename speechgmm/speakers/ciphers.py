@@ -131,6 +131,18 @@ def read_key(path: str | os.PathLike[str]) -> bytes:
     ------
     InvalidInput
         If the file cannot be read, is empty or short, or too long for a key.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import secrets
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> place = pathlib.Path(folder.name, "people.key")
+    >>> _ = place.write_bytes(secrets.token_bytes(32))
+    >>> len(read_key(place))
+    32
+    >>> folder.cleanup()
     """
     check_readable(path, "a key file")
     try:

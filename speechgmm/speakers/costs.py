@@ -81,6 +81,13 @@ def errors_by_speech(system: System, store: SpeakerStore | None = None) -> tuple
         If no session of the store is whole.
     IncompatibleModel
         If the store is of another system.
+
+    Examples
+    --------
+    >>> import speechgmm
+    >>> costs = errors_by_speech(speechgmm.default_system())
+    >>> costs[0].far, costs[0].speakers, 0 < costs[0].missed < 1
+    (0.01, 1, True)
     """
     if store is not None:
         found = enrolled(system, store)

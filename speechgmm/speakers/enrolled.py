@@ -79,6 +79,22 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
         If no session is whole, or none of one of the speakers that were asked for.
     IncompatibleModel
         If the store is of another system.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import SpeakerStore, System, enroll_features
+    >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])))
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = enroll_features(system, store, "ann", [[8.0]] * 300)
+    >>> found = enrolled(system, store)
+    >>> found.models.names, found.domain.damaged
+    (('ann',), ())
+    >>> store.close()
+    >>> folder.cleanup()
     """
     store.check_system(system)
     asked = store.known(*speakers) if speakers else ()
@@ -88,7 +104,23 @@ def enrolled(system: System, store: SpeakerStore, *speakers: str, n_threads: int
 
 
 def enrolled_models(system: System, store: SpeakerStore, *speakers: str) -> SpeakerModels:
-    """Return the models of these enrolled speakers, or of all, in the domain of the store: see `enrolled`."""
+    """Return the models of these enrolled speakers, or of all, in the domain of the store: see `enrolled`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import SpeakerStore, System, enroll_features
+    >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])))
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = enroll_features(system, store, "ann", [[8.0]] * 300)
+    >>> enrolled_models(system, store).names
+    ('ann',)
+    >>> store.close()
+    >>> folder.cleanup()
+    """
     return enrolled(system, store, *speakers).models
 
 

@@ -166,6 +166,19 @@ def unfamiliar_recordings(system: System, store: SpeakerStore) -> tuple[Unfamili
     """Return which enrolled recordings are unlike those of other people in the store and of the model's background.
 
     None are told of a system that knows nothing of what is familiar.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import speechgmm
+    >>> corpus, system = speechgmm.read_corpus("data/manifest.csv"), speechgmm.default_system()
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = speechgmm.enroll(system, store, corpus.where(speaker=("slt", "rms"), split="enroll"))
+    >>> unfamiliar_recordings(system, store)
+    ()
+    >>> store.close()
+    >>> folder.cleanup()
     """
     if system.familiarity is None:
         return ()
@@ -187,7 +200,21 @@ def _unfamiliar(
 
 
 def little_speech(system: System, store: SpeakerStore, speakers: Collection[str]) -> tuple[LittleSpeech, ...]:
-    """Return who of these speakers has too little speech enrolled to be found; nobody without a calibration."""
+    """Return who of these speakers has too little speech enrolled to be found; nobody without a calibration.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import speechgmm
+    >>> from speechgmm.features import Recording
+    >>> system, folder = speechgmm.default_system(), tempfile.TemporaryDirectory()
+    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = speechgmm.enroll(system, store, [Recording("data/slt/s1_1.flac", "slt", "a piece", end=2.0)])
+    >>> [(who.speaker, who.speech_seconds < who.wanted_seconds) for who in little_speech(system, store, ["slt"])]
+    [('slt', True)]
+    >>> store.close()
+    >>> folder.cleanup()
+    """
     wanted = 0.0 if system.calibration is None else system.calibration.usual_seconds
     if not speakers or not wanted:
         return ()
@@ -200,7 +227,23 @@ def little_speech(system: System, store: SpeakerStore, speakers: Collection[str]
 def enroll_features(
     system: System, store: SpeakerStore, speaker: str, features: ArrayLike, *, session: str = "features"
 ) -> Session:
-    """Enroll a speaker from features (N, D) of the system's front end instead of from sound."""
+    """Enroll a speaker from features (N, D) of the system's front end instead of from sound.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import SpeakerStore, System
+    >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])))
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> session = enroll_features(system, store, "ann", [[8.0]] * 300)
+    >>> store.speakers, session.speech_seconds
+    (('ann',), 3.0)
+    >>> store.close()
+    >>> folder.cleanup()
+    """
     store.check_system(system)
     x = system.check_features(features)
     statistics, seconds, digest = system.ubm.statistics(x), system.frontend.seconds(x), fingerprint(x)

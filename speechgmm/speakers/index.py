@@ -137,9 +137,19 @@ class SpeakerIndex(Shown):
 
     Examples
     --------
-    >>> SpeakerIndex.write(system, store, "people.index")  # doctest: +SKIP
-    >>> index = SpeakerIndex.open("people.index", system, store)  # doctest: +SKIP
-    >>> identify(system, store, ["who.wav"], index=index)  # doctest: +SKIP
+    >>> import tempfile
+    >>> import speechgmm
+    >>> corpus, system = speechgmm.read_corpus("data/manifest.csv"), speechgmm.default_system()
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = speechgmm.enroll(system, store, corpus.where(speaker=("slt", "rms"), split="enroll"))
+    >>> _ = SpeakerIndex.write(system, store, f"{folder.name}/people.index")
+    >>> index = SpeakerIndex.open(f"{folder.name}/people.index", system, store)
+    >>> (answer,) = speechgmm.identify(system, store, ["data/slt/s2_1.flac"], index=index)
+    >>> answer.decision
+    'slt'
+    >>> store.close()
+    >>> folder.cleanup()
     """
 
     head: IndexHead

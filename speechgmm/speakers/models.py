@@ -209,7 +209,17 @@ def laid_out(linear: Array, offsets: Array, precisions: Array, constant: Array, 
 
 
 def adapted_model(system: System, statistics: Statistics) -> UBM:
-    """Return the model of one speaker: the UBM with its means adapted."""
+    """Return the model of one speaker: the UBM with its means adapted.
+
+    Examples
+    --------
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import System
+    >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])), relevance=4.0)
+    >>> adapted_model(system, system.ubm.statistics([[8.0]] * 4)).means.tolist()  # half of the way
+    [[4.0]]
+    """
     return moved(system.ubm, statistics, system.relevance)
 
 
@@ -243,6 +253,17 @@ def speaker_models(
     speech_seconds : mapping, optional
     ubm : GMM or Ensemble, optional
         What they are adapted from and scored against: the system's UBM, or that of a domain.
+
+    Examples
+    --------
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import System
+    >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])), relevance=4.0)
+    >>> heard = {"bob": system.ubm.statistics([[-8.0]] * 4), "ann": system.ubm.statistics([[8.0]] * 4)}
+    >>> models = speaker_models(system, heard)
+    >>> models.names, models.offsets.shape
+    (('ann', 'bob'), (2, 1, 1))
     """
     if not statistics:
         refuse("speakers to score against", "be at least one", "none", "Enroll somebody first.")

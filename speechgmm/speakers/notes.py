@@ -20,6 +20,12 @@ class SpeakerNote:
     keep_until : str or date
         The last day, as ISO 8601 has it (2027-01-31); the day after, `SpeakerStore.purge` forgets the speaker. Empty:
         no such day.
+
+    Examples
+    --------
+    >>> note = SpeakerNote(consent="signed, see folder 7", keep_until="2027-01-31")
+    >>> note.due("2027-01-31"), note.due("2027-02-01")
+    (False, True)
     """
 
     consent: str = ""

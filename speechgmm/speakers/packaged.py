@@ -50,6 +50,11 @@ def packaged_rate(sounds: Iterable[Sound]) -> int:
     -------
     int
         8000 if any is below 16 kHz, else 16000.
+
+    Examples
+    --------
+    >>> packaged_rate(["data/slt/s1_1.flac"])
+    16000
     """
     try:
         lowest = common_rate(sounds)
@@ -59,6 +64,15 @@ def packaged_rate(sounds: Iterable[Sound]) -> int:
 
 
 def packaged_with(fingerprint: str) -> System | None:
-    """Return the packaged system of this fingerprint, as a store tells it, or None if it is of another model."""
+    """Return the packaged system of this fingerprint, as a store tells it, or None if it is of another model.
+
+    Examples
+    --------
+    >>> import speechgmm
+    >>> packaged_with(speechgmm.default_system().fingerprint).frontend.sample_rate
+    16000
+    >>> packaged_with("of another model") is None
+    True
+    """
     systems = map(default_system, PACKAGED)
     return next((system for system in systems if system.fingerprint == fingerprint), None)

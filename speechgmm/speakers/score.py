@@ -78,6 +78,22 @@ class Scorer(Shown):
         What recordings are like those of the store and of the system's background.
     by_recording : ByRecording or None
         The single recordings of the speakers, where they count.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import speechgmm
+    >>> from speechgmm.features import extract
+    >>> corpus, system = speechgmm.read_corpus("data/manifest.csv"), speechgmm.default_system()
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = speechgmm.enroll(system, store, corpus.where(speaker=("slt", "rms"), split="enroll"))
+    >>> scorer = Scorer.of(system, store)
+    >>> test = scorer.score_test([extract(system.frontend, "data/slt/s2_1.flac")])
+    >>> scorer.models.names[test.scores.argmax()]
+    'slt'
+    >>> store.close()
+    >>> folder.cleanup()
     """
 
     system: System
@@ -283,6 +299,17 @@ def log_likelihood_ratios(
     ------
     IncompatibleModel
         If features or models are not of this system.
+
+    Examples
+    --------
+    >>> from speechgmm.features import OwnFeatures
+    >>> from speechgmm.mixture import GMM, Diagonal
+    >>> from speechgmm.speakers import System, speaker_models
+    >>> system = System(OwnFeatures(dimensions=1), GMM([1.0], [[0.0]], Diagonal([[1.0]])), relevance=4.0)
+    >>> heard = {"ann": system.ubm.statistics([[8.0]] * 4), "bob": system.ubm.statistics([[-8.0]] * 4)}
+    >>> models = speaker_models(system, heard)
+    >>> log_likelihood_ratios(system, models, [[3.0], [5.0]]).round(3)  # of N(4, 1) and N(-4, 1) to N(0, 1)
+    array([  8., -24.])
     """
     return models.ratios(check_test(system, models, features), n_threads)
 

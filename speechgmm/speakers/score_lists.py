@@ -154,6 +154,16 @@ def score_trials(
         If a speaker of the list is not enrolled.
     InvalidInput
         If a recording of the list is not among those given, or none could be scored.
+
+    Examples
+    --------
+    >>> import speechgmm
+    >>> from speechgmm.evaluation import Trials
+    >>> tests = ["data/slt/s2_2.flac", "data/rms/s2_1.flac"]
+    >>> trials = Trials(["data/slt/s2_1.flac"] * 2, tests, [1, 0])
+    >>> own, other = score_trials(speechgmm.default_system(), None, trials).scores.score
+    >>> bool(own > other)
+    True
     """
     known = None if recordings is None else {r.name: r for r in recordings}
     scorer = None if store is None else Scorer.of(system, store, n_threads=own_threads(n_threads))

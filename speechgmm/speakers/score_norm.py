@@ -71,6 +71,12 @@ def t_norm(scores: ArrayLike, cohort: ArrayLike, *, center: str = "mean", top: i
         The models of a cohort against each test.
     center, top
         As in `z_norm`.
+
+    Examples
+    --------
+    >>> t_norm([[2.0], [4.0]], [[-1.0], [1.0]])
+    array([[2.],
+           [4.]])
     """
     return z_norm(_matrix(scores, "scores").T, _matrix(cohort, "cohort scores").T, center=center, top=top).T
 
@@ -97,6 +103,12 @@ def zt_norm(
         The cohort's models against the impostor tests.
     center, top
         As in `z_norm`, in both steps.
+
+    Examples
+    --------
+    >>> impostors, cohort_impostors = [[-1.0, 1.0]], [[-1.0, 1.0], [-1.0, 1.0]]
+    >>> zt_norm([[4.0]], impostors, [[1.0], [3.0]], cohort_impostors)
+    array([[2.]])
     """
     z = z_norm(scores, impostors, center=center, top=top)
     return t_norm(z, z_norm(cohort, cohort_impostors, center=center, top=top), center=center, top=top)
@@ -121,6 +133,11 @@ def s_norm(
         The cohort's models against each test.
     center, top
         As in `z_norm`.
+
+    Examples
+    --------
+    >>> s_norm([[4.0]], impostors=[[-1.0, 1.0]], cohort=[[1.0], [3.0]])  # the mean of 4 by Z-norm and 2 by T-norm
+    array([[3.]])
     """
     z, t = z_norm(scores, impostors, center=center, top=top), t_norm(scores, cohort, center=center, top=top)
     return np.asarray((z + t) / 2)

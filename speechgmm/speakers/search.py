@@ -68,6 +68,24 @@ class IndexScorer(Scorer):
     ----------
     index : SpeakerIndex
         What is searched.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import speechgmm
+    >>> from speechgmm.features import extract
+    >>> from speechgmm.speakers import SpeakerIndex
+    >>> corpus, system = speechgmm.read_corpus("data/manifest.csv"), speechgmm.default_system()
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = speechgmm.enroll(system, store, corpus.where(speaker=("slt", "rms"), split="enroll"))
+    >>> _ = SpeakerIndex.write(system, store, f"{folder.name}/people.index")
+    >>> scorer = IndexScorer.within(system, store, SpeakerIndex.open(f"{folder.name}/people.index", system, store))
+    >>> test = scorer.score_test([extract(system.frontend, "data/slt/s2_1.flac")])
+    >>> scorer.models.names[test.scores.argmax()]
+    'slt'
+    >>> store.close()
+    >>> folder.cleanup()
     """
 
     index: SpeakerIndex = field(kw_only=True)

@@ -276,6 +276,20 @@ def load_export(path: str | os.PathLike[str]) -> SpeakerExport:
         If the file is missing, damaged, or no speechgmm file.
     IncompatibleModel
         If it holds something else, or was written by a later version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import speechgmm
+    >>> corpus, system = speechgmm.read_corpus("data/manifest.csv"), speechgmm.default_system()
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = speechgmm.SpeakerStore(f"{folder.name}/people.db", system, create=True)
+    >>> _ = speechgmm.enroll(system, store, corpus.where(speaker="slt", split="enroll"))
+    >>> speechgmm.storage.save(store.export("slt"), f"{folder.name}/slt.export")
+    >>> [session.speaker for session in load_export(f"{folder.name}/slt.export").sessions]
+    ['slt']
+    >>> store.close()
+    >>> folder.cleanup()
     """
     return cast(SpeakerExport, storage.load(path, SpeakerExport, *SpeakerExport.PARTS))
 

@@ -166,6 +166,16 @@ def load_system(path: str | os.PathLike[str], *types: type) -> System:
         If the file is missing, damaged, or no speechgmm file.
     IncompatibleModel
         If it holds something else, or was written by a later version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import speechgmm
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> speechgmm.default_system().save(f"{folder.name}/model.sgmm")
+    >>> load_system(f"{folder.name}/model.sgmm").fingerprint == speechgmm.default_system().fingerprint
+    True
+    >>> folder.cleanup()
     """
     known = (System, MFCC, OwnFeatures, GMM, Ensemble, *COVARIANCES.values(), *TYPES, Familiarity)
     return cast(System, storage.load(path, *known, *types))

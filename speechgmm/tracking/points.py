@@ -31,6 +31,16 @@ class WeightedPoints(Shown):
         n may be 0.
     weights : array_like, shape (n,), optional
         At least 0: a point of weight 2 counts as two points. Default: 1 each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import Diagonal
+    >>> from speechgmm.tracking import WeightedPoints, track
+    >>> places = np.random.default_rng(0).normal(size=(50, 2))
+    >>> found = list(track(Diagonal([[1.0, 1.0]]), [WeightedPoints(places, np.full(50, 0.5))] * 3))
+    >>> found[-1].identities.tolist()
+    [0]
     """
 
     positions: Array

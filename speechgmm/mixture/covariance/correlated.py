@@ -167,6 +167,14 @@ class Full(Correlated):
     ----------
     matrices : ndarray, shape (K, D, D)
         Symmetric, positive definite and finite.
+
+    Examples
+    --------
+    >>> from speechgmm.mixture import GMM
+    >>> gmm = GMM([1.0], [[0.0, 0.0]], Full([[[1.0, 0.5], [0.5, 1.0]]]))
+    >>> alike, opposite = gmm.log_density([[1.0, 1.0], [1.0, -1.0]])
+    >>> bool(alike > opposite)
+    True
     """
 
     matrices: Array
@@ -234,6 +242,14 @@ class Tied(Correlated):
     ----------
     matrix : ndarray, shape (D, D)
         Symmetric, positive definite and finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from speechgmm.mixture import GMM
+    >>> gmm = GMM([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], Tied([[1.0, 0.5], [0.5, 1.0]]))
+    >>> gmm.covariance.shared, gmm.covariance.parameters.shape
+    (True, (2, 2))
     """
 
     matrix: Array

@@ -198,6 +198,13 @@ class Spherical(Independent):
     ----------
     variances : ndarray, shape (K,)
         Positive and finite.
+
+    Examples
+    --------
+    >>> from speechgmm.mixture import GMM
+    >>> gmm = GMM([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], Spherical([1.0, 4.0]))
+    >>> gmm.posteriors([[0.0, 0.0]]).round(2)
+    array([[0.73, 0.27]])
     """
 
     variances: Array
