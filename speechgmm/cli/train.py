@@ -23,7 +23,7 @@ class Level(enum.StrEnum):
     BEST = "best"
 
 
-Quality = Annotated[Level, typer.Option(help="best: two to three times the work of training and scoring, fewer errors.")]
+Quality = Annotated[Level, typer.Option(help="best: two to three times the work, also of scoring, and fewer errors.")]
 Components = Annotated[
     list[int] | None,
     typer.Option(min=1, help="Gaussians of a mixture; give it again for more mixtures.", show_default="by quality"),

@@ -143,7 +143,7 @@ def followed_domain(system: System, store: SpeakerStore, n_threads: int | None) 
 
 
 def followed_models(
-    system: System, store: SpeakerStore, asked: Sequence[str], n_threads: int | None
+    system: System, store: SpeakerStore, asked: Sequence[str], n_threads: int | None, *, times: int = TIMES
 ) -> tuple[Contents, Foundation, Everybody]:
     """Return what a store holds now, what follows from the people of its domain, and the models of some or of all.
 
@@ -152,11 +152,10 @@ def followed_models(
     UnknownSpeaker
         If one who is asked for is not there any more.
     """
-    for alone in (*[False] * (TIMES - 1), True):
-        contents, foundation, everybody = _models_now(system, store, asked, n_threads, alone=alone)
-        if len(everybody.people) == len(asked or contents.people):
-            break
-    return contents, foundation, everybody
+    contents, foundation, everybody = _models_now(system, store, asked, n_threads, alone=times == 1)
+    if len(everybody.people) == len(asked or contents.people):
+        return contents, foundation, everybody
+    return followed_models(system, store, asked, n_threads, times=times - 1)
 
 
 def _models_now(

@@ -24,7 +24,10 @@ from speechgmm.speakers.store_tables import StoreTables
 from speechgmm.speakers.system import System
 from speechgmm.speakers.waiting import OnWait
 
-NOT_REACHED = "backups, snapshots, exports, indexes, score tables, the feature cache, and what a disk or a server keeps beside its files"
+NOT_REACHED = (
+    "backups, snapshots, exports, indexes, score tables, the feature cache, "
+    "and what a disk or a server keeps beside its files"
+)
 """Where something of whoever was removed may still be."""
 _NOT_ERASED = (
     "the change of the store {} is done, and what was removed must be overwritten; got {}. "
