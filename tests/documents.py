@@ -307,10 +307,12 @@ class Reader:
 
     @contextlib.contextmanager
     def _surroundings(self) -> Iterator[None]:
-        """Stand in the page's folder, with its environment; warnings are errors, as in all tests."""
+        """Stand in the page's folder, with its environment and none of ours; warnings are errors, as in all tests."""
         before, place, shown = dict(os.environ), Path.cwd(), warnings.formatwarning
         quiet = {"COLUMNS": "100", "TERM": "dumb", "MPLBACKEND": "agg"}
         os.chdir(self.folder)
+        for name in [name for name in before if name.startswith("SPEECHGMM_")]:
+            del os.environ[name]
         os.environ.update(quiet | self.environment)
         try:
             with warnings.catch_warnings():

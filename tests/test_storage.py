@@ -356,7 +356,8 @@ def test_another_type_is_refused():
         loads(DATA, Leaf, Tree)
 
 
-def test_an_unknown_nested_type_is_refused():
+def test_an_unknown_nested_type_is_refused(monkeypatch):
+    monkeypatch.setattr("speechgmm.storage._KNOWN", {})
     with pytest.raises(IncompatibleModel, match="the data must hold only Tree; got a Leaf"):
         loads(DATA, Tree)
 

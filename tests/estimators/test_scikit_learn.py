@@ -6,7 +6,6 @@ import inspect
 import pickle
 import re
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -205,20 +204,6 @@ def test_it_works_in_pipelines_searches_clones_and_pickles() -> None:
     again = pickle.loads(pickle.dumps(fitted))
     assert again.score_samples(X).tobytes() == fitted.score_samples(X).tobytes()
     assert repr(GaussianMixture(3, tol=0.1)) == "GaussianMixture(n_components=3, tol=0.1)"
-
-
-def test_the_lines_of_the_readme_run() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    section = text.split("## A drop-in for scikit-learn's GaussianMixture")[1].split("\n## ")[0]
-    blocks = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
-    assert len(blocks) == 2
-    incomplete = X.copy()
-    incomplete[::3, 1] = np.nan
-    names: dict[str, Any] = {"X": X, "counts": np.ones(150), "incomplete": incomplete, "more": X[::2]}
-    exec("".join(blocks), names)
-    assert len(set(names["labels"])) == 3
-    assert np.isfinite(names["complete"]).all()
-    assert names["grid"].density.shape == (100, 100)
 
 
 @pytest.mark.parametrize("kind", KINDS)
