@@ -88,6 +88,13 @@ def test_every_public_name_is_in_the_reference(inventory):
     assert {f"speechgmm.{package}" for package in PACKAGES} <= inventory["py:module"]
 
 
+def test_every_public_function_has_an_example():
+    every = {
+        f"speechgmm.{p}.{n}": getattr(importlib.import_module(f"speechgmm.{p}"), n) for p in PACKAGES for n in public(p)
+    }
+    assert [name for name, f in every.items() if inspect.isfunction(f) and ">>>" not in (f.__doc__ or "")] == []
+
+
 def test_names_of_the_root_are_listed_with_where_they_are_shown(site):
     page = (site / "reference" / "api" / "index.html").read_text(encoding="utf-8")
     shown = set(re.findall(r'href="\w+\.html#(speechgmm\.[\w.]+)"', page))
