@@ -5,6 +5,10 @@ made as well, two mixtures of 256 components over two streams of 60 features, as
 (`--streams 1`). What is told: seconds and memory of the first search, seconds of further ones, what of these is
 scoring itself, and the first search after another process has enrolled or removed somebody. Each person takes 0.7 MB.
 
+An index looks at outlines first, which hold the ways in which people usually differ. The people here differ in all
+directions alike, so that with thousands of them an index may miss the right one: its time is told, and not its
+accuracy, which `many_speakers.py` counts with people who differ as voices do.
+
     python recipes/benchmarks/large_store.py --folder FOLDER [--speakers 10000] [--streams 2] [--index] [--rounds 5]
 """
 
@@ -137,7 +141,7 @@ def search(folder: Path, rounds: int, index: bool) -> dict[str, Any]:
             scorer = IndexScorer.within(system, store, opened) if opened else Scorer.of(system, store)
             ready = time.perf_counter()
             best = scorer.models.names[int(np.argmax(scorer.score_test(test).scores))]
-            assert best == "person 7", best
+            assert index or best == "person 7", best
             return ready - began, time.perf_counter() - ready, scorer
 
         before = memory()
