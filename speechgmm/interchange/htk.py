@@ -24,12 +24,14 @@ import numpy as np
 
 from speechgmm.checks import Array, refuse
 from speechgmm.files import Kind, starts_with
-from speechgmm.interchange.kaldi import dense_precisions, inverted, one_mixture
 from speechgmm.interchange.text import (
     built,
     check_constants,
+    dense_precisions,
+    inverted,
     malformed,
     numbers,
+    one_mixture,
     read_text,
     spelled,
     weights_of,

@@ -16,19 +16,22 @@ import re
 
 import numpy as np
 
-from speechgmm.checks import Array, instance, refuse
+from speechgmm.checks import Array, refuse
 from speechgmm.files import Kind, starts_with
 from speechgmm.interchange.text import (
     built,
     check_constants,
+    dense_precisions,
+    inverted,
     malformed,
     numbers,
+    one_mixture,
     read_text,
     spelled,
     weights_of,
     write_text,
 )
-from speechgmm.mixture import GMM, Covariance, Diagonal, Full
+from speechgmm.mixture import GMM, Covariance, Diagonal
 from speechgmm.mixture.covariance import Independent
 
 MIXTURE_FILE = Kind("a mixture in Kaldi's text format", starts_with(b"<DiagGMM>", b"<FullGMM>"))
@@ -144,18 +147,6 @@ def write_kaldi(gmm: GMM, path: str | os.PathLike[str]) -> None:
     write_text(path, MIXTURE_FILE, [*lines, f"</{names[0]}> \n"])
 
 
-def one_mixture(gmm: GMM) -> GMM:
-    """Return one mixture without its components of weight 0, which change no density; anything else is refused."""
-    instance(gmm, "what is written", GMM, "Give one mixture: of an ensemble, one of its parts.")
-    return gmm if (gmm.weights > 0).all() else gmm.take(np.flatnonzero(gmm.weights))
-
-
-def dense_precisions(gmm: GMM) -> Array:
-    """Return the inverse of the covariance matrix of each component, shape (K, D, D)."""
-    lower = np.linalg.inv(np.linalg.cholesky(gmm.covariance_matrices))
-    return np.asarray(np.swapaxes(lower, 1, 2) @ lower)
-
-
 class _KaldiText:
     """A place in a file: tokens and numbers between brackets, one after the other."""
 
@@ -234,16 +225,6 @@ def _full(file: _KaldiText, shape: tuple[int, ...]) -> Covariance:
             malformed(file.source, f"hold {len(i)} numbers for each matrix of <INV_COVARS>", str(len(words)))
         matrix[i, j] = matrix[j, i] = numbers(words, file.source, "<INV_COVARS>")
     return inverted(precisions, file.source, "<INV_COVARS>")
-
-
-def inverted(precisions: Array, source: str, name: str) -> Covariance:
-    """Return the covariance whose inverse matrices (K, D, D) a file holds under this name."""
-    try:
-        lower = np.linalg.cholesky(precisions)
-    except np.linalg.LinAlgError:
-        malformed(source, f"hold positive definite matrices as {name}", "one that is not")
-    inverse = np.linalg.inv(lower)
-    return built(Full, source, np.swapaxes(inverse, 1, 2) @ inverse)
 
 
 def _constants(gmm: GMM) -> Array:

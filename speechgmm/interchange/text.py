@@ -4,16 +4,18 @@ A file is data of strangers: it may be binary, cut, of any size, or lie about ho
 before it is used, and every refusal names the file. Symbols: K components, D dimensions.
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import IO, NoReturn, TypeVar
 
 import numpy as np
 
-from speechgmm.checks import Array, refuse
+from speechgmm.checks import Array, instance, refuse
 from speechgmm.errors import InvalidInput
 from speechgmm.files import Kind, check_readable, replacing
+from speechgmm.mixture import GMM, Covariance, Full
 
 T = TypeVar("T")
 
@@ -39,13 +41,26 @@ def read_text(path: str | os.PathLike[str], what: str) -> str:
     InvalidInput
         If it is missing, no regular file, or too large.
     """
+    with _opened(path, what) as file:
+        if (size := os.fstat(file.fileno()).st_size) > LARGEST_FILE:
+            refuse(os.fspath(path), f"be {what} of at most {LARGEST_FILE >> 20} MB", f"one of {size >> 20} MB")
+        return file.read(LARGEST_FILE).decode("latin-1")
+
+
+def first_characters(path: str | os.PathLike[str]) -> str:
+    """Return the first characters of a file of some toolkit, space at its beginning apart."""
+    with _opened(path, "a mixture of another toolkit") as file:
+        return file.read(4096).decode("latin-1").lstrip()
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str], what: str) -> Iterator[IO[bytes]]:
+    """Give a file's bytes; refuse one that is missing or cannot be read."""
     source = os.fspath(path)
     check_readable(path, what)
     try:
         with open(path, "rb") as file:
-            if (size := os.fstat(file.fileno()).st_size) > LARGEST_FILE:
-                refuse(source, f"be {what} of at most {LARGEST_FILE >> 20} MB", f"one of {size >> 20} MB")
-            return file.read(LARGEST_FILE).decode("latin-1")
+            yield file
     except FileNotFoundError:
         refuse(what, "exist", f"{source}, which does not", "Check the path.")
     except OSError as error:
@@ -117,14 +132,23 @@ def built(make: Callable[..., T], source: str, *args: object) -> T:
         raise InvalidInput(f"{source}: {error}") from error
 
 
-def first_characters(path: str | os.PathLike[str]) -> str:
-    """Return the first characters of a file of some toolkit, space at its beginning apart."""
-    what = "a mixture of another toolkit"
-    check_readable(path, what)
+def one_mixture(gmm: GMM) -> GMM:
+    """Return one mixture without its components of weight 0, which change no density; anything else is refused."""
+    instance(gmm, "what is written", GMM, "Give one mixture: of an ensemble, one of its parts.")
+    return gmm if (gmm.weights > 0).all() else gmm.take(np.flatnonzero(gmm.weights))
+
+
+def dense_precisions(gmm: GMM) -> Array:
+    """Return the inverse of the covariance matrix of each component, shape (K, D, D)."""
+    lower = np.linalg.inv(np.linalg.cholesky(gmm.covariance_matrices))
+    return np.asarray(np.swapaxes(lower, 1, 2) @ lower)
+
+
+def inverted(precisions: Array, source: str, name: str) -> Covariance:
+    """Return the covariance whose inverse matrices (K, D, D) a file holds under this name."""
     try:
-        with open(path, "rb") as file:
-            return file.read(4096).decode("latin-1").lstrip()
-    except FileNotFoundError:
-        refuse(what, "exist", f"{os.fspath(path)}, which does not", "Check the path.")
-    except OSError as error:
-        refuse(what, "be a readable file", f"{os.fspath(path)} ({error.strerror})")
+        lower = np.linalg.cholesky(precisions)
+    except np.linalg.LinAlgError:
+        malformed(source, f"hold positive definite matrices as {name}", "one that is not")
+    inverse = np.linalg.inv(lower)
+    return built(Full, source, np.swapaxes(inverse, 1, 2) @ inverse)

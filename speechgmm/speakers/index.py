@@ -205,10 +205,11 @@ class SpeakerIndex(Shown):
 
         def read(some: Sequence[str]) -> Iterator[Block]:
             for begin in range(0, len(some), _BLOCK):
+                own = some[begin : begin + _BLOCK]
                 with store.moment() as moment:
-                    check_known(moment.contents.people, *some[begin : begin + _BLOCK])
-                    found = PeopleRead().more(system, moment, some[begin : begin + _BLOCK], n_threads)
-                damaged.update((d, None) for own in found.damaged.values() for d in own)
+                    check_known(moment.contents.people, *own)
+                    found = PeopleRead().more(system, moment, own, n_threads)
+                damaged.update((d, None) for lost in found.damaged.values() for d in lost)
                 if found.sums:
                     yield _block(domain.ubm, system.relevance, found.sums)
                 if on_progress and some is names:
