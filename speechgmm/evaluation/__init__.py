@@ -11,6 +11,7 @@ any other system are evaluated in the same way.
 from speechgmm.evaluation.answers import Answers
 from speechgmm.evaluation.attacks import AttackCondition, AttackErrors, AttackTradeOff, SpeciesRate
 from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
+from speechgmm.evaluation.chosen_trials import bona_fide, join
 from speechgmm.evaluation.conditions import Condition
 from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
 from speechgmm.evaluation.decision import Answer, Candidate, Rule, decide, threshold_for
@@ -29,7 +30,7 @@ from speechgmm.evaluation.summary import evaluate
 from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration, load_calibration
 from speechgmm.evaluation.threshold_errors import FailureCounts, ThresholdErrors
 from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
-from speechgmm.evaluation.trials import Failures, Scores, Trials, bona_fide, join
+from speechgmm.evaluation.trials import Failures, Scores, Trials
 
 __all__ = [
     "NIST",

@@ -36,12 +36,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechgmm.checks import Array, number_of
+from speechgmm.evaluation.chosen_trials import bona_fide
 from speechgmm.evaluation.conditions import column_called, divided_by
 from speechgmm.evaluation.false_accepts import Attempts, accepted_share, people_of
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.jackknife import Resampler
 from speechgmm.evaluation.threshold_errors import trial_rates
-from speechgmm.evaluation.trials import Scores, Trials, attack_rows, bona_fide, columns, places_among
+from speechgmm.evaluation.trials import Scores, Trials, attack_rows, columns, places_among
 
 ONE_IN = (10, 20, 100)
 """Of so many attacks one is accepted at the points of the trade-off."""

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from speechgmm import checks
 from speechgmm.evaluation.calibration import regress
-from speechgmm.evaluation.trials import Scores, check_labels, name_pair, rows_scoring
+from speechgmm.evaluation.chosen_trials import rows_scoring
+from speechgmm.evaluation.trials import Scores, check_labels, name_pair
 from speechgmm.looks import Shown
 
 Floats = NDArray[np.float64]

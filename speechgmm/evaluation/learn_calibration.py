@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from speechgmm.checks import Array, integer, probability, refuse
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.calibration import Calibration, fit_calibration
+from speechgmm.evaluation.chosen_trials import bona_fide
 from speechgmm.evaluation.false_accepts import Impostors, count_false_accepts, impostors_of, people_of
 from speechgmm.evaluation.jackknife import REPLICATES, Resampler, detection_intervals
 from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration
 from speechgmm.evaluation.thresholds import Strangers
-from speechgmm.evaluation.trials import Scores, bona_fide, check_labels, columns
+from speechgmm.evaluation.trials import Scores, check_labels, columns
 
 LEAST_SPEAKERS = 8
 """Two in each part: with fewer, half of the speakers are too few to learn anything from."""

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from speechgmm.checks import number_of
 from speechgmm.errors import InvalidInput
 from speechgmm.evaluation.attacks import attack_errors
+from speechgmm.evaluation.chosen_trials import bona_fide
 from speechgmm.evaluation.conditions import Condition, conditions_apart, usual_columns
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
 from speechgmm.evaluation.evaluated import Evaluation, NistCost
@@ -26,7 +27,7 @@ from speechgmm.evaluation.threshold_errors import (
     threshold_errors,
     trial_rates,
 )
-from speechgmm.evaluation.trials import Scores, bona_fide, check_labels, columns
+from speechgmm.evaluation.trials import Scores, check_labels, columns
 
 _RANKS = 10
 """How many ranks are told."""

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, cast
 from speechgmm import storage
 from speechgmm.checks import FAR, enumerated, hold, instance, integer, number, number_of, refuse, sequence_of
 from speechgmm.evaluation.calibration import Calibration
+from speechgmm.evaluation.chosen_trials import bona_fide
 from speechgmm.evaluation.false_accepts import (
     RATES,
     FalseAccepts,
@@ -23,7 +24,7 @@ from speechgmm.evaluation.false_accepts import (
 )
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.thresholds import Strangers, Threshold
-from speechgmm.evaluation.trials import Scores, bona_fide, check_labels
+from speechgmm.evaluation.trials import Scores, check_labels
 from speechgmm.looks import Look, Shown, share, some_rows
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from speechgmm.checks import integer
 from speechgmm.evaluation import LlrBounds, Scores, roc_hull
+from speechgmm.evaluation.chosen_trials import bona_fide
 from speechgmm.evaluation.roc import check_both
-from speechgmm.evaluation.trials import bona_fide, check_labels
+from speechgmm.evaluation.trials import check_labels
 from speechgmm.plot.axes import GRID, IMPOSTOR, TARGET, axes, finish
 from speechgmm.plot.names import length_for, name_ticks
 

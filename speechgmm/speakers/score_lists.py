@@ -11,8 +11,9 @@ import numpy as np
 from speechgmm.checks import Array, choice, escaped, refuse
 from speechgmm.errors import SameRecording, Skipped, UnknownSpeaker
 from speechgmm.evaluation import Failures, Scores, Trials
+from speechgmm.evaluation.chosen_trials import some_trials
 from speechgmm.evaluation.name_index import NameIndex
-from speechgmm.evaluation.trials import condition_name, some_trials
+from speechgmm.evaluation.trials import condition_name
 from speechgmm.features import Extracted, FrontEnd, Recording, extract_all
 from speechgmm.looks import Shown
 from speechgmm.parallel import Progress, Threads, own_threads
