@@ -10,6 +10,7 @@ from speechgmm.cli.output import emit, progress, table
 
 if TYPE_CHECKING:
     from speechgmm.evaluation import Answer, Rule
+    from speechgmm.speakers.calibration import StoreNorm
 
 
 def identify(
@@ -35,15 +36,15 @@ def identify(
     with options.open_store(store, key_file, system) as opened, progress() as report:
         answers = speakers.identify(system, opened, sounds, rule=rule, top=top, n_threads=threads, on_progress=report)
         known = speakers.enrolled(system, opened)
-    damaged, calibrated = known.models.damaged, known.domain.calibration is not None
+    damaged, norm = known.models.damaged, known.domain.norm
     extrapolated = any(a.extrapolated for a in answers)
     stated = asdict(rule) | {"far": rule.asked_far, "prior": rule.stated_prior}
     stated |= {"threshold": _threshold(answers), "extrapolated": extrapolated}
     files_told = [_document(a) for a in answers]
-    document = {"calibrated": calibrated, "rule": stated if calibrated else None, "files": files_told}
+    document = {"calibrated": norm is not None, "rule": stated if norm else None, "files": files_told}
     columns = ("file", ">speech, s", "answer", ">rank", "speaker", ">LLR", ">missed", ">posterior")
     spare = ("rank", "speech, s", "posterior", "missed", "LLR")
-    shown = table(*columns, rows=_rows(answers), spare=spare), rule_note(calibrated, rule, answers)
+    shown = table(*columns, rows=_rows(answers), spare=spare), rule_note(norm, rule, answers)
     emit(as_json, document, *shown, damaged=damaged, errors=((a.name, a.error) for a in answers))
 
 
@@ -53,13 +54,17 @@ NOT_ASSURED = (
     "not assured: with fewer than five people enrolled it cannot be told how strangers sound on such recordings; "
     "enroll more people, or adapt the model to your microphones (speechgmm adapt)"
 )
+TOO_SHORT = (
+    "not assured: the model was trained on fewer than 20 speakers, and does not know what strangers score in tests of "
+    "less than {:.1f} s of speech; take longer ones, or the model that comes with speechgmm"
+)
 RANKED = "uncalibrated: the LLR (nats per frame) ranks speakers; it decides nothing before five people are enrolled"
 EXTRAPOLATED = "extrapolated: the model was calibrated on too few speakers to be sure of this rate"
 
 
-def rule_note(calibrated: bool, rule: "Rule", answers: "Sequence[Answer]") -> str:
+def rule_note(norm: "StoreNorm | None", rule: "Rule", answers: "Sequence[Answer]") -> str:
     """Return in words by which rule was decided, from which score on, and what that costs."""
-    if not calibrated:
+    if norm is None:
         return f"\n{RANKED}"
     limit = _threshold(answers)
     if rule.asked_far is None:
@@ -68,7 +73,7 @@ def rule_note(calibrated: bool, rule: "Rule", answers: "Sequence[Answer]") -> st
     if limit is None:
         return f"\naccepted so that {100 * rule.asked_far:g} % of strangers would be"
     first = f"\nthreshold: an LLR of {limit:+.2f} nats; {reached(rule.asked_far)}"
-    return "\n".join([first, *cautions(answers)])
+    return "\n".join([first, *cautions(norm, answers)])
 
 
 def _threshold(answers: "Sequence[Answer]") -> float | None:
@@ -81,10 +86,13 @@ def reached(far: float) -> str:
     return f"{100 * far:g} % of strangers reach it"
 
 
-def cautions(answers: "Sequence[Answer]") -> list[str]:
+def cautions(norm: "StoreNorm", answers: "Sequence[Answer]") -> list[str]:
     """Return in words, a line each, how far to trust decisions by a rate, and what they cost."""
-    few = any(a.assured is False and a.unfamiliar is None for a in answers)
-    doubts = {EXTRAPOLATED: any(a.extrapolated for a in answers), NOT_ASSURED: few}
+    from speechgmm.speakers import ASSURED
+
+    doubtful = any(a.assured is False and a.unfamiliar is None for a in answers)
+    why = NOT_ASSURED if norm.size < ASSURED else TOO_SHORT.format(norm.shortest)
+    doubts = {EXTRAPOLATED: any(a.extrapolated for a in answers), why: doubtful}
     strange = [
         f"{a.name} is unfamiliar, so that no rate is assured: {a.unfamiliar.reason}" for a in answers if a.unfamiliar
     ]

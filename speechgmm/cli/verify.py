@@ -51,17 +51,17 @@ def verify(
     with options.open_store(store, key_file, system) as opened, progress() as report:
         answer = speakers.verify(system, opened, speaker, sounds, rule=rule, n_threads=threads, on_progress=report)
         known = speakers.enrolled(system, opened, speaker)
-    damaged, calibrated = known.models.damaged, known.domain.calibration is not None
+    damaged, norm = known.models.damaged, known.domain.norm
     errors = [(s.name, s.reason) for s in answer.skipped]
     if answer.candidates and answer.error:  # too little speech in all files together
         errors.append((answer.name, answer.error))
     llr = answer.candidates[0].score if answer.candidates else None
-    document = {"calibrated": calibrated, "speaker": speaker} | _document(answer, llr)
+    document = {"calibrated": norm is not None, "speaker": speaker} | _document(answer, llr)
     document["files"] = _with_errors(files, errors)
-    note = [] if threshold is not None else [rule_note(calibrated, rule, [answer])]
-    if calibrated and rule.asked_far is not None:  # which is told beside the threshold
-        note = ["\n".join(["", *told])] if (told := cautions([answer])) else []
-    shown = facts({"speaker": speaker} | _verdict(answer, llr, files, calibrated))
+    note = [] if threshold is not None else [rule_note(norm, rule, [answer])]
+    if norm and rule.asked_far is not None:  # which is told beside the threshold
+        note = ["\n".join(["", *told])] if (told := cautions(norm, [answer])) else []
+    shown = facts({"speaker": speaker} | _verdict(answer, llr, files, norm is not None))
     status = _STATUS.get(answer.status, NOT_ACCEPTED)
     emit(as_json, document, shown, *note, damaged=damaged, errors=errors, status=status)
 

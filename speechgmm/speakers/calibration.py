@@ -81,16 +81,20 @@ class AmountNorm(Shown):
 
 @dataclass(frozen=True)
 class StoreNorm(Shown):
-    """How high the impostors of a store come: location and scale, and the number of people that it holds."""
+    """How high the impostors of a store come: location and scale, and the number of people that it holds.
+
+    Where the system has no calibration of its own, nobody knows what scores of shorter tests do than those by which the
+    store has tested itself: rates are assured from `shortest` seconds of speech on.
+    """
 
     size: int
     location: float
     scale: float
+    shortest: float = 0.0
 
-    @property
-    def assured(self) -> bool:
-        """Whether the store holds people enough to assure a rate."""
-        return self.size >= ASSURED
+    def assures(self, tested: float) -> bool:
+        """Whether the store holds people enough to assure a rate of tests with so many seconds of speech."""
+        return self.size >= ASSURED and not tested < self.shortest
 
     def __call__(self, scores: ArrayLike) -> Array:
         """Return scores relative to the store's impostors."""

@@ -190,4 +190,5 @@ def _with_costs(answer: Answer, limits: CandidateLimits, rule: Rule, searched: i
     if rule.asked_far is None:
         return replace(answer, missed=missed)
     wanted = limits.wanted_seconds(rule.asked_far, searched)
-    return replace(answer, missed=missed, wanted_seconds=wanted, assured=limits.norm.assured and not answer.unfamiliar)
+    assured = limits.norm.assures(limits.tested) and not answer.unfamiliar
+    return replace(answer, missed=missed, wanted_seconds=wanted, assured=assured)

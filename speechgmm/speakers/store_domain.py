@@ -29,6 +29,8 @@ SMALLEST = 1e-9
 """A spread of raw scores is at least that, in nats per frame."""
 _OWN_EACH, _OWN_SECONDS = 2, 1.0
 """So many recordings of one person are tested against their others, where these hold more than a second of speech."""
+_SHORTER = 0.5
+"""Tests of less than such a share of the speech by which a store tests itself are not like its own."""
 MOST_TESTED = 20
 _RECORDINGS = 40
 """So many people are tested against each other at most, and so many recordings of all of them together, which takes
@@ -119,7 +121,8 @@ class Foundation:
         elif size >= ASSURED and len(self.impostors) >= ASSURED:
             calibration = borrowed()
             location, scale = impostor_level([t.scores for t in self.impostors])
-            norm = StoreNorm(size, location, max(scale, SMALLEST))
+            tested = float(np.median(np.concatenate([t.tested for t in self.impostors])))
+            norm = StoreNorm(size, location, max(scale, SMALLEST), _SHORTER * tested)
         else:
             return Domain(self.ubm, None, None, self.surroundings, self.damaged)
         calibration = self._with_owners(calibration, norm)

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 import speechgmm
-from speechgmm.cli.identify import EXTRAPOLATED, NOT_ASSURED, rule_note
+from speechgmm.cli.identify import EXTRAPOLATED, NOT_ASSURED, TOO_SHORT, rule_note
 from speechgmm.cli.info import NO_MODEL
 from speechgmm.evaluation import Answer, Rule, Scores, bona_fide, join, read_scores, read_trials, write_scores
 from speechgmm.features import MFCC, preset_for, read_corpus
 from speechgmm.speakers import NOT_REACHED, load_export
+from speechgmm.speakers.calibration import StoreNorm
 from speechgmm.speakers.train import UNCALIBRATED
 from tests.cli.running import DATA, KNOWN, MANIFEST, run
 
@@ -280,6 +282,22 @@ def test_enroll_says_who_has_little_speech_and_whether_enough_are_enrolled(packa
     assert "1 person is enrolled: from 5 on" in shown
 
 
+def test_a_model_without_a_calibration_assures_no_rate_of_very_short_tests(using, tmp_path):
+    """It knows of strangers what the store's own recordings tell."""
+    x, rate = soundfile.read(RMS)
+    loud = int(np.abs(x).argmax())
+    soundfile.write(short := tmp_path / "short.wav", x[max(loud - rate // 2, 0) : loud + rate // 2], rate)
+    told = run("identify", *using, RMS, short, "--json").document["files"]
+    assert [file["assured"] for file in told] == [True, False]
+    assert told[1]["speech_seconds"] < 1.1
+    words = "fewer than 20 speakers, and does not know what strangers score in tests of less than 1.5 s of speech"
+    for shown in (run("identify", *using, RMS, short).out, run("verify", *using, "rms", short).out):
+        assert words in shown
+        assert TOO_SHORT.format(1.5) in shown
+        assert NOT_ASSURED not in shown
+    assert words not in run("identify", *using, RMS).out
+
+
 @pytest.mark.parametrize("enrolled", [3, 5])
 def test_decisions_of_the_packaged_model(packaged, five, enrolled):
     store = ("--store", packaged[0] if enrolled == 3 else five)
@@ -361,7 +379,7 @@ def answer(missed, wanted_seconds=None, threshold=2.0, **more):
     ],
 )
 def test_the_costs_of_several_answers_are_one_line(answers, lines):
-    told = rule_note(True, Rule(), answers).strip().splitlines()
+    told = rule_note(StoreNorm(2, 0.0, 1.0), Rule(), answers).strip().splitlines()
     assert len(told) == len(lines)
     for line, wanted in zip(told, lines, strict=True):
         assert re.search(wanted.replace("+", "[+]"), line), line

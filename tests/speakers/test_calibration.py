@@ -242,7 +242,7 @@ def test_what_training_knows_gives_way_to_the_stores_own_trials(size: int) -> No
     own = [np.random.default_rng(i).normal(2.0, 0.5, 50) for i in range(size)]
     known, found = levels.norm(size), levels.norm(size, own)
     assert known.size == found.size == size
-    assert found.assured == (size >= 5)
+    assert found.assures(0.1) == (size >= 5)
     if size < LEAST_PEOPLE:
         assert found == known
         return
