@@ -32,7 +32,6 @@ from speechgmm.speakers.held_out import FoldStores, SimulatedStore
 from speechgmm.speakers.impostors import ScoredTrials
 from speechgmm.speakers.index import IndexHead
 from speechgmm.speakers.models import speaker_models
-from speechgmm.speakers.outlines import Outlines
 from speechgmm.speakers.recording_samples import heard
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.sessions import sums_by_key
@@ -170,7 +169,8 @@ def use_head(head: IndexHead) -> None:
     assert len(head.names) == len(head.speech_seconds)
     moments = [outlines.moments([frames(outlines.ubm.n_dimensions)])]
     means = np.repeat(outlines.ubm.offsets[None], 2, axis=0)
-    assert outlines.of(means).shape == (2, outlines.size)
+    assert outlines.of(means).steps.shape == means.shape
+    assert len(head.known) <= len(head.marks)
     assert outlines.scores(outlines.of(means), moments).shape == (2, 1)
 
 
@@ -211,7 +211,7 @@ TWO_STREAMS = System(
 MACHINE = SupervectorMachine(ONE, np.linspace(0, 0.5, 9), np.linspace(-1, 1, 18).reshape(2, 9), np.array([0.5, -0.5]))
 SCORED = ScoredTrials(np.arange(6.0).reshape(2, 3), np.ones(2), np.ones(3))
 FOLD = FoldStores((SimulatedStore(("ann", "bob"), SCORED, ("ann", "bob", "eve"), (SCORED,)),))
-HEAD = IndexHead("f", 8.0, "s", ("ann", "bob"), [2.0, 3.0], Outlines(ONE, np.zeros((3, 2)), np.eye(6)[:, :2]), False)
+HEAD = IndexHead("f", 8.0, np.array([7, 2**63], np.uint64), ("ann", "bob"), [2.0, 3.0], ONE, False)
 KINDS = {
     "two streams": Kind(written(with_calibration(TWO_STREAMS)), (*SYSTEM_TYPES, Ensemble), use_system),
     "ensemble": Kind(written(ENSEMBLE), (Ensemble, *COVARIANCES.values()), use_ensemble),

@@ -13,7 +13,7 @@ from speechgmm.looks import Look, Shown
 from speechgmm.speakers.block_models import BlockModels
 from speechgmm.speakers.by_recording import RECORDINGS, ByRecording
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
-from speechgmm.speakers.following import followed_domain, followed_models, made_by
+from speechgmm.speakers.following import followed_domain, followed_models, made_by, these
 from speechgmm.speakers.models import SpeakerModels
 from speechgmm.speakers.sessions import (
     EnrolledRecording,
@@ -163,7 +163,8 @@ def surroundings(system: System, store: SpeakerStore) -> Surroundings | None:
 
 def _enrolled(system: System, store: SpeakerStore, asked: Sequence[str], n_threads: int | None) -> Enrolled:
     """Return the models of these speakers, or of everybody, and the domain."""
-    contents, foundation, everybody = followed_models(system, store, asked, n_threads)
+    kept = None if asked else "everybody"
+    contents, foundation, everybody = followed_models(system, store, these(*asked), n_threads, kept=kept)
     domain = foundation.domain(system, len(contents.people))
     held = {name for block in everybody.blocks for name in block.names}
     if lost := [d for n, own in everybody.damaged.items() if n not in held for d in own if asked or not held]:

@@ -104,11 +104,19 @@ class Everybody:
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """What is kept of a store for one system."""
+    """What is kept of a store for one system.
+
+    Parameters
+    ----------
+    pool : Pool
+    foundation : Foundation or None
+    models : mapping
+        Of everybody, or of whoever was asked for by another name.
+    """
 
     pool: Pool = field(default_factory=Pool)
     foundation: Foundation | None = None
-    everybody: Everybody | None = None
+    models: Mapping[str, Everybody] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,48 +150,69 @@ def followed_domain(system: System, store: SpeakerStore, n_threads: int | None) 
     return moment.contents, followed.foundation
 
 
+Chosen = Callable[[Contents], Mapping[str, Person]]
+"""Says whose models are asked for."""
+
+
+def these(*speakers: str) -> Chosen:
+    """Return what chooses these speakers, or all; an `UnknownSpeaker` if one of them is not there any more."""
+
+    def choose(contents: Contents) -> Mapping[str, Person]:
+        if not speakers:
+            return contents.people
+        check_known(contents.people, *speakers)
+        return {name: contents.people[name] for name in speakers}
+
+    return choose
+
+
 def followed_models(
-    system: System, store: SpeakerStore, asked: Sequence[str], n_threads: int | None, *, times: int = TIMES
+    system: System,
+    store: SpeakerStore,
+    choose: Chosen,
+    n_threads: int | None,
+    *,
+    kept: str | None = None,
+    times: int = TIMES,
 ) -> tuple[Contents, Foundation, Everybody]:
     """Return what a store holds now, what follows from the people of its domain, and the models of some or of all.
 
-    Raises
-    ------
-    UnknownSpeaker
-        If one who is asked for is not there any more.
+    They are `kept` by this name, if there is one, and followed the next time.
     """
-    contents, foundation, everybody = _models_now(system, store, asked, n_threads, alone=times == 1)
-    if len(everybody.people) == len(asked or contents.people):
-        return contents, foundation, everybody
-    return followed_models(system, store, asked, n_threads, times=times - 1)
+    contents, foundation, models, whole = _models_now(system, store, choose, n_threads, kept, alone=times == 1)
+    if whole:
+        return contents, foundation, models
+    return followed_models(system, store, choose, n_threads, kept=kept, times=times - 1)
 
 
 def _models_now(
-    system: System, store: SpeakerStore, asked: Sequence[str], n_threads: int | None, *, alone: bool
-) -> tuple[Contents, Foundation, Everybody]:
-    """Do as `followed_models`, but that people who were changed meanwhile may be missing, if not `alone`."""
+    system: System, store: SpeakerStore, choose: Chosen, n_threads: int | None, kept: str | None, *, alone: bool
+) -> tuple[Contents, Foundation, Everybody, bool]:
+    """Do as `followed_models`, but that people who were changed meanwhile may be missing, if not `alone`.
+
+    And say whether all are there.
+    """
     with contextlib.ExitStack() as reading:
         moment = reading.enter_context(store.moment())
-        contents, before = moment.contents, _taken(system, moment)
-        if asked:
-            check_known(contents.people, *asked)
-        people = {name: contents.people[name] for name in asked} if asked else contents.people
+        contents, people = moment.contents, choose(moment.contents)
+        before = _taken(system, moment)
         pool, new = _pool(system, moment, before, n_threads)
-        changed = people if asked or new or before.everybody is None else before.everybody.changed(people)
+        old = None if new or kept is None else before.models.get(kept)
+        changed = people if old is None else old.changed(people)
         late, read = [n for n in changed if n not in pool.read], pool.read
         if len(late) <= AT_ONCE:
             read = read.more(system, moment, late, n_threads)
         if not alone:
             reading.close()
         before = _founded(system, before, pool, new, n_threads)
-        foundation, everybody = before.foundation, None if asked else before.everybody
+        foundation, others = before.foundation, {name: m for name, m in before.models.items() if name != kept}
         assert foundation is not None
-        before = before if asked else replace(before, everybody=None)  # models are given up before others are made
-        everybody = everybody or Everybody(BlockLayout(foundation.ubm))
+        found = before.models.get(kept or "") or Everybody(BlockLayout(foundation.ubm))
+        before = replace(before, models=others)  # models are given up before others are made
         later = _later(store, contents, moment if alone else None)
-        everybody = _models(system, everybody, people, read, later, n_threads)
-    moment.keep(made_by(system), before if asked else replace(before, everybody=everybody))
-    return contents, foundation, everybody
+        found = _models(system, found, people, read, later, n_threads)
+    moment.keep(made_by(system), replace(before, models=others | ({} if kept is None else {kept: found})))
+    return contents, foundation, found, len(found.people) == len(people)
 
 
 def _taken(system: System, moment: StoreMoment) -> Followed:
@@ -214,12 +243,12 @@ def _founded(system: System, before: Followed, pool: Pool, new: DomainPeople | N
     """Return what is kept of the store, its foundation as it is now."""
     if new is None:
         return before
-    foundation, everybody = founded(system, new, n_threads), before.everybody
+    foundation, models = founded(system, new, n_threads), before.models
     if before.foundation is not None and (before.foundation.ubm.means == foundation.ubm.means).all():
         foundation = replace(foundation, ubm=before.foundation.ubm)
     else:
-        everybody = None
-    return Followed(pool, foundation, everybody)
+        models = {}
+    return Followed(pool, foundation, models)
 
 
 def _mended(system: System, moment: StoreMoment, before: Followed) -> bool:

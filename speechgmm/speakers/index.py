@@ -2,18 +2,23 @@
 
 A store keeps statistics, of which models are adapted whenever it is read; with a hundred thousand people that takes
 minutes, and more memory than there is. An index is written once, block by block, and read where it is needed: of each
-speaker first an outline (see `outlines`), and the whole model of the few that are likely. It belongs to one state of
-one store, and is refused once anything was enrolled or removed: it would still know who was forgotten.
+speaker first an outline (see `outlines`), and the whole model of the few that are likely. It belongs to one store. Who
+was enrolled since is scored from there, beside it; once anything was removed the index is refused: it would still know
+who was forgotten.
 
-The file: a mark; the adapted means, float32, (S, K, D); outlines, float32, (S, B + K); the head, as `storage` writes
-values, with a digest; its length in 8 bytes. Symbols: S speakers, K components, D dimensions, B vectors of a basis.
+The file: a mark; the adapted means, float32, (S, K, D); outlines: the size of a step and squares, float32, (2, S, K),
+and steps, (S, K, D), of 8 bits; the head, as `storage` writes values, with a digest; its length in 8 bytes. Symbols: S
+speakers, K components, D dimensions.
 """
 
+import contextlib
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import IO, Any, ClassVar
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import IO, ClassVar
 
 import numpy as np
 
@@ -42,33 +47,37 @@ from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.enrolled import domain_of
 from speechgmm.speakers.following import PeopleRead
 from speechgmm.speakers.models import SpeakerModels
-from speechgmm.speakers.outlines import Outlines
+from speechgmm.speakers.outlines import OutlineRows, Outlines
 from speechgmm.speakers.sessions import Session
 from speechgmm.speakers.store import SpeakerStore
-from speechgmm.speakers.store_reader import check_known
+from speechgmm.speakers.store_moment import Contents
 from speechgmm.speakers.system import System
 
-_MARK = b"speechgmm index of speakers, 1\n\0"
-_KIND = Kind("an index of speakers", starts_with(_MARK))
+_BEGINNING = b"speechgmm index of speakers, "
+_MARK = _BEGINNING + b"2\n\0"
+_KIND = Kind("an index of speakers", starts_with(_BEGINNING))
 _NUMBER = np.dtype("<f4")
 _LENGTH = 8
-SECTION = 8192
-"""Speakers whose outlines are compared at once. A part of an index is made of whole sections, so that parts that are
-searched apart give the bits of the whole."""
-SAMPLE = 1024
-"""Speakers from whom the basis of outlines is learned, spread evenly over all."""
-_ANEW = "Write it anew: SpeakerIndex.write."
+MOST_SINCE = 1000
+"""So many people who were enrolled since are scored beside an index; then it is to be written anew."""
+WRITE_ANEW = "Write it anew: SpeakerIndex.write."
+"""What to do with an index that is refused."""
 _BLOCK = 512
 """Speakers that are read and written at once."""
+_COPIED = 2**20
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some of very many speakers: `names`, `speech_seconds` (n,), and adapted means about the origin (n, K, D)."""
+    """Some of very many speakers: `names`, `speech_seconds` (n,), and adapted means about the origin (n, K, D).
+
+    And the `marks` of what the store holds of them, and of those among them who are left out.
+    """
 
     names: tuple[str, ...]
     speech_seconds: Array
     offsets: Array
+    marks: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,43 +90,72 @@ class IndexHead(Shown):
         Of the system.
     relevance : float
         With which it adapted the speakers.
-    state : str
-        Of the store.
+    marks : ndarray of uint64
+        Of all rows of the store: see `Person.marks`.
     names : tuple of str
         S speakers.
     speech_seconds : ndarray, shape (S,)
         Enrolled of each.
-    outlines : Outlines
+    ubm : GMM or Ensemble
+        The background model of the store's domain; its features are independent.
     narrow : bool
         Whether a speaker has to be scored in float64, for all are then.
     """
 
     KIND: ClassVar = "the head of an index of speakers"
-    PARTS: ClassVar = (Outlines, GMM, Ensemble, *COVARIANCES.values())
+    PARTS: ClassVar = (GMM, Ensemble, *COVARIANCES.values())
 
     fingerprint: str
     relevance: float
-    state: str
+    marks: Array
     names: tuple[str, ...]
     speech_seconds: Array
-    outlines: Outlines
+    ubm: UBM
     narrow: bool
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
         instance(self.fingerprint, "the fingerprint", str)
-        instance(self.state, "the state of a store", str)
+        marks = np.asarray(self.marks)
+        if marks.ndim != 1 or marks.dtype != np.uint64:
+            refuse("the marks of a store's rows", "be numbers of 64 bits", f"shape {marks.shape}, {marks.dtype}")
         relevance = number(self.relevance, "relevance", minimum=0.0, maximum=1e9, unit=" frames")
         sequence_of(self.names, "the names of an index", str)
         if not self.names:
             refuse("an index", "be of at least one speaker", "none")
-        instance(self.outlines, "how outlines are taken", Outlines)
+        Outlines(self.ubm)
         instance(self.narrow, "narrow", bool)
         seconds = numeric(self.speech_seconds, "speech_seconds").astype(np.float64)
         unknown = np.isnan(seconds)
         known = floats(np.where(unknown, 0.0, seconds), "speech_seconds", shape=(len(self.names),), largest=FAR)
         held = np.where(unknown, np.nan, known)
         hold(self, relevance=relevance, names=tuple(self.names), speech_seconds=held)
+
+    @functools.cached_property
+    def outlines(self) -> Outlines:
+        """How its outlines are taken."""
+        return Outlines(self.ubm)
+
+    @functools.cached_property
+    def known(self) -> frozenset[int]:
+        """The marks."""
+        return frozenset(self.marks.tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """What of a store an index does not hold.
+
+    Parameters
+    ----------
+    since : tuple of str
+        Who was enrolled since it was written, or enrolled again.
+    stale : ndarray of bool, shape (S,)
+        Which of its speakers were enrolled again.
+    """
+
+    since: tuple[str, ...]
+    stale: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +168,10 @@ class SpeakerIndex(Shown):
     ----------
     head : IndexHead
         Of all S speakers.
-    numbers : ndarray, shape (S K D + S (B + K),)
-        The adapted means and the outlines, mapped; they stay what they were if another file takes the place of this.
+    offsets : ndarray, shape (S, K, D)
+        The adapted means, mapped; they stay what they were if another file takes the place of this.
+    rows : OutlineRows
+        Of all S speakers, mapped.
     start, stop : int
         The speakers of this part.
 
@@ -153,7 +193,8 @@ class SpeakerIndex(Shown):
     """
 
     head: IndexHead
-    numbers: Array
+    offsets: Array
+    rows: OutlineRows
     start: int
     stop: int
 
@@ -174,8 +215,8 @@ class SpeakerIndex(Shown):
         """Write an index of everybody in a store. It appears whole, or not at all.
 
         It holds models of people's voices, also of those who are removed from the store later: write it anew then, or
-        remove it. Damaged sessions are left out, with a `DamagedSessionWarning`. In memory are the outlines and a few
-        hundred models at a time; in the file 4 bytes for each mean, 12 GB for 100 000 speakers and 512 components.
+        remove it. Damaged sessions are left out, with a `DamagedSessionWarning`. In memory are a few hundred models at
+        a time; in the file 5 bytes for each mean, 16 GB for 100 000 speakers and 512 components.
 
         Parameters
         ----------
@@ -196,35 +237,35 @@ class SpeakerIndex(Shown):
         IncompatibleModel
             If the store is of another system.
         """
-        names, state = store.speakers, store.state()
+        people = store.contents.people
+        names = sorted(people)
         if not names:
             refuse("speakers to index", "be at least one", "none", "Enroll somebody first.")
         domain = domain_of(system, store, n_threads=n_threads)
-        sample = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, min(SAMPLE, len(names))).astype(int))]
         damaged: dict[DamagedSession, None] = dict.fromkeys(domain.damaged)
 
-        def read(some: Sequence[str]) -> Iterator[Block]:
-            for begin in range(0, len(some), _BLOCK):
-                own = some[begin : begin + _BLOCK]
+        def read() -> Iterator[Block]:
+            whole = 0
+            for begin in range(0, len(names), _BLOCK):
                 with store.moment() as moment:
-                    check_known(moment.contents.people, *own)
+                    now = moment.contents.people
+                    own = [n for n in names[begin : begin + _BLOCK] if now.get(n) == people[n]]
                     found = PeopleRead().more(system, moment, own, n_threads)
                 damaged.update((d, None) for lost in found.damaged.values() for d in lost)
-                if found.sums:
-                    yield _block(domain.ubm, system.relevance, found.sums)
-                if on_progress and some is names:
+                marks = frozenset[int]().union(*(people[n].marks for n in own))
+                yield _block(domain.ubm, system.relevance, found.sums, marks)
+                whole += len(found.sums)
+                if on_progress:
                     on_progress("indexed", min(begin + _BLOCK, len(names)), len(names))
+            if not whole:
+                refuse_damaged("the sessions to index", list(damaged))
 
-        known = [b.offsets for b in read(sample)] or [b.offsets for b in read(names)]
-        if not known:
-            refuse_damaged("the sessions to index", list(damaged))
-        outlines = Outlines.learned(domain.ubm, np.concatenate(known))
-        write_blocks(path, system, state, outlines, read(names))
+        write_blocks(path, system, domain.ubm, read())
         warn_of(tuple(damaged))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], system: System, store: SpeakerStore) -> "SpeakerIndex":
-        """Open an index that was written of this system and this store, as it is now.
+        """Open an index that was written of this system and this store.
 
         Sizes are checked, and the head by its digest; models are mapped, and read when they are scored.
 
@@ -233,14 +274,14 @@ class SpeakerIndex(Shown):
         InvalidInput
             If the file is missing, is no index, or is damaged.
         IncompatibleModel
-            If it is of another system or store, or the store has changed since.
+            If it is of another system or store, or anything was removed since, or more than a thousand people enrolled.
         """
         index = read_index(path)
         index.check(system, store)
         return index
 
     def check(self, system: System, store: SpeakerStore) -> None:
-        """Refuse an index that is not of this system, and of this store as it is now.
+        """Refuse an index that is not of this system and this store, or that holds what was removed from it.
 
         Raises
         ------
@@ -249,80 +290,89 @@ class SpeakerIndex(Shown):
         told = {
             "this model": (self.head.fingerprint, system.fingerprint),
             "its relevance factor": (self.head.relevance, system.relevance),
-            "the store as it is now": (self.head.state, store.cached("state", store.state)),
         }
         for what, (found, wanted) in told.items():
             if found != wanted:
-                refuse("an index", f"be of {what}", "one of another", _ANEW, error=IncompatibleModel)
+                refuse("an index", f"be of {what}", "one of another", WRITE_ANEW, error=IncompatibleModel)
+        store.cached(("changes", self.head), lambda: self.changes(store.contents))
+
+    def changes(self, contents: Contents) -> Changes:
+        """Return who was enrolled since the index was written, or enrolled again.
+
+        Raises
+        ------
+        IncompatibleModel
+            If anything was removed since, or more than a thousand people were enrolled.
+        """
+        known, left, since = self.head.known, len(self.head.known), []
+        for name, person in contents.people.items():
+            held = len(person.marks & known)
+            left -= held
+            if held < len(person.marks):
+                since.append(name)
+        if left:
+            rule, got = "be of the store as it is now", "one of another, or of which something was removed since"
+            refuse("an index", rule, got, WRITE_ANEW, error=IncompatibleModel)
+        if len(since) > MOST_SINCE:
+            rule = f"be of the store as it is now, but for {MOST_SINCE} people"
+            refuse("an index", rule, f"{len(since)} who were enrolled since", WRITE_ANEW, error=IncompatibleModel)
+        again = set(since)
+        stale = np.array([name in again for name in self.head.names], bool)
+        return Changes(tuple(sorted(since)), stale)
 
     def part(self, number: int, of: int) -> "SpeakerIndex":
-        """Return one of several parts, counted from 0, for a worker of its own: a range of whole sections.
+        """Return one of several parts, counted from 0, for a worker of its own.
 
-        Parts differ by at most a section of 8192 speakers, and some are empty where there are more parts than sections.
         What several workers find is put together by `IndexScorer.merged`.
         """
         of = integer(of, "the number of parts", minimum=1)
         number = integer(number, "the number of a part", minimum=0, maximum=of - 1)
-        ends = [min(self.n_sections * i // of * SECTION, len(self.head.names)) for i in (number, number + 1)]
-        return SpeakerIndex(self.head, self.numbers, *ends)
+        start, stop = (len(self.head.names) * i // of for i in (number, number + 1))
+        return replace(self, start=start, stop=stop)
 
-    @property
-    def n_sections(self) -> int:
-        """How many sections there are of all S speakers."""
-        return -(-len(self.head.names) // SECTION)
+    def outlines_of(self, places: slice) -> OutlineRows:
+        """Return the outlines of some of the S speakers."""
+        return OutlineRows(*(x[places] for x in self.rows))
 
-    @property
-    def sections(self) -> list[range]:
-        """The places of the speakers of this part, section by section."""
-        return [range(a, min(a + SECTION, self.stop)) for a in range(self.start, self.stop, SECTION)]
-
-    @functools.cached_property
-    def models(self) -> SpeakerModels:
-        """The models of all S speakers; their means are mapped, and read where somebody takes them."""
+    def take(self, places: Array) -> SpeakerModels:
+        """Return the models of some of the S speakers (n,)."""
         h = self.head
-        return SpeakerModels(h.names, self._mapped[0], h.speech_seconds, h.outlines.ubm, h.fingerprint)
-
-    def offsets_of(self, places: Iterable[int]) -> Iterator[Array]:
-        """Yield the adapted means (K, D) of some of the S speakers, mapped."""
-        return (self._mapped[0][i] for i in places)
-
-    def outlines_of(self, places: range | Array) -> Array:
-        """Return the outlines (n, B + K) of some of the S speakers."""
-        rows = slice(places.start, places.stop) if isinstance(places, range) else places
-        return np.asarray(self._mapped[1][rows])
-
-    @functools.cached_property
-    def _mapped(self) -> tuple[Array, Array]:
-        n, (k, d) = len(self.head.names), self.head.outlines.ubm.means.shape
-        offsets, outlines = np.split(self.numbers, [n * k * d])
-        return offsets.reshape(n, k, d), outlines.reshape(n, self.head.outlines.size)
+        names = tuple(h.names[i] for i in places.tolist())
+        return SpeakerModels(names, self.offsets[places], h.speech_seconds[places], h.ubm, h.fingerprint)
 
 
-def _block(ubm: UBM, relevance: float, sums: Mapping[str, Session]) -> Block:
+def _block(ubm: UBM, relevance: float, sums: Mapping[str, Session], marks: frozenset[int]) -> Block:
     """Adapt the models of some speakers from what is enrolled of each."""
-    seconds = np.array([s.speech_seconds for s in sums.values()])
-    return Block(tuple(sums), seconds, np.stack([adapted_offsets(ubm, s.statistics, relevance) for s in sums.values()]))
+    offsets = np.empty((len(sums), *ubm.means.shape), _NUMBER)
+    for row, session in zip(offsets, sums.values(), strict=True):
+        row[:] = adapted_offsets(ubm, session.statistics, relevance)
+    return Block(tuple(sums), np.array([s.speech_seconds for s in sums.values()]), offsets, marks)
 
 
-def write_blocks(
-    path: str | os.PathLike[str], system: System, state: str, outlines: Outlines, blocks: Iterable[Block]
-) -> None:
-    """Write an index of blocks of speakers, whose models were adapted from the background model of the outlines."""
-    names: list[str] = []
-    seconds, taken, narrow = [], [], False
-    with replacing(path, _KIND) as beside, beside.open("wb") as file:
+def write_blocks(path: str | os.PathLike[str], system: System, ubm: UBM, blocks: Iterable[Block]) -> None:
+    """Write an index of blocks of speakers, whose models were adapted from a background model."""
+    outlines, names, seconds, marks, narrow = Outlines(ubm), list[str](), [np.empty(0)], set[int](), False
+    with contextlib.ExitStack() as files:
+        beside = files.enter_context(replacing(path, _KIND))
+        file = files.enter_context(beside.open("wb"))
+        later = [files.enter_context(tempfile.TemporaryFile(dir=beside.parent)) for _ in OutlineRows._fields]
         file.write(_MARK)
         for block in blocks:
-            offsets = block.offsets.astype(_NUMBER)
+            offsets = block.offsets.astype(_NUMBER, copy=False)
             file.write(offsets.data)
-            taken.append(outlines.of(offsets).astype(_NUMBER))
+            rows = outlines.of(offsets)
+            for part, own in zip((rows.size, rows.squares, rows.steps), later, strict=True):
+                own.write(np.ascontiguousarray(part).data)
             narrow = narrow or outlines.are_narrow(offsets)
             names += block.names
             seconds.append(block.speech_seconds)
-        for rows in taken:
-            file.write(np.ascontiguousarray(rows).data)
+            marks |= block.marks
+        for own in later:
+            own.seek(0)
+            shutil.copyfileobj(own, file, _COPIED)
+        known = np.array(sorted(marks), np.uint64)
         head = IndexHead(
-            system.fingerprint, system.relevance, state, tuple(names), np.concatenate(seconds), outlines, narrow
+            system.fingerprint, system.relevance, known, tuple(names), np.concatenate(seconds), ubm, narrow
         )
         told = storage.dumps(head)
         file.write(told + len(told).to_bytes(_LENGTH, "little"))
@@ -334,29 +384,38 @@ def read_index(path: str | os.PathLike[str]) -> SpeakerIndex:
     try:
         with open(path, "rb") as file:
             head = _head(file, os.fspath(path))
-            k, d = head.outlines.ubm.means.shape
-            size = len(head.names) * (k * d + head.outlines.size)
-            numbers = np.memmap(file, _NUMBER, "r", len(_MARK), (size,)).view(np.ndarray)
+            mapped = np.memmap(file, np.uint8, "r", len(_MARK), (_size(head),)).view(np.ndarray)
     except OSError as error:
         refuse("an index", "be a file that can be read", f"{os.fspath(path)} ({error.strerror})")
-    return SpeakerIndex(head, numbers, 0, len(head.names))
+    n, (k, d) = len(head.names), head.ubm.means.shape
+    four = _NUMBER.itemsize
+    offsets, size, squares, steps = np.split(mapped, np.cumsum([four * n * k * d, four * n * k, four * n * k]))
+    rows = OutlineRows(steps.view(np.int8).reshape(n, k, d), *(x.view(_NUMBER).reshape(n, k) for x in (size, squares)))
+    return SpeakerIndex(head, offsets.view(_NUMBER).reshape(n, k, d), rows, 0, n)
+
+
+def _size(head: IndexHead) -> int:
+    """Return how many bytes models and outlines take."""
+    k, d = head.ubm.means.shape
+    return len(head.names) * k * ((_NUMBER.itemsize + 1) * d + 2 * _NUMBER.itemsize)
 
 
 def _head(file: IO[bytes], path: str) -> IndexHead:
     """Return the head of an index, or refuse a file that is none, or not a whole one."""
-    if file.read(len(_MARK)) != _MARK:
+    if not (mark := file.read(len(_MARK))).startswith(_BEGINNING):
         refuse("an index", "be a file that SpeakerIndex.write made", path)
+    if mark != _MARK:
+        refuse(f"the index {path}", "be of the form that this version writes", "another", WRITE_ANEW)
     size = os.fstat(file.fileno()).st_size
     file.seek(max(size - _LENGTH, 0))
     length = int.from_bytes(file.read(_LENGTH), "little")
     before = size - _LENGTH - length
     if before < len(_MARK):
-        refuse(f"the index {path}", "be whole", f"{size} bytes, whose head is not there", _ANEW)
+        refuse(f"the index {path}", "be whole", f"{size} bytes, whose head is not there", WRITE_ANEW)
     file.seek(before)
     head: IndexHead = storage.loads(file.read(length), IndexHead, source=f"the index {path}")
-    k, d = head.outlines.ubm.means.shape
-    wanted: Any = len(_MARK) + len(head.names) * (k * d + head.outlines.size) * _NUMBER.itemsize
+    wanted = len(_MARK) + _size(head)
     if before != wanted:
         found = f"{before} bytes before its head"
-        refuse(f"the index {path}", f"hold {wanted} bytes of models", found, _ANEW)
+        refuse(f"the index {path}", f"hold {wanted} bytes of models", found, WRITE_ANEW)
     return head

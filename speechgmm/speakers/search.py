@@ -1,9 +1,9 @@
 """A search among the speakers of an index, in two stages, in one process or in parts that several workers search.
 
-First all speakers by their outlines, in sections of equal size; the best of each section once more, with their means in
-the place of the outlines. Then the best of all these, the shortlist, by the exact ratio. All ranks are those of
-normalized scores, in which amounts of speech count. Who is not on the shortlist keeps the score of the first stage,
-moved as far as those on it move in the middle. Symbols: S speakers, R recordings of a test, K components, D dimensions.
+First all speakers by their outlines. Then the best of all these, the shortlist, by the exact ratio; and so everybody
+who was enrolled since the index was written. All ranks are those of normalized scores, in which amounts of speech
+count. Who is not on the shortlist keeps the score of the first stage, moved as far as those on it move in the middle.
+Symbols: S speakers, R recordings of a test, K components, D dimensions.
 """
 
 import dataclasses
@@ -18,19 +18,18 @@ from speechgmm.features import Extracted
 from speechgmm.looks import Shown
 from speechgmm.parallel import threads, workers
 from speechgmm.speakers.by_recording import BEST
-from speechgmm.speakers.enrolled import domain_of, single_recordings
 from speechgmm.speakers.index import SpeakerIndex
-from speechgmm.speakers.outlines import MomentsOfTest
+from speechgmm.speakers.indexed import IndexedModels, indexed
 from speechgmm.speakers.score import ScoredTest, Scorer, UsedRecordings, mean_over
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
-LISTED = 320
-"""So many of each section are looked at by their means, 4 in 100; more where there are too few for a shortlist."""
 SHORTLIST = 1000
 """So many of all are scored exactly, and so all of a store of no more."""
 _GROUP = 32
 """So many of them at once, by one thread."""
+_OUTLINES = 512
+"""So many outlines are compared at once, by one thread."""
 
 Relative = Callable[[Array, Array], Array]
 """What speakers are ranked by (n,): from their raw scores (n, R), and their places among all (n,)."""
@@ -46,8 +45,6 @@ class Searched(Shown):
         The place of its first speaker.
     scores : ndarray, shape (n, R)
         Of its n speakers by the first stage, nats per frame.
-    listed : ndarray, shape (m,)
-        The places of those whose means were looked at.
     shortlist : ndarray, shape (l,)
         The places of those that have exact ratios.
     exact : ndarray, shape (l, R)
@@ -55,7 +52,6 @@ class Searched(Shown):
 
     start: int
     scores: Array
-    listed: Array
     shortlist: Array
     exact: Array
 
@@ -66,6 +62,7 @@ class IndexScorer(Scorer):
 
     Attributes
     ----------
+    models : IndexedModels
     index : SpeakerIndex
         What is searched.
 
@@ -88,6 +85,7 @@ class IndexScorer(Scorer):
     >>> folder.cleanup()
     """
 
+    models: IndexedModels
     index: SpeakerIndex = field(kw_only=True)
 
     @classmethod
@@ -99,16 +97,14 @@ class IndexScorer(Scorer):
         Raises
         ------
         IncompatibleModel
-            If the index is of another system or store, or the store has changed since.
+            See `speechgmm.speakers.indexed.indexed`.
         """
-        index.check(system, store)
-        domain, contents = domain_of(system, store, n_threads=n_threads), store.contents
+        found = indexed(system, store, index, n_threads=n_threads)
+        domain, models = found.domain, found.models
+        assert isinstance(models, IndexedModels)
         familiar = None if domain.surroundings is None else domain.surroundings.familiar()
-        single = None
-        if system.by_recording:
-            single = single_recordings(system, store, index.models, contents.digests, domain.damaged)
-        known = contents.recordings
-        return cls(system, index.models, domain.calibration, domain.norm, known, familiar, single, index=index)
+        known, single = found.recordings, found.by_recording
+        return cls(system, models, domain.calibration, domain.norm, known, familiar, single, index=index)
 
     def among(self, models: Array) -> Scorer:
         """Return what scores tests against the models with these indices (n,), each of them exactly."""
@@ -159,28 +155,41 @@ class IndexScorer(Scorer):
         return mean_over([(self.cohort.ratios(x), len(x)) for x in e.blocks()])
 
     def _searched(self, used: UsedRecordings) -> Searched:
-        return searched(self.index, used.recordings, functools.partial(self._relative, used))
+        return searched(self.index, self.models.live, used.recordings, functools.partial(self._ranked, used))
 
-    def _relative(self, used: UsedRecordings, ratios: Array, places: Array) -> Array:
-        """Return the normalized scores (n,) of some speakers, by their places, from their ratios (n, R)."""
-        every = np.concatenate([ratios, np.stack(used.ratios, axis=1)])
-        return self._normalized(every, self.models.speech_seconds[places], used.seconds)
+    def _ranked(self, used: UsedRecordings, ratios: Array, places: Array) -> Array:
+        """Return the normalized scores (n,) of some of the index, by their places, from their ratios (n, R)."""
+        return self._relative(used, ratios, self.index.head.speech_seconds[places])
+
+    def _relative(self, used: UsedRecordings, ratios: Array, held: Array) -> Array:
+        """Return the normalized scores (n,) of speakers from their ratios (n, R), and what is enrolled of each (n,)."""
+        return self._normalized(np.concatenate([ratios, np.stack(used.ratios, axis=1)]), held, used.seconds)
 
     def _merged(self, used: UsedRecordings, parts: Sequence[Searched]) -> ScoredTest:
         """Return the scores of all speakers from what was found in all parts."""
         if not used.recordings:
             return self._scored(used, None)
+        every = len(self.index.head.names)
+        scores, shortlist, exact = together(parts, every, functools.partial(self._ranked, used))
+        scores, held = scores[self.models.live], np.searchsorted(self.models.live, shortlist)
         everybody = np.arange(len(self.models.names))
-        scores, shortlist, exact = together(parts, len(everybody), functools.partial(self._relative, used))
-        exact = np.stack(
-            [self._by_recording(shortlist, *x) for x in zip(used.recordings, exact.T, strict=True)], axis=1
-        )
-        scores += np.median(exact - scores[shortlist], axis=0)
-        scores[shortlist] = exact
-        relative = self._relative(used, scores, everybody)
-        beside = np.setdiff1d(everybody, shortlist)
-        relative[beside] = np.minimum(relative[beside], relative[shortlist].min())
+        exactly = np.concatenate([held, everybody[len(scores) :]])
+        exact = np.concatenate([exact, self._since(used.recordings)])
+        exact = np.stack([self._by_recording(exactly, *x) for x in zip(used.recordings, exact.T, strict=True)], axis=1)
+        if len(held):
+            scores += np.median(exact[: len(held)] - scores[held], axis=0)
+        scores = np.concatenate([scores, exact[len(held) :]])
+        scores[exactly] = exact
+        relative = self._relative(used, scores, self.models.speech_seconds)
+        beside = np.setdiff1d(everybody, exactly)
+        relative[beside] = np.minimum(relative[beside], relative[held].min(initial=np.inf))
         return self._scored(used, relative)
+
+    def _since(self, recordings: Sequence[Extracted]) -> Array:
+        """Return the ratios (n, R) of those who were enrolled since the index was written."""
+        if (models := self.models.since) is None:
+            return np.empty((0, len(recordings)))
+        return np.stack([mean_over([(models.ratios(x), len(x)) for x in e.blocks()]) for e in recordings], axis=1)
 
     def _by_recording(self, shortlist: Array, e: Extracted, ratios: Array) -> Array:
         """Return the ratios (l,) of those on the shortlist, of the best by their single recordings if these count."""
@@ -194,22 +203,36 @@ class IndexScorer(Scorer):
 
 
 def searched(
-    index: SpeakerIndex, test: Sequence[Extracted], relative: Relative, *, n_threads: int | None = None
+    index: SpeakerIndex,
+    live: Array,
+    test: Sequence[Extracted],
+    relative: Relative,
+    *,
+    n_threads: int | None = None,
 ) -> Searched:
-    """Search a part of an index for a test of R recordings."""
-    if not index.sections:
-        nobody, nothing = np.empty(0, int), np.empty((0, len(test)))
-        return Searched(index.start, nothing, nobody, nobody, nothing)
-    moments = [index.head.outlines.moments(e.blocks()) for e in test]
-    look = functools.partial(_looked_at, index, moments, relative)
-    found = list(threads(workers(n_threads, len(index.sections)))(look, index.sections))
-    scores = np.concatenate([scores for scores, _ in found])
-    listed = np.concatenate([places for _, places in found])
-    shortlist = listed[_best(relative(scores[listed - index.start], listed), SHORTLIST)]
+    """Search a part of an index for a test of R recordings, among those of all its speakers who count (n,)."""
+    scores = _outlined(index, test, n_threads)
+    own = live[(live >= index.start) & (live < index.stop)]
+    if not own.size:
+        return Searched(index.start, scores, own, np.empty((0, len(test))))
+    shortlist = own[_best(relative(scores[own - index.start], own), SHORTLIST)]
     groups = [shortlist[a : a + _GROUP] for a in range(0, len(shortlist), _GROUP)]
     score = functools.partial(_exact, index, test)
     exact = np.concatenate(list(threads(workers(n_threads, len(groups)))(score, groups)))
-    return Searched(index.start, scores, listed, shortlist, exact)
+    return Searched(index.start, scores, shortlist, exact)
+
+
+def _outlined(index: SpeakerIndex, test: Sequence[Extracted], n_threads: int | None) -> Array:
+    """Return the ratios (n, R) of a part's speakers by their outlines."""
+    outlines = index.head.outlines
+    moments = [outlines.moments(e.blocks()) for e in test]
+
+    def look(start: int) -> Array:
+        return outlines.scores(index.outlines_of(slice(start, min(start + _OUTLINES, index.stop))), moments)
+
+    starts = range(index.start, index.stop, _OUTLINES)
+    found = threads(workers(n_threads, len(starts)))(look, starts)
+    return finite(np.concatenate([np.empty((0, len(test))), *found]), "the scores of outlines")
 
 
 def together(parts: Sequence[Searched], speakers: int, relative: Relative) -> tuple[Array, Array, Array]:
@@ -225,28 +248,16 @@ def together(parts: Sequence[Searched], speakers: int, relative: Relative) -> tu
     if [p.start for p in ordered] != ends[:-1].tolist() or ends[-1] != speakers:
         found = ", ".join(f"{p.start} to {p.start + len(p.scores)}" for p in ordered)
         refuse("the parts of a search", f"be of all {speakers} speakers, each once", found or "none")
-    scores, listed = (np.concatenate([getattr(p, n) for p in ordered]) for n in ("scores", "listed"))
-    places, exact = (np.concatenate([getattr(p, n) for p in ordered]) for n in ("shortlist", "exact"))
-    shortlist = listed[_best(relative(scores[listed], listed), SHORTLIST)]
-    return scores, shortlist, exact[np.searchsorted(places, shortlist)]
-
-
-def _looked_at(
-    index: SpeakerIndex, moments: list[MomentsOfTest], relative: Relative, section: range
-) -> tuple[Array, Array]:
-    """Return the scores (n, R) of a section's speakers by the first stage, and whose means were looked at."""
-    outlines, rows = index.head.outlines, index.outlines_of(section)
-    scores = finite(outlines.scores(rows, moments), "the scores of outlines")
-    most = max(LISTED, -(-SHORTLIST // index.n_sections))
-    listed = _best(relative(scores, np.array(section)), most)
-    places = listed + section.start
-    scores[listed] = outlines.refined(rows[listed], index.offsets_of(places.tolist()), moments)
-    return scores, places
+    scores, places, exact = (np.concatenate([getattr(p, n) for p in ordered]) for n in ("scores", "shortlist", "exact"))
+    if not places.size:
+        return scores, places, exact
+    chosen = _best(relative(scores[places], places), SHORTLIST)
+    return scores, places[chosen], exact[chosen]
 
 
 def _exact(index: SpeakerIndex, test: Sequence[Extracted], places: Array) -> Array:
     """Return the ratios (n, R) of some speakers."""
-    models = index.models.take(places)
+    models = index.take(places)
     kind = np.float64 if index.head.narrow else None
 
     def ratios(e: Extracted) -> Array:

@@ -5,6 +5,8 @@ changed is told by the rows alone, and whoever has the same rows as before need 
 a value by other hands than ours, in the same length, is seen when it is read.
 """
 
+import functools
+import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
@@ -56,6 +58,12 @@ class Person:
         known = tuple(r for r, _ in recordings)
         order = content(name, {r.digest for r in known})
         return cls(rows, tuple(sorted(wanted, key=lambda w: (w.key, repr(w.place)))), known, order)
+
+    @functools.cached_property
+    def marks(self) -> frozenset[int]:
+        """A number of 64 bits for each row, by which an index knows it again."""
+        digests = (hashlib.blake2b(repr(row).encode(), digest_size=8).digest() for row in self.rows)
+        return frozenset(int.from_bytes(digest, "little") for digest in digests)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,16 +30,17 @@ def test_the_first_of_made_speakers(recipe: ModuleType, tmp_path: Path, monkeypa
     blocks = list(recipe.blocks(real, 300))
     assert [len(b.names) for b in blocks] == [9, 64, 64, 64, 64, 35]
     assert all(np.array_equal(a.offsets, b.offsets) for a, b in zip(blocks, recipe.blocks(real, 300), strict=True))
-    recipe.write_blocks(tmp_path / "index", system, "", Outlines.learned(system.ubm, blocks[1].offsets), blocks)
+    recipe.write_blocks(tmp_path / "index", system, system.ubm, blocks)
     scorer = recipe.scorer_of(system, tmp_path / "index")
     given = [recipe.as_test(x, i) for i, x in enumerate(real.tests)]
     told = recipe.firsts(scorer, given, 6)
     assert told["the shortlist holds the first"] == 6
     assert told["the first of a search is that of all speakers exactly"] == "6 of 6"
     monkeypatch.setattr(search, "SHORTLIST", 1)
-    monkeypatch.setattr(search, "LISTED", 1)
     monkeypatch.setattr(
-        Outlines, "scores", lambda _, rows, tests: -np.add.outer(np.arange(len(rows)), 0.0 * np.arange(len(tests)))
+        Outlines,
+        "scores",
+        lambda _, rows, tests: -np.add.outer(np.arange(len(rows.steps)), 0.0 * np.arange(len(tests))),
     )
     missed = recipe.firsts(scorer, given, 0)["tests in which it does not"]
     assert len(missed) > 3, "a first stage that knows nothing is told"

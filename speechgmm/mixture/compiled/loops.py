@@ -392,3 +392,19 @@ def visit(z: Array, rows: Array, pairs: Any, top: Array, total: Array, sums: Arr
     for c in range(len(counts)):
         add_moments(sums, c, z, frames, joint, start, np.int64(counts[c]))
         start += counts[c]
+
+
+@compiled
+def compare(steps: Array, size: Array, squares: Array, linear: Array, curvature: Array, scores: Array) -> None:
+    """Give each of S rows of whole steps, (S, K, D), the sum of size * (steps . linear) - curvature * squares / 2.
+
+    size and squares: (S, K); linear: (K, D); curvature: (K,).
+    """
+    for s in range(len(steps)):
+        total = 0.0
+        for c in range(len(linear)):
+            row, direction, product = steps[s, c], linear[c], np.float32(0)
+            for d in range(len(direction)):
+                product += np.float32(row[d]) * direction[d]
+            total += size[s, c] * product - np.float32(0.5) * curvature[c] * squares[s, c]
+        scores[s] = total
