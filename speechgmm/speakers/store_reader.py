@@ -1,7 +1,6 @@
 """Reading a speaker store: SQLite in one file by default, PostgreSQL by URL."""
 
 import contextlib
-import hashlib
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -218,13 +217,6 @@ class StoreReader(Shown):
         """Return all enrolled recordings by their digests."""
         with self._database.transaction() as tables:
             return {r.digest: r for r in tables.recordings()}
-
-    def state(self) -> str:
-        """Return what any change of what is enrolled changes: what is made of a store says of which state it is."""
-        with self._database.transaction() as tables:
-            told = [tables.meta().get("revision", ""), *sorted(map(repr, tables.places()))]
-            told += sorted(r.digest for r in tables.recordings())
-        return hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()
 
     def digests(self) -> dict[str, set[str]]:
         """Return the digests of each speaker's recordings."""

@@ -59,17 +59,14 @@ def begin_to_write(connection: Any, statement: str, patience: float) -> None:
     waited for 40 s so; where each looks at random moments, but often, for 5 s (``pytest -m campaign
     tests/speakers/test_many_at_once.py``).
     """
-    driver, until, by_chance = (
-        connection.connection.dbapi_connection,
-        time.monotonic() + patience,
-        random.SystemRandom(),
-    )
+    driver, by_chance = connection.connection.dbapi_connection, random.SystemRandom()
+    until = time.monotonic() + patience
     driver.execute(f"pragma busy_timeout = {1000 * min(_STEP, patience):.0f}")
     while True:
         try:
             driver.execute(statement)
             break
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if "locked" not in str(error) or time.monotonic() > until:
                 connection.exec_driver_sql(statement)  # which says so in the words of all others
                 break
