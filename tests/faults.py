@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speechgmm.errors import SpeechGMMError
+from speechgmm.errors import SpeechGMMError, SpeechGMMWarning
 
 KINDS = {
     name: 1 << i
@@ -241,7 +241,8 @@ class Campaign:
     ) -> str:
         """Hold what is there to what has to be, and return in a word what happened."""
         if error is not None and not (isinstance(error, MemoryError) and mode.kinds & KINDS["memory"]):
-            assert isinstance(error, SpeechGMMError), "an error that has no name"
+            named = isinstance(error, SpeechGMMError | SpeechGMMWarning)
+            assert named, "an error that has no name"
             assert str(self.place) in str(error), "the message names the place"
         found = self.state(operation)
         if error is None:

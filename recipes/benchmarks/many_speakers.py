@@ -162,7 +162,7 @@ def best_of(scorer: IndexScorer, used: Any, places: np.ndarray) -> int:
     places = np.sort(places)
     groups = [places[a : a + 32] for a in range(0, len(places), 32)]
     exact = np.concatenate(list(threads()(functools.partial(search._exact, scorer.index, used.recordings), groups)))
-    return int(places[np.argmax(scorer._relative(used, exact, places))])
+    return int(places[np.argmax(scorer._ranked(used, exact, places))])
 
 
 def one(folder: Path) -> None:

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from speechgmm.checks import refuse
 from speechgmm.errors import InvalidInput, MissingExtra, WrongKey
@@ -300,7 +300,7 @@ class Database:
         before them have done; its readers see one moment. Where the end of a change fails, it may be done all the same:
         a log, or a server that does not answer any more, may hold it whole.
         """
-        at_end = ""
+        at_end, driver = "", cast(Any, self._engine.dialect.dbapi)
         options = {_BEGIN: _WRITE if write else "begin"}
         if self._engine.dialect.name == "postgresql" and not write:
             options = {"isolation_level": "REPEATABLE READ"}
@@ -310,7 +310,7 @@ class Database:
                 if not write:  # SQLite lets nothing be committed where a page that was read is damaged
                     transaction.rollback()
                 at_end = _AT_END if write else ""
-        except self._sa.exc.SQLAlchemyError as error:
+        except (self._sa.exc.SQLAlchemyError, driver.Error) as error:  # where a cursor of the driver's own is read
             self._refuse_error(error, at_end)
 
     @contextlib.contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from speechgmm.errors import InvalidInput, NotErased
-from speechgmm.speakers import SpeakerStore, System
+from speechgmm.speakers import SpeakerStore, System, enrolled_models
 from tests import faults
 from tests.speakers.test_erasure import recorded, runs, traces
 from tests.speakers.test_store import again, new, put, session  # noqa: F401
@@ -45,6 +45,28 @@ def test_faults_lose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str],
     silent = [one["operation"] for one in told if not one["writes"]]
     assert all(name.startswith(("open", "load", "find")) for name in silent), "calls of SQLite or Python pass by"
     assert all(one["points"] for one in told)
+
+
+@pytest.mark.parametrize("what", ["rows", "begin_to_write"])
+def test_what_the_driver_says_is_said_with_the_name_of_the_store(
+    new: SpeakerStore,  # noqa: F811
+    tiny: System,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+) -> None:
+    """Also where no SQLAlchemy stands between: the disk fails while rows are fetched, or a transaction begins."""
+    if not new._database.overwrites and what == "begin_to_write":
+        pytest.skip("of SQLite alone")
+    put(new, session(tiny, "ann", "a", 1))
+    error: Any = new._database._engine.dialect.dbapi
+
+    def fail(*_: Any) -> None:
+        raise error.OperationalError("disk I/O error")
+
+    where = "store_tables.StoreTables.rows" if what == "rows" else "database.begin_to_write"
+    monkeypatch.setattr(f"speechgmm.speakers.{where}", fail)
+    with pytest.raises(InvalidInput, match=r"the store .* must be a .* store that can be .*; got disk I/O error\."):
+        enrolled_models(tiny, new) if what == "rows" else put(new, session(tiny, "bob", "a", 1))
 
 
 class Refusing:
