@@ -35,8 +35,8 @@ from speechgmm.features import MFCC, Extracted, Recording, common_rate, extract_
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.parallel import threads
 from speechgmm.speakers import IndexScorer, System, default_system, load_system, search
+from speechgmm.speakers.block_models import BlockModels
 from speechgmm.speakers.index import Block, read_index, write_blocks
-from speechgmm.speakers.indexed import IndexedModels
 
 FRAMES, STEP = 300, 90
 COHORT = 40
@@ -106,8 +106,10 @@ def scorer_of(system: System, path: Path, number: int = 0, of: int = 1) -> Index
     """Return what searches a part of the index."""
     index = read_index(path).part(number, of)
     calibration = system.calibration
-    norm = calibration.levels.norm(len(index.head.names))
-    return IndexScorer(system, IndexedModels(index), calibration, norm, {}, index=index)
+    live, layout = np.arange(len(index.head.names)), index.head.layout
+    models = BlockModels(layout, [index.block], system.fingerprint, names=index.head.names)
+    norm = calibration.levels.norm(len(live))
+    return IndexScorer(system, models, calibration, norm, {}, index=index, live=live)
 
 
 def as_test(x: np.ndarray, i: int) -> list[Extracted]:

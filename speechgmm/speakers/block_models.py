@@ -48,9 +48,10 @@ class BlockLayout:
         """Return room for the background model and n others in each mixture, (n + 1, D + 1, K)."""
         return tuple(np.empty((n + 1, p.means.shape[1] + 1, len(p.means)), np.float32) for p in self.ubm.parts)
 
-    def lay_out(self, linear: tuple[Array, ...], row: int, means: Array) -> bool:
+    def lay_out(self, linear: tuple[Array, ...], row: int, means: Array, *, checked: bool = True) -> bool:
         """Write a model from its means (K, D), relative to the origin; False where float32 cannot hold them."""
-        every = zip(linear, self.split(means), self.shared, self._largest, strict=bool(self.shared))
+        largest = self._largest if checked else [None] * len(self.shared)
+        every = zip(linear, self.split(means), self.shared, largest, strict=bool(self.shared))
         return bool(self.shared) and all(laid_out(x[row], own, *shared, most) for x, own, shared, most in every)
 
     @functools.cached_property

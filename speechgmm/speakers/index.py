@@ -6,19 +6,20 @@ speaker first an outline (see `outlines`), and the whole model of the few that a
 was enrolled since is scored from there, beside it; once anything was removed the index is refused: it would still know
 who was forgotten.
 
-The file: a mark; the adapted means, float32, (S, K, D); outlines: the size of a step and squares, float32, (2, S, K),
-and steps, (S, K, D), of 8 bits; the head, as `storage` writes values, with a digest; its length in 8 bytes. Symbols: S
-speakers, K components, D dimensions.
+The file: a mark; the models of each mixture as float32 frames are scored, (S + 1, D + 1, K), those of the background
+first; outlines: the size of a step and squares, float32, (2, S, K), and steps, (S, K, D), of 8 bits; the head, as
+`storage` writes values, with a digest; its length in 8 bytes. Symbols: S speakers, K components, D dimensions.
 """
 
 import contextlib
 import functools
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import IO, ClassVar
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
@@ -43,6 +44,7 @@ from speechgmm.mixture import GMM, UBM, Ensemble
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.parallel import Progress
+from speechgmm.speakers.block_models import BlockLayout, BlockModels, CompactBlock
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.enrolled import domain_of
 from speechgmm.speakers.following import PeopleRead
@@ -137,6 +139,11 @@ class IndexHead(Shown):
         return Outlines(self.ubm)
 
     @functools.cached_property
+    def layout(self) -> BlockLayout:
+        """How its models are laid out."""
+        return BlockLayout(self.ubm)
+
+    @functools.cached_property
     def known(self) -> frozenset[int]:
         """The marks."""
         return frozenset(self.marks.tolist())
@@ -168,8 +175,8 @@ class SpeakerIndex(Shown):
     ----------
     head : IndexHead
         Of all S speakers.
-    offsets : ndarray, shape (S, K, D)
-        The adapted means, mapped; they stay what they were if another file takes the place of this.
+    block : CompactBlock
+        The models of all S speakers, mapped; they stay what they were if another file takes the place of this.
     rows : OutlineRows
         Of all S speakers, mapped.
     start, stop : int
@@ -193,7 +200,7 @@ class SpeakerIndex(Shown):
     """
 
     head: IndexHead
-    offsets: Array
+    block: CompactBlock
     rows: OutlineRows
     start: int
     stop: int
@@ -336,14 +343,13 @@ class SpeakerIndex(Shown):
 
     def take(self, places: Array) -> SpeakerModels:
         """Return the models of some of the S speakers (n,)."""
-        h = self.head
-        names = tuple(h.names[i] for i in places.tolist())
-        return SpeakerModels(names, self.offsets[places], h.speech_seconds[places], h.ubm, h.fingerprint)
+        block = self.block.take(places.tolist())
+        return BlockModels(self.head.layout, [block], self.head.fingerprint, names=block.names)
 
 
 def _block(ubm: UBM, relevance: float, sums: Mapping[str, Session], marks: frozenset[int]) -> Block:
     """Adapt the models of some speakers from what is enrolled of each."""
-    offsets = np.empty((len(sums), *ubm.means.shape), _NUMBER)
+    offsets = np.empty((len(sums), *ubm.means.shape))
     for row, session in zip(offsets, sums.values(), strict=True):
         row[:] = adapted_offsets(ubm, session.statistics, relevance)
     return Block(tuple(sums), np.array([s.speech_seconds for s in sums.values()]), offsets, marks)
@@ -352,30 +358,46 @@ def _block(ubm: UBM, relevance: float, sums: Mapping[str, Session], marks: froze
 def write_blocks(path: str | os.PathLike[str], system: System, ubm: UBM, blocks: Iterable[Block]) -> None:
     """Write an index of blocks of speakers, whose models were adapted from a background model."""
     outlines, names, seconds, marks, narrow = Outlines(ubm), list[str](), [np.empty(0)], set[int](), False
+    layout, background = BlockLayout(ubm), ubm.offsets[None]
     with contextlib.ExitStack() as files:
         beside = files.enter_context(replacing(path, _KIND))
         file = files.enter_context(beside.open("wb"))
-        later = [files.enter_context(tempfile.TemporaryFile(dir=beside.parent)) for _ in OutlineRows._fields]
+        others = len(ubm.parts) - 1 + len(OutlineRows._fields)
+        parts: list[Any] = [
+            file,
+            *(files.enter_context(tempfile.TemporaryFile(dir=beside.parent)) for _ in range(others)),
+        ]
         file.write(_MARK)
+        _write(parts, _laid_out(layout, background))
         for block in blocks:
-            offsets = block.offsets.astype(_NUMBER, copy=False)
-            file.write(offsets.data)
-            rows = outlines.of(offsets)
-            for part, own in zip((rows.size, rows.squares, rows.steps), later, strict=True):
-                own.write(np.ascontiguousarray(part).data)
-            narrow = narrow or outlines.are_narrow(offsets)
+            rows = outlines.of(block.offsets)
+            _write(parts, [*_laid_out(layout, block.offsets), rows.size, rows.squares, rows.steps])
+            narrow = narrow or outlines.are_narrow(block.offsets)
             names += block.names
             seconds.append(block.speech_seconds)
             marks |= block.marks
-        for own in later:
-            own.seek(0)
-            shutil.copyfileobj(own, file, _COPIED)
+        for part in parts[1:]:
+            part.seek(0)
+            shutil.copyfileobj(part, file, _COPIED)
         known = np.array(sorted(marks), np.uint64)
         head = IndexHead(
             system.fingerprint, system.relevance, known, tuple(names), np.concatenate(seconds), ubm, narrow
         )
         told = storage.dumps(head)
         file.write(told + len(told).to_bytes(_LENGTH, "little"))
+
+
+def _laid_out(layout: BlockLayout, offsets: Array) -> list[Array]:
+    """Return models as float32 frames are scored, (n, D + 1, K) of each mixture, from their means (n, K, D)."""
+    linear = tuple(x[1:] for x in layout.empty(len(offsets)))
+    for row, own in enumerate(offsets):
+        layout.lay_out(linear, row, own, checked=False)
+    return [x.astype(_NUMBER, copy=False) for x in linear]
+
+
+def _write(files: Sequence[Any], arrays: Sequence[Array]) -> None:
+    for file, array in zip(files, arrays, strict=False):  # of the background there is no outline
+        file.write(np.ascontiguousarray(array).data)
 
 
 def read_index(path: str | os.PathLike[str]) -> SpeakerIndex:
@@ -387,17 +409,26 @@ def read_index(path: str | os.PathLike[str]) -> SpeakerIndex:
             mapped = np.memmap(file, np.uint8, "r", len(_MARK), (_size(head),)).view(np.ndarray)
     except OSError as error:
         refuse("an index", "be a file that can be read", f"{os.fspath(path)} ({error.strerror})")
+    ends = np.cumsum([math.prod(shape) * kind.itemsize for shape, kind in _arrays(head)])
+    found = [
+        piece.view(kind).reshape(shape)
+        for piece, (shape, kind) in zip(np.split(mapped, ends[:-1]), _arrays(head), strict=True)
+    ]
+    *linear, size, squares, steps = found
+    block = CompactBlock(head.names, head.speech_seconds, tuple(linear))
+    return SpeakerIndex(head, block, OutlineRows(steps, size, squares), 0, len(head.names))
+
+
+def _arrays(head: IndexHead) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Return the shapes and types of models and outlines, in the order of the file."""
     n, (k, d) = len(head.names), head.ubm.means.shape
-    four = _NUMBER.itemsize
-    offsets, size, squares, steps = np.split(mapped, np.cumsum([four * n * k * d, four * n * k, four * n * k]))
-    rows = OutlineRows(steps.view(np.int8).reshape(n, k, d), *(x.view(_NUMBER).reshape(n, k) for x in (size, squares)))
-    return SpeakerIndex(head, offsets.view(_NUMBER).reshape(n, k, d), rows, 0, n)
+    linear = [(n + 1, part.means.shape[1] + 1, part.n_components) for part in head.ubm.parts]
+    return [*((shape, _NUMBER) for shape in [*linear, (n, k), (n, k)]), ((n, k, d), np.dtype(np.int8))]
 
 
 def _size(head: IndexHead) -> int:
     """Return how many bytes models and outlines take."""
-    k, d = head.ubm.means.shape
-    return len(head.names) * k * ((_NUMBER.itemsize + 1) * d + 2 * _NUMBER.itemsize)
+    return sum(math.prod(shape) * kind.itemsize for shape, kind in _arrays(head))
 
 
 def _head(file: IO[bytes], path: str) -> IndexHead:

@@ -195,14 +195,15 @@ def quadratic_terms(precisions: Array, dtype: Any) -> Array:
     return np.ascontiguousarray(-0.5 * precisions.T, dtype=dtype)
 
 
-def laid_out(linear: Array, offsets: Array, precisions: Array, constant: Array, largest: Array) -> bool:
+def laid_out(linear: Array, offsets: Array, precisions: Array, constant: Array, largest: Array | None) -> bool:
     """Write the coefficients (D + 1, K) of a model from its means; False where float32 would lose too much of them.
 
-    Precisions (K, D), their largest (K,) and the constant (K,) are those of `shared_terms`.
+    Precisions (K, D), their largest (K,) and the constant (K,) are those of `shared_terms`; without the largest all
+    models are written.
     """
     scaled = offsets * precisions
     squares = (offsets * scaled).sum(axis=1)
-    if linear.dtype == np.float32 and narrow(squares, largest).any():
+    if linear.dtype == np.float32 and largest is not None and narrow(squares, largest).any():
         return False
     linear[:-1], linear[-1] = scaled.T, constant - 0.5 * squares
     return True

@@ -19,7 +19,8 @@ from speechgmm.looks import Shown
 from speechgmm.parallel import threads, workers
 from speechgmm.speakers.by_recording import BEST
 from speechgmm.speakers.index import SpeakerIndex
-from speechgmm.speakers.indexed import IndexedModels, indexed
+from speechgmm.speakers.indexed import enrolled_by_index
+from speechgmm.speakers.models import SpeakerModels
 from speechgmm.speakers.score import ScoredTest, Scorer, UsedRecordings, mean_over
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
@@ -62,9 +63,12 @@ class IndexScorer(Scorer):
 
     Attributes
     ----------
-    models : IndexedModels
     index : SpeakerIndex
         What is searched.
+    live : ndarray of int, shape (n,)
+        The places in it of the models that hold; they are the first of `models`.
+    since : SpeakerModels or None
+        The others.
 
     Examples
     --------
@@ -85,8 +89,9 @@ class IndexScorer(Scorer):
     >>> folder.cleanup()
     """
 
-    models: IndexedModels
     index: SpeakerIndex = field(kw_only=True)
+    live: Array = field(kw_only=True)
+    since: SpeakerModels | None = field(kw_only=True, default=None)
 
     @classmethod
     def within(
@@ -97,14 +102,13 @@ class IndexScorer(Scorer):
         Raises
         ------
         IncompatibleModel
-            See `speechgmm.speakers.indexed.indexed`.
+            See `speechgmm.speakers.indexed.enrolled_by_index`.
         """
-        found = indexed(system, store, index, n_threads=n_threads)
-        domain, models = found.domain, found.models
-        assert isinstance(models, IndexedModels)
-        familiar = None if domain.surroundings is None else domain.surroundings.familiar()
-        known, single = found.recordings, found.by_recording
-        return cls(system, models, domain.calibration, domain.norm, known, familiar, single, index=index)
+        found = enrolled_by_index(system, store, index, n_threads=n_threads)
+        around, domain = found.domain.surroundings, found.domain
+        familiar = None if around is None else around.familiar()
+        of_store = (system, found.models, domain.calibration, domain.norm, found.recordings, familiar)
+        return cls(*of_store, found.by_recording, index=index, live=found.live, since=found.since)
 
     def among(self, models: Array) -> Scorer:
         """Return what scores tests against the models with these indices (n,), each of them exactly."""
@@ -155,7 +159,7 @@ class IndexScorer(Scorer):
         return mean_over([(self.cohort.ratios(x), len(x)) for x in e.blocks()])
 
     def _searched(self, used: UsedRecordings) -> Searched:
-        return searched(self.index, self.models.live, used.recordings, functools.partial(self._ranked, used))
+        return searched(self.index, self.live, used.recordings, functools.partial(self._ranked, used))
 
     def _ranked(self, used: UsedRecordings, ratios: Array, places: Array) -> Array:
         """Return the normalized scores (n,) of some of the index, by their places, from their ratios (n, R)."""
@@ -171,7 +175,7 @@ class IndexScorer(Scorer):
             return self._scored(used, None)
         every = len(self.index.head.names)
         scores, shortlist, exact = together(parts, every, functools.partial(self._ranked, used))
-        scores, held = scores[self.models.live], np.searchsorted(self.models.live, shortlist)
+        scores, held = scores[self.live], np.searchsorted(self.live, shortlist)
         everybody = np.arange(len(self.models.names))
         exactly = np.concatenate([held, everybody[len(scores) :]])
         exact = np.concatenate([exact, self._since(used.recordings)])
@@ -187,7 +191,7 @@ class IndexScorer(Scorer):
 
     def _since(self, recordings: Sequence[Extracted]) -> Array:
         """Return the ratios (n, R) of those who were enrolled since the index was written."""
-        if (models := self.models.since) is None:
+        if (models := self.since) is None:
             return np.empty((0, len(recordings)))
         return np.stack([mean_over([(models.ratios(x), len(x)) for x in e.blocks()]) for e in recordings], axis=1)
 
