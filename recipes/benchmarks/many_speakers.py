@@ -130,14 +130,14 @@ def part_found(folder: Path, number: int, of: int, tests: list[np.ndarray]) -> t
 def firsts(scorer: IndexScorer, tests: list[list[Extracted]], everybody: int) -> dict[str, Any]:
     """Return at which place of the outlines' order the exact first is, and how often a search finds it."""
     everyone = np.arange(len(scorer.index.head.names))
-    places, certain, shortlist = [], 0, search.SHORTLIST
+    places, certain, usual = [], 0, search.shortlisted
     for i, t in enumerate(tests):
         used = scorer._used(t)
-        search.SHORTLIST = AMONG
+        search.shortlisted = lambda _: AMONG
         try:
             found = scorer.search(t)
         finally:
-            search.SHORTLIST = shortlist
+            search.shortlisted = usual
         outlined = scorer._ranked(used, found.scores[found.shortlist], found.shortlist)
         first = int(np.argmax(scorer._ranked(used, found.exact, found.shortlist)))
         places.append(int((outlined > outlined[first]).sum()))
@@ -146,7 +146,7 @@ def firsts(scorer: IndexScorer, tests: list[list[Extracted]], everybody: int) ->
     for t in tests[:everybody]:
         scored = scorer.score_test(t)
         certain += int(np.argmax(scored.scores)) == best_of(scorer, scorer._used(t), everyone)
-    held = np.array(places) < shortlist
+    held = np.array(places) < usual(len(everyone))
     return {
         "tests": len(tests),
         "the shortlist holds the first": int(held.sum()),

@@ -25,8 +25,8 @@ from speechgmm.speakers.score import ScoredTest, Scorer, UsedRecordings, mean_ov
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.system import System
 
-SHORTLIST = 1000
-"""So many of all are scored exactly, and so all of a store of no more."""
+LEAST_LISTED, MOST_LISTED, LISTED = 200, 1000, 0.01
+"""So many of all, at least and at most, and else this share of them, are scored exactly."""
 _GROUP = 32
 """So many of them at once, by one thread."""
 _OUTLINES = 512
@@ -219,7 +219,7 @@ def searched(
     own = live[(live >= index.start) & (live < index.stop)]
     if not own.size:
         return Searched(index.start, scores, own, np.empty((0, len(test))))
-    shortlist = own[_best(relative(scores[own - index.start], own), SHORTLIST)]
+    shortlist = own[_best(relative(scores[own - index.start], own), shortlisted(len(index.head.names)))]
     groups = [shortlist[a : a + _GROUP] for a in range(0, len(shortlist), _GROUP)]
     score = functools.partial(_exact, index, test)
     exact = np.concatenate(list(threads(workers(n_threads, len(groups)))(score, groups)))
@@ -255,7 +255,7 @@ def together(parts: Sequence[Searched], speakers: int, relative: Relative) -> tu
     scores, places, exact = (np.concatenate([getattr(p, n) for p in ordered]) for n in ("scores", "shortlist", "exact"))
     if not places.size:
         return scores, places, exact
-    chosen = _best(relative(scores[places], places), SHORTLIST)
+    chosen = _best(relative(scores[places], places), shortlisted(speakers))
     return scores, places[chosen], exact[chosen]
 
 
@@ -269,6 +269,11 @@ def _exact(index: SpeakerIndex, test: Sequence[Extracted], places: Array) -> Arr
         return mean_over(blocks)
 
     return np.stack([ratios(e) for e in test], axis=1)
+
+
+def shortlisted(speakers: int) -> int:
+    """Return how many of so many speakers are scored exactly."""
+    return int(min(max(LISTED * speakers, LEAST_LISTED), MOST_LISTED))
 
 
 def _best(ranks: Array, n: int) -> Array:

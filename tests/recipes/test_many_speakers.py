@@ -36,7 +36,7 @@ def test_the_first_of_made_speakers(recipe: ModuleType, tmp_path: Path, monkeypa
     told = recipe.firsts(scorer, given, 6)
     assert told["the shortlist holds the first"] == 6
     assert told["the first of a search is that of all speakers exactly"] == "6 of 6"
-    monkeypatch.setattr(search, "SHORTLIST", 1)
+    monkeypatch.setattr(search, "shortlisted", lambda _: 1)
     monkeypatch.setattr(
         Outlines,
         "scores",

@@ -62,7 +62,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shortlist of four, and outlines of three at once."""
     monkeypatch.setattr(search, "_OUTLINES", 3)
-    monkeypatch.setattr(search, "SHORTLIST", 4)
+    monkeypatch.setattr(search, "shortlisted", lambda _: 4)
 
 
 @pytest.fixture
@@ -150,6 +150,17 @@ def test_parts_give_the_bits_of_the_whole(store: SpeakerStore, tmp_path: Path, p
         wanted, found = whole.score_test(test), whole.merged(test, [s.search(test) for s in reversed(scorers)])
         assert np.array_equal(found.scores, wanted.scores)  # type: ignore[arg-type]
         assert np.array_equal(found.normalized, wanted.normalized)  # type: ignore[arg-type]
+
+
+def test_how_many_are_scored_exactly() -> None:
+    assert [search.shortlisted(n) for n in (1, 3000, 20_000, 30_050, 100_000, 10**6)] == [
+        200,
+        200,
+        200,
+        300,
+        1000,
+        1000,
+    ]
 
 
 def test_parts_that_do_not_fit(store: SpeakerStore, tmp_path: Path, small: None) -> None:
@@ -244,7 +255,7 @@ def indexed(system: System, people: Array, path: Path) -> IndexScorer:
 
 def test_the_first_is_the_exact_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small form of `recipes/benchmarks/many_speakers.py`: 600 people, of whom 30 are scored exactly."""
-    monkeypatch.setattr(search, "SHORTLIST", 30)
+    monkeypatch.setattr(search, "shortlisted", lambda _: 30)
     system = system_of(24, 8)
     people = made_people(system, 600, 0.25)
     scorer, rng, right, own = indexed(system, people, tmp_path / "index"), np.random.default_rng(4), 0, 0
