@@ -176,7 +176,8 @@ class StoreTables:
         columns = self._sessions.c
         query = self._sa.select(columns.speaker, columns.session, columns.seconds, columns.value)
         if len(places) > 1 and all(isinstance(x, str) and is_unicode(x) for place in places for x in place):
-            some = query.where(self._sa.tuple_(columns.speaker, columns.session).in_(places))
+            each = (self._sa.and_(*at_place(self._sa, self._sessions, place)) for place in places)
+            some = query.where(self._sa.or_(*each))  # of pairs in a list SQLite looks at all rows there are
             try:
                 found = {(row.speaker, row.session): (row, "") for row in self.connection.execute(some)}
                 return {place: found.get(place, (None, "")) for place in places}

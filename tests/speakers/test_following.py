@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -388,3 +389,19 @@ def test_damage_to_everybody_is_refused_and_mending_is_seen(store: SpeakerStore)
         rewrite(store, i, lambda value: value[:-1])
     note(store)
     assert told(SYSTEM, store) == whole
+
+
+def test_who_is_read_is_looked_up_and_not_looked_for_among_all(tmp_path: Path) -> None:
+    """SQLite would look at every row for a list of pairs: each person of a large store would take as long as it is."""
+    said: list[tuple[str, Any]] = []
+    with SpeakerStore(tmp_path / "s.db", RAW, create=True) as store:
+        enroll_frames(RAW, store, {name: [speech(i)] for i, name in enumerate(NAMES)})
+        sqlalchemy.event.listen(store._database._engine, "before_cursor_execute", lambda *x: said.append((x[2], x[3])))
+        with store.moment() as moment:
+            assert len(list(moment.sessions(NAMES))) == len(NAMES)
+            connection = moment.tables.connection
+            read = [(s, p) for s, p in said if "length(" not in s and "speechgmm_sessions.value" in s]
+            plans = [str(connection.exec_driver_sql(f"explain query plan {s}", p).all()) for s, p in read]
+    assert len(plans) == 1
+    assert "SEARCH speechgmm_sessions USING INDEX" in plans[0]
+    assert "SCAN" not in plans[0]
