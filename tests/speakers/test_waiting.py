@@ -48,21 +48,25 @@ def test_who_waits_is_told_once_and_goes_on(
 
 
 def test_who_was_told_is_not_told_again(holder: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "SOON", 0.05)
-    told: list[str] = []
-    with SpeakerStore(place(holder), on_wait=told.append) as store:
-        for speaker in store.speakers[:2]:
-            holder.execute("begin immediate")
-            later = threading.Timer(0.3, holder.execute, ["rollback"])
-            later.start()
-            store.remove(speaker)
-            later.join()
-    assert told == [place(holder)]
+    path, told = place(holder), []
+    with SpeakerStore(path, on_wait=lambda where: (told.append(where), holder.execute("rollback"))) as store:
+        first, second, _ = store.speakers
+        monkeypatch.setattr(waiting, "SOON", 0.05)
+        holder.execute("begin immediate")
+        store.remove(first)
+        assert told == [path]
+        holder.execute("begin immediate")
+        later = threading.Timer(0.3, holder.execute, ["rollback"])
+        later.start()
+        store.remove(second)
+        later.join()
+    assert told == [path]
 
 
-def test_nobody_waits_for_what_has_failed(holder: sqlite3.Connection) -> None:
+def test_nobody_waits_for_what_has_failed(holder: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     import sqlalchemy as sa
 
+    monkeypatch.setattr(waiting, "SOON", 5.0)
     holder.execute("alter table speechgmm_sessions rename column value to another")
     told: list[str] = []
     with SpeakerStore(place(holder), on_wait=told.append) as store, store._database.transaction() as tables:
