@@ -184,6 +184,26 @@ def test_standard_output_goes_on_where_it_was(to_file, tmp_path):
     assert len(table) == 5
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_a_stream_was_given_before_stays(stream, capfd):
+    print("before", file=getattr(sys, stream))
+    write(Path("/dev", stream), "note\n")
+    print("after", file=getattr(sys, stream))
+    assert getattr(capfd.readouterr(), stream[3:]) == "before\nnote\nafter\n"
+
+
+def test_a_reader_who_has_gone_is_told_as_such(tmp_path):
+    """As the command line ends without a word where a pipe is read by ``head``."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = threading.Thread(target=lambda: path.open("rb").close())
+    reader.start()
+    with pytest.raises(BrokenPipeError):
+        write(path, "note " * 100_000)
+    reader.join(timeout=60)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
 def test_a_full_device_is_refused():
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")

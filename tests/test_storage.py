@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +24,7 @@ from hypothesis.extra import numpy as nps
 import speechgmm
 from speechgmm.errors import IncompatibleModel, InvalidInput
 from speechgmm.mixture import GMM, Diagonal
-from speechgmm.storage import dumps, fingerprint, load, loads, read_header, save
+from speechgmm.storage import dumps, fingerprint, know, load, loads, read_header, save
 from tests import forging, laws
 
 PACKAGE = Path(speechgmm.__file__).parent
@@ -265,12 +265,17 @@ def header_of(data: bytes) -> dict[str, Any]:
 
 
 def forged(change: Any) -> bytes:
-    """Return DATA with another header and no change else."""
-    size = int.from_bytes(DATA[:8], "little")
-    outer = json.loads(DATA[8 : 8 + size])
+    """Return DATA with another header of ours and no change else."""
     header = header_of(DATA)
     change(header)
-    outer["__metadata__"]["speechgmm"] = json.dumps(header)
+    return with_metadata(speechgmm=json.dumps(header))
+
+
+def with_metadata(**changed: Any) -> bytes:
+    """Return DATA with other metadata of safetensors."""
+    size = int.from_bytes(DATA[:8], "little")
+    outer = json.loads(DATA[8 : 8 + size])
+    outer["__metadata__"].update(changed)
     text = json.dumps(outer).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + DATA[8 + size :]
@@ -303,6 +308,12 @@ def test_a_safetensors_file_of_others_is_refused():
     for metadata in (None, {"format": "pt"}, {"speechgmm": "no json"}, {"speechgmm": "[1]"}, {"speechgmm": "{}"}):
         with pytest.raises(InvalidInput, match="the data must be a speechgmm file"):
             loads(to_bytes({"x": np.ones(2)}, metadata=metadata), Tree)
+
+
+def test_what_the_library_refuses_is_refused_in_our_words():
+    loads(with_metadata(more="text"), Tree, Leaf)
+    with pytest.raises(InvalidInput, match=r"must be a whole model file; got a damaged one \(.*\)\. Copy or train it"):
+        loads(with_metadata(more=3), Tree, Leaf)
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 100, len(DATA) // 2, len(DATA) - 40, len(DATA) - 1])
@@ -360,6 +371,17 @@ def test_an_unknown_nested_type_is_refused(monkeypatch):
     monkeypatch.setattr("speechgmm.storage._KNOWN", {})
     with pytest.raises(IncompatibleModel, match="the data must hold only Tree; got a Leaf"):
         loads(DATA, Tree)
+
+
+def test_a_type_that_was_made_known_need_not_be_named(monkeypatch):
+    monkeypatch.setattr("speechgmm.storage._KNOWN", {})
+    data, later = dumps(Tree(Leaf(1))), make_dataclass("Leaf", ["array"], frozen=True)
+    with pytest.raises(IncompatibleModel, match="must hold only Tree; got a Leaf"):
+        loads(data, Tree)
+    for cls in (Leaf, later):
+        know(cls)
+        assert type(loads(data, Tree).content) is cls
+    assert type(loads(data, Tree, Leaf).content) is Leaf
 
 
 def test_a_field_of_a_later_version_is_refused():

@@ -211,8 +211,6 @@ def surroundings_among(
     system: System, store: HasSamples, recordings: Mapping[str, Iterable[str]]
 ) -> Surroundings | None:
     """Return what recordings are like those of these people, given by digests, from what is kept of single ones."""
-    if system.familiarity is None:
-        return None
     return _measured(system, samples_each(store, recordings, _each(recordings))[0])
 
 

@@ -149,8 +149,12 @@ class StoreTables:
     def _all(self, query: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query as the driver gives them, which takes a third of the time of SQLAlchemy's."""
         result = self.connection.execute(query)
-        found: list[tuple[Any, ...]] = result.cursor.fetchall()
-        result.close()
+        try:
+            found: list[tuple[Any, ...]] = result.cursor.fetchall()
+        except self.connection.dialect.loaded_dbapi.DatabaseError:
+            return [tuple(row) for row in self.connection.execute(query)]  # which says so as all other queries do
+        finally:
+            result.close()
         return found
 
     def sessions(self, keys: Iterable[Key] | None = None) -> Iterator[Session | DamagedSession]:

@@ -66,7 +66,7 @@ def begin_to_write(connection: Any, statement: str, patience: float) -> None:
         try:
             driver.execute(statement)
             break
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             if "locked" not in str(error) or time.monotonic() > until:
                 connection.exec_driver_sql(statement)  # which says so in the words of all others
                 break

@@ -47,6 +47,24 @@ def test_decide_by_rate_and_by_threshold(strangers: Strangers) -> None:
         assert answer_to([-1.0, limit, -3.0], rule, strangers).threshold == limit
 
 
+@pytest.mark.parametrize("score", [9.0, -9.0])
+def test_too_little_speech_decides_nothing_and_ranks_all_the_same(strangers: Strangers, score: float) -> None:
+    def answer(seconds: float, known: bool = True) -> Answer:
+        scores = np.array([score, score - 1])
+        p = posteriors(scores, prior=0.5)[:-1] if known else None
+        given = {"speech_seconds": seconds, "posteriors": p, "least_seconds": 2.0}
+        return decide("a test", ["a", "b"], scores, Rule() if known else None, strangers, **given)
+
+    little, enough = answer(1.5), answer(2.0)
+    assert (little.status, little.decision, little.candidates) == ("too_little_speech", None, enough.candidates)
+    assert little.error == (
+        "a test must hold at least 2.00 s of speech for a decision, as this model was calibrated; got 1.50 s. "
+        "Record more, or test several recordings together."
+    )
+    assert (enough.status, enough.error) == ("accepted" if score > 0 else "unknown", None)
+    assert answer(1.5, known=False).status == "ranked"
+
+
 @given(
     llr=st.lists(st.floats(-30, 30), min_size=1, max_size=5),
     prior=st.floats(0.001, 0.999),

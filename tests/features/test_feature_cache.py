@@ -122,12 +122,13 @@ def test_a_file_that_has_changed_is_read_anew(wav, cache, monkeypatch) -> None:
     same(new, extract(SPEECH, wav))
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_kept(wav, cache, monkeypatch) -> None:
+@pytest.mark.parametrize("change", [lambda wav: os.utime(wav, ns=(5, 5)), os.unlink], ids=["changed", "gone"])
+def test_a_file_that_changes_while_it_is_read_is_not_kept(change, wav, cache, monkeypatch) -> None:
     hear = FrontEnd.hear
 
     def changing(self, sound, recording):
         found = hear(self, sound, recording)
-        os.utime(wav, ns=(5, 5))
+        change(wav)
         return found
 
     monkeypatch.setattr(FrontEnd, "hear", changing)
@@ -166,6 +167,28 @@ def test_half_an_entry_is_never_served(data, wav, cache) -> None:
     assert path.read_bytes() == content
 
 
+def test_an_array_of_another_version_is_no_entry(wav, cache) -> None:
+    whole = extract(SPEECH, wav)
+    (path,) = entries(cache)
+    content = path.read_bytes()
+    path.write_bytes(content[:6] + b"\x02" + content[7:])
+    entry = cache.entry(SPEECH, Recording(str(wav), "", "a"))
+    assert entry is not None
+    assert entry.read() is None
+    same(extract(SPEECH, wav), whole)
+    assert path.read_bytes() == content
+
+
+def test_an_entry_that_cannot_be_finished_is_refused_and_leaves_nothing(wav, cache, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(SpeechGMMError, match=r"a folder that can be written; got No space left on device\. Free some"):
+        extract(SPEECH, wav)
+    assert entries(cache) == []
+
+
 def test_a_process_that_is_killed_leaves_nothing_that_is_served(wav, cache) -> None:
     kill = (
         "import os, signal, sys\n"
@@ -179,6 +202,8 @@ def test_a_process_that_is_killed_leaves_nothing_that_is_served(wav, cache) -> N
     assert left.suffix == ".unfinished"
     assert cache.info().recordings == 0
     assert extract(SPEECH, wav).error is None
+    replace(cache, limit=1).added(2)
+    assert entries(cache) == [left], "somebody may still be writing it"
     os.utime(left, (1, 1))
     replace(cache, limit=1).added(2)  # where room is made, what was never finished goes
     assert entries(cache) == []

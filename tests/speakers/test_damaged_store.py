@@ -22,6 +22,7 @@ from speechgmm.mixture import Statistics
 from speechgmm.speakers import (
     DamagedSession,
     Session,
+    SpeakerNote,
     SpeakerStore,
     System,
     enrolled_models,
@@ -285,6 +286,61 @@ def test_a_session_whose_page_is_lost_is_damaged_and_the_others_are_read(new: Sp
         assert [s.speaker for s in store.read()[0]] == ["bob"]
 
 
+def write_page(path: Path, number: int, page: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096 * number)
+        file.write(page)
+
+
+def test_sessions_whose_rows_are_lost_are_damaged_and_followed_until_they_are_mended(
+    new: SpeakerStore, tiny: System, tmp_path: Path
+) -> None:
+    everybody = [session(tiny, f"speaker {i:02}", "a", i) for i in range(12)]
+    everybody[0] = dataclasses.replace(everybody[0], recordings={})  # its row alone tells of it
+    put(new, *everybody)
+    path, whole = Path(new.location), ratios(tiny, new)
+    for who in ("speaker 05", "speaker 09"):
+        data = path.read_bytes()
+        pages = [data[i : i + 4096] for i in range(0, len(data), 4096)]
+        number = next(i for i, page in enumerate(pages) if page[0] == 13 and who.encode() in page and b"{" in page)
+        lost = {name for name in whole if name.encode() in pages[number]}
+        with SpeakerStore(tmp_path / f"without {who}.db", tiny, create=True) as others:
+            put(others, *(s for s in everybody if s.speaker not in lost))
+            without = ratios(tiny, others)
+        assert 0 < len(without) < len(whole)
+        write_page(path, number, b"\xff" * 4096)
+        new.annotate(who, SpeakerNote(consent="form 1"))  # a change that is counted
+        words = f"session a of {min(lost)} is damaged and left out: database disk image is malformed"
+        with pytest.warns(DamagedSessionWarning, match=words):
+            assert ratios(tiny, new) == without
+        assert {d.speaker: d.reason for d in new.damaged()} == dict.fromkeys(lost, "database disk image is malformed")
+        (fault,) = new.check().faults
+        assert "got database disk image is malformed" in fault
+        write_page(path, number, pages[number])
+    new.annotate("speaker 05", SpeakerNote())
+    assert ratios(tiny, new) == whole
+
+
+@pytest.mark.parametrize(
+    ("column", "read"),
+    [
+        ("sessions.revision", lambda store, system: ratios(system, store)),
+        ("sessions.seconds", lambda store, system: store.sessions()),
+        ("sessions.seconds", lambda store, system: store.sessions("bob")),
+        ("samples.value", lambda store, system: store.damaged()),
+    ],
+    ids=["rows", "sessions", "a session", "samples"],
+)
+def test_what_cannot_be_asked_for_is_refused_and_is_no_damage(
+    made: Path, tiny: System, column: str, read: Callable[[SpeakerStore, System], object]
+) -> None:
+    table, name = column.split(".")
+    change(made, f"alter table speechgmm_{table} rename column {name} to another")
+    words = f"got no such column: speechgmm_{column}"
+    with SpeakerStore(made, tiny) as store, pytest.raises(InvalidInput, match=words):
+        read(store, tiny)
+
+
 def test_a_sample_whose_page_is_lost_is_damage_of_its_session(new: SpeakerStore, tiny: System) -> None:
     put(new, session(tiny, "ann", "a", 1), session(tiny, "bob", "a", 2))
     path = Path(new.location)
@@ -332,6 +388,17 @@ def test_settings_that_are_lost_or_damaged_are_refused(made: Path, tiny: System,
         InvalidInput, match=r"a store must have speakers enrolled in it; got .*empty\.db, which is empty"
     ):
         SpeakerStore(tmp_path / "empty.db")
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"), [(0, "file is not a database"), (5000, "database disk image is malformed")], ids=["none", "some"]
+)
+def test_a_file_that_is_lost_under_an_open_store_is_refused(made: Path, tiny: System, kept: int, words: str) -> None:
+    with SpeakerStore(made, tiny) as store:
+        made.write_bytes(made.read_bytes()[:kept].ljust(kept or 5000, b"x"))
+        for work in (lambda: store.speakers, lambda: store.remove("ann"), store.check):
+            with pytest.raises(InvalidInput, match=rf"read and written; got {words}\. Give a file"):
+                work()
 
 
 def test_a_check_finds_pages_that_were_overwritten(made: Path) -> None:

@@ -224,6 +224,20 @@ def test_a_bit_that_flips_is_seen_by_a_check_and_by_whoever_reads_next(store: Sp
         assert last not in told(SYSTEM, fresh)["names"]
 
 
+def test_a_recording_that_stands_twice_is_known_until_both_are_gone(store: SpeakerStore) -> None:
+    digest = next(iter(store.export("b").sessions[0].recordings))
+    with store.moment() as moment:
+        assert moment.contents.recordings[digest].speaker == "b"
+    with store._database.transaction(write=True) as tables:
+        row = f"select cast(digest as blob), name, 'a', session from speechgmm_recordings where digest = '{digest}'"
+        tables.connection.exec_driver_sql(f"insert into speechgmm_recordings {row}")
+    for gone, left in (("f", True), ("b", True), ("a", False)):
+        store.remove(gone)
+        with again(store) as fresh, store.moment() as followed, fresh.moment() as new:
+            assert followed.contents.recordings == new.contents.recordings
+            assert (digest in new.contents.recordings) is left
+
+
 def test_models_of_the_last_two_systems_are_followed(store: SpeakerStore, read: list[set[str]]) -> None:
     systems = [dataclasses.replace(RAW, relevance=r) for r in (1.0, 2.0, 3.0)]
     for system in systems:

@@ -494,6 +494,16 @@ def test_the_database_of_another_program_is_refused_and_not_touched(
 
 
 @in_file
+def test_a_schema_that_is_no_text_is_refused(two: SpeakerStore, tiny: System) -> None:
+    with closing(sqlite3.connect(two.location)) as db:
+        db.execute("pragma writable_schema = on")
+        db.execute("update sqlite_master set name = cast(x'ff' as text), sql = 'x' where name = 'speechgmm_notes'")
+        db.commit()
+    with pytest.raises(InvalidInput, match=r"must be .* read and written; got malformed database schema"):
+        again(two, tiny)
+
+
+@in_file
 @pytest.mark.parametrize("revision", ["x", "", "9" * 5000, "-1"])
 def test_a_damaged_count_of_changes_begins_anew(two: SpeakerStore, tiny: System, revision: str) -> None:
     with closing(sqlite3.connect(two.location)) as db:

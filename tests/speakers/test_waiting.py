@@ -47,6 +47,54 @@ def test_who_waits_is_told_once_and_goes_on(
     assert not [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
 
 
+def test_who_was_told_is_not_told_again(holder: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, told = place(holder), []
+    with SpeakerStore(path, on_wait=lambda where: (told.append(where), holder.execute("rollback"))) as store:
+        first, second, _ = store.speakers
+        monkeypatch.setattr(waiting, "SOON", 0.05)
+        holder.execute("begin immediate")
+        store.remove(first)
+        assert told == [path]
+        holder.execute("begin immediate")
+        later = threading.Timer(0.3, holder.execute, ["rollback"])
+        later.start()
+        store.remove(second)
+        later.join()
+    assert told == [path]
+
+
+def test_nobody_waits_for_what_has_failed(holder: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sqlalchemy as sa
+
+    monkeypatch.setattr(waiting, "SOON", 5.0)
+    holder.execute("alter table speechgmm_sessions rename column value to another")
+    told: list[str] = []
+    with SpeakerStore(place(holder), on_wait=told.append) as store, store._database.transaction() as tables:
+        with pytest.raises(sa.exc.OperationalError, match="no such column"):
+            list(tables.sessions())
+        for timer in [t for t in threading.enumerate() if isinstance(t, threading.Timer)]:
+            timer.join()
+    assert told == []
+
+
+def test_a_store_that_is_free_in_the_end_is_changed(
+    holder: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sqlalchemy as sa
+
+    monkeypatch.setattr(database, "_PATIENCE", 0.0)
+
+    def free(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if statement == "begin immediate":  # the last attempt, after patience has ended
+            holder.execute("rollback")
+
+    with SpeakerStore(place(holder)) as store:
+        sa.event.listen(store._database._engine, "before_cursor_execute", free)
+        holder.execute("begin immediate")
+        store.remove("rms")
+        assert "rms" not in store.speakers
+
+
 def test_patience_ends_in_words(holder: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_PATIENCE", 0.1)
     with SpeakerStore(place(holder)) as store:
