@@ -238,7 +238,7 @@ def test_a_cell_of_answers_that_is_refused_is_named(changed, row, words):
 def test_a_rule_that_is_none_is_refused():
     rule = {"rule_far": [None, None, 5], "rule_cost_miss": [None, None, 1], "rule_cost_fa": [None, None, 1]}
     message = (
-        r"the columns rule_ in the data frame, row 2, must make a rule; got far must be .* at most 1|below 1; got 5"
+        r"the columns rule_ in the data frame, row 2, must make a rule; got far must be above 0 and below 1; got 5\."
     )
     with pytest.raises(InvalidInput, match=message):
         Answers.from_frame(pd.DataFrame(GOOD | rule))

@@ -75,7 +75,7 @@ def every(n: int, row: Row) -> bool:
 @pytest.mark.parametrize(
     ("recipe", "corpus", "few"),
     [
-        ("identify_digits", "fsdd", lambda row: every(5, row)),
+        ("identify_digits", "fsdd", lambda row: every(10, row)),
         ("identify_readers", "librispeech_mini", lambda row: row["split"] != "ubm" or int(row["speaker"]) % 3 == 0),
     ],
     ids=["digits", "readers"],
@@ -106,12 +106,12 @@ def test_telephone_calls_reach_the_stated_numbers_and_strangers_the_stated_rates
     if size == "whole":
         manifest, n_components = manifest_of("wuw2"), None
     else:
-        manifest, n_components = part_of("wuw2", lambda row: int(row["speaker"][1:]) % 2 == 0, tmp_path), 32
+        manifest, n_components = part_of("wuw2", lambda row: int(row["speaker"][1:]) % 3 == 0, tmp_path), 32
     found = module.measure(manifest, n_components=n_components, replicates=0, halves=1)  # the bands are of estimates
     check_bands("verify_telephone", found.results, size)
     for asked, share in found.accepted.items():  # of one half, which tells little apart
         assert share.low <= 2 * asked
-        if size == "whole" or asked > 0.01:  # twelve strangers are too few for one in a hundred
+        if size == "whole" or asked > 0.01:  # eight strangers are too few for one in a hundred
             assert share.high >= asked / 5  # fewer than asked, as the README says
     calibrated = found.results["utterances"]
     assert calibrated.cllr < 1.25 * calibrated.min_cllr
