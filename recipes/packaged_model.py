@@ -31,10 +31,11 @@ def train(manifest: Path, about: Mapping[str, str]) -> speechgmm.System:
     return dataclasses.replace(system, info={"about": {**CREDIT, **about}, **system.info})
 
 
-def check(system: speechgmm.System, manifest: Path) -> dict[float, Interval]:
-    """Return how often a model accepts those of a manifest's test speakers who are not enrolled."""
+def check(system: speechgmm.System, manifest: Path, *, halves: int = strangers.HALVES) -> dict[float, Interval]:
+    """Return how often a model accepts those of a manifest's test speakers who are not enrolled; `halves` are drawn."""
     corpus = speechgmm.read_corpus(manifest)
-    return strangers.false_accepts(system, *(corpus.where(split=split).recordings for split in ("enroll", "test")))
+    enroll, test = (corpus.where(split=split).recordings for split in ("enroll", "test"))
+    return strangers.false_accepts(system, enroll, test, drawn=halves)
 
 
 def write(system: speechgmm.System, name: str) -> None:

@@ -11,6 +11,7 @@ import argparse
 import ast
 import contextlib
 import doctest
+import functools
 import glob
 import io
 import os
@@ -31,7 +32,7 @@ from typing import Any
 from speechgmm.cli import main
 from speechgmm.errors import SpeechGMMWarning
 from tests.agreement import agree
-from tests.materials import lay
+from tests.materials import CHECKOUT, lay
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -51,6 +52,8 @@ _INSTALL = re.compile(r"^python -m pip install [^;&|]* && ")
 _HIDING = ("{code-block}", "{code}", "{sourcecode}")
 """Directives that would show code which nobody runs; they are refused as languages."""
 _SHELL = re.compile(r"[|<>;&$`(){}~\"']")
+_SCRIPT = re.compile(r"python recipes/\w+\.py")
+"""A script of the checkout that is told nothing, and so reads nothing of the folder that it is run in."""
 
 
 @dataclass(frozen=True)
@@ -240,8 +243,18 @@ class Reader:
         if re.search(r"\bcd |~/", words):
             raise ValueError(f"every command of a page is run in one folder, and none outside of it; got {words!r}")
         here = words.startswith("speechgmm ") and not _SHELL.search(words.split(" #")[0])
-        printed = self._in_this_process(words) if here else self._in_bash(words)
+        if _SCRIPT.fullmatch(words) and not self.environment and (self.folder / "recipes").is_symlink():
+            printed = self._as_elsewhere(words)
+        else:
+            printed = self._in_this_process(words) if here else self._in_bash(words)
         return printed.replace(str(self.folder), HOME)
+
+    def _as_elsewhere(self, words: str) -> str:
+        """Take what a script of the checkout prints and writes from where it was run."""
+        run = run_once(words)
+        self.status = run.status
+        shutil.copytree(run.folder, self.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*CHECKOUT))
+        return run.printed
 
     def _in_this_process(self, words: str) -> str:
         """Call the command line as the program does: to start it anew takes two seconds."""
@@ -323,6 +336,32 @@ class Reader:
             os.environ.update(before)
             os.chdir(place)
             warnings.formatwarning = shown
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a script printed, the status that it ended with, and the folder that it was run in."""
+
+    printed: str
+    status: int
+    folder: Path
+
+
+@functools.cache
+def _runs() -> tempfile.TemporaryDirectory[str]:
+    """Return the folder that is there until this process ends."""
+    return tempfile.TemporaryDirectory(prefix="speechgmm-runs-")
+
+
+@functools.cache
+def run_once(words: str) -> Run:
+    """Run a script of the checkout in a folder of its own, once for all pages and tests: two of them take as long."""
+    folder = Path(_runs().name).resolve() / f"{run_once.cache_info().misses}" / "page"
+    folder.mkdir(parents=True)
+    lay(["checkout"], folder)
+    reader = Reader(folder)
+    printed = reader._in_bash(words)
+    return Run(printed.replace(str(folder), HOME), reader.status, folder)
 
 
 def _unparsed(block: Block) -> str:

@@ -39,6 +39,9 @@ STRANGER = "kal16"
 DAYS = ("monday", "tuesday")
 SAMPLE_RATE = 16000
 
+CHECKOUT = ("recipes", "data")
+"""What pages see of the checkout."""
+
 MATERIALS: dict[str, Callable[[Path], None]] = {}
 """The function that lays each material, by its name."""
 
@@ -212,5 +215,5 @@ def _clicks(generator: np.random.Generator) -> np.ndarray:
 
 @_material("checkout")
 def _checkout(folder: Path) -> None:
-    for name in ("recipes", "data"):
+    for name in CHECKOUT:
         (folder / name).symlink_to(ROOT / name)

@@ -49,8 +49,10 @@ class Student(Reader):
     def read(self, text: str) -> Iterator[Said]:
         """Run the cells, and yield what each shows and printed."""
         import matplotlib
+        from matplotlib import pyplot as plt
 
         matplotlib.use("agg")
+        plt.close("all")  # what somebody else has drawn is no picture of the lesson
         pictures = 0
         for cell in pages.cells(text):
             if cell.is_text:

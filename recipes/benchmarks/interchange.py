@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import functools
 import json
 import shutil
 import subprocess
@@ -78,22 +79,23 @@ def run_graph(path: Path, x: Any) -> dict[str, Any]:
     return dict(zip(names, session.run(None, {"frames": x.astype(np.float64)}), strict=True))
 
 
-def compiled(header: Path, name: str, *, each: bool) -> Callable[[Any, int], Any]:
-    """Compile a function of a header; return what calls it, for `each` frame or for all together."""
+def compiled(header: Path, *names: str, each: bool) -> dict[str, Callable[[Any, int], Any]]:
+    """Compile functions of a header; return what calls each, for `each` frame or for all together."""
     call = "for (int i = 0; i < n; i++) y[i] = a_NAME(x + i * A_DIMENSIONS);" if each else "a_NAME(x, n, y);"
-    body = f"void ask(const float *x, int n, double *y);\nvoid ask(const float *x, int n, double *y) {{ {call} }}\n"
-    source, library = header.with_suffix(".c"), header.with_name(f"{name}.so")
-    source.write_text(f'#include "{header.name}"\n{body}'.replace("NAME", name))
+    head = "void ask_NAME(const float *x, int n, double *y)"
+    ask = f"{head};\n{head} {{ {call} }}"
+    source, library = header.with_suffix(".c"), header.with_suffix(".so")
+    source.write_text("\n".join([f'#include "{header.name}"', *(ask.replace("NAME", name) for name in names), ""]))
     subprocess.run(["cc", *STRICT, "-o", str(library), str(source), "-lm"], check=True)
-    ask = ctypes.CDLL(str(library)).ask
+    loaded = ctypes.CDLL(str(library))
 
-    def run(x: Any, results: int) -> Any:
+    def run(name: str, x: Any, results: int) -> Any:
         frames, found = np.ascontiguousarray(x, np.float32), np.empty(results)
         floats, doubles = ctypes.POINTER(ctypes.c_float), ctypes.POINTER(ctypes.c_double)
-        ask(frames.ctypes.data_as(floats), len(frames), found.ctypes.data_as(doubles))
+        loaded[f"ask_{name}"](frames.ctypes.data_as(floats), len(frames), found.ctypes.data_as(doubles))
         return found
 
-    return run
+    return {name: functools.partial(run, name) for name in names}
 
 
 def mixtures(folder: Path, sizes: tuple[tuple[int, int], ...] = SIZES) -> list[Row]:
@@ -125,7 +127,7 @@ def of_mixture(gmm: GMM, x: Any, folder: Path) -> dict[str, Any]:
     if shutil.which("cc"):
         own = Path(tempfile.mkdtemp(dir=folder))  # a library that is loaded stays as it is
         write_c_header(gmm, own / "a.h")
-        found["C"] = compiled(own / "a.h", "log_density", each=True)(x, len(x))
+        found["C"] = compiled(own / "a.h", "log_density", each=True)["log_density"](x, len(x))
     return found
 
 
@@ -154,7 +156,7 @@ def speakers(manifest: Path, folder: Path) -> list[Row]:
         scorer = Scorer.of(system, store)
     exported = write_onnx(scorer, folder / "s.onnx")
     write_c_header(scorer, folder / "a.h")
-    in_c = {name: compiled(folder / "a.h", name, each=False) for name in exported.outputs if shutil.which("cc")}
+    in_c = compiled(folder / "a.h", *exported.outputs, each=False) if shutil.which("cc") else {}
     most: dict[tuple[str, str], float] = {}
     for test in extract_all(system.frontend, list(corpus.where(split="test"))[:TESTS], lambda e: e):
         x = np.array(test.usable())

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import packaged_model
 import running
+import strangers
 
 import speechgmm
 from speechgmm.speakers import packaged_rate
@@ -25,8 +26,10 @@ from speechgmm.speakers import packaged_rate
 RELEVANCES = (4.0, 8.0, 16.0)
 
 
-def run(manifest: Path, relevances: tuple[float, ...] = RELEVANCES) -> dict[str, dict[str, float]]:
-    """Print and return the error rates of each model, and which share of strangers it accepts."""
+def run(
+    manifest: Path, relevances: tuple[float, ...] = RELEVANCES, *, halves: int = strangers.HALVES
+) -> dict[str, dict[str, float]]:
+    """Print and return the error rates of each model, and which share of strangers it accepts, of so many halves."""
     corpus = speechgmm.read_corpus(manifest)
     packaged, background = speechgmm.default_system(packaged_rate(corpus)), corpus.where(split="ubm")
     systems = {"as it is": packaged}
@@ -36,7 +39,7 @@ def run(manifest: Path, relevances: tuple[float, ...] = RELEVANCES) -> dict[str,
     for name, system in systems.items():
         result = speechgmm.evaluate(running.scored(system, corpus))
         found[name] = {"EER": result.eer, "identified": result.identification_rate or 0.0}
-        accepted = packaged_model.check(system, manifest)
+        accepted = packaged_model.check(system, manifest, halves=halves)
         found[name] |= {f"strangers at {asked:.0%}": share.estimate for asked, share in accepted.items()}
     table = Table("", *found["as it is"])
     for name, rates in found.items():

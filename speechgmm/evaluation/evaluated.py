@@ -1,4 +1,4 @@
-"""What `evaluate` found: rates and their intervals, how they look in a notebook, and as rows of a data frame."""
+"""What `evaluate` found: rates and their intervals, how they look in a notebook, and as a data frame."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,12 +13,14 @@ from speechgmm.evaluation.attacks import AttackErrors
 from speechgmm.evaluation.conditions import Condition
 from speechgmm.evaluation.confusion import ConfusionMatrix
 from speechgmm.evaluation.duration import DurationBin
+from speechgmm.evaluation.evaluation_rows import COUNTS, NUMBERS, OPTIONAL, REQUIRED, fields_of, rates_of, rows_of
 from speechgmm.evaluation.identification import OpenSet
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.llr_bounds import LlrBounds
+from speechgmm.evaluation.metrics import NistCost
 from speechgmm.evaluation.roc import Hull
 from speechgmm.evaluation.threshold_errors import FailureCounts, ThresholdErrors
-from speechgmm.frames import frame_of
+from speechgmm.frames import FrameCells, frame_of
 from speechgmm.looks import Axis, Look, Shown, ShownTable, share, sketch, some_rows
 
 _TICKS = {"0.01": 1e-4, "0.1": 1e-3, "1": 0.01, "5": 0.05, "20": 0.2, "50": 0.5}
@@ -29,15 +31,6 @@ _COSTS = ("eer_threshold", "min_dcf", "actual_dcf", "cllr", "min_cllr")
 """Rates that are no shares: these, and NIST's costs, are shown as they are."""
 _MISTAKES = 20
 """How many mistakes are told."""
-
-
-@dataclass(frozen=True)
-class NistCost:
-    """The normalized detection costs of one of NIST's evaluations, see `NIST`."""
-
-    name: str
-    min_dcf: float
-    actual_dcf: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +115,23 @@ class Evaluation(Shown):
         return _look_of(self)
 
     def to_frame(self) -> Any:
-        """Return a frame of pandas with a row for each rate, of all trials first and then by conditions.
+        """Return a frame of pandas with a row for each figure, rates of all trials first.
 
-        The columns: `metric`, named as in `intervals`; `column` and `value` of the condition, empty for all trials;
-        `estimate`; `low`, `high` and `level` of its interval, NaN without one; and how many `tests`, `targets` and
-        `nontargets` it is of.
+        The columns:
+
+        * `metric`, named as in `intervals` or as the field that it is;
+        * `column` and `value` of what it is of, such as a condition, empty for all trials;
+        * `estimate`, missing where it is not known;
+        * `low`, `high` and `level` of its interval, missing without one;
+        * how many `tests`, `targets` and `nontargets` it is of, where they are counted;
+        * `part`, which says where the figure stands in an evaluation: "rates" and "conditions", and beside these
+          "durations", "cmc" (by rank), "application", "llr_bounds", "errors" (the threshold, and how many models are
+          searched), "failures", "open_set", "attacks", "species", "trade_offs", "attack_conditions" and "left_out";
+        * `speakers`, how many these are, where they are counted;
+        * `interval_estimate`, what the interval is around: of large tables the rate of the trials that are kept for it;
+        * `note`: a doubt, the worst species, or what was left out.
+
+        The confusion matrix is a table of its own, and the hull a curve: neither is in the frame.
 
         Raises
         ------
@@ -140,9 +145,33 @@ class Evaluation(Shown):
         >>> found.to_frame()["metric"].tolist()[:3]
         ['eer', 'eer_threshold', 'min_dcf']
         """
-        names = ("metric", "column", "value", "estimate", "low", "high", "level", "tests", "targets", "nontargets")
-        columns = zip(*_rows_of(self), strict=True)
-        return frame_of(dict(zip(names, columns, strict=True)), floats=("low", "high", "level"))
+        rows = list(rows_of(self))
+        names = (*REQUIRED, *OPTIONAL)
+        return frame_of({name: [row[name] for row in rows] for name in names}, floats=NUMBERS, whole=COUNTS)
+
+    @classmethod
+    def from_frame(cls, frame: Any) -> "Evaluation":
+        """Return the evaluation that a data frame of pandas or polars holds, with rows as `to_frame` makes them.
+
+        What `to_frame` makes comes back equal, but for the confusion matrix and the hull, which are not in it and are
+        None then; also from a CSV file that was read as text (``dtype=str, keep_default_na=False``). All rows are
+        needed, those of one part in their order. Names of columns are known whatever their case, and columns of other
+        names do not count.
+
+        Raises
+        ------
+        InvalidInput
+            If it is no data frame, lacks a column or a row, holds something else than the column must hold, or if rows
+            contradict each other; the message names row, counted from 0, and column.
+
+        Examples
+        --------
+        >>> from speechgmm.evaluation import Scores, evaluate
+        >>> found = evaluate(Scores(["ann", "bob"], ["a.wav", "a.wav"], [1.5, -2.0], [1, 0]))
+        >>> Evaluation.from_frame(found.to_frame()).errors == found.errors
+        True
+        """
+        return cls(**fields_of(FrameCells.of(frame, "an evaluation", REQUIRED, OPTIONAL)))
 
     def as_dict(self) -> dict[str, Any]:
         """Return all results by name, in types that JSON holds; of the confusion matrix the most frequent mistakes."""
@@ -164,34 +193,6 @@ class Evaluation(Shown):
         }
 
 
-def _rates_of(e: Evaluation) -> dict[str, float]:
-    """Return all rates by the names that their intervals have."""
-    own = ("eer", "eer_threshold", "min_dcf", "actual_dcf", "cllr", "min_cllr")
-    found = {name: getattr(e, name) for name in own}
-    for cost in e.nist:
-        found |= {f"min_dcf {cost.name}": cost.min_dcf, f"actual_dcf {cost.name}": cost.actual_dcf}
-    at = ("p_miss", "p_fa", "p_reject", "p_accept", "strangers_accepted", "owners_missed", "owners_mistaken")
-    found |= {name: getattr(e.errors, name) for name in at}
-    found["identification_rate"] = e.identification_rate
-    found["open_set_rate"] = e.open_set and e.open_set.rate
-    return {name: float(rate) for name, rate in found.items() if rate is not None}
-
-
-def _rows_of(e: Evaluation) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a frame: metric, column, value, estimate, low, high, level, tests, targets and nontargets."""
-    for name, rate in _rates_of(e).items():
-        yield name, "", "", rate, *_ends(e.intervals.get(name)), e.tests, e.targets, e.nontargets
-    for c in e.conditions:
-        for name in ("eer", "cllr", "p_miss", "p_fa"):
-            rate, ends = getattr(c, name), _ends(c.intervals.get(name))
-            if rate is not None:
-                yield name, c.column, c.value, float(rate), *ends, c.tests, c.targets, c.nontargets
-
-
-def _ends(interval: Interval | None) -> tuple[float | None, ...]:
-    return (None, None, None) if interval is None else (interval.low, interval.high, interval.level)
-
-
 def _look_of(e: Evaluation) -> Look:
     """Return how an evaluation looks: its rates with their intervals, its conditions, and a DET curve."""
     counts = [number_of(e.targets, "target"), number_of(e.nontargets, "nontarget"), number_of(e.speakers, "speaker")]
@@ -206,7 +207,7 @@ def _look_of(e: Evaluation) -> Look:
 def _tables(e: Evaluation) -> Iterator[ShownTable]:
     level = next((f"{100 * interval.level:g} % within" for interval in e.intervals.values()), "within")
     rows = []
-    usual = {name: rate for name, rate in _rates_of(e).items() if " " not in name}  # NIST's costs are in the frame
+    usual = {name: rate for name, rate in rates_of(e).items() if " " not in name}  # NIST's costs are in the frame
     for name, rate in usual.items():
         interval = e.intervals.get(name)
         ends = "" if interval is None else f"{_shown(name, interval.low)} to {_shown(name, interval.high)}"

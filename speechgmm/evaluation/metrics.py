@@ -19,6 +19,7 @@ References
 .. [3] NIST, Speaker Recognition Evaluation plans: the normalized detection cost.
 """
 
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -42,6 +43,15 @@ NIST = MappingProxyType(
 
 SRE12 also weighed known against unknown impostors, SRE16 balanced its partitions: that is not done here.
 """
+
+
+@dataclass(frozen=True)
+class NistCost:
+    """The normalized detection costs of one of NIST's evaluations, see `NIST`."""
+
+    name: str
+    min_dcf: float
+    actual_dcf: float
 
 
 def eer(target_scores: ArrayLike, nontarget_scores: ArrayLike) -> float:

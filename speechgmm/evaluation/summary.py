@@ -13,13 +13,13 @@ from speechgmm.evaluation.attacks import attack_errors
 from speechgmm.evaluation.chosen_trials import bona_fide
 from speechgmm.evaluation.conditions import Condition, conditions_apart, usual_columns
 from speechgmm.evaluation.duration import DurationBin, error_by_duration
-from speechgmm.evaluation.evaluated import Evaluation, NistCost
+from speechgmm.evaluation.evaluated import Evaluation
 from speechgmm.evaluation.false_accepts import people_of
 from speechgmm.evaluation.identification import OpenSet, Searches, closed_set_confusion, cmc, open_set_rate, searches
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.jackknife import REPLICATES, Resampler, detection_intervals, resampler, search_intervals
 from speechgmm.evaluation.llr_bounds import llr_bounds
-from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr
+from speechgmm.evaluation.metrics import NIST, NistCost, actual_dcf, cllr
 from speechgmm.evaluation.roc import Application, Hull, roc_hull
 from speechgmm.evaluation.threshold_errors import (
     count_failures,

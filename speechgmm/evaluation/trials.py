@@ -28,7 +28,7 @@ from speechgmm.evaluation.table_columns import (
     number_column,
     speaker_column,
 )
-from speechgmm.frames import FRAME, cell_text, cells, frame_of, is_frame, is_missing
+from speechgmm.frames import FRAME, cell_text, cells, frame_of, header_of, is_missing
 from speechgmm.looks import MOST_ROWS, Look, Shown, some_rows
 
 _MARKS = re.compile(r"[\s_-]")
@@ -323,10 +323,7 @@ _WITH_NUMBERS = ("score", "target", "enroll_seconds", "test_seconds")
 
 def _columns_of(frame: Any) -> dict[str, Any]:
     """Return the columns of a data frame by the names that they are known by, as those of a file."""
-    if not is_frame(frame):
-        checks.refuse("a table of scores", "be a data frame of pandas or polars", type(frame).__name__)
-    known = {name.casefold(): name for name in (*REQUIRED, *OPTIONAL)}
-    header = [known.get(name.casefold(), name) for name in map(str.strip, map(str, frame.columns))]
+    header = header_of(frame, (*REQUIRED, *OPTIONAL), "a table of scores")
     check_header(FRAME, header)
     if not len(frame):
         checks.refuse(FRAME, "hold at least one row", "none")

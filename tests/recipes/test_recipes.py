@@ -10,6 +10,7 @@ import csv
 import importlib.util
 import itertools
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 
 from speechgmm import Evaluation, default_system
+from tests.documents import run_once
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RECIPES, CORPORA = ROOT / "recipes", ROOT.parent / "shared" / "corpora"
@@ -38,15 +40,14 @@ def script(path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def test_quickstart_identifies_every_voice_and_draws_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    result = script(RECIPES / "quickstart.py", monkeypatch).run(tmp_path)
-    assert result.tests == 30
-    assert result.identification_rate == 1.0
-    assert result.eer < 0.03
-    assert (tmp_path / "quickstart.png").stat().st_size > 20_000
-    assert "Identified 100% of 30 tests" in capsys.readouterr().out
+def test_quickstart_identifies_every_voice_and_draws_it() -> None:
+    run = run_once("python recipes/quickstart.py")
+    assert run.status == 0
+    (rate,) = re.findall(r"^Identified 100% of 30 tests; equal error rate ([\d.]+)%\.$", run.printed, re.M)
+    assert float(rate) < 3
+    assert run.printed.count("right") == 30
+    assert "wrong" not in run.printed
+    assert (run.folder / "results" / "quickstart.png").stat().st_size > 20_000
 
 
 def test_iris_finds_the_species_and_draws_them(
@@ -74,7 +75,7 @@ def every(n: int, row: Row) -> bool:
 @pytest.mark.parametrize(
     ("recipe", "corpus", "few"),
     [
-        ("identify_digits", "fsdd", lambda row: every(5, row)),
+        ("identify_digits", "fsdd", lambda row: every(10, row)),
         ("identify_readers", "librispeech_mini", lambda row: row["split"] != "ubm" or int(row["speaker"]) % 3 == 0),
     ],
     ids=["digits", "readers"],
@@ -105,12 +106,12 @@ def test_telephone_calls_reach_the_stated_numbers_and_strangers_the_stated_rates
     if size == "whole":
         manifest, n_components = manifest_of("wuw2"), None
     else:
-        manifest, n_components = part_of("wuw2", lambda row: int(row["speaker"][1:]) % 2 == 0, tmp_path), 32
+        manifest, n_components = part_of("wuw2", lambda row: int(row["speaker"][1:]) % 3 == 0, tmp_path), 32
     found = module.measure(manifest, n_components=n_components, replicates=0, halves=1)  # the bands are of estimates
     check_bands("verify_telephone", found.results, size)
     for asked, share in found.accepted.items():  # of one half, which tells little apart
         assert share.low <= 2 * asked
-        if size == "whole" or asked > 0.01:  # twelve strangers are too few for one in a hundred
+        if size == "whole" or asked > 0.01:  # eight strangers are too few for one in a hundred
             assert share.high >= asked / 5  # fewer than asked, as the README says
     calibrated = found.results["utterances"]
     assert calibrated.cllr < 1.25 * calibrated.min_cllr
@@ -120,9 +121,12 @@ def test_telephone_calls_reach_the_stated_numbers_and_strangers_the_stated_rates
 
 
 @pytest.mark.corpora
-def test_the_packaged_model_accepts_readers_it_never_heard_as_often_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    manifest = manifest_of("librispeech_mini")
-    found = script(RECIPES / "packaged_model.py", monkeypatch).check(default_system(), manifest)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_packaged_model_accepts_readers_it_never_heard_as_often_as_asked(
+    size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, module = manifest_of("librispeech_mini"), script(RECIPES / "packaged_model.py", monkeypatch)
+    found = module.check(default_system(), manifest, halves=10 if size == "whole" else 3)
     for asked in (0.05, 0.1):
         assert found[asked].low <= 2 * asked
         assert found[asked].high >= asked / 2

@@ -50,7 +50,7 @@ def test_more_enrolled_speech_finds_more_speakers(
 def test_adaptation_keeps_more_strangers_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = script(STUDIES / "adaptation.py", monkeypatch).run(MANIFEST, (8.0,))
+    found = script(STUDIES / "adaptation.py", monkeypatch).run(MANIFEST, (8.0,), halves=3)
     assert list(found) == ["as it is", "relevance 8"]
     before, after = found.values()
     assert after["strangers at 5%"] < before["strangers at 5%"]
