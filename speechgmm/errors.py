@@ -58,6 +58,10 @@ class WrongKey(InvalidInput):
     """An encrypted store is opened without its key or with another one, or one that is not encrypted with a key."""
 
 
+class StoreInUse(InvalidInput):
+    """Another process holds a store for longer than one waits for it."""
+
+
 class NotErased(SpeechGMMError):
     """A change of a store is done, and what was removed may still be in its files: the next change overwrites it."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from speechgmm.checks import refuse
-from speechgmm.errors import InvalidInput, MissingExtra, WrongKey
+from speechgmm.errors import InvalidInput, MissingExtra, StoreInUse, WrongKey
 from speechgmm.files import check_readable
 from speechgmm.speakers.ciphers import PLAIN, SETTINGS, Cipher, cipher_of, new_settings
 from speechgmm.speakers.migrations import FORMAT, migrate
@@ -253,6 +253,8 @@ class Database:
             return ()
         try:
             found = self._at_once(["pragma integrity_check"])
+        except StoreInUse:
+            raise
         except InvalidInput as error:
             found = [error]
         return tuple(" ".join(str(fault).split()) for fault in found if str(fault) != "ok")

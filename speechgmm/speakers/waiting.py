@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from speechgmm.checks import refuse
+from speechgmm.errors import StoreInUse
 
 SOON = 1.0
 """How long nothing is said, in seconds."""
@@ -78,4 +79,5 @@ def refuse_held(location: str, why: str, patience: float) -> None:
     """Refuse a store that another process holds, if that is what SQLite says."""
     if "database is locked" in why:
         advice = "Wait until that is done, or end it."
-        refuse(f"the store {location}", f"be free within {patience:g} s", "one that another process holds", advice)
+        rule, found = f"be free within {patience:g} s", "one that another process holds"
+        refuse(f"the store {location}", rule, found, advice, error=StoreInUse)

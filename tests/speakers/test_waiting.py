@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
-from speechgmm.errors import InvalidInput
+from speechgmm.errors import InvalidInput, StoreInUse
 from speechgmm.speakers import SpeakerStore, System, database, waiting
 
 
@@ -64,13 +65,11 @@ def test_who_was_told_is_not_told_again(holder: sqlite3.Connection, monkeypatch:
 
 
 def test_nobody_waits_for_what_has_failed(holder: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sqlalchemy as sa
-
     monkeypatch.setattr(waiting, "SOON", 5.0)
     holder.execute("alter table speechgmm_sessions rename column value to another")
     told: list[str] = []
     with SpeakerStore(place(holder), on_wait=told.append) as store, store._database.transaction() as tables:
-        with pytest.raises(sa.exc.OperationalError, match="no such column"):
+        with pytest.raises(sqlalchemy.exc.OperationalError, match="no such column"):
             list(tables.sessions())
         for timer in [t for t in threading.enumerate() if isinstance(t, threading.Timer)]:
             timer.join()
@@ -80,8 +79,6 @@ def test_nobody_waits_for_what_has_failed(holder: sqlite3.Connection, monkeypatc
 def test_a_store_that_is_free_in_the_end_is_changed(
     holder: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sqlalchemy as sa
-
     monkeypatch.setattr(database, "_PATIENCE", 0.0)
 
     def free(connection: object, cursor: object, statement: str, *_: object) -> None:
@@ -89,7 +86,7 @@ def test_a_store_that_is_free_in_the_end_is_changed(
             holder.execute("rollback")
 
     with SpeakerStore(place(holder)) as store:
-        sa.event.listen(store._database._engine, "before_cursor_execute", free)
+        sqlalchemy.event.listen(store._database._engine, "before_cursor_execute", free)
         holder.execute("begin immediate")
         store.remove("rms")
         assert "rms" not in store.speakers
@@ -103,10 +100,28 @@ def test_patience_ends_in_words(holder: sqlite3.Connection, monkeypatch: pytest.
             message = (
                 r"the store .*held\.db must be free within 0\.1 s; got one that another process holds\. Wait until"
             )
-            with pytest.raises(InvalidInput, match=message):
+            with pytest.raises(StoreInUse, match=message):
                 work()
         holder.execute("rollback")
         assert "rms" in store.speakers
+
+
+def test_a_store_that_is_held_is_not_called_damaged(
+    holder: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody takes it between what `check` reads and what it asks SQLite."""
+    monkeypatch.setattr(database, "_PATIENCE", 0.1)
+
+    def take(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if statement == "pragma integrity_check":
+            holder.execute("begin exclusive")
+
+    with SpeakerStore(place(holder)) as store:
+        assert store.check().faults == ()
+        sqlalchemy.event.listen(store._database._engine, "before_cursor_execute", take)
+        with pytest.raises(StoreInUse, match="one that another process holds"):
+            store.check()
+        holder.execute("rollback")
 
 
 def test_a_place_that_cannot_be_opened_is_refused_while_somebody_would_be_told(tiny: System, tmp_path: Path) -> None:
