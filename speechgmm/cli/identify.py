@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from speechgmm.cli import options
 from speechgmm.cli.output import emit, progress, table
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from speechgmm.evaluation import Answer, Rule
     from speechgmm.speakers.calibration import StoreNorm
 
+IndexFile = Annotated[
+    str | None, options.option("--index", "INDEX", "What `speakers index` has written of the store, to search by it.")
+]
+
 
 def identify(
     files: options.Files,
@@ -19,6 +23,7 @@ def identify(
     key_file: options.KeyFile = None,
     model: options.Model = None,
     features: options.Features = None,
+    index: IndexFile = None,
     top: options.Top = 5,
     far: options.Far = None,
     prior: options.Prior = None,
@@ -29,13 +34,17 @@ def identify(
 ) -> None:
     """Say who speaks in each recording, or that nobody enrolled does."""
     from speechgmm import speakers
+    from speechgmm.speakers.indexed import enrolled_by_index
 
     rule = options.rule_of(far, prior, cost_miss, cost_fa)
     sounds = options.named(files, features)
     system = options.model_for(model, store, key_file=key_file)
     with options.open_store(store, key_file, system) as opened, progress() as report:
-        answers = speakers.identify(system, opened, sounds, rule=rule, top=top, n_threads=threads, on_progress=report)
-        known = speakers.enrolled(system, opened)
+        by = None if index is None else speakers.SpeakerIndex.open(index, system, opened)
+        answers = speakers.identify(
+            system, opened, sounds, rule=rule, top=top, index=by, n_threads=threads, on_progress=report
+        )
+        known = speakers.enrolled(system, opened) if by is None else enrolled_by_index(system, opened, by)
     damaged, norm = known.models.damaged, known.domain.norm
     extrapolated = any(a.extrapolated for a in answers)
     stated = asdict(rule) | {"far": rule.asked_far, "prior": rule.stated_prior}

@@ -10,12 +10,12 @@ import typer
 from speechgmm import storage
 from speechgmm.checks import number_of
 from speechgmm.cli import options
-from speechgmm.cli.output import Command, emit, facts, table
+from speechgmm.cli.output import Command, emit, facts, progress, table
 from speechgmm.files import check_writable
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List, show, remove, rename, annotate or purge the enrolled; check, encrypt, export, import.",
+    help="List, show, remove, rename, annotate or purge the enrolled; check, encrypt, export, import, index.",
 )
 
 Speaker = Annotated[str, options.argument("SPEAKER", "An enrolled speaker.")]
@@ -23,6 +23,7 @@ NewName = Annotated[str, options.argument("NEW", "A name that nobody has.")]
 OneSession = Annotated[str | None, typer.Option("--session", metavar="NAME", help="Only this session.")]
 SomeSpeakers = Annotated[list[str] | None, options.argument("SPEAKER", "Default: all.")]
 ExportFile = Annotated[str, options.output("OUT", "One file with all that is kept of them.")]
+IndexFile = Annotated[str, options.output("INDEX", "The models of everybody, for identify --index.")]
 ImportFile = Annotated[str, options.argument("FILE", "What speakers export has written.")]
 
 Consent = Annotated[str | None, options.option("--consent", "TEXT", "What the speaker has agreed to, and where.")]
@@ -35,6 +36,8 @@ NewKeyFile = Annotated[
     str | None, options.option("--new-key-file", "KEY", "File of the new key: 32 random bytes or more.")
 ]
 Decrypt = Annotated[bool, typer.Option("--decrypt", help="Write everything as it is, without a key.")]
+
+NOT_ENCRYPTED = "the store is encrypted, and {} is not: it holds the names and models of everybody"
 
 
 @app.command("list", cls=Command)
@@ -134,6 +137,27 @@ def export(
     emit(as_json, document, said, damaged=damaged)
     if damaged:
         raise typer.Exit(1)
+
+
+@app.command("index", cls=Command)
+def write_index(
+    store: options.Store,
+    output: IndexFile,
+    model: options.Model = None,
+    key_file: options.KeyFile = None,
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write an index of everybody: among many thousands of people identify then takes seconds for minutes."""
+    from speechgmm.speakers import SpeakerIndex
+
+    system = options.model_for(model, store, key_file=key_file)
+    with options.open_store(store, key_file, system) as opened, progress() as report:
+        damaged = SpeakerIndex.write(system, opened, output, n_threads=threads, on_progress=report)
+        found, encrypted = SpeakerIndex.open(output, system, opened), opened.encrypted
+    document = {"output": output, "speakers": len(found.head.names), "bytes": os.path.getsize(output)}
+    said = f"wrote {number_of(len(found.head.names), 'speaker')} to {output}"
+    emit(as_json, document, said, damaged=damaged, warnings=[NOT_ENCRYPTED.format(output)] if encrypted else [])
 
 
 @app.command(cls=Command)

@@ -62,7 +62,7 @@ _NUMBER = np.dtype("<f4")
 _LENGTH = 8
 MOST_SINCE = 1000
 """So many people who were enrolled since are scored beside an index; then it is to be written anew."""
-WRITE_ANEW = "Write it anew: SpeakerIndex.write."
+WRITE_ANEW = "Write it anew: speechgmm speakers index, or SpeakerIndex.write in Python."
 """What to do with an index that is refused."""
 _BLOCK = 512
 """Speakers that are read and written at once."""
@@ -218,7 +218,7 @@ class SpeakerIndex(Shown):
         *,
         n_threads: int | None = None,
         on_progress: Progress | None = None,
-    ) -> None:
+    ) -> tuple[DamagedSession, ...]:
         """Write an index of everybody in a store. It appears whole, or not at all.
 
         It holds models of people's voices, also of those who are removed from the store later: write it anew then, or
@@ -236,6 +236,11 @@ class SpeakerIndex(Shown):
             Default: the cores of this process. It changes the time and nothing else.
         on_progress : callable, optional
             Called with "indexed", how many speakers are written, and how many there are.
+
+        Returns
+        -------
+        tuple of DamagedSession
+            What was left out.
 
         Raises
         ------
@@ -268,7 +273,8 @@ class SpeakerIndex(Shown):
                 refuse_damaged("the sessions to index", list(damaged))
 
         write_blocks(path, system, domain.ubm, read())
-        warn_of(tuple(damaged))
+        warn_of(left_out := tuple(damaged))
+        return left_out
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], system: System, store: SpeakerStore) -> "SpeakerIndex":

@@ -90,6 +90,14 @@ def test_an_import_goes_into_an_encrypted_store(made, tmp_path, key):
         assert store.digests() == open_one.digests()
 
 
+def test_an_index_of_an_encrypted_store_is_not_encrypted_and_says_so(made, tmp_path, voices, key):
+    path, index = store_of(made, tmp_path, voices, "--key-file", key), tmp_path / "people.index"
+    options = ("--store", path, "--model", made.model, "--key-file", key)
+    done = run("speakers", "index", *options, "-o", index)
+    assert f"the store is encrypted, and {index} is not: it holds the names and models of everybody" in done.err
+    assert run("identify", DATA / "rms" / "s2_1.flac", *options, "--index", index).status == 0
+
+
 def test_what_is_noted_is_shown_kept_and_due(own, store):
     shown = run("speakers", "annotate", "rms", "--consent", "signed", "--keep-until", "2030-01-31", *store, "--json")
     assert shown.document == {"speaker": "rms", "consent": "signed", "note": "", "keep_until": "2030-01-31"}

@@ -748,6 +748,26 @@ def test_speakers_export(made, store, tmp_path):
     assert [s.speaker for s in held.sessions] == list(KNOWN)
 
 
+def test_speakers_index(made, own, store, tmp_path):
+    index = tmp_path / "people.index"
+    done = run("speakers", "index", *own, "-o", index, "--json")
+    told = {"output": str(index), "speakers": 10, "bytes": index.stat().st_size, "damaged": []}
+    assert done.document == told
+    exact = run("identify", *own, RMS, NEW, "--json").document
+    found = run("identify", *own, RMS, NEW, "--index", index, "--json").document
+    for a, b in zip(exact["files"], found["files"], strict=True):
+        assert (a["status"], a["decision"]) == (b["status"], b["decision"])
+        llrs = [[c["llr"] for c in file["candidates"]] for file in (a, b)]
+        assert llrs[0] == pytest.approx(llrs[1], abs=1e-3)
+    assert run("speakers", "index", *own, "-o", index).out == f"wrote 10 speakers to {index}\n"
+    run("speakers", "remove", "slt", *store)
+    run("identify", *own, RMS, "--index", index).refused(
+        "be of the store as it is now; got one of another, or of which"
+    )
+    run("speakers", "index", *own, "-o", store[1]).refused("must be new, empty or an index of speakers")
+    run("identify", *own, RMS, "--index", RMS).refused("an index must be a file that SpeakerIndex.write made")
+
+
 def test_speakers_check(made, own, store):
     done = run("speakers", "check", *own, "--json")
     assert (done.status, done.document["passed"], done.document["damaged"]) == (0, True, [])
