@@ -46,6 +46,7 @@ def commands(here):
         "remove": ("speakers", "remove", "rms", *store),
         "rekey": ("speakers", "rekey", "--new-key-file", here.parent / "key", *store),
         "export": ("speakers", "export", "-o", here / "out", *store),
+        "index": ("speakers", "index", "--model", here / "m", "-o", here / "index", *store),
         "train": ("train", MANIFEST, *FAST, "-o", here / "m"),
         "report": ("evaluate", here / "scores.tsv", "--report", here / "page.html"),
         "score": ("score", "--manifest", MANIFEST, "--where", "speaker=slt", "--where", "split=test",
@@ -63,7 +64,9 @@ WORDS = {errno.ENOSPC: ("disk is full", "No space left on device"), errno.EROFS:
 
 
 @pytest.mark.parametrize("error", WORDS, ids=errno.errorcode.get)
-@pytest.mark.parametrize("name", ["enroll", "new store", "remove", "rekey", "export", "train", "report", "features"])
+@pytest.mark.parametrize(
+    "name", ["enroll", "new store", "remove", "rekey", "export", "index", "train", "report", "features"]
+)
 def test_a_full_or_read_only_disk_is_named_in_one_line(name, error, here, tmp_path):
     if why := faults.missing():
         pytest.skip(why)
