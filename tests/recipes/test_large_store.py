@@ -24,4 +24,12 @@ def test_a_store_is_made_goes_on_and_is_searched(tmp_path: Path, monkeypatch: py
         assert [entry.action for entry in store.audit()][-2:] == ["enroll", "remove"]
     assert told["first, s"] > told["of which made ready, s"] > 0
     assert {"scoring itself, s", "after one was enrolled, s", "after one was removed, s"} < told.keys()
-    assert "index written, s" in recipe.search(tmp_path, 1, index=True)
+    for module in ("following", "domain"):  # a domain of two hundred would be moved by whoever is enrolled
+        monkeypatch.setattr(f"speechgmm.speakers.{module}.MOST", 2)
+    monkeypatch.setattr("speechgmm.speakers.store_moment.content", lambda name, _: f"{name.startswith('guest')} {name}")
+    recipe.write_index(tmp_path)
+    told = recipe.search(tmp_path, 1, index=True)
+    assert told["after one was enrolled, s"] > told["until it is ready, s"] > 0
+    assert "scoring itself, s" not in told
+    with SpeakerStore(tmp_path / "store.db") as store:
+        assert len(store.speakers) == 9, "the guest has gone again"
