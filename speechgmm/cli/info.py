@@ -5,6 +5,7 @@ import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from speechgmm.checks import enumerated, refuse
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier
     from speechgmm.speakers import Cost, SpeakerStore, System
 
-Location = Annotated[str, options.argument("MODEL|STORE|EXPORT|CALIBRATION", "File or database URL.")]
+Location = Annotated[str, options.argument("MODEL|STORE|EXPORT|INDEX|CALIBRATION", "File or database URL.")]
 StoreModel = Annotated[
     str | None,
     options.option("--model", "MODEL", "Of the STORE, to tell what rates cost; default: the packaged one."),
@@ -37,12 +38,15 @@ KEPT = (
 def info(
     location: Location, model: StoreModel = None, key_file: options.KeyFile = None, as_json: options.Json = False
 ) -> None:
-    """Show what a model, a store or an export of speakers, or a calibration of scores is, and how it was made."""
+    """Show what a model, a store, an export or index of speakers, or a calibration of scores is."""
     if _is_store(location):
         _store_info(location, key_file, model, as_json)
         return
     if model is not None:
         options.usage("--model says of which model a STORE is; give the model alone")
+    if _is_index(location):
+        _index_info(location, as_json)
+        return
     if (kind := _type(location)) == "TableCalibration":
         from speechgmm.evaluation import load_calibration
 
@@ -154,6 +158,29 @@ def _export_info(location: str, as_json: bool) -> None:
         "speech": f"{summary['speech_seconds']:.1f} s",
     }
     emit(as_json, {**summary, "packaged": rate}, facts(shown))
+
+
+def _is_index(location: str) -> bool:
+    """Return whether this is an index of speakers."""
+    from speechgmm.speakers.index import INDEX
+
+    return INDEX.recognizes(Path(location))
+
+
+def _index_info(location: str, as_json: bool) -> None:
+    """Show of whom an index is."""
+    from speechgmm.speakers.index import read_index
+
+    head, size = read_index(location).head, os.path.getsize(location)
+    summary = {"type": "SpeakerIndex", "fingerprint": head.fingerprint, "relevance": head.relevance, "bytes": size}
+    shown = {
+        "type": "index of speakers",
+        "model": head.fingerprint,
+        "speakers": len(head.names),
+        "relevance factor": f"{head.relevance:g}",
+        "size": f"{size / 1e6:.1f} MB",
+    }
+    emit(as_json, {**summary, "speakers": len(head.names)}, facts(shown))
 
 
 def _type(path: str) -> str:

@@ -57,7 +57,8 @@ from speechgmm.speakers.system import System
 
 _BEGINNING = b"speechgmm index of speakers, "
 _MARK = _BEGINNING + b"2\n\0"
-_KIND = Kind("an index of speakers", starts_with(_BEGINNING))
+INDEX = Kind("an index of speakers", starts_with(_BEGINNING))
+"""How an index is told from other files."""
 _NUMBER = np.dtype("<f4")
 _LENGTH = 8
 MOST_SINCE = 1000
@@ -366,7 +367,7 @@ def write_blocks(path: str | os.PathLike[str], system: System, ubm: UBM, blocks:
     outlines, names, seconds, marks, narrow = Outlines(ubm), list[str](), [np.empty(0)], set[int](), False
     layout, background = BlockLayout(ubm), ubm.offsets[None]
     with contextlib.ExitStack() as files:
-        beside = files.enter_context(replacing(path, _KIND))
+        beside = files.enter_context(replacing(path, INDEX))
         file = files.enter_context(beside.open("wb"))
         others = len(ubm.parts) - 1 + len(OutlineRows._fields)
         parts: list[Any] = [

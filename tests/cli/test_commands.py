@@ -760,6 +760,10 @@ def test_speakers_index(made, own, store, tmp_path):
         llrs = [[c["llr"] for c in file["candidates"]] for file in (a, b)]
         assert llrs[0] == pytest.approx(llrs[1], abs=1e-3)
     assert run("speakers", "index", *own, "-o", index).out == f"wrote 10 speakers to {index}\n"
+    told = run("info", index, "--json").document
+    assert (told["type"], told["speakers"]) == ("SpeakerIndex", 10)
+    assert (told["fingerprint"], told["bytes"]) == (made.trained.document["fingerprint"], index.stat().st_size)
+    assert re.search(r"^type +index of speakers\n.*^speakers +10$", run("info", index).out, re.M | re.S)
     run("speakers", "remove", "slt", *store)
     run("identify", *own, RMS, "--index", index).refused(
         "be of the store as it is now; got one of another, or of which"
