@@ -5,6 +5,7 @@ opens a file by its path asks here first.
 """
 
 import contextlib
+import mmap
 import os
 import shutil
 import stat
@@ -17,10 +18,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from speechgmm.checks import refuse
+import numpy as np
+
+from speechgmm.checks import Array, refuse
 from speechgmm.errors import InvalidInput, SpeechGMMError
 
-__all__ = ["Kind", "Whole", "check_readable", "check_writable", "has_member", "passes_on", "replacing", "starts_with"]
+__all__ = [
+    "Kind",
+    "Whole",
+    "check_readable",
+    "check_writable",
+    "give_back",
+    "has_member",
+    "passes_on",
+    "replacing",
+    "starts_with",
+]
 
 PathLike = str | os.PathLike[str]
 _WHAT = "the file to write"
@@ -223,3 +236,19 @@ def _check_access(path: PathLike, place: PathLike) -> None:
 
 def _cannot(path: PathLike, why: str | None) -> NoReturn:
     refuse(_WHAT, "name a file that can be written", f"{os.fspath(path)} ({why})")
+
+
+def give_back(array: Array) -> None:
+    """Give back the memory of an array that is mapped from a file, where it is one: what is read again is mapped again.
+
+    Pages that it shares with what stands beside it stay.
+    """
+    held: object = array
+    while isinstance(held, np.ndarray):
+        held = held.base
+    if not isinstance(held, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    start = array.ctypes.data - np.frombuffer(held, np.uint8).ctypes.data
+    first, last = -(-start // mmap.PAGESIZE), (start + array.nbytes) // mmap.PAGESIZE
+    if last > first:
+        held.madvise(mmap.MADV_DONTNEED, first * mmap.PAGESIZE, (last - first) * mmap.PAGESIZE)

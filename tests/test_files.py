@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -20,7 +21,7 @@ import soundfile
 from speechgmm.errors import AudioError, InvalidInput
 from speechgmm.evaluation import Scores, Trials, evaluate, read_scores, read_trials, write_scores, write_trials
 from speechgmm.features import MFCC, Corpus, read, read_corpus, write_features
-from speechgmm.files import Kind, Whole, check_readable, check_writable, replacing, starts_with
+from speechgmm.files import Kind, Whole, check_readable, check_writable, give_back, replacing, starts_with
 from speechgmm.mixture import GMM, Diagonal
 from speechgmm.plot import check_picture, plot_scores, write_picture
 from speechgmm.report import write_report
@@ -387,3 +388,29 @@ def test_a_pipe_that_is_held_already_gives_a_table():
     text.write("speaker\ttest\tscore\ttarget\na\tx\t1.0\t1\nb\tx\t0.5\t0\n")
     done = subprocess.run([sys.executable, "-c", code], input=text.getvalue().encode(), capture_output=True, check=True)
     assert done.stdout == b"2\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is mapped is told by /proc, on Linux")
+def test_memory_that_is_given_back_is_read_again(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "numbers").write_bytes(b"x" * 32 + rng.bytes(2**24))
+
+    def mapped():
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"RssFile:\s+(\d+)", status)[1]) / 1024
+
+    with (tmp_path / "numbers").open("rb") as file:
+        whole = np.memmap(file, np.uint8, "r", 32).view(np.ndarray)
+    first, rest = np.split(whole, [2**23 + 5])
+    rows = rest[: 2**22].reshape(64, -1)
+    before, wanted = mapped(), (int(first.sum()), int(rows.sum()))
+    held = mapped()
+    assert held - before > 11
+    give_back(rows[3:])
+    assert 3.5 < held - mapped() < 4.5
+    assert (int(first.sum()), int(rows.sum())) == wanted
+    give_back(whole)
+    assert mapped() - before < 1
+    for other in (np.zeros(9), whole[:0], whole[40:50]):  # no file, nothing, less than a page
+        give_back(other)
+    assert int(rows.sum()) == wanted[1]

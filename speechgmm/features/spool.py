@@ -6,7 +6,6 @@ at 16 kHz and 0.09 GB for its 60 features, in the folder that TMPDIR names, unti
 """
 
 import contextlib
-import mmap
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ import numpy as np
 
 from speechgmm.checks import Array, refuse
 from speechgmm.features.source import concatenated
+from speechgmm.files import give_back
 
 IN_MEMORY = 1 << 24
 """Bytes up to which rows stay in memory: 4 minutes of samples at 16 kHz, or 11 minutes of 60 features."""
@@ -127,6 +127,5 @@ def in_blocks(rows: Array, size: int = FRAMES) -> Iterator[Array]:
         return
     for start in range(0, len(rows), size):
         block = np.array(rows[start : start + size])
-        if hasattr(mmap, "MADV_DONTNEED"):
-            rows._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        give_back(rows)
         yield block
