@@ -21,7 +21,7 @@ def test_every_refusal_has_one_style():
 
 def test_every_error_has_one_root():
     found = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
-    assert len(found) == 14
+    assert len(found) == 15
     for error in found:
         assert issubclass(error, errors.SpeechGMMWarning if issubclass(error, Warning) else SpeechGMMError)
     assert issubclass(InvalidInput, ValueError)

@@ -69,7 +69,7 @@ class Scorer(Shown):
     models : SpeakerModels
         Of S enrolled speakers.
     calibration : SystemCalibration or None
-        The system's own, or a borrowed one (see `enrolled.borrowed`); without, scores stay raw.
+        The system's own, or a borrowed one (see `store_domain.borrowed`); without, scores stay raw.
     norm : StoreNorm or None
         How high the impostors of their store come; None without a calibration.
     enrolled : mapping
