@@ -1,5 +1,6 @@
 """Everybody in a store by an index: the models that it holds, and beside them those of who was enrolled since."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,10 @@ from speechgmm.speakers.block_models import BlockModels
 from speechgmm.speakers.damage import warn_of
 from speechgmm.speakers.enrolled import Enrolled, single_recordings
 from speechgmm.speakers.following import followed_models, made_by
-from speechgmm.speakers.index import WRITE_ANEW, SpeakerIndex
+from speechgmm.speakers.index import WRITE_ANEW, Changes, SpeakerIndex
 from speechgmm.speakers.models import SpeakerModels
 from speechgmm.speakers.store import SpeakerStore
+from speechgmm.speakers.store_moment import Contents, Person
 from speechgmm.speakers.system import System
 
 
@@ -50,16 +52,21 @@ def enrolled_by_index(
 
 
 def _indexed(system: System, store: SpeakerStore, index: SpeakerIndex, n_threads: int | None) -> Indexed:
-    contents, foundation, since = followed_models(
-        system, store, lambda now: {n: now.people[n] for n in index.changes(now).since}, n_threads, kept="since"
-    )
+    changes = Changes((), np.zeros(0, bool))
+
+    def choose(now: Contents) -> Mapping[str, Person]:
+        nonlocal changes
+        changes = index.changes(now)
+        return {name: now.people[name] for name in changes.since}
+
+    contents, foundation, since = followed_models(system, store, choose, n_threads, kept="since")
     if not np.array_equal(foundation.ubm.means, index.head.ubm.means):
         got = "another, because one of the two hundred people who tell it was enrolled since"
         refuse("an index", "be of the domain of the store as it is now", got, WRITE_ANEW, error=IncompatibleModel)
     lost = tuple(d for name in sorted(since.damaged) for d in since.damaged[name])
     layout, fingerprint = index.head.layout, system.fingerprint
     more = BlockModels(layout, since.blocks, fingerprint) if since.blocks else None
-    live = np.flatnonzero(~index.changes(contents).stale)
+    live = np.flatnonzero(~changes.stale)
     names = [*(index.head.names[i] for i in live.tolist()), *(more.names if more else ())]
     models = BlockModels(layout, [index.block, *since.blocks], fingerprint, lost, names)
     domain, single = foundation.domain(system, len(contents.people)), None

@@ -381,14 +381,21 @@ def test_who_was_enrolled_since_is_scored_beside_it(people: Path, tmp_path: Path
         assert np.array_equal(scorer.models.offsets[order], scorer.models.take(order).offsets)
 
 
-@pytest.mark.usefixtures("five")
-def test_an_index_is_refused_where_its_domain_has_moved_or_too_many_came(people: Path, tmp_path: Path) -> None:
-    copy, rng = tmp_path / "copy.db", np.random.default_rng(8)
+def two_since(people: Path, folder: Path) -> tuple[Path, SpeakerIndex, np.random.Generator]:
+    """Return a store in which q1 and q2 were enrolled after its index was written, and what draws further people."""
+    copy, rng = folder / "copy.db", np.random.default_rng(8)
     copy.write_bytes(people.read_bytes())
     with SpeakerStore(copy, CALIBRATED) as store:
-        found = written(CALIBRATED, store, tmp_path)
+        found = written(CALIBRATED, store, folder)
         for name in ("q1", "q2"):
             enroll_frames(CALIBRATED, store, {name: recordings_of(store, name, rng, 1)})
+    return copy, found, rng
+
+
+@pytest.mark.usefixtures("five")
+def test_an_index_is_refused_where_its_domain_has_moved_or_too_many_came(people: Path, tmp_path: Path) -> None:
+    copy, found, rng = two_since(people, tmp_path)
+    with SpeakerStore(copy, CALIBRATED) as store:
         IndexScorer.within(CALIBRATED, store, found)
     rule = "must be of the store as it is now, but for 1 people; got 2 who were enrolled since"
     with SpeakerStore(copy, CALIBRATED) as store, pytest.MonkeyPatch.context() as patch:
@@ -405,12 +412,8 @@ def test_an_index_is_refused_where_its_domain_has_moved_or_too_many_came(people:
 
 @pytest.mark.usefixtures("five")
 def test_who_was_enrolled_since_and_is_damaged_is_named_and_left_out(people: Path, tmp_path: Path) -> None:
-    copy, rng = tmp_path / "copy.db", np.random.default_rng(8)
-    copy.write_bytes(people.read_bytes())
+    copy, found, _ = two_since(people, tmp_path)
     with SpeakerStore(copy, CALIBRATED) as store:
-        found = written(CALIBRATED, store, tmp_path)
-        for name in ("q1", "q2"):
-            enroll_frames(CALIBRATED, store, {name: recordings_of(store, name, rng, 1)})
         flip(copy, "speaker = 'q1'")
         with pytest.warns(DamagedSessionWarning, match="session a of q1 is damaged"):
             scorer = IndexScorer.within(CALIBRATED, store, found)
