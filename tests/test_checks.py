@@ -173,12 +173,12 @@ def test_extras_are_imported_or_named(monkeypatch):
         checks.extra("matplotlib.figure", "plot")
 
 
-def test_one_pass_tells_what_is_surely_in_range() -> None:
+def test_what_is_surely_in_range() -> None:
     good = np.array([[1.0, -2.0], [1e100, -1e151]])
     assert checks.surely_in_range(good[:1])
     for bad in (np.nan, np.inf, -np.inf, 1e152):
         assert not checks.surely_in_range(np.array([[1.0, bad]]))
     assert not checks.surely_in_range(np.array([[1.0, np.inf]], dtype=np.float32))
     assert not checks.surely_in_range(good[:, :1])  # not in one piece: it cannot tell
-    assert not checks.surely_in_range(np.full((1, 2), 1e30, dtype=np.float32))  # its square overflows: it cannot tell
+    assert checks.surely_in_range(np.full((1, 2), 1e30, dtype=np.float32))
     assert checks.matrix(np.full((1, 2), 1e30, dtype=np.float32), tiny=True).dtype == np.float32

@@ -44,6 +44,22 @@ class DensityGrid(Shown):
     density: Array
 
 
+@dataclass(frozen=True, eq=False)
+class _Surely:
+    """A mixture that is asked of rows that have been checked."""
+
+    model: GMM
+
+    def log_density(self, x: Array) -> Array:
+        return self.model.e_step_for(x).log_density(x)
+
+    def labels(self, x: Array) -> Array:
+        return self.model.plain_e_step.labels(x)
+
+    def posteriors(self, x: Array) -> Array:
+        return self.model.plain_e_step.posteriors(x)
+
+
 class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """Questions to a fitted mixture; a subclass gives ``mixture_`` and ``_answering``."""
 
@@ -156,11 +172,11 @@ class MixtureBase(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         density = np.exp(by_blocks(gmm.marginal(chosen).log_density, grid, gmm.n_components))
         return DensityGrid(axes, density.reshape((size,) * len(chosen)))
 
-    def _asked(self, X: ArrayLike) -> tuple[GMM | Incomplete, float, Array]:
+    def _asked(self, X: ArrayLike) -> tuple[GMM | Incomplete | _Surely, float, Array]:
         """Return what answers (see `_answering`), made ready for missing values, and the rows checked."""
         model, constant = self._answering  # says so where nothing has been fitted
         if self._as_wanted(X):
-            return model, constant, np.asarray(X)
+            return _Surely(model), constant, np.asarray(X)
         x = self._checked(X, reset=False)
         return Incomplete(model) if has_missing(x) else model, constant, x
 

@@ -19,8 +19,8 @@ from speechgmm.parallel import one_thread
 BLOCK = 1024
 """Frames handled at once where nothing else says how many."""
 CELLS = 30_000
-"""Log densities, or half of the features, held at once: they stay in a core's cache. It is no power of two, so that
-columns of an array lie in different places of it."""
+"""Log densities, or features, held at once: they stay in a core's cache. It is no power of two, so that columns of an
+array lie in different places of it."""
 MOST, FEWEST = 8000, 200
 """Frames handled at once, whatever K and D."""
 ROUNDING = float(np.finfo(np.float64).eps) / 4
@@ -71,9 +71,9 @@ class EStep:
     @one_thread
     def log_density(self, x: Array) -> Array:
         """Return the log density of each frame, shape (N,), in nats."""
-        result = np.empty(len(x))
-        for rows, _, joint in self._joint(x):
-            result[rows] = density_and_posteriors(joint, least=NOTHING)[0]
+        result, alone = np.empty(len(x)), len(self.weights) == 1
+        for rows, _, joint in (self._about_mean if alone else self)._joint(x):
+            result[rows] = _checked_maximum(joint) if alone else _summed_over(joint, NOTHING)[0]
         return result
 
     @one_thread
@@ -131,6 +131,11 @@ class EStep:
         return self._summed(parts, float(posteriors.sum(dtype=np.float64)))
 
     @cached_property
+    def _about_mean(self) -> "EStep":
+        """The same of one component, with its mean as the origin, which saves a pass over the frames."""
+        return EStep(self.covariance, self.weights, np.zeros_like(self.offsets), self.origin + self.offsets[0])
+
+    @cached_property
     def _log_densities(self) -> Callable[[Array], Array]:
         return self.covariance.log_densities(self.offsets)
 
@@ -142,7 +147,7 @@ class EStep:
     def _blocks(self, x: Array) -> Iterator[slice]:
         """Yield the rows of each block: how many is fixed by K and D, so that sums come in one order."""
         k, d = self.offsets.shape
-        size = max(FEWEST, min(MOST, CELLS // max(k, -(-d // 2))))
+        size = max(FEWEST, min(MOST, CELLS // max(k, d)))
         return (slice(start, start + size) for start in range(0, len(x), size))
 
     def _centered(self, block: Array) -> Array:
@@ -182,14 +187,20 @@ def density_and_posteriors(joint: Array, *, least: float = -np.inf) -> tuple[Arr
     InvalidInput
         If a frame is so far from every component that its density is zero in double precision.
     """
-    top = _checked_maximum(joint)
-    posteriors = np.subtract(joint, top[:, None])
-    if least > -np.inf:
-        np.maximum(posteriors, least, out=posteriors)
-    np.exp(posteriors, out=posteriors)
-    total = np.add.reduce(posteriors, axis=1)
+    density, posteriors, total = _summed_over(joint, least)
     posteriors /= total[:, None]
-    return top + np.log(total), posteriors
+    return density, posteriors
+
+
+def _summed_over(joint: Array, least: float) -> tuple[Array, Array, Array]:
+    """Return log(sum(exp(joint))) (n,), the exponentials relative to the largest (n, K), and their sums (n,)."""
+    top = _checked_maximum(joint)
+    exponentials = np.subtract(joint, top[:, None])
+    if least > -np.inf:
+        np.maximum(exponentials, least, out=exponentials)
+    np.exp(exponentials, out=exponentials)
+    total = np.add.reduce(exponentials, axis=1)
+    return top + np.log(total), exponentials, total
 
 
 def _checked_maximum(joint: Array) -> Array:

@@ -144,7 +144,8 @@ class GMM(Shown):
         return self._e_step_of_float32 if dtype == np.float32 else self._e_step_of_float64
 
     @functools.cached_property
-    def _plain_e_step(self) -> EStep:
+    def plain_e_step(self) -> EStep:
+        """The mixture made ready for frames of any type, in float64."""
         return EStep(self.covariance, self.weights, self.offsets, self.origin)
 
     @functools.cached_property
@@ -155,23 +156,23 @@ class GMM(Shown):
     def _e_step_of_float64(self) -> EStep:
         return self.covariance.e_step(self.weights, self.offsets, self.origin, np.float64)
 
-    def _for(self, frames: Array) -> EStep:
+    def e_step_for(self, frames: Array) -> EStep:
         """Return the E-step for these frames: the plain one where they are few."""
         few = len(frames) * self.means.size < COMPILED_FROM[frames.dtype]
-        return self._plain_e_step if few else self.e_step(frames.dtype)
+        return self.plain_e_step if few else self.e_step(frames.dtype)
 
     def log_density(self, x: ArrayLike) -> Array:
         """Return the log density of each frame of `x` (N, D), shape (N,), in nats."""
         frames = self._check(x)
-        return self._for(frames).log_density(frames)
+        return self.e_step_for(frames).log_density(frames)
 
     def labels(self, x: ArrayLike) -> Array:
         """Return the number of the most probable component of each frame of `x` (N, D), shape (N,)."""
-        return self._plain_e_step.labels(self._check(x))
+        return self.plain_e_step.labels(self._check(x))
 
     def posteriors(self, x: ArrayLike) -> Array:
         """Return the posterior probability of each component for each frame of `x` (N, D), shape (N, K)."""
-        return self._plain_e_step.posteriors(self._check(x))
+        return self.plain_e_step.posteriors(self._check(x))
 
     def statistics(self, x: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Statistics:
         """Return the sufficient statistics of the frames of `x` (N, D): the E-step.
@@ -184,7 +185,7 @@ class GMM(Shown):
 
     def summed(self, frames: Array, weights: Array | None = None) -> Statistics:
         """Return what `statistics` does of frames and weights that have been checked: those of a fit, once for all."""
-        e_step = self._for(frames) if weights is None else self._plain_e_step
+        e_step = self.e_step_for(frames) if weights is None else self.plain_e_step
         return e_step.statistics(frames, weights)
 
     def assigned(self, x: ArrayLike, posteriors: ArrayLike) -> Statistics:
@@ -196,7 +197,7 @@ class GMM(Shown):
         if len(p) != len(frames) or p.min(initial=0.0) < 0:
             rule = f"be at least 0, one row for each of {len(frames)} frames"
             refuse("posteriors", rule, f"shape {p.shape}, minimum {p.min(initial=0.0):g}")
-        return self._plain_e_step.assigned(frames, p)
+        return self.plain_e_step.assigned(frames, p)
 
     def imagined(self, counts: ArrayLike | None = None) -> Statistics:
         """Return the statistics of frames imagined in each component, one or `counts` (K,): what a prior is made of."""

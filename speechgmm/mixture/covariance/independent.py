@@ -85,9 +85,11 @@ class Independent(Covariance):
         return CompiledEStep.of(self, weights, self.variances_of(*offsets.shape), offsets, origin, dtype)
 
     def log_densities(self, offsets: Array) -> Callable[[Array], Array]:
-        """Expand the square, so that two matrix products do the work."""
+        """Expand the square, so that two matrix products do the work; one component at the origin needs but one."""
         variances = self.variances_of(*offsets.shape)
         precisions = 1.0 / variances
+        if len(offsets) == 1 and not offsets.any():
+            return functools.partial(_of_one, precisions[0], float(np.log(2 * np.pi * variances).sum()))
         square, linear = -0.5 * precisions, offsets * precisions
         if self.parameters.ndim == 1 and len(self.parameters) == len(offsets):  # one variance for each component
             square = square[:, :1]
@@ -246,6 +248,14 @@ class _IncompleteFrames(IncompleteFrames):
         normal = rng.standard_normal(self.y.shape)
         draw = self.offsets[components] + normal * np.sqrt(self.variances)[components]
         return np.asarray(self.y + self.missing * draw)
+
+
+def _of_one(precisions: Array, logarithms: float, y: Array) -> Array:
+    """Return the log density of frames y (n, D) under one component at the origin, shape (n, 1)."""
+    joint = (y * y) @ precisions
+    joint += logarithms
+    joint *= -0.5
+    return np.asarray(joint[:, None])
 
 
 def _expanded(square: Array, linear: Array, constant: Array, y: Array) -> Array:
