@@ -131,7 +131,7 @@ def m_step(
     `slack` is added to the counts that are not 0.
     """
     counts = s.counts if not slack else np.where(s.counts > 0, s.counts + slack, 0.0)
-    lost = counts < max(min(floor.occupancy, _SHARE * float(counts.mean())), TINY)
+    lost = counts < max(min(floor.occupancy, _SHARE * float(counts.sum()) / len(counts)), TINY)
     some_lost = bool(lost.any())
     offsets, means = model.offsets, model.means
     if "m" in update:

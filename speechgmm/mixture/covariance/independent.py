@@ -130,7 +130,9 @@ class Independent(Covariance):
             chosen = np.where(kept, self.parameters, chosen)
         low = chosen < (0.0 if add else least)
         clipped = int(np.count_nonzero(low))
-        return type(self)(np.where(low, least, chosen) if clipped else chosen), clipped  # type: ignore[call-arg]
+        raised = np.where(low, least, chosen) if clipped else chosen
+        made = self.computed if raised.min() >= LEAST and raised.max() <= 1 / LEAST else type(self)  # which refuses it
+        return made(raised), clipped  # type: ignore[call-arg]
 
     def incomplete(self, y: Array, offsets: Array, log_weights: Array) -> IncompleteFrames:
         """Return frames of which any entries are missing."""

@@ -53,6 +53,13 @@ class Covariance(Shown, ABC):
             refuse(self.named, self.rule, f"shape {a.shape}")
         hold(self, **{name: self.checked(a)})
 
+    @classmethod
+    def computed(cls, parameters: Array) -> Self:
+        """Return a covariance of float64 parameters that were just made and are known to be valid, without checks."""
+        made = object.__new__(cls)
+        hold(made, **{_only_field(cls): parameters})
+        return made
+
     @cached_property
     def parameters(self) -> Array:
         """The one array that a covariance holds."""
