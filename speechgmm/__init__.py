@@ -22,8 +22,9 @@ HTK, ONNX and C, `speechgmm.report` writes a page about scores; `speechgmm.cli` 
 when first used, so importing this package is quick.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from speechgmm.later import later
 
 if TYPE_CHECKING:
     from speechgmm.classification import AudioClassifier as AudioClassifier
@@ -65,18 +66,7 @@ _NAMES = {
     "speakers": "SpeakerStore System adapt_system default_system enroll identify load_system score_corpus train_system "
     "verify",
 }
-_HOME = {name: package for package, names in _NAMES.items() for name in names.split()}
 
-__all__ = sorted(_HOME)
+__all__ = sorted(name for names in _NAMES.values() for name in names.split())
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used."""
-    if name in _HOME:
-        return getattr(importlib.import_module(f"speechgmm.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'speechgmm' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """Return the public names, loaded or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = later(__name__, _NAMES)

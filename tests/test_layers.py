@@ -5,7 +5,7 @@
 3 speakers | classification | plot        never each other
 2 features | tracking                     never each other
 1 mixture | evaluation                    never each other
-0 errors  checks  files  storage  tables  frames  looks  compiler  parallel
+0 errors  checks  files  storage  tables  frames  looks  compiler  parallel  later
 """
 
 from __future__ import annotations
@@ -50,9 +50,11 @@ LAYER = {
     "parallel": 0,
     "checks": 0,
     "errors": 0,
+    "later": 0,
 }
 GROUND = {
     "errors": set(),
+    "later": set(),
     "checks": {"errors"},
     "files": {"errors", "checks"},
     "compiler": {"errors", "checks"},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
 import json
 import os
 import re
@@ -23,6 +26,38 @@ def test_every_public_name_is_there() -> None:
         assert getattr(speechgmm, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = speechgmm.nonsense  # type: ignore[attr-defined]
+
+
+LATER = ("evaluation", "features", "speakers")
+"""Packages whose names are loaded when they are first used."""
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_names_that_are_loaded_later_are_those_that_type_checkers_see(name: str) -> None:
+    package = importlib.import_module(f"speechgmm.{name}")
+    file = Path(str(package.__file__))
+    (seen,) = (node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.If))
+    places = {a.name: str(node.module) for node in seen.body if isinstance(node, ast.ImportFrom) for a in node.names}
+    modules = {path.stem for path in file.parent.iterdir()}
+    assert not modules & set(places), "whoever imports the module of that name puts it in the place of the name"
+    assert len(places) > 10
+    for public, module in places.items():
+        assert getattr(package, public) is getattr(importlib.import_module(module), public)
+    assert set(places) <= set(package.__all__) <= set(dir(package))
+    for public in package.__all__:
+        assert not inspect.ismodule(getattr(package, public)), public
+    with pytest.raises(AttributeError, match=f"module 'speechgmm.{name}' has no attribute 'nonsense'"):
+        _ = package.nonsense
+
+
+def test_a_name_is_loaded_when_it_is_first_used() -> None:
+    program = (
+        "import sys, speechgmm.evaluation as e\n"
+        "print('speechgmm.evaluation.summary' in sys.modules, 'evaluate' in vars(e))\n"
+        "print(e.evaluate.__name__, 'speechgmm.evaluation.summary' in sys.modules, 'evaluate' in vars(e))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False False", "evaluate True True"]
 
 
 def test_the_wheel_holds_the_program_and_runs_away_from_the_checkout(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tests.test_layers import code_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-INTERNAL = {"__main__", "checks", "cli", "compiler", "files", "frames", "looks", "tables", "tensors"}
+INTERNAL = {"__main__", "checks", "cli", "compiler", "files", "frames", "later", "looks", "tables", "tensors"}
 """What is no part of the public Python API: the ground that the packages stand on, and the program."""
 WIDE = (
     "index",

@@ -26,7 +26,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import speechgmm
 
-_GROUND = ("__main__", "checks", "cli", "compiler", "files", "frames", "looks", "tables", "tensors")
+_GROUND = ("__main__", "checks", "cli", "compiler", "files", "frames", "later", "looks", "tables", "tensors")
 PRIVATE = {f"speechgmm.{name}" for name in _GROUND}
 """What is no part of the Python API: the ground that the package stands on, and the program, which has another page."""
 

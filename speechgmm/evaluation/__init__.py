@@ -8,29 +8,40 @@ from scores what they are worth, and from where on to accept. Nothing here knows
 any other system are evaluated in the same way.
 """
 
-from speechgmm.evaluation.answers import Answers
-from speechgmm.evaluation.attacks import AttackCondition, AttackErrors, AttackTradeOff, SpeciesRate
-from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
-from speechgmm.evaluation.chosen_trials import bona_fide, join
-from speechgmm.evaluation.conditions import Condition
-from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
-from speechgmm.evaluation.decision import Answer, Candidate, Rule, decide, threshold_for
-from speechgmm.evaluation.duration import DurationBin, error_by_duration
-from speechgmm.evaluation.evaluated import Evaluation
-from speechgmm.evaluation.false_accepts import FalseAccepts
-from speechgmm.evaluation.fusion import Fusion, fit_fusion
-from speechgmm.evaluation.identification import OpenSet, closed_set_confusion, cmc, identification_rate, open_set_rate
-from speechgmm.evaluation.intervals import Interval, accuracy, bootstrap, wilson
-from speechgmm.evaluation.learn_calibration import calibrate_scores
+from typing import TYPE_CHECKING
+
 from speechgmm.evaluation.llr_bounds import LlrBounds, llr_bounds
-from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr, eer, min_cllr, min_dcf
-from speechgmm.evaluation.roc import Application, Hull, Roc, det_points, roc_hull, roc_points
-from speechgmm.evaluation.score_files import SCORES, TRIALS, read_scores, read_trials, write_scores, write_trials
-from speechgmm.evaluation.summary import evaluate
-from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration, load_calibration
-from speechgmm.evaluation.threshold_errors import FailureCounts, ThresholdErrors
-from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
-from speechgmm.evaluation.trials import Failures, Scores, Trials
+from speechgmm.later import later
+
+if TYPE_CHECKING:
+    from speechgmm.evaluation.answers import Answers
+    from speechgmm.evaluation.attacks import AttackCondition, AttackErrors, AttackTradeOff, SpeciesRate
+    from speechgmm.evaluation.calibration import Calibration, bayes_threshold, fit_calibration, posteriors
+    from speechgmm.evaluation.chosen_trials import bona_fide, join
+    from speechgmm.evaluation.conditions import Condition
+    from speechgmm.evaluation.confusion import ConfusionMatrix, confusion_matrix
+    from speechgmm.evaluation.decision import Answer, Candidate, Rule, decide, threshold_for
+    from speechgmm.evaluation.duration import DurationBin, error_by_duration
+    from speechgmm.evaluation.evaluated import Evaluation
+    from speechgmm.evaluation.false_accepts import FalseAccepts
+    from speechgmm.evaluation.fusion import Fusion, fit_fusion
+    from speechgmm.evaluation.identification import (
+        OpenSet,
+        closed_set_confusion,
+        cmc,
+        identification_rate,
+        open_set_rate,
+    )
+    from speechgmm.evaluation.intervals import Interval, accuracy, bootstrap, wilson
+    from speechgmm.evaluation.learn_calibration import calibrate_scores
+    from speechgmm.evaluation.metrics import NIST, actual_dcf, cllr, eer, min_cllr, min_dcf
+    from speechgmm.evaluation.roc import Application, Hull, Roc, det_points, roc_hull, roc_points
+    from speechgmm.evaluation.score_files import SCORES, TRIALS, read_scores, read_trials, write_scores, write_trials
+    from speechgmm.evaluation.summary import evaluate
+    from speechgmm.evaluation.table_calibration import HeldOutRates, TableCalibration, load_calibration
+    from speechgmm.evaluation.threshold_errors import FailureCounts, ThresholdErrors
+    from speechgmm.evaluation.thresholds import Strangers, Threshold, fit_strangers
+    from speechgmm.evaluation.trials import Failures, Scores, Trials
 
 __all__ = [
     "NIST",
@@ -101,3 +112,31 @@ __all__ = [
     "write_scores",
     "write_trials",
 ]
+
+__getattr__, __dir__ = later(
+    __name__,
+    {
+        "answers": "Answers",
+        "attacks": "AttackCondition AttackErrors AttackTradeOff SpeciesRate",
+        "calibration": "Calibration bayes_threshold fit_calibration posteriors",
+        "chosen_trials": "bona_fide join",
+        "conditions": "Condition",
+        "confusion": "ConfusionMatrix confusion_matrix",
+        "decision": "Answer Candidate Rule decide threshold_for",
+        "duration": "DurationBin error_by_duration",
+        "evaluated": "Evaluation",
+        "false_accepts": "FalseAccepts",
+        "fusion": "Fusion fit_fusion",
+        "identification": "OpenSet closed_set_confusion cmc identification_rate open_set_rate",
+        "intervals": "Interval accuracy bootstrap wilson",
+        "learn_calibration": "calibrate_scores",
+        "metrics": "NIST actual_dcf cllr eer min_cllr min_dcf",
+        "roc": "Application Hull Roc det_points roc_hull roc_points",
+        "score_files": "SCORES TRIALS read_scores read_trials write_scores write_trials",
+        "summary": "evaluate",
+        "table_calibration": "HeldOutRates TableCalibration load_calibration",
+        "threshold_errors": "FailureCounts ThresholdErrors",
+        "thresholds": "Strangers Threshold fit_strangers",
+        "trials": "Failures Scores Trials",
+    },
+)

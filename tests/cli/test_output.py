@@ -46,6 +46,21 @@ NOT_NEEDED = (
     "scipy.optimize",
     "scipy.sparse",
     "soxr",
+    "sqlalchemy.orm",
+    "pandas",
+    "speechgmm.classification",
+    "speechgmm.interchange",
+    "speechgmm.report",
+    "speechgmm.plot",
+    "speechgmm.evaluation.attacks",
+    "speechgmm.evaluation.false_accepts",
+    "speechgmm.evaluation.jackknife",
+    "speechgmm.evaluation.summary",
+    "speechgmm.features.feature_files",
+    "speechgmm.features.presets",
+    "speechgmm.speakers.adaptation",
+    "speechgmm.speakers.held_out",
+    "speechgmm.speakers.train",
 )
 """What takes long to import, and what no command needs that hears one recording or tells of a model."""
 
@@ -63,6 +78,22 @@ def test_one_recording_imports_no_more_than_it_needs(tmp_path):
         )
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1].strip() == "imported:", command
+
+
+def test_a_process_of_its_own_seldom_looks_for_garbage_and_not_at_its_end():
+    code = (
+        "import gc, sys\nfrom speechgmm.cli import main\n"
+        "usual, sys.argv = gc.get_threshold(), ['speechgmm', '--version']\n"
+        "try:\n    main({})\nexcept SystemExit as e:\n    assert not e.code\n"
+        "now, frozen = gc.get_threshold(), gc.get_freeze_count()\n"
+        "print(now[0] > usual[0], now[1:] == usual[1:], frozen > 10_000, gc.isenabled())"
+    )
+    for arguments, changed in (("", True), ("sys.argv[1:]", False)):
+        words = [sys.executable, "-c", code.format(arguments)]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+        version, found = done.stdout.splitlines()
+        assert version == f"speechgmm {speechgmm.__version__}"
+        assert found == f"{changed} True {changed} True"
 
 
 def test_version_and_no_command():
