@@ -43,8 +43,8 @@ _TWICE = 0.5
 """So much is taken off of what is counted twice."""
 _BEYOND = 10_000
 """So many attempts below the threshold are sorted, and as many as lie above it: sorting ten million takes long."""
-_STEP = 0.25
-"""Numbers are tried at steps of so many deviations of independent attempts, and then of so much of the way so far."""
+_STEP = 0.5
+"""Numbers are tried at steps of so many deviations, and then of so much of the way so far."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +143,13 @@ class _Spread:
 
     def half_width(self, reach: int) -> float:
         """Return q times the deviation of how many reach the threshold, where so many do."""
+        deviation, q = self.deviation(reach)
+        return deviation * q
+
+    def deviation(self, reach: int) -> tuple[float, float]:
+        """Return the deviation of how many reach the threshold, where so many do, and Student's quantile for it."""
         if not reach:
-            return 0.0
+            return 0.0, 0.0
         tested, whose, rival = (getattr(self.above, name)[:reach] for name in ("tested", "whose", "rival"))
         size = int(self.persons[-1]) + 1
         falls = (tested != whose) & (rival < self.above.best[reach - 1])  # the next best model does not reach it
@@ -153,10 +158,10 @@ class _Spread:
         without = np.where(self.left > 0, (reach - gone[self.persons]) / np.maximum(self.left, 1), share)
         shifts, people = without.mean() - without, len(without)
         variance = (people - 1) / people * float(shifts @ shifts)
-        pairs = np.unique(tested[falls] * size + whose[falls], return_counts=True)[1].astype(np.float64)
-        twice = float(pairs @ pairs) / self.attempts**2
-        deviation = max(variance - _TWICE * twice, variance / 2) ** 0.5
-        return self.attempts * student([shifts], people, self.level) * deviation
+        variance = max(
+            variance - _TWICE * _of_pairs(tested[falls] * size + whose[falls]) / self.attempts**2, variance / 2
+        )
+        return self.attempts * variance**0.5, student([shifts], people, self.level)
 
     def upper(self, hits: int) -> float | None:
         """Return the least number from which the hits lie q deviations below; None if it is not among the highest."""
@@ -184,7 +189,7 @@ class _Spread:
 
     def _step(self, hits: int) -> float:
         """Return the first step, which is the same at every level, so that a higher level has no narrower interval."""
-        return float(_STEP * (hits * (1 - hits / self.attempts)) ** 0.5)
+        return _STEP * self.deviation(hits)[0]
 
     def _upward(self, hits: int) -> Iterator[int]:
         """Yield how many reach lower and lower thresholds; equal scores do so together."""
@@ -204,6 +209,13 @@ class _Spread:
                 yield reach
 
 
+def _of_pairs(pairs: NDArray[np.intp]) -> float:
+    """Return the sum of squares of how often each pair is there."""
+    few = len(pairs) == 0 or pairs.max() < max(1_000_000, 4 * len(pairs))  # else counting takes more than sorting
+    times = np.bincount(pairs) if few else np.unique(pairs, return_counts=True)[1]
+    return float(times.astype(np.float64) @ times)
+
+
 def _ahead(step: float, far: int) -> int:
     """Return how many attempts further the next threshold is tried, so far from where it began."""
-    return max(1, round(step), round(_STEP * far))
+    return max(1, round(step), round(_STEP / 2 * far))

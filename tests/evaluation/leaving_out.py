@@ -60,7 +60,7 @@ def share(attempts: list[Attempt], cut: float, otherwise: float = math.nan) -> f
 
 
 def crossing(hits: int, tried: list[int], widths: dict[int, float]) -> float | None:
-    """Return how far from the hits the half width is first as long as the way back; between counts, on straight lines."""
+    """Return how far from the hits the half width is first as long as the way back, on lines between counts."""
     last, gap = hits, -widths.get(hits, 0.0)
     for k in tried:
         after = abs(k - hits) - widths[k]
