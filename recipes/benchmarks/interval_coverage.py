@@ -6,7 +6,8 @@ targets are 3 higher. The truth is the rate in the population that such speakers
 number of speakers grows, of searches among stores of the same size. It is read off a fine grid of quantiles, and off
 many simulated stores.
 
-    python recipes/benchmarks/interval_coverage.py [--repetitions 200] [--speakers 10 20 40] [--shares 0 0.3] [--json]
+    python recipes/benchmarks/interval_coverage.py [--repetitions 400] [--speakers 10 20 40] [--shares 0 0.3]
+        [--tests 4] [--json]
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from speechgmm.evaluation.roc import Application
 from speechgmm.evaluation.threshold_errors import search_rates, trial_rates
 
 TESTS = 4
-"""Of each speaker."""
+"""Of each speaker, where nothing else is said."""
 HEIGHT = 3.0
 """How much higher targets are, in deviations."""
 SPEAKER, TEST = 0.2, 0.15
@@ -39,14 +40,14 @@ TRIALS = 20_000_000
 """So many stand for all stores of one size."""
 
 
-def draw(rng: np.random.Generator, speakers: int, share: float) -> np.ndarray:
-    """Return LLRs of all tests against all models, (persons, TESTS, speakers); strangers come after the speakers."""
+def draw(rng: np.random.Generator, speakers: int, share: float, tests: int = TESTS) -> np.ndarray:
+    """Return LLRs of all tests against all models, (persons, tests, speakers); strangers come after the speakers."""
     people = 2 * speakers
-    score = rng.normal(0, (1 - share - SPEAKER - TEST) ** 0.5, (people, TESTS, speakers))
+    score = rng.normal(0, (1 - share - SPEAKER - TEST) ** 0.5, (people, tests, speakers))
     score += (
         rng.normal(0, share**0.5, speakers)
         + rng.normal(0, SPEAKER**0.5, (people, 1, 1))
-        + rng.normal(0, TEST**0.5, (people, TESTS, 1))
+        + rng.normal(0, TEST**0.5, (people, tests, 1))
     )
     same = np.arange(speakers)
     score[same, :, same] += HEIGHT
@@ -57,7 +58,7 @@ def table(llr: np.ndarray) -> Scores:
     """Return LLRs as a table of scores."""
     people, tests, speakers = np.indices(llr.shape).reshape(3, -1)
     names = np.array([f"p{i:04d}" for i in range(len(llr))])
-    test = np.char.add(np.char.add(names, "-")[:, None], np.arange(TESTS).astype(str))
+    test = np.char.add(np.char.add(names, "-")[:, None], np.arange(llr.shape[1]).astype(str))
     return Scores(names[speakers], test[people, tests], llr.ravel(), people == speakers, test_speaker=names[people])
 
 
@@ -74,12 +75,12 @@ def detection_truth() -> dict[str, float]:
     return found
 
 
-def search_truth(speakers: int, share: float) -> dict[str, float]:
+def search_truth(speakers: int, share: float, tests: int = TESTS) -> dict[str, float]:
     """Return the rates of searches among so many enrolled speakers, over many stores."""
     rng, known = np.random.default_rng(10**6), np.arange(speakers)
     owns, rivals, strangers = [], [], []
-    for _ in range(TRIALS // (2 * TESTS * speakers**2)):
-        llr = draw(rng, speakers, share)
+    for _ in range(TRIALS // (2 * tests * speakers**2)):
+        llr = draw(rng, speakers, share, tests)
         owns.append(llr[known, :, known].ravel())
         llr[known, :, known] = -np.inf
         best = llr.max(axis=2)
@@ -104,10 +105,10 @@ def intervals(scores: Scores, seed: int) -> Mapping[str, Interval]:
     return detection_intervals(sampler, APPLICATIONS) | search_intervals(sampler, FAR) | at_threshold
 
 
-def coverage(speakers: int, share: float, repetitions: int) -> dict[str, dict[str, float]]:
+def coverage(speakers: int, share: float, repetitions: int, tests: int = TESTS) -> dict[str, dict[str, float]]:
     """Return by rate the truth, the share of the intervals that hold it, that lie above it, and the mean width."""
-    truth = detection_truth() | search_truth(speakers, share)
-    tables = (table(draw(np.random.default_rng(seed), speakers, share)) for seed in range(repetitions))
+    truth = detection_truth() | search_truth(speakers, share, tests)
+    tables = (table(draw(np.random.default_rng(seed), speakers, share, tests)) for seed in range(repetitions))
     found = [intervals(scores, seed) for seed, scores in enumerate(tables)]
     rows = {}
     for name, true in truth.items():
@@ -124,13 +125,14 @@ def coverage(speakers: int, share: float, repetitions: int) -> dict[str, dict[st
 def main() -> None:
     """Measure every number of speakers and share of the models, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=200)
+    parser.add_argument("--repetitions", type=int, default=400)
     parser.add_argument("--speakers", type=int, nargs="+", default=[10, 20, 40])
     parser.add_argument("--shares", type=float, nargs="+", default=[0.0, 0.3], help="of the variance, in models")
+    parser.add_argument("--tests", type=int, default=TESTS, help="of each speaker")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     places = [(speakers, share) for speakers in options.speakers for share in options.shares]
-    found = [coverage(*place, options.repetitions) for place in places]
+    found = [coverage(*place, options.repetitions, options.tests) for place in places]
     if options.json:
         rows = [{"speakers": n, "share": s, "rates": rates} for (n, s), rates in zip(places, found, strict=True)]
         print(json.dumps(rows))

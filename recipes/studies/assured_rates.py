@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from speechgmm.evaluation import Scores, Threshold, bootstrap, calibrate_scores
-from speechgmm.evaluation.false_accepts import Attempts, count_false_accepts, impostors_of, people_of
+from speechgmm.evaluation.false_accepts import count_false_accepts, impostors_of, people_of
+from speechgmm.evaluation.shares import Attempts
 
 SPEAKERS = (10, 20, 40)
 SHARES = ((0.0, 0.0), (0.3, 0.1), (0.4, 0.3))

@@ -38,9 +38,10 @@ from numpy.typing import NDArray
 from speechgmm.checks import Array, number_of
 from speechgmm.evaluation.chosen_trials import bona_fide
 from speechgmm.evaluation.conditions import column_called, divided_by
-from speechgmm.evaluation.false_accepts import Attempts, accepted_share, people_of
+from speechgmm.evaluation.false_accepts import people_of
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.jackknife import Resampler
+from speechgmm.evaluation.shares import Attempts, accepted_share
 from speechgmm.evaluation.threshold_errors import trial_rates
 from speechgmm.evaluation.trials import Scores, Trials, attack_rows, columns, places_among
 

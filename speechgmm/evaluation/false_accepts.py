@@ -3,17 +3,7 @@
 Whoever speaks in a test is a stranger to all models that are not theirs. Each such trial is counted by itself, and
 each test once more as a search: the best of these models is accepted where it reaches the threshold.
 
-Neither trials nor tests are independent draws, but people are, in two roles: they are tested, and their models are
-searched. The variance of a rate is estimated by leaving out each person in turn, tests and models alike (the jackknife
-[1]_; a bootstrap would make searches easier, for it draws some models twice and a third of them never). The interval is
-the exact one for as many independent trials as have that variance [2]_, so that it has a width where nobody was
-accepted, too. Symbols: U attempts, P persons.
-
-References
-----------
-.. [1] B. Efron and C. Stein, "The jackknife estimate of variance", Annals of Statistics 9 (1981).
-.. [2] E. Korn and B. Graubard, "Confidence intervals for proportions with small expected number of positive counts
-   estimated from survey data", Survey Methodology 24 (1998).
+Intervals over persons are those of `shares`. Symbols: T trials, U attempts.
 """
 
 from collections.abc import Sequence
@@ -26,12 +16,12 @@ from speechgmm.checks import Array, instance, integer, number, probability
 from speechgmm.evaluation.decision import Limits
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.jackknife import Resampler, resampler
+from speechgmm.evaluation.shares import Attempts, accepted_share
 from speechgmm.evaluation.thresholds import Strangers, fit_strangers
 from speechgmm.evaluation.trials import Scores
 
 RATES = (0.01, 0.05, 0.1)
 """Shares of strangers that are asked for where nothing else is said."""
-LEVEL = 0.95
 _FEWEST = 0.1
 """So large a share of the tests may have fewer models than all others; these are not counted as searches."""
 
@@ -81,45 +71,6 @@ def check_interval(interval: Interval, what: str, *, most: float) -> None:
     for value in (interval.estimate, interval.low, interval.high):
         number(value, what, minimum=0.0, maximum=most)
     probability(interval.level, f"the level of {what}")
-
-
-@dataclass(frozen=True, eq=False)
-class Attempts:
-    """U attempts of strangers to be accepted: single trials, or searches for the best of several models.
-
-    Parameters
-    ----------
-    tested : ndarray of int, shape (U,)
-        The person who speaks.
-    best, rival : ndarray, shape (U,)
-        The best score, and the best of all other persons' models; minus infinity where there is none.
-    whose : ndarray of int, shape (U,)
-        The person whose model scored best.
-    models : ndarray of int, shape (U,)
-        How many models were searched.
-    """
-
-    tested: NDArray[np.intp]
-    best: Array
-    rival: Array
-    whose: NDArray[np.intp]
-    models: NDArray[np.intp]
-
-    def __len__(self) -> int:
-        """Return the number of attempts, U."""
-        return len(self.best)
-
-    def take(self, rows: NDArray[np.bool_]) -> "Attempts":
-        """Return some of these attempts."""
-        return Attempts(*(getattr(self, f.name)[rows] for f in fields(self)))
-
-    def thresholds(self, limits: Limits, far: float) -> tuple[Array, bool]:
-        """Return the threshold of each attempt (U,) for a rate, and whether one of them is extrapolated."""
-        sizes = np.flatnonzero(np.bincount(self.models))
-        found = [limits.threshold(far, int(size)) for size in sizes]
-        by_size = np.zeros(sizes[-1] + 1)
-        by_size[sizes] = [t.score for t in found]
-        return by_size[self.models], any(t.extrapolated for t in found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,59 +176,21 @@ def count_false_accepts(
     rates : sequence of float
     """
     limits = [limit for _, limit in judged]
-    trials = [impostors.trials() for impostors, _ in judged]
+    kinds = [[impostors.trials() for impostors, _ in judged]]
     searches = [impostors.of_searches().searches() for impostors, _ in judged]
-    found = [_counted(trials, limits, far) for far in rates]
     if min(attempts.models.min() for attempts in searches) > 1:
-        found += [_counted(searches, limits, far) for far in rates]
+        kinds.append(searches)
+    found = []
+    for attempts in kinds:
+        every = _joined(attempts)
+        usual = int(np.median(every.models))
+        for far in rates:
+            asked = [a.thresholds(limit, far) for a, limit in zip(attempts, limits, strict=True)]
+            accepted = accepted_share(every, np.concatenate([scores for scores, _ in asked]))
+            found.append(FalseAccepts(far, usual, accepted, any(beyond for _, beyond in asked)))
     return tuple(found)
-
-
-def _counted(attempts: Sequence[Attempts], limits: Sequence[Limits], far: float) -> FalseAccepts:
-    """Return how many of these attempts are accepted together."""
-    every = _joined(attempts)
-    asked = [a.thresholds(limit, far) for a, limit in zip(attempts, limits, strict=True)]
-    thresholds = np.concatenate([scores for scores, _ in asked])
-    extrapolated = any(beyond for _, beyond in asked)
-    return FalseAccepts(far, int(np.median(every.models)), accepted_share(every, thresholds), extrapolated)
 
 
 def _joined(attempts: Sequence[Attempts]) -> Attempts:
     """Return the attempts of several tables as one."""
     return Attempts(*(np.concatenate([getattr(a, f.name) for a in attempts]) for f in fields(Attempts)))
-
-
-def accepted_share(attempts: Attempts, thresholds: Array | float, *, level: float = LEVEL) -> Interval:
-    """Return the share of attempts that reach their thresholds (U,), or one threshold, with its interval over persons.
-
-    A person's attempt at a model of their own is left out with them once. Of fewer than five persons nothing is known:
-    the interval is that of all shares.
-    """
-    persons = int(max(attempts.tested.max(), attempts.whose.max())) + 1
-
-    def of(who: NDArray[np.intp], rows: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.intp]:
-        return np.bincount(who[rows], minlength=persons)
-
-    hits, others = attempts.best >= thresholds, attempts.whose != attempts.tested
-    share, own = float(hits.mean()), of(attempts.tested)
-    there = (own > 0) | (of(attempts.whose) > 0)
-    people = int(there.sum())
-    if people < Resampler.LEAST_SPEAKERS:
-        return Interval(share, 0.0, 1.0, level)
-    falls, alone = hits & others & (attempts.rival < thresholds), others & np.isneginf(attempts.rival)
-    accepted = (hits.sum() - of(attempts.tested, hits) - of(attempts.whose, falls))[there]
-    left = (len(hits) - own - of(attempts.whose, alone))[there]
-    without = np.where(left > 0, accepted / np.maximum(left, 1), share)
-    variance = float((people - 1) / people * ((without - without.mean()) ** 2).sum())
-    independent = share * (1 - share) / variance if variance > 0 and 0 < share < 1 else people
-    return Interval(share, *_exact(share, min(float(independent), len(hits)), level), level)
-
-
-def _exact(share: float, trials: float, level: float) -> tuple[float, float]:
-    """Return the ends of the exact interval of a share of so many independent trials, which need not be whole."""
-    from scipy.special import betaincinv
-
-    some, tail = share * trials, (1 - level) / 2
-    low = float(betaincinv(some, trials - some + 1, tail)) if share > 0 else 0.0
-    high = float(betaincinv(some + 1, trials - some, 1 - tail)) if share < 1 else 1.0
-    return low, high

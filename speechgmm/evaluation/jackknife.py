@@ -9,10 +9,14 @@ persons than replicates, groups of them are left out.
 * The least of many costs flatters: an optimum over thresholds, and so the hull of a ROC, fits the speakers at hand.
   Such a bias falls with the number of speakers n as n**(-2/3) [2]_, of which leaving out one shows two thirds. The
   upper end starts from the estimate with the bias taken off, the lower end from the estimate, which it cannot have
-  raised; half of what was seen is added to the deviation, for it is an estimate, too.
+  raised; what was seen is added to the deviation, for it is known no better than by its size.
 * Costs and error rates vary in proportion to their size, so that their ends are multiples. Few speakers make most of
-  the errors, so that the variance is known worse than from as many like ones: the quantile is Student's, of fewer
-  degrees of freedom the longer the tail of the changes is.
+  the errors, so that the variance is known worse than from as many like ones: the quantile is Student's (`student`), of
+  fewer degrees of freedom the longer the tail of the changes is.
+* What a trial may add to Cllr has no end, so that a table without the worst trials has a low Cllr and a low variance at
+  once. The upper end is the Cllr that lies q deviations above that of the table, deviations that are in proportion to
+  it and not to the table's: 1 / (1 - x) times as high, where x is q relative deviations of the table. That is
+  exp(x + x**2 / 2 + ...), of which two terms are taken, so that the end is finite.
 * A search that goes wrong by chance changes with the speaker who is tested and with the one who is taken for them; it
   is counted once. A share of searches that are right is one less the error rate.
 * Where there is no error at all, the upper end is Wilson's [3]_ for as many decisions as there are speakers with target
@@ -31,6 +35,8 @@ References
    pair: A. B. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007).
 .. [2] J. Kim and D. Pollard, "Cube root asymptotics", Annals of Statistics 18 (1990).
 .. [3] E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+.. [4] F. E. Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2
+   (1946).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -57,8 +63,6 @@ _KEPT = 10_000
 """So many deciding trials of a kind are kept one by one, and of each octave of the others about half as many."""
 _SEEN = 2 / 3
 """The share of the bias of an optimum that leaving out one shows."""
-_UNSURE = 0.5
-"""So much of what it shows is added to the deviation."""
 _LARGEST = 700.0
 """The exponential of much more than this is no finite number."""
 _UNCLAIMED, _NOBODY = -1, -2
@@ -158,22 +162,15 @@ class _Change:
         """Of each stratum, (n - 1) / n times the sum of squares."""
         return np.array([(len(u) - 1) / len(u) * (u @ u) for u in self.shifts])
 
-    def quantile(self, level: float) -> float:
-        """Return Student's quantile.
-
-        Its degrees of freedom are those of the strata together (Satterthwaite), and at most as many as changes of this
-        kurtosis say: 3 (sum u**2)**2 / sum u**4 - 1.
-        """
-        from scipy.special import stdtrit
-
-        freedom, every = np.array([len(u) - 1.0 for u in self.shifts]), np.concatenate(self.shifts)
-        v, most = self.variances, freedom[0]
-        if v.sum() > 0:
-            most = np.clip(v.sum() ** 2 / (v**2 / freedom).sum(), 1, most)
-            most = np.clip(3 * (every @ every) ** 2 / (every**4).sum() - 1, min(2, most), most)
-        return float(stdtrit(most, (1 + level) / 2))
-
-    def interval(self, level: float, *, flatters: bool = False, chance: float = 0.0, most: float = np.inf) -> Interval:
+    def interval(
+        self,
+        level: float,
+        *,
+        flatters: bool = False,
+        endless: bool = False,
+        chance: float = 0.0,
+        most: float = np.inf,
+    ) -> Interval:
         """Return the interval of a cost or an error rate, from 0 up to `most`.
 
         Parameters
@@ -181,19 +178,22 @@ class _Change:
         level : float
         flatters : bool
             Whether it is an optimum.
+        endless : bool
+            Whether a single trial may cost anything.
         chance : float
             The variance that is counted twice; at most half is.
         most : float
         """
         bias = max(0.0, self.bias) / _SEEN if flatters else 0.0
         variance = float(self.variances.sum())
-        variance = max(variance - chance, variance / 2) + (_UNSURE * _SEEN * bias) ** 2
-        q = self.quantile(level)
+        variance = max(variance - chance, variance / 2) + (_SEEN * bias) ** 2
+        q = student(self.shifts, len(self.shifts[0]), level)
         if self.estimate <= 0:
             return Interval(0.0, 0.0, min(most, q * q / (self.people + q * q)), level)
         top = self.estimate + bias
         low = self.estimate * np.exp(-q * variance**0.5 / self.estimate)
-        high = top * np.exp(min(_LARGEST, q * variance**0.5 / top))
+        far = q * variance**0.5 / top
+        high = top * np.exp(min(_LARGEST, far + far**2 / 2 if endless else far))
         return Interval(self.estimate, float(low), float(min(high, most)), level)
 
 
@@ -272,7 +272,9 @@ def detection_intervals(
     changes = _changes(rates(np.ones_like(everyone)), left, strata)
     highest = {"eer": 0.5} | {name: 1.0 for name in changes if name.startswith("min")}
     return {
-        name: change.interval(sampler.level, flatters=name in highest, most=highest.get(name, np.inf))
+        name: change.interval(
+            sampler.level, flatters=name in highest, endless=name == "cllr", most=highest.get(name, np.inf)
+        )
         for name, change in changes.items()
     }
 
@@ -372,6 +374,31 @@ def _chance(kind: NDArray[np.bool_], turned: NDArray[np.bool_], tested: Counts, 
     pairs = np.stack([tested, first], axis=1)[kind & turned]
     times = np.unique(pairs, axis=0, return_counts=True)[1].astype(np.float64)
     return float(times @ times / max(1, kind.sum()) ** 2)
+
+
+def student(shifts: Sequence[Floats], most: int, level: float) -> float:
+    """Return Student's quantile for a variance that is a sum of squared changes u, of one stratum or several.
+
+    A sum varies as a chi-squared of d degrees of freedom does if d = 2 E**2 / V, of its mean and variance [4]_:
+
+        d = 2 (sum u**2)**2 / sum over strata (sum u**4 - (sum u**2)**2 / n)
+
+    So many like ones of n have n - 1, and the fewer make most of the sum, the less is known of it.
+
+    Parameters
+    ----------
+    shifts : sequence of array
+        The changes of each stratum.
+    most : int
+        Of so many people the degrees of freedom are at most one less.
+    level : float
+    """
+    from scipy.special import stdtrit
+
+    squares = [float(u @ u) for u in shifts]
+    spread = sum(float((u**2) @ (u**2)) - s**2 / len(u) for u, s in zip(shifts, squares, strict=True))
+    enough = 2 * sum(squares) ** 2 >= (most - 1) * spread
+    return float(stdtrit(most - 1 if enough else max(1.0, 2 * sum(squares) ** 2 / spread), (1 + level) / 2))
 
 
 def _changes(estimates: Rates, left: Sequence[Rates], strata: tuple[_Groups, _Groups]) -> dict[str, _Change]:

@@ -10,7 +10,7 @@ The words of ISO/IEC 19795-1 [1]_, beside those of this package:
 * Failure to acquire: a test that gives no score. Failure to enroll: a speaker of whom there is no model. False reject
   and false accept rates count these, too: a trial without a score is rejected, be it a target trial or none.
 
-The intervals are those of `false_accepts`: each person is left out in turn, tested and enrolled.
+The intervals are those of `shares`: each person is left out in turn, tested and enrolled.
 
 References
 ----------
@@ -18,15 +18,16 @@ References
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechgmm.evaluation.false_accepts import Attempts, accepted_share, as_many_as_usual, impostors_of
+from speechgmm.evaluation.false_accepts import as_many_as_usual, impostors_of
 from speechgmm.evaluation.identification import searches
 from speechgmm.evaluation.intervals import Interval
 from speechgmm.evaluation.jackknife import Resampler
+from speechgmm.evaluation.shares import Attempts, accepted_share
 from speechgmm.evaluation.trials import Scores, Trials
 
 Rows = NDArray[np.bool_]
@@ -119,13 +120,12 @@ def trial_rates(
     level : float
     """
     every = np.ones(len(scores), dtype=bool) if rows is None else rows
-    kept, accepted = (
-        accepted_share(
-            _trials(scores, people, np.flatnonzero(every & (scores.target == label))), threshold, level=level
-        )
-        for label in (1, 0)
-    )
-    return {"p_miss": kept.turned(), "p_fa": accepted}
+    missed, accepted = (_trials(scores, people, np.flatnonzero(every & (scores.target == label))) for label in (1, 0))
+    missed = replace(missed, best=-missed.best)  # a miss lies below the threshold, so that its opposite lies above
+    return {
+        "p_miss": accepted_share(missed, np.nextafter(-threshold, np.inf), level=level),
+        "p_fa": accepted_share(accepted, threshold, level=level),
+    }
 
 
 def _trials(scores: Scores, people: Resampler, rows: NDArray[np.int64]) -> Attempts:
@@ -151,14 +151,8 @@ def search_rates(
     found = searches(scores)
     known = found.known[tests]
     owners, own = every.take(known), found.own[tests[known]]
-    below = own < threshold  # whoever else is there, the owner is not found
-    unfound = Attempts(
-        owners.tested,
-        np.where(below, np.inf, owners.best),
-        np.where(below, np.inf, owners.rival),
-        owners.whose,
-        owners.models,
-    )
+    least = np.nextafter(threshold, -np.inf)  # an owner below the threshold loses to it as to a rival
+    unfound = replace(owners, best=np.maximum(owners.best, least), rival=np.maximum(owners.rival, least))
     rates = {
         "strangers_accepted": accepted_share(strangers, threshold, level=level),
         "owners_missed": accepted_share(unfound, own, level=level),

@@ -24,12 +24,13 @@ from speechgmm.evaluation import (
     fit_fusion,
     join,
     read_scores,
+    shares,
     write_scores,
 )
 from speechgmm.evaluation.false_accepts import people_of
 from speechgmm.evaluation.threshold_errors import trial_rates
+from tests.evaluation.leaving_out import Attempt, share_interval
 from tests.evaluation.tables import gaussian
-from tests.evaluation.test_threshold_errors import jackknifed
 
 SEEDS = st.integers(0, 10**6)
 SPECIES = ("converted", "replayed", "synthetic")
@@ -82,7 +83,9 @@ def errors_of(rows: list[dict[str, object]], **options: object) -> AttackErrors:
 @settings(max_examples=20, deadline=None)
 def test_rates_are_those_of_loops_over_presentations(seed: int, ties: bool) -> None:
     own, attacked = genuine(seed, ties=ties), attacks(seed, ties=ties)
-    found = errors_of(own + attacked)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shares, "_STEP", 0.0)  # every number of attacks is tried
+        found = errors_of(own + attacked)
     limit = np.log(4)
     assert found.threshold == pytest.approx(limit)
     by_species: dict[str, list[dict[str, object]]] = {}
@@ -99,13 +102,14 @@ def test_rates_are_those_of_loops_over_presentations(seed: int, ties: bool) -> N
         if len(people) < 5:
             assert s.interval is None
             continue
-        left = []
-        for who in people:
-            rest = [hit for hit, row in zip(accepted, rows, strict=True) if row["speaker"] != who]
-            left.append(sum(rest) / len(rest))
         assert s.interval is not None
-        expected = jackknifed(s.apcer, left, len(rows))
-        assert (s.interval.low, s.interval.high) == pytest.approx(expected, abs=1e-9)
+        tried: list[Attempt] = [
+            (who, {who: float(row["score"]) - limit})  # type: ignore[arg-type]
+            for row in rows
+            for who in [people.index(str(row["speaker"]))]
+        ]
+        ends = share_interval(tried)
+        assert (s.apcer, s.interval.low, s.interval.high) == pytest.approx(ends, abs=1e-9)
     assert found.apcer == max(s.apcer for s in found.species)
     assert found.worst == next(s.species for s in found.species if s.apcer == found.apcer)
     owners = [float(row["score"]) for row in own if row["target"] == 1]  # type: ignore[arg-type]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from speechgmm.errors import InvalidInput
-from speechgmm.evaluation import FalseAccepts, Interval, Scores, Threshold
+from speechgmm.evaluation import FalseAccepts, Interval, Scores, Threshold, shares
 from speechgmm.evaluation.false_accepts import Impostors, count_false_accepts, impostors_of, people_of
+from speechgmm.evaluation.shares import accepted_share
+from tests.evaluation.leaving_out import Attempt, share_interval
 from tests.evaluation.tables import gaussian, rows_of
 
 
@@ -73,28 +76,54 @@ def test_shares_are_counted_test_by_test(seed: int, threshold: int) -> None:
 @given(SEEDS, st.integers(1, 4))
 @settings(max_examples=40, deadline=None)
 def test_intervals_are_those_of_leaving_out_each_person(seed: int, threshold: int) -> None:
-    """Korn and Graubard's interval by scipy's beta distribution, with the jackknife's variance by counting again."""
     scores = table(seed)
-    people = people_of(scores)
-    strangers = impostors(scores)
-    found = {f.speakers > 1: f.accepted for f in count_false_accepts([(strangers, Fixed(threshold))], [0.1])}
-    searches = strangers.of_searches()
-    if len(searches) < len(strangers) or True not in found:  # some tests are no searches: the loops do not know that
-        found.pop(True, None)
-    for several, interval in found.items():
-        name = "searches" if several else "trials"
-        hits = by_loops(scores, threshold)[name]
-        left = [by_loops(scores, threshold, p)[name] for p in range(people.persons)]
-        share, n = np.mean(hits), people.persons
-        without = np.array([np.mean(rows) for rows in left])
-        variance = (n - 1) / n * ((without - without.mean()) ** 2).sum()
-        size = min(share * (1 - share) / variance, len(hits)) if variance > 1e-15 and 0 < share < 1 else n
-        size = min(size, len(hits))
-        x = share * size
-        low = stats.beta.ppf(0.025, x, size - x + 1) if x > 0 else 0.0
-        high = stats.beta.ppf(0.975, x + 1, size - x) if x < size else 1.0
-        assert interval.estimate == pytest.approx(share)
-        assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-6)
+    people, strangers = people_of(scores), impostors(scores)
+    trials: list[Attempt] = []
+    tests: dict[int, Attempt] = {}
+    for model, test, score in zip(scores.speakers.codes, scores.tests.codes, scores.score, strict=True):
+        enrolled, tested = int(people.enrolled[model]), int(people.tested[test])
+        if enrolled != tested:
+            trials.append((tested, {enrolled: score - threshold}))
+            by = tests.setdefault(int(test), (tested, {}))[1]
+            by[enrolled] = max(by.get(enrolled, -np.inf), score - threshold)
+    kinds = [(strangers.trials(), trials)]
+    if strangers.searches().models.min() > 1:  # a best model beside equal ones is the last person's
+        last_first = [(who, dict(sorted(by.items(), reverse=True))) for who, by in tests.values()]
+        kinds.append((strangers.searches(), last_first))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shares, "_STEP", 0.0)  # every number of hits is tried
+        for attempts, expected in kinds:
+            found = accepted_share(attempts, float(threshold))
+            assert (found.estimate, found.low, found.high) == pytest.approx(share_interval(expected), abs=1e-9)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, 2.0, 3.0, 5.0])
+def test_steps_find_what_every_number_of_hits_does(threshold: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = impostors(gaussian(20, models=0.2, tested=0.2)).trials()
+    found = accepted_share(attempts, threshold)
+    monkeypatch.setattr(shares, "_BEYOND", 1)  # and whoever is left out at first makes no difference
+    assert accepted_share(attempts, threshold) == found
+    monkeypatch.setattr(shares, "_STEP", 0.0)
+    exact = accepted_share(attempts, threshold)
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=0.1 * (exact.high - exact.low))
+
+
+@given(SEEDS, st.floats(-1, 4), st.floats(0.1, 10), st.floats(-5, 5))
+@settings(max_examples=20, deadline=None)
+def test_an_interval_holds_its_share_whatever_the_scale(
+    seed: int, threshold: float, scale: float, shift: float
+) -> None:
+    scores = gaussian(8, 2, seed=seed, models=0.3)
+    attempts = impostors(scores).searches()
+    found = accepted_share(attempts, threshold)
+    assert 0 <= found.low <= found.estimate <= found.high <= 1
+    assert found.low < found.high
+    wider = accepted_share(attempts, threshold, level=0.99)
+    assert wider.low <= found.low
+    assert wider.high >= found.high
+    moved = replace(attempts, best=scale * attempts.best + shift, rival=scale * attempts.rival + shift)
+    again = accepted_share(moved, scale * threshold + shift)
+    assert (again.low, again.high) == pytest.approx((found.low, found.high), abs=1e-9)
 
 
 def test_rates_cover_the_truth_also_where_models_differ() -> None:
@@ -113,11 +142,22 @@ def test_rates_cover_the_truth_also_where_models_differ() -> None:
 
 
 def test_nobody_accepted_is_no_proof() -> None:
+    """More than Wilson's end for as many independent attempts, and less than the exact one for as many people."""
     for f in count_false_accepts([(impostors(gaussian(10)), Fixed(99.0))], [0.01]):
+        attempts = 360 if f.speakers == 1 else 40
         assert (f.accepted.estimate, f.accepted.low) == (0.0, 0.0)
-        assert f.accepted.high == pytest.approx(1 - 0.025 ** (1 / 10))  # as ten independent people
+        assert 1.96**2 / (attempts + 1.96**2) < f.accepted.high < 1 - 0.025 ** (1 / 10)
     everybody = count_false_accepts([(impostors(gaussian(10)), Fixed(-99.0))], [0.01])[0].accepted
     assert (everybody.estimate, everybody.high) == (1.0, 1.0)
+    assert 0.9 < everybody.low < 1
+
+
+def test_nobody_accepted_says_less_where_models_differ() -> None:
+    alike, differ = (
+        count_false_accepts([(impostors(gaussian(20, seed=1, models=m)), Fixed(99.0))], [0.01])[0].accepted
+        for m in (0.0, 0.5)
+    )
+    assert differ.high > 2 * alike.high
 
 
 def test_of_fewer_than_five_people_nothing_is_known() -> None:

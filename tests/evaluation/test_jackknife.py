@@ -11,6 +11,7 @@ from speechgmm.errors import InvalidInput
 from speechgmm.evaluation import NIST, Scores, actual_dcf, cllr, eer, min_cllr, min_dcf
 from speechgmm.evaluation import jackknife as module
 from speechgmm.evaluation.jackknife import detection_intervals, resampler, search_intervals
+from speechgmm.evaluation.jackknife import student as student_quantile
 
 
 def matrix(seed=0, enrolled=8, strangers=4, tests=3, named=True, spread=1.0):
@@ -44,21 +45,39 @@ def left_out(scores, rate):
     )
 
 
-def expected(strata, level=0.95, chance=0.0, flatters=False, most=1.0):
+def expected(strata, level=0.95, chance=0.0, flatters=False, most=1.0, endless=False):
     """The ends of the interval of a cost, for (rate of all, rates without each) of each stratum."""
-    variances, bias, changes, whole = [], 0.0, [], strata[0][0]
+    variances, bias, squares, spread, whole = [], 0.0, 0.0, 0.0, strata[0][0]
     for _, values in strata:
         n, middle = len(values), math.fsum(values) / len(values)
-        variances.append((n - 1) / n * sum((v - middle) ** 2 for v in values))
+        changes = [(v - middle) ** 2 for v in values]
+        variances.append((n - 1) / n * sum(changes))
         bias += (n - 1) * (whole - middle)
-        changes += [middle - v for v in values]
-    together = sum(variances) ** 2 / sum(v**2 / (len(s[1]) - 1) for v, s in zip(variances, strata, strict=True))
-    fourth = 3 * sum(c**2 for c in changes) ** 2 / sum(c**4 for c in changes) - 1
-    q = student.ppf((1 + level) / 2, min(len(strata[0][1]) - 1, max(1, together), max(2, fourth)))
+        squares += sum(changes)
+        spread += sum(c**2 for c in changes) - sum(changes) ** 2 / n
+    q = student.ppf((1 + level) / 2, min(len(strata[0][1]) - 1, max(1, 2 * squares**2 / spread)))
     bias = max(0.0, bias) if flatters else 0.0
-    deviation = math.sqrt(max(sum(variances) - chance, sum(variances) / 2) + (0.5 * bias) ** 2)
+    deviation = math.sqrt(max(sum(variances) - chance, sum(variances) / 2) + bias**2)
     top = whole + 1.5 * bias
-    return whole * math.exp(-q * deviation / whole), min(most, top * math.exp(q * deviation / top))
+    far = q * deviation / top
+    return whole * math.exp(-q * deviation / whole), min(most, top * math.exp(far + endless * far**2 / 2))
+
+
+@pytest.mark.parametrize("people", [5, 30])
+def test_degrees_of_freedom_are_those_of_like_changes_and_of_few(people):
+    """Of like ones n - 1; where one makes the variance, few; of two normal strata, as Satterthwaite has it."""
+    alike = student_quantile([np.array([1.0, -1.0] * people)], people, 0.95)
+    assert alike == pytest.approx(student.ppf(0.975, people - 1))
+    one = np.eye(people)[0] - 1 / people
+    squares = one @ one
+    freedom = 2 * squares**2 / ((one**4).sum() - squares**2 / people)
+    assert student_quantile([one], people, 0.95) == pytest.approx(student.ppf(0.975, min(freedom, people - 1)))
+    assert freedom < 5
+    rng = np.random.default_rng(0)
+    few, many = rng.normal(0, 3, 2000), rng.normal(0, 1, 4000)
+    sums = few @ few, many @ many
+    together = sum(sums) ** 2 / (sums[0] ** 2 / 2000 + sums[1] ** 2 / 4000)
+    assert student_quantile([few, many], 10**6, 0.95) == pytest.approx(student.ppf(0.975, together), rel=1e-3)
 
 
 # Detection
@@ -83,7 +102,7 @@ METRICS = {
 def test_intervals_are_those_of_loops_over_rows(name, level):
     scores, (rate, flatters, most) = matrix(), METRICS[name]
     whole, owners, strangers = left_out(scores, rate)
-    ends = expected([(whole, owners), (whole, strangers)], level, flatters=flatters, most=most)
+    ends = expected([(whole, owners), (whole, strangers)], level, flatters=flatters, most=most, endless=name == "cllr")
     found = detection_intervals(resampler(scores, level=level), {"": NIST["SRE08"]})[name]
     assert found.estimate == pytest.approx(whole)
     assert (found.low, found.high) == pytest.approx(ends, rel=1e-9)
@@ -117,7 +136,7 @@ def test_thinning_changes_little():
     for name, interval in whole.items():
         width = interval.high - interval.low
         assert thinned[name].low == pytest.approx(interval.low, abs=0.15 * width), name
-        assert thinned[name].high == pytest.approx(interval.high, abs=0.15 * width), name
+        assert thinned[name].high == pytest.approx(interval.high, abs=0.2 * width), name
 
 
 @pytest.mark.parametrize("label", [0, 1])

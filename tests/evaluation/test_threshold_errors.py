@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from speechgmm.evaluation import Failures, Interval, Scores, Trials, evaluate
+from speechgmm.evaluation import Failures, Interval, Scores, Trials, evaluate, shares
 from speechgmm.evaluation.false_accepts import people_of
 from speechgmm.evaluation.threshold_errors import FailureCounts, count_failures, search_rates, trial_rates
+from tests.evaluation.leaving_out import Attempt, share_interval
 from tests.evaluation.tables import gaussian
 
 SEEDS = st.integers(0, 10**6)
@@ -53,31 +54,22 @@ def outcomes(scores: Scores, threshold: float, without: str = "") -> dict[str, l
     return found
 
 
-def jackknifed(share: float, left: list[float], attempts: int) -> tuple[float, float]:
-    """Korn and Graubard's interval by scipy's beta distribution."""
-    without, n = np.array(left), len(left)
-    variance = (n - 1) / n * ((without - without.mean()) ** 2).sum()
-    size = min(share * (1 - share) / variance if variance > 1e-15 and 0 < share < 1 else n, attempts)
-    x = share * size
-    low = stats.beta.ppf(0.025, x, size - x + 1) if share > 0 else 0.0
-    high = stats.beta.ppf(0.975, x + 1, size - x) if share < 1 else 1.0
-    return float(low), float(high)
-
-
-def taking_part(scores: Scores, name: str) -> set[str]:
-    """The people who are tested, or whose models count: of searches, the best one."""
-    assert scores.test_speaker is not None
-    owners = set(scores.speaker[scores.target == 1].tolist())
-    if name == "p_miss":
-        return owners
-    if name == "p_fa":
-        return {*scores.speaker.tolist(), *scores.test_speaker.tolist()}
-    found: set[str] = set()
+def attempts(scores: Scores, threshold: float) -> dict[str, list[Attempt]]:
+    """How far each attempt is above its threshold, by whose model; a threshold that somebody misses is nobody's."""
+    found: dict[str, list[Attempt]] = {name: [] for name in ("p_miss", "p_fa", "strangers_accepted")}
+    found |= {"owners_missed": [], "owners_mistaken": []}
     for test in scores.tests.names:
-        rows = np.flatnonzero((scores.test == test) & (scores.target == 0))
-        who = scores.test_speaker[rows[0]]
-        if name == "strangers_accepted" or who in owners:
-            found |= {who, scores.speaker[rows[np.argmax(scores.score[rows])]]}
+        rows = np.flatnonzero(scores.test == test)
+        assert scores.test_speaker is not None
+        who = int(scores.test_speaker[rows[0]][1:])
+        every = {int(scores.speaker[i][1:]): float(scores.score[i]) for i in rows}
+        rivals, own = {m: s for m, s in every.items() if m != who}, every.get(who)
+        found["p_fa"] += [(who, {m: s - threshold}) for m, s in rivals.items()]
+        found["strangers_accepted"].append((who, {m: s - threshold for m, s in rivals.items()}))
+        if own is not None:
+            found["p_miss"].append((who, {who: threshold - own}))
+            found["owners_missed"].append((who, {-1: threshold - own} | {m: s - own for m, s in rivals.items()}))
+            found["owners_mistaken"].append((who, {m: s - max(own, threshold) for m, s in rivals.items()}))
     return found
 
 
@@ -103,12 +95,12 @@ def test_rates_are_counted_one_by_one(seed: int, threshold: int) -> None:
 @settings(max_examples=15, deadline=None)
 def test_intervals_are_those_of_leaving_out_each_person(seed: int, threshold: float) -> None:
     scores = table(seed, ties=False)
-    found = rates(scores, threshold)
-    for name, hits in outcomes(scores, threshold).items():
-        people = taking_part(scores, name)
-        left = [float(np.mean(outcomes(scores, threshold, person)[name])) for person in people]
-        low, high = jackknifed(float(np.mean(hits)), left, len(hits))
-        assert (found[name].low, found[name].high) == pytest.approx((low, high), abs=1e-6), name
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shares, "_STEP", 0.0)  # every number of errors is tried
+        found = rates(scores, threshold)
+    for name, tried in attempts(scores, threshold).items():
+        interval = found[name]
+        assert (interval.estimate, interval.low, interval.high) == pytest.approx(share_interval(tried), abs=1e-9), name
 
 
 def test_rates_of_few_people_have_intervals_that_cover_the_truth() -> None:
