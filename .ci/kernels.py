@@ -23,6 +23,8 @@ TURNS = (
 
 With numba's generic processor, numpy and the C library do without AVX as well: that is every x86-64 processor.
 """
+PEERS = "not librosa"
+"""The whole suite compares with it, too; to begin with librosa takes 20 s in each turn."""
 PROBE = """
 import numpy, scipy.linalg
 from threadpoolctl import threadpool_info
@@ -68,10 +70,8 @@ def main() -> int:
             continue
         seen.add(runs)
         print(f"-- {kernel}: OpenBLAS runs {runs}, numba {numba or 'this processor'}, cores {cores}", flush=True)
-        start, pytest = (
-            time.monotonic(),
-            [sys.executable, "-m", "pytest", "-q", "-m", "numeric", "tests", *sys.argv[1:]],
-        )
+        start = time.monotonic()
+        pytest = [sys.executable, "-m", "pytest", "-q", "-m", "numeric", "-k", PEERS, "tests"]
         os.sched_setaffinity(0, all_cores[:cores])  # processes that are started from here inherit it
         status = subprocess.run([*pytest, *sys.argv[1:]], env=os.environ | variables(kernel, numba)).returncode
         os.sched_setaffinity(0, all_cores)
