@@ -85,7 +85,7 @@ def matrix(
 
 def _in_range(a: Array, what: str, *, missing: bool, tiny: bool) -> Array:
     """Return `a` if its entries are finite and their scale is one whose squares can be held."""
-    if not a.size or (tiny and surely_in_range(a)):
+    if not a.size:
         return a
     top = max(-float(a.min()), float(a.max()))
     if not np.isfinite(top):

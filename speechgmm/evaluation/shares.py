@@ -95,10 +95,10 @@ def accepted_share(attempts: Attempts, thresholds: Array | float, *, level: floa
     moved = replace(attempts, best=attempts.best - thresholds, rival=attempts.rival - thresholds)
     hits = int((moved.best >= 0).sum())
     share = hits / len(moved)
-    if len(np.union1d(moved.tested, moved.whose)) < Resampler.LEAST_SPEAKERS:
-        return Interval(share, 0.0, 1.0, level)
     near = min(len(moved), 2 * hits + _BEYOND)
     spread = _Spread.of(moved, near, level)
+    if len(spread.persons) < Resampler.LEAST_SPEAKERS:
+        return Interval(share, 0.0, 1.0, level)
     high = spread.upper(hits)
     if high is None and near < len(moved):
         high = _Spread.of(moved, len(moved), level).upper(hits)
@@ -137,8 +137,9 @@ class _Spread:
         above = attempts.take(rows[np.argsort(-attempts.best[rows], kind="stable")])
         alone = (attempts.tested != attempts.whose) & np.isneginf(attempts.rival)
         size = int(max(attempts.tested.max(), attempts.whose.max())) + 1
-        gone = np.bincount(attempts.tested, minlength=size) + np.bincount(attempts.whose[alone], minlength=size)
-        persons = np.union1d(attempts.tested, attempts.whose)
+        own = np.bincount(attempts.tested, minlength=size)
+        gone = own + np.bincount(attempts.whose[alone], minlength=size)
+        persons = np.flatnonzero(own + np.bincount(attempts.whose, minlength=size))
         return cls(above, persons, len(attempts) - gone[persons], len(attempts), level)
 
     def half_width(self, reach: int) -> float:
