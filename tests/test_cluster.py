@@ -161,6 +161,13 @@ def test_compiled_loops_and_splitting_give_the_same_bits(workers: DaskWorkers) -
     same_bits(elsewhere, start)
 
 
+def test_accelerated_em_gives_the_same_bits(workers: DaskWorkers) -> None:
+    one, there = (fit_gmm(np.array_split(X, 7), 5, accelerated=True, n_threads=n, **EM) for n in (1, workers))
+    assert any("jumped" in note for note in one.notes)
+    assert there.objective == one.objective
+    same_bits(there.model, one.model)
+
+
 class Halves(BlockViews):
     """The first half of the features of blocks."""
 

@@ -168,7 +168,7 @@ def fit(
     *,
     stop: StopRule = Stop(),
     e_step: Callable[[M, Any], Any] = statistics_of,
-    accelerate: Callable[[M, M, M], M | None] | None = None,
+    accelerate: Callable[[M, M, int], M] | None = None,
     on_fit: Callable[[Fit[M]], None] | None = None,
     n_threads: Threads = None,
     on_iteration: Callable[[int, float, Notes], None] | None = None,
@@ -188,11 +188,12 @@ def fit(
         ``e_step(model, block)`` gives statistics: values with `+` and `mean_log_likelihood`, the objective. Default:
         ``model.statistics(block)``, with the weights of a `WeightedBlock`.
     accelerate : callable, optional
-        ``accelerate(first, second, third)`` guesses from three models in a row, each made by a step from the one
-        before, where they are going, or gives None. The guess is taken if its objective is at least that of the second;
-        otherwise EM goes on from the third, at the price of an iteration. So the objective never falls where it is what
-        the M-step raises: without a prior. Only steps of EM tell whether it has settled. Default: plain EM, which alone
-        can go on from a `Fit`.
+        ``accelerate(before, model, steps)`` guesses from two models, the second made by a step, and the number of steps
+        in a row, where they are going. The guess is asked next, and taken if its objective is at least the one before;
+        otherwise EM goes on from `model`, at the price of an iteration. So the objective never falls where it is what
+        the M-step raises: without a prior. The steps are counted anew after such an iteration, after one that has
+        reseeded, and where a guess seems settled: only a step of EM from `model` itself tells. Default: plain EM, which
+        alone can go on from a `Fit`.
     on_fit : callable, optional
         Called after each iteration with what there is so far.
     n_threads : int or mapper, optional
@@ -216,28 +217,27 @@ def fit(
     """
     blocks = reiterable(blocks)
     if accelerate and (isinstance(model, Fit) or on_fit):
-        refuse("accelerated EM", "be run in one go, for its guesses rest on several models", "a fit, or on_fit")
+        refuse("accelerated EM", "be run in one go, for its guesses rest on two models", "a fit, or on_fit")
     so_far = model if isinstance(model, Fit) else Fit(model, (), (), converged=False)
     model, converged = so_far.model, so_far.converged
     objective, notes = list(so_far.objective), list(so_far.notes)
-    path = [model]  # each made by a step from the one before; the last is asked next, and is `model` or a guess
+    asked, steps = model, 0
     while not converged and len(objective) < stop.max_iterations:
-        asked, guessed = path[-1], path[-1] is not model
+        guessed = asked is not model
         statistics = expectation(asked, blocks, e_step=e_step, n_threads=n_threads)
-        reached = statistics.mean_log_likelihood
+        reached, before = statistics.mean_log_likelihood, model
         if guessed and not reached >= objective[-1]:
-            reached, note, path = objective[-1], dict[str, float](rejected=1), [model]
+            reached, note = objective[-1], dict[str, float](rejected=1)
         else:
             update = m_step(statistics, asked)
             model, note = update.model, {**update.notes} | ({"jumped": 1} if guessed else {})
-            path = [*path, model] if accelerate and "reseeded" not in note else [model]
         objective, notes = [*objective, reached], [*notes, note]
         if on_iteration:
             on_iteration(len(objective), reached, note)
-        converged = not guessed and stop.settled(objective, notes)
-        if accelerate and len(path) == 3:
-            guess = accelerate(*path)
-            path = [model if guess is None else guess]
+        settled = stop.settled(objective, notes)
+        converged = settled and not guessed
+        steps = 0 if settled or {"rejected", "reseeded"} & note.keys() else steps + 1
+        asked = accelerate(before, model, steps) if accelerate and steps else model
         if on_fit:
             on_fit(Fit(model, tuple(objective), tuple(notes), converged))
     return Fit(model, tuple(objective), tuple(notes), converged)

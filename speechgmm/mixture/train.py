@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, instance, refuse
-from speechgmm.mixture.accelerate import check_acceleration, squarem
+from speechgmm.mixture.accelerate import check_acceleration, momentum
 from speechgmm.mixture.blocks import as_blocks, sample_frames
 from speechgmm.mixture.covariance import Covariance, covariance_type
 from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, fit, statistics_of
@@ -62,9 +62,10 @@ def fit_gmm(
         result report as "selection_loss". Worth it from about 500 components. Blocks must come in the same order each
         time and have no weights. Default: every iteration is exact.
     accelerated : bool
-        Whether to guess every other iteration where EM is going, by `squarem`, for covariances of independent features.
-        On speech the likelihood of plain EM is there after half to three quarters of the iterations
-        (`recipes/benchmarks/em.py --accelerated`). Default: plain EM, whose numbers stay as they were.
+        Whether EM has `momentum`: each iteration begins farther along the way of the one before, unless that is worse,
+        for covariances of independent features. On speech the likelihood of plain EM is there after a quarter to half
+        of the iterations (`recipes/benchmarks/em.py --accelerated`); it then goes on, and ends higher. Default: plain
+        EM, whose numbers stay as they were.
     on_fit : callable, optional
         Called after each iteration with what there is so far.
     n_threads : int or mapper, optional
@@ -99,7 +100,7 @@ def fit_gmm(
         n_threads = own_threads(n_threads)
     run = functools.partial(fit, stop=stop, e_step=e_step, n_threads=n_threads, on_iteration=on_iteration)
     begun = init if isinstance(init, Fit) else start
-    return run(begun, data, m_step, accelerate=squarem if accelerated else None, on_fit=on_fit)
+    return run(begun, data, m_step, accelerate=momentum if accelerated else None, on_fit=on_fit)
 
 
 def _check_selection(init: str | GMM | Fit[GMM] | None, *, missing: bool, accelerated: bool) -> None:
