@@ -182,10 +182,10 @@ def training(x: np.ndarray, k: int) -> dict[str, Any]:
             x, k, accelerated=fast, on_iteration=lambda *at, to=reached: to.append((time.perf_counter(), at[1]))
         ).model
         seconds[name] = time.perf_counter() - began
-        for where, target in ((f"{WITHIN} nats per frame below", end - WITHIN), ("at", end)):
+        for where, target in ((f"{WITHIN} nats per frame below ", end - WITHIN), ("", end)):
             arrived = [t - began for t, objective in reached if objective >= target]
             if arrived:
-                seconds[f"{name}, until {where} scikit-learn's end"] = arrived[0]
+                seconds[f"{name}, until {where}scikit-learn's end"] = arrived[0]
         ends[name], iterations[name] = float(model.log_density(double).mean()) - end, len(reached)
     return {
         "of": f"{k} components, {len(x)} frames, whole training",
