@@ -63,7 +63,9 @@ WAYS = {
     "mel cepstra, 64": Way(n_components=(64,), kind="mfcc"),
     "recordings by seconds": Way(power=1.0),
     "recordings alike": Way(power=0.0),
-    "first release": Way("mean_variance", 4.0, (256,), 1.0, "mfcc"),
+    "enrolled by frames": Way(frames_power=1.0),
+    "best, enrolled by frames": Way(frames_power=1.0, quality="best"),
+    "first release": Way("mean_variance", 4.0, (256,), 1.0, 1.0, "mfcc"),
 }
 COLUMNS = {"EER, strangers": "eer_strangers", "EER, enrolled": "eer_enrolled", "identified": "identified"}
 

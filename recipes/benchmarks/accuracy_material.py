@@ -37,6 +37,7 @@ from speechgmm.speakers import System
 from speechgmm.speakers.domain import People
 from speechgmm.speakers.held_out import adapt_cohort
 from speechgmm.speakers.impostors import models_among, normalized_together, scored_by
+from speechgmm.speakers.recording_weights import POWER, weighted
 from speechgmm.speakers.sessions import sums_by_key
 
 __all__ = ["ROWS", "Row", "Searches", "Way"]
@@ -65,6 +66,8 @@ class Way:
         Of the mixtures of the background model; default: those of `train_system`.
     power : float
         Of its seconds, by which each recording of a test counts: 0 is alike.
+    frames_power : float
+        Of its frames, by which each enrolled recording counts: 1 is every frame alike.
     kind : str
         Of cepstra.
     quality : str
@@ -75,6 +78,7 @@ class Way:
     relevance: float = System.relevance
     n_components: tuple[int, ...] | None = None
     power: float = 0.5
+    frames_power: float = POWER
     kind: str = "mfcc+lfcc"
     quality: str = "default"
 
@@ -171,7 +175,7 @@ class Searches:
         Of each speaker there are at most so many tests. The halves are the same ones in all ways.
         """
         system, cohort = self._trained(row, way)
-        people, spoken = self._people(row, system), self._tests(row, system)
+        people, spoken = self._people(row, way, system), self._tests(row, system)
         both = sorted(set(people) & {t.speaker for t in spoken})
         if len(both) < LEAST:
             raise Skip(f"{len(both)} speakers have so much speech, and {LEAST} is the least")
@@ -217,7 +221,7 @@ class Searches:
             n_threads=self._n_threads,
         ).system
 
-    def _people(self, row: Row, system: System) -> Enrolled:
+    def _people(self, row: Row, way: Way, system: System) -> Enrolled:
         """Return what is enrolled of each speaker who has so much speech."""
         frontend = system.frontend
         pieces = grouped(self._heard(row, frontend, "enroll"), speaker_of)
@@ -228,7 +232,7 @@ class Searches:
         every = [e for rows in pieces.values() for e in rows]
         statistics = threads(self._n_threads)(lambda e: system.statistics(frontend.normalized(e.usable())), every)
         single = {s: list(itertools.islice(statistics, len(rows))) for s, rows in pieces.items()}
-        sums = sums_by_key((s, x) for s, own in single.items() for x in own)
+        sums = sums_by_key((s, weighted(x, way.frames_power)) for s, own in single.items() for x in own)
         return {s: (sums[s], sum(e.speech_seconds for e in rows), single[s]) for s, rows in pieces.items()}
 
     def _tests(self, row: Row, system: System) -> list[Spoken]:

@@ -16,6 +16,7 @@ import numpy as np
 from speechgmm.checks import Array
 from speechgmm.mixture import UBM, Statistics
 from speechgmm.mixture.adapt import moved
+from speechgmm.speakers.recording_weights import as_spoken
 from speechgmm.speakers.sessions import Moments
 
 MOST = 200
@@ -34,7 +35,7 @@ class People:
     ----------
     names : tuple of str
     statistics : tuple of Statistics
-        Each of all of a person's speech, against the background model.
+        Each the sum of a person's `weighted` recordings, against the background model.
     speech_seconds : ndarray, shape (S,)
     recordings : tuple, optional
         What is known of each one's single recordings: `Moments`.
@@ -60,7 +61,7 @@ class People:
 
     def domain(self, ubm: UBM) -> UBM:
         """Return the background model of where they were recorded; of nobody, the model itself."""
-        heard = [s for s in self.statistics[:MOST] if s.counts.sum() > 0]
+        heard = [as_spoken(ubm, s) for s in self.statistics[:MOST] if s.counts.sum() > 0]
         if not heard:
             return ubm
         alike = sum(float(s.counts.sum()) for s in heard) / len(heard)

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.parallel import keep_freed_memory, threads, workers
 from speechgmm.speakers.block_models import BlockLayout, ModelBlock, tidied
 from speechgmm.speakers.damage import DamagedSession, against
 from speechgmm.speakers.domain import MOST
-from speechgmm.speakers.models import GROUP
+from speechgmm.speakers.models import GROUP, speaker_offsets
 from speechgmm.speakers.sessions import RecordingSample, Session
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.store_domain import DomainPeople, Foundation, Samples, domain_people, founded
@@ -295,7 +294,7 @@ def _models(
     damaged = {n: read.damaged[n] for n in changed if n in read.damaged}
 
     def adapted(whole: Mapping[str, Session]) -> list[ModelBlock]:
-        means = (adapted_offsets(layout.ubm, s.statistics, system.relevance) for s in whole.values())
+        means = (speaker_offsets(layout.ubm, s.statistics, system.relevance) for s in whole.values())
         return layout.blocks(list(whole), [s.speech_seconds for s in whole.values()], means)
 
     held = [n for n in changed if n in read.sums]

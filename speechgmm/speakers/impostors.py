@@ -51,7 +51,7 @@ class LeftOut:
     place : int
         Whose it is.
     own : Statistics
-        Of it, which the others are without.
+        Of it, `weighted`, which the others are without.
     speech_seconds : float
     heard : Heard
     others : sequence of Moments
@@ -190,4 +190,4 @@ def _without(every: Statistics, own: Statistics) -> Statistics:
     """Return statistics without a part of them, as far as means need them."""
     counts = np.maximum(every.counts - own.counts, 0.0)
     first = np.where(counts[:, None] > 0, every.first - own.first, 0.0)
-    return Statistics.computed(every.origin, counts, first, every.second, 0.0, float(counts.sum()))
+    return Statistics.computed(every.origin, counts, first, every.second, 0.0, max(every.frames - own.frames, 0.0))

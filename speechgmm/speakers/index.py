@@ -41,14 +41,13 @@ from speechgmm.errors import IncompatibleModel
 from speechgmm.files import Kind, check_readable, replacing, starts_with
 from speechgmm.looks import Look, Shown
 from speechgmm.mixture import GMM, UBM, Ensemble
-from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.mixture.covariance import COVARIANCES
 from speechgmm.parallel import Progress
 from speechgmm.speakers.block_models import BlockLayout, BlockModels, CompactBlock
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.enrolled import domain_of
 from speechgmm.speakers.following import PeopleRead
-from speechgmm.speakers.models import SpeakerModels
+from speechgmm.speakers.models import SpeakerModels, speaker_offsets
 from speechgmm.speakers.outlines import OutlineRows, Outlines
 from speechgmm.speakers.sessions import Session
 from speechgmm.speakers.store import SpeakerStore
@@ -358,7 +357,7 @@ def _block(ubm: UBM, relevance: float, sums: Mapping[str, Session], marks: froze
     """Adapt the models of some speakers from what is enrolled of each."""
     offsets = np.empty((len(sums), *ubm.means.shape))
     for row, session in zip(offsets, sums.values(), strict=True):
-        row[:] = adapted_offsets(ubm, session.statistics, relevance)
+        row[:] = speaker_offsets(ubm, session.statistics, relevance)
     return Block(tuple(sums), np.array([s.speech_seconds for s in sums.values()]), offsets, marks)
 
 

@@ -22,6 +22,7 @@ from speechgmm.mixture.compiled.e_step import NEVER, log_sums, narrow
 from speechgmm.mixture.covariance import Independent
 from speechgmm.parallel import threads, workers
 from speechgmm.speakers.damage import DamagedSession
+from speechgmm.speakers.recording_weights import as_spoken
 from speechgmm.speakers.system import System
 
 _CELLS = 1 << 18
@@ -209,6 +210,11 @@ def laid_out(linear: Array, offsets: Array, precisions: Array, constant: Array, 
     return True
 
 
+def speaker_offsets(ubm: UBM, statistics: Statistics, relevance: float) -> Array:
+    """Return the means (K, D) of a speaker, relative to the origin, from the sum of their `weighted` recordings."""
+    return adapted_offsets(ubm, as_spoken(ubm, statistics), relevance)
+
+
 def adapted_model(system: System, statistics: Statistics) -> UBM:
     """Return the model of one speaker: the UBM with its means adapted.
 
@@ -221,7 +227,7 @@ def adapted_model(system: System, statistics: Statistics) -> UBM:
     >>> adapted_model(system, system.ubm.statistics([[8.0]] * 4)).means.tolist()  # half of the way
     [[4.0]]
     """
-    return moved(system.ubm, statistics, system.relevance)
+    return moved(system.ubm, as_spoken(system.ubm, statistics), system.relevance)
 
 
 def adapted_models(
@@ -233,7 +239,7 @@ def adapted_models(
 ) -> SpeakerModels:
     """Adapt a model to each of the statistics, under names that may repeat, from the UBM or that of a domain."""
     start = system.ubm if ubm is None else ubm
-    offsets = np.stack([adapted_offsets(start, s, system.relevance) for s in statistics])
+    offsets = np.stack([speaker_offsets(start, s, system.relevance) for s in statistics])
     return SpeakerModels(tuple(names), offsets, np.array(list(speech_seconds)), start, system.fingerprint)
 
 

@@ -84,7 +84,7 @@ def recording_models(
     def adapted_to(i: int) -> tuple[Statistics]:
         counts, means = moments[i, :, 0], moments[i, :, 1:]
         first = counts[:, None] * means + system.relevance * (means - ubm.offsets)
-        return (first_order(counts, first, ubm.origin),)
+        return (first_order(ubm, counts, first),)
 
     by_recording = ByRecording(models, system.relevance, adapted_to) if system.by_recording else None
     return RecordingModels(models, digests, tuple(skipped), by_recording)
@@ -92,4 +92,4 @@ def recording_models(
 
 def _statistics(ubm: UBM, moments: Array) -> Statistics:
     """Return the statistics of [counts, first moments], (K, 1 + D)."""
-    return first_order(moments[:, 0], moments[:, 1:], ubm.origin)
+    return first_order(ubm, moments[:, 0], moments[:, 1:])

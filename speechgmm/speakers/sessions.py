@@ -28,7 +28,7 @@ class Session(Shown):
     ----------
     speaker, name : str
     statistics : Statistics
-        Against the UBM of the store's system.
+        Against the UBM of the store's system: the sum of the `weighted` ones of its recordings.
     speech_seconds : float
     recordings : mapping
         The digest of each recording's samples -> its name.
@@ -84,10 +84,10 @@ class Moments(Protocol):
         """Sums of the features, relative to the UBM's origin."""
 
 
-def first_order(counts: Array, first: Array, origin: Array) -> Statistics:
-    """Return statistics as far as means need them, from counts (K,) and first moments (K, D)."""
+def first_order(ubm: UBM, counts: Array, first: Array) -> Statistics:
+    """Return statistics of a recording as far as means need them, from counts (K,) and first moments (K, D)."""
     n, sums = (np.array(x, dtype=np.float64) for x in (counts, first))
-    return Statistics.computed(origin, n, sums, np.zeros(sums.shape), 0.0, float(n.sum()))
+    return Statistics.computed(ubm.origin, n, sums, np.zeros(sums.shape), 0.0, float(n.sum()) / len(ubm.parts))
 
 
 @dataclass(frozen=True, eq=False)

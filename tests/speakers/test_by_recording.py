@@ -133,7 +133,7 @@ def test_a_soft_maximum_lies_between_mean_and_maximum(values: list[float], by: f
 def test_first_order_statistics_adapt_means_as_whole_ones_do() -> None:
     part = SYSTEM.ubm.parts[0]
     whole = part.statistics(TEST[:, :3])
-    some = first_order(whole.counts.astype(np.float32), whole.first.astype(np.float32), part.origin)
+    some = first_order(part, whole.counts.astype(np.float32), whole.first.astype(np.float32))
     close(adapt(part, some).means, adapt(part, whole).means, rtol=1e-5, atol=1e-6)
 
 

@@ -329,7 +329,7 @@ def people(system: System, n: int) -> dict[str, Statistics]:
 def blocks_of(system: System, statistics: dict[str, Statistics]) -> BlockModels:
     layout, found = BlockLayout(system.ubm), []
     for name, s in statistics.items():
-        means = [models.adapted_offsets(system.ubm, s, system.relevance)]
+        means = [models.speaker_offsets(system.ubm, s, system.relevance)]
         found += layout.blocks([name], [1.0], means)
     return BlockModels(layout, tidied(found), system.fingerprint)
 

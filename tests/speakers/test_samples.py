@@ -19,8 +19,9 @@ from speechgmm.mixture import GMM, Statistics, fit_gmm
 from speechgmm.speakers import SpeakerStore, System, enroll, enroll_features
 from speechgmm.speakers.impostors import FRAMES
 from speechgmm.speakers.recording_samples import heard, sample_of
+from speechgmm.speakers.recording_weights import weighted
 from speechgmm.speakers.score import Scorer
-from speechgmm.speakers.sessions import summable, summable_seconds
+from speechgmm.speakers.sessions import first_order, summable, summable_seconds
 from tests.laws import problems
 from tests.sounds import Array, steps, voice, write
 from tests.speakers.conftest import tiny_system
@@ -177,9 +178,11 @@ def test_enrolling_keeps_a_sample_of_each_recording(system: System, tmp_path: Pa
         samples, damaged = store.samples(held.recordings)
         assert damaged == ()
         assert {s.digest for s in samples} == set(held.recordings)
-        counts, first = sum(s.counts for s in samples), sum(s.first for s in samples)
-        np.testing.assert_allclose(counts, held.statistics.counts, rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(first, held.statistics.first, rtol=1e-4, atol=1e-3)
+        one, other = (weighted(first_order(system.ubm, s.counts, s.first)) for s in samples)
+        both = one + other
+        np.testing.assert_allclose(both.counts, held.statistics.counts, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(both.first, held.statistics.first, rtol=1e-4, atol=1e-3)
+        assert both.frames == pytest.approx(held.statistics.frames)
         assert sum(s.speech_seconds for s in samples) == pytest.approx(held.speech_seconds)
         for s in samples:
             n = round(s.speech_seconds / system.frontend.hop_length)
