@@ -4,9 +4,9 @@ The file holds every array as a tensor and the rest as sorted JSON under one met
 so that the same value gives the same bytes and a damaged file is refused. Nothing is ever unpickled or imported
 by a name from a file: `load` builds only the types that the caller passes. A type whose name or fields have changed
 says so in the class variables ``FORMER_NAMES`` (a tuple) and ``FORMER_FIELDS`` (old name -> new name), so that older
-files are still read. A field that came later and is None is left out where ``LATER_FIELDS`` (a tuple) names it: values
-that do not use it keep their fingerprints. Types that a value is made of are known with it where ``PARTS`` names them;
-a type that a program has made known itself (`know`) may be nested anywhere.
+files are still read. ``LATER_FIELDS`` (name -> value) are fields that came later, with what files without them mean: a
+field of that value is left out, so that values of before keep their fingerprints. Types that a value is made of are
+known with it where ``PARTS`` names them; a type that a program has made known itself (`know`) may be nested anywhere.
 
 What can be stored: frozen dataclasses of arrays (bool, integer and float types), None, bool, int, float (NaN and
 infinities too), str, and tuples, lists and str-keyed mappings of these. Lists come back as tuples.
@@ -237,9 +237,9 @@ def versions(*libraries: str) -> dict[str, str]:
 def _encode(value: Any, name: str, tensors: _Tensors) -> Any:
     """Turn a value into JSON, moving arrays to `tensors` under their dotted path."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        later = getattr(value, "LATER_FIELDS", ())
+        later = getattr(value, "LATER_FIELDS", {})
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
-        fields = {k: v for k, v in fields.items() if v is not None or k not in later}
+        fields = {k: v for k, v in fields.items() if k not in later or not _same(v, later[k])}
         encoded = {k: _encode(v, f"{name}.{k}".lstrip("."), tensors) for k, v in fields.items()}
         return {"$type": type(value).__name__, "fields": encoded}
     if isinstance(value, (np.ndarray, np.generic)):
@@ -258,6 +258,11 @@ def _encode(value: Any, name: str, tensors: _Tensors) -> Any:
         parts = {k: k.replace("\\", "\\\\").replace(".", "\\.") for k in value}
         return {"$dict": {k: _encode(v, f"{name}.{parts[k]}", tensors) for k, v in value.items()}}
     return refuse(f"{name or 'a stored value'}", "be an array, number, text or a value of these", type(value).__name__)
+
+
+def _same(value: Any, plain: float | None) -> bool:
+    """Return whether a value, which may be an array, is None or this number."""
+    return value is None if plain is None else isinstance(value, (int, float)) and value == plain
 
 
 def _storable(a: np.ndarray[Any, Any]) -> bool:
@@ -290,6 +295,7 @@ def _decode(body: Any, types: Mapping[str, type], tensors: _Tensors, source: str
         refuse(source, f"hold only {', '.join(types)}", with_article(str(body["$type"])), error=IncompatibleModel)
     former = getattr(cls, "FORMER_FIELDS", {})
     fields = {former.get(k, k): _decode(v, types, tensors, source) for k, v in body["fields"].items()}
+    fields = {**getattr(cls, "LATER_FIELDS", {}), **fields}
     _check_fields(cls, fields, source)
     try:
         return cls(**fields)

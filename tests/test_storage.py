@@ -384,6 +384,24 @@ def test_a_type_that_was_made_known_need_not_be_named(monkeypatch):
     assert type(loads(data, Tree, Leaf).content) is Leaf
 
 
+def test_a_field_that_came_later_has_its_former_value_in_files_without_it():
+    def settings(**more: Any) -> type:
+        fields = [("rate", int), *((name, kind, field(default=default)) for name, (kind, default) in more.items())]
+        later = {"LATER_FIELDS": {"range": 20.0, "note": None}} if more else {}
+        return make_dataclass("Settings", fields, frozen=True, namespace=later)
+
+    former, now = settings(), settings(range=(float, 16.0), note=(Any, None))
+    data = dumps(former(8))
+    assert loads(data, now) == now(8, 20.0)
+    assert dumps(now(8, 20.0)) == data, "it keeps its fingerprint"
+    for value in (now(8), now(8, 20.0, "told"), now(8, 20.5, np.arange(3))):
+        again = loads(dumps(value), now)
+        assert again.range == value.range
+        np.testing.assert_array_equal(again.note, value.note)
+    with pytest.raises(IncompatibleModel, match="got also range"):
+        loads(dumps(now(8)), former)
+
+
 def test_a_field_of_a_later_version_is_refused():
     @dataclass(frozen=True)
     class Settings:

@@ -79,7 +79,7 @@ class AudioClassifier(Shown):
     """
 
     KIND: ClassVar = "a classifier"
-    LATER_FIELDS: ClassVar = ("machine", "weight")
+    LATER_FIELDS: ClassVar = {"machine": None, "weight": None}
 
     frontend: FrontEnd
     labels: tuple[str, ...]

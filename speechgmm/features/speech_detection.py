@@ -22,12 +22,9 @@ _BLOCK = 1 << 17
 """Frames handled at once: 22 minutes."""
 _TINY = 1e-10
 """The least weight of a Gaussian."""
-_PROMINENT = 20.0
-"""Frames at most this many dB below the 95th percentile are speech in any case: in a recording cut close to the words
-the quieter Gaussian is speech too. Where there are pauses, the Gaussians decide."""
 
 
-def speech_frames(level: Array, method: str, *, silence: float) -> Array:
+def speech_frames(level: Array, method: str, *, silence: float, prominence: float) -> Array:
     """Return which frames are speech, shape (N,), bool.
 
     Parameters
@@ -36,16 +33,19 @@ def speech_frames(level: Array, method: str, *, silence: float) -> Array:
         The level of each frame, in dB relative to full scale.
     method : str
         "none": all frames above `silence`. "gaussians": of those, the frames that the louder of two Gaussians
-        explains better, and those at most 20 dB below the 95th percentile.
+        explains better, and those at most `prominence` dB below the 95th percentile: in a recording cut close to the
+        words the quieter Gaussian is speech too.
     silence : float
         Frames at or below this level, in dB relative to full scale, are never speech; all of them count as this level
         when the Gaussians are fitted, so that digital silence weighs like any other silence.
+    prominence : float
+        In dB.
     """
     audible = level > silence
     x = np.maximum(level, silence).astype(np.float64)
     if method == "none" or np.ptp(x) < 1e-3:
         return audible
-    quiet, loud, prominent = _quantiles(x, 0.1, 0.9, 0.95)
+    quiet, loud, loudest = _quantiles(x, 0.1, 0.9, 0.95)
     center = float(x.mean())
     blocks = _Levels(x, center)
     pair = _Pair(0.5, (quiet - center, loud - center), (max(float(x.var()), _LEAST),) * 2)
@@ -57,7 +57,7 @@ def speech_frames(level: Array, method: str, *, silence: float) -> Array:
     low, high = sorted(m + center for m in pair.means)
     # the wider Gaussian wins in both tails: below the quiet mean nothing is speech, above the loud one all is
     speech = (x > low) & (speech | (x >= high))
-    return audible & (speech | (x > prominent - _PROMINENT))
+    return audible & (speech | (x > loudest - prominence))
 
 
 def _quantiles(x: Array, *shares: float) -> list[float]:

@@ -208,7 +208,7 @@ class SpeakerExport(Shown):
     """
 
     FORMER_NAMES: ClassVar = ("Export",)
-    LATER_FIELDS: ClassVar = ("samples", "notes")
+    LATER_FIELDS: ClassVar = {"samples": None, "notes": None}
     KIND: ClassVar = "an export of speakers"
     PARTS: ClassVar = (Session, Statistics, RecordingSample, SpeakerNote)
 

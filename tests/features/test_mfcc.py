@@ -386,6 +386,7 @@ BAD = [
     ({"delta_width": 0}, r"delta_width must be at least 1 and at most 20; got 0"),
     ({"speech": "webrtc"}, r"speech must be one of 'none', 'gaussians'; got 'webrtc'"),
     ({"silence": 10.0}, r"silence must be at least -200 dB and at most 0 dB; got 10 dB"),
+    ({"prominence": -1.0}, r"prominence must be at least 0 dB and at most 200 dB; got -1 dB"),
     ({"min_speech": -0.1}, r"min_speech must be at least 0 s and at most 60 s; got -0\.1 s"),
     (
         {"normalization": "cmvn"},
@@ -480,6 +481,7 @@ OTHER = {
     "delta_width": 4,
     "speech": "none",
     "silence": -74.0,
+    "prominence": 20.0,
     "min_speech": 0.2,
     "normalization": "mean",
     "averages": Averages((0.0,) * 60, (1.0,) * 60),
