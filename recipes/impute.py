@@ -50,7 +50,7 @@ def run(out: Path) -> dict[str, dict[str, float]]:
         filled = {
             "mean": SimpleImputer().fit_transform(given),
             "KNNImputer": KNNImputer().fit_transform(given),
-            "IterativeImputer": IterativeImputer(max_iter=50, tol=0.01, random_state=0).fit_transform(given),
+            "IterativeImputer": IterativeImputer(max_iter=200, tol=0.01, random_state=0).fit_transform(given),
             "mixture": impute(fit.model, given),
         }
         errors[name] = {method: float(np.sqrt(np.mean((y - x)[hole] ** 2))) for method, y in filled.items()}

@@ -40,10 +40,10 @@ def test_this_package_is_scored_on_the_lists_of_its_peers(monkeypatch: pytest.Mo
 def test_more_enrolled_speech_finds_more_speakers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = script(STUDIES / "enrollment.py", monkeypatch).run(MANIFEST, (1.0, 5.0, 1e4))
-    assert list(found) == [1.0, 5.0]
-    assert found[1.0]["accepted"] < found[5.0]["accepted"]
-    assert found[5.0]["impostors"] < found[1.0]["impostors"] < found[5.0]["true"]
+    found = script(STUDIES / "enrollment.py", monkeypatch).run(MANIFEST, (0.5, 5.0, 1e4))
+    assert list(found) == [0.5, 5.0]
+    assert found[0.5]["accepted"] < found[5.0]["accepted"]
+    assert found[5.0]["impostors"] < found[0.5]["impostors"] < found[5.0]["true"]
     assert "10000 s is left out" in capsys.readouterr().out
 
 

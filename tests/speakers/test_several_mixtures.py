@@ -181,8 +181,8 @@ def test_few_frames_get_coarse_mixtures_alone(
     assert _as_frames_allow(_sizes(None, quality, streams), frames) == sizes
 
 
-def test_a_small_background_trains_without_further_words(background: tuple[Recording, ...]) -> None:
-    made = train_system(background, calibrated=False)
+def test_a_small_background_trains_without_further_words(corpus: Corpus) -> None:
+    made = train_system(corpus.where(split="ubm", session="s1"), calibrated=False)
     ubm, frames = made.system.ubm, made.system.info["data"]["frames"]
     most = max(64, frames // FEW_FRAMES)
     assert isinstance(ubm, Ensemble)
