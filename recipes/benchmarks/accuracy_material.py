@@ -37,7 +37,7 @@ from speechgmm.speakers import System
 from speechgmm.speakers.domain import People
 from speechgmm.speakers.held_out import adapt_cohort
 from speechgmm.speakers.impostors import models_among, normalized_together, scored_by
-from speechgmm.speakers.recording_weights import POWER, weighted
+from speechgmm.speakers.recording_weights import POWER, contribution
 from speechgmm.speakers.sessions import sums_by_key
 
 __all__ = ["ROWS", "Row", "Searches", "Way"]
@@ -232,7 +232,7 @@ class Searches:
         every = [e for rows in pieces.values() for e in rows]
         statistics = threads(self._n_threads)(lambda e: system.statistics(frontend.normalized(e.usable())), every)
         single = {s: list(itertools.islice(statistics, len(rows))) for s, rows in pieces.items()}
-        sums = sums_by_key((s, weighted(x, way.frames_power)) for s, own in single.items() for x in own)
+        sums = sums_by_key((s, contribution(x, way.frames_power)) for s, own in single.items() for x in own)
         return {s: (sums[s], sum(e.speech_seconds for e in rows), single[s]) for s, rows in pieces.items()}
 
     def _tests(self, row: Row, system: System) -> list[Spoken]:

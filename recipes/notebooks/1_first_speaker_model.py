@@ -195,8 +195,8 @@ for n_components in (1, 2, 4, 8, 16):  # a frame is 60 numbers, a component 120:
 # %% [markdown]
 # ## Why plain mixtures are confused
 #
-# A guess would be right in 10 %. A few components help, more make it worse again. The reason is seen when we compare how
-# well a model likes the 100 frames that it has learned from and how well it likes *other* frames of the same voice.
+# A guess would be right in 10 %. A few components help, more make it worse again. The reason is seen when we compare
+# how well a model likes the 100 frames that it has learned from and how well it likes *other* frames of the same voice.
 
 # %%
 seen = [np.mean([plain[k][s].log_density(second[s]).mean() for s in second]) for k in plain]

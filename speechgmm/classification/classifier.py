@@ -79,7 +79,7 @@ class AudioClassifier(Shown):
     """
 
     KIND: ClassVar = "a classifier"
-    LATER_FIELDS: ClassVar = {"machine": None, "weight": None}
+    LATER_FIELDS: ClassVar = {"machine": None}
 
     frontend: FrontEnd
     labels: tuple[str, ...]

@@ -35,7 +35,7 @@ class People:
     ----------
     names : tuple of str
     statistics : tuple of Statistics
-        Each the sum of a person's `weighted` recordings, against the background model.
+        Each the sum of the `contribution` of a person's recordings, against the background model.
     speech_seconds : ndarray, shape (S,)
     recordings : tuple, optional
         What is known of each one's single recordings: `Moments`.

@@ -15,7 +15,7 @@ from speechgmm.mixture import Statistics
 from speechgmm.parallel import Progress, total
 from speechgmm.speakers.enrolled import surroundings
 from speechgmm.speakers.recording_samples import sample_of, unit_of
-from speechgmm.speakers.recording_weights import weighted
+from speechgmm.speakers.recording_weights import contribution
 from speechgmm.speakers.sessions import (
     EnrolledRecording,
     RecordingSample,
@@ -256,5 +256,5 @@ def enroll_features(
 
 def _session(system: System, r: Recording, digest: str, statistics: Statistics, seconds: float) -> Session:
     """Return a session of one recording, in numbers that can be added exactly."""
-    exact = summable(weighted(statistics), unit_of(system.ubm))
+    exact = summable(contribution(statistics), unit_of(system.ubm))
     return Session(r.speaker, r.session_name, exact, summable_seconds(seconds), {digest: r.name})

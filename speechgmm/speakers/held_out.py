@@ -28,7 +28,7 @@ from speechgmm.speakers.impostors import (
     trials,
 )
 from speechgmm.speakers.models import speaker_models
-from speechgmm.speakers.recording_weights import weighted
+from speechgmm.speakers.recording_weights import contribution
 from speechgmm.speakers.sessions import sums_by_key
 from speechgmm.speakers.system import System
 
@@ -259,7 +259,7 @@ def _draw(
             enrolled[name] = [rest[j] for j in rng.permutation(len(rest))[:kept]]
             own = [m for m in own if m.part == left_out]
         tests += [(name, _stretch(system.frontend, own[j], rng)) for j in rng.permutation(len(own))[:_TESTS]]
-    sums = [functools.reduce(operator.add, [weighted(statistics[m]) for m in enrolled[n]]) for n in enrolled]
+    sums = [functools.reduce(operator.add, [contribution(statistics[m]) for m in enrolled[n]]) for n in enrolled]
     seconds = np.array([sum(m.speech_seconds for m in enrolled[n]) for n in enrolled])
     single = tuple([statistics[m] for m in enrolled[n]] for n in enrolled) if system.by_recording else ()
     speech = {n: [drawn_frames(m.features, m.speech_seconds, rng) for m in enrolled[n][:MOST_EACH]] for n in enrolled}
@@ -307,7 +307,7 @@ def adapt_cohort(
     speakers = sorted(set(frames.speakers) - leave_out)
     chosen = sorted(np.random.default_rng(seed).permutation(speakers)[:COHORT].tolist())
     parts = [p for p in frames.parts if p.recording.speaker in chosen]
-    statistics = threads(n_threads)(lambda p: weighted(system.statistics(frames.of(p))), parts)
+    statistics = threads(n_threads)(lambda p: contribution(system.statistics(frames.of(p))), parts)
     sums = sums_by_key(zip((p.recording.speaker for p in parts), statistics, strict=True))
     return np.asarray(speaker_models(system, sums).offsets - system.ubm.offsets)
 

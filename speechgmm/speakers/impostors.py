@@ -51,7 +51,7 @@ class LeftOut:
     place : int
         Whose it is.
     own : Statistics
-        Of it, `weighted`, which the others are without.
+        Its `contribution`, which the others are without.
     speech_seconds : float
     heard : Heard
     others : sequence of Moments

@@ -211,7 +211,7 @@ def laid_out(linear: Array, offsets: Array, precisions: Array, constant: Array, 
 
 
 def speaker_offsets(ubm: UBM, statistics: Statistics, relevance: float) -> Array:
-    """Return the means (K, D) of a speaker, relative to the origin, from the sum of their `weighted` recordings."""
+    """Return the means (K, D) of a speaker, relative to the origin, from the sum of their recordings."""
     return adapted_offsets(ubm, as_spoken(ubm, statistics), relevance)
 
 

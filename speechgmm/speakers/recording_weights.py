@@ -16,14 +16,14 @@ _FRAMES = 300
 counted all frames alike."""
 
 
-def weighted(statistics: Statistics, power: float = POWER) -> Statistics:
+def contribution(statistics: Statistics, power: float = POWER) -> Statistics:
     """Return what a recording adds to its speaker's statistics: its moments weighted, the number of frames as it is.
 
     Examples
     --------
     >>> import numpy as np
     >>> short, long = (Statistics(np.zeros(1), [n], [[n]], [[n]], 0.0, n) for n in (300.0, 4800.0))
-    >>> weighted(short).counts, weighted(long).counts, weighted(long).frames  # 16 times the frames count 4 times
+    >>> contribution(short).counts, contribution(long).counts, contribution(long).frames  # 16 times the frames count 4 times
     (array([300.]), array([1200.]), 4800.0)
     """
     if not statistics.frames:
@@ -41,7 +41,7 @@ def as_spoken(ubm: UBM, statistics: Statistics) -> Statistics:
     >>> from speechgmm.mixture import GMM, Diagonal
     >>> ubm, zero = GMM([1.0], [[0.0]], Diagonal([[1.0]])), np.zeros(1)
     >>> short, long = (Statistics(zero, [n], [[m]], [[m]], 0.0, n) for n, m in ((300.0, 0.0), (4800.0, 4800.0)))
-    >>> both = as_spoken(ubm, weighted(short) + weighted(long))
+    >>> both = as_spoken(ubm, contribution(short) + contribution(long))
     >>> both.counts, round(float(both.first[0, 0] / both.counts[0]), 3)  # the long one is 4 / 5 of the mean
     (array([5100.]), 0.8)
     """

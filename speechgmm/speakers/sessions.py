@@ -28,7 +28,7 @@ class Session(Shown):
     ----------
     speaker, name : str
     statistics : Statistics
-        Against the UBM of the store's system: the sum of the `weighted` ones of its recordings.
+        Against the UBM of the store's system: the sum of the `contribution` of each of its recordings.
     speech_seconds : float
     recordings : mapping
         The digest of each recording's samples -> its name.

@@ -22,7 +22,7 @@ from speechgmm.speakers.familiarity import Familiarity
 from speechgmm.speakers.impostors import MOST_EACH, LeftOut, ScoredTrials, impostor_trials, owner_trials
 from speechgmm.speakers.packaged import default_system
 from speechgmm.speakers.recording_samples import heard
-from speechgmm.speakers.recording_weights import weighted
+from speechgmm.speakers.recording_weights import contribution
 from speechgmm.speakers.sessions import RecordingSample, Session, first_order
 from speechgmm.speakers.system import System
 
@@ -203,7 +203,7 @@ def _left_out(ubm: UBM, people: People, kept: Mapping[str, Sequence[RecordingSam
         for s in kept[name][:_OWN_EACH]:
             if people.speech_seconds[i] - s.speech_seconds > _OWN_SECONDS:
                 others = [r for r in people.recordings[i] if r is not s]
-                own = weighted(first_order(ubm, s.counts, s.first))
+                own = contribution(first_order(ubm, s.counts, s.first))
                 left_out.append(LeftOut(i, own, s.speech_seconds, heard(ubm, s), others))
     return left_out
 

@@ -16,7 +16,7 @@ from speechgmm.mixture import ArrayBlocks, fit_gmm
 from speechgmm.speakers import Session, SpeakerStore, System, SystemCalibration, domain, held_out
 from speechgmm.speakers.calibration import AmountNorm, ImpostorLevels, OwnerScores
 from speechgmm.speakers.recording_samples import sample_of
-from speechgmm.speakers.recording_weights import weighted
+from speechgmm.speakers.recording_weights import contribution
 from speechgmm.speakers.sessions import summable, summable_seconds, sums_by_key
 from speechgmm.speakers.train_calibration import calibrate
 from speechgmm.storage import fingerprint
@@ -102,7 +102,7 @@ def enroll_frames(
         for i, x in enumerate(recordings):
             digest, s, seconds = fingerprint(x), system.statistics(x), system.frontend.seconds(x)
             samples.append(sample_of(system.ubm, digest, s, x, seconds))
-            exact = summable(weighted(s), deviations)
+            exact = summable(contribution(s), deviations)
             sessions.append(Session(name, session, exact, summable_seconds(seconds), {digest: f"{name} {i}"}))
     store.add(sums_by_key((s.speaker, s) for s in sessions).values(), samples=samples)
 

@@ -17,7 +17,7 @@ from speechgmm.errors import IncompatibleModel, InvalidInput, SameRecording
 from speechgmm.features import Corpus, Recording, read, spool
 from speechgmm.mixture import GMM, Statistics
 from speechgmm.speakers import SpeakerStore, System, enroll, enroll_features
-from speechgmm.speakers.recording_weights import weighted
+from speechgmm.speakers.recording_weights import contribution
 from tests.laws import same_statistics
 from tests.sounds import Array, cut, steps, voice, write
 
@@ -63,7 +63,7 @@ def test_recordings_are_pooled_by_session(empty: SpeakerStore, system: System, r
     for told, members in zip(done.sessions, parts.values(), strict=True):
         kept, x = found[told.speaker, told.name], features(system, *members)
         assert told.recordings == tuple(r.name for r in members)
-        each = (weighted(system.statistics(features(system, r))) for r in members)
+        each = (contribution(system.statistics(features(system, r))) for r in members)
         same_statistics(kept.statistics, functools.reduce(operator.add, each), rtol=1e-5, atol=1e-3)  # float32
         assert kept.speech_seconds == told.speech_seconds == pytest.approx(0.010 * len(x))
         assert kept.recordings == {read(r.path).digest: r.name for r in members}
@@ -239,7 +239,7 @@ def test_a_corpus_is_enrolled_as_it_is(empty: SpeakerStore, system: System, corp
 def test_a_long_recording_is_enrolled_block_by_block(
     empty: SpeakerStore, system: System, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = weighted(system.statistics(features(system, recordings[0])))
+    expected = contribution(system.statistics(features(system, recordings[0])))
     monkeypatch.setattr(spool.in_blocks, "__defaults__", (7,))
     taken: list[int] = []
     whole = GMM.statistics

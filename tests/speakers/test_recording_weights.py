@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from speechgmm.mixture import Statistics
 from speechgmm.speakers import SpeakerStore, System, enroll_features, enrolled_models
-from speechgmm.speakers.recording_weights import POWER, as_spoken, weighted
+from speechgmm.speakers.recording_weights import POWER, as_spoken, contribution
 from tests.laws import close, same_statistics
 from tests.sounds import Array
 from tests.speakers.conftest import tiny_system
@@ -30,7 +30,7 @@ def speech(seed: int, frames: int) -> Array:
 
 
 def together(recordings: list[Array], system: System) -> Statistics:
-    return functools.reduce(operator.add, [weighted(system.statistics(x)) for x in recordings])
+    return functools.reduce(operator.add, [contribution(system.statistics(x)) for x in recordings])
 
 
 def by_frames(system: System, recordings: list[Array]) -> Array:
@@ -62,7 +62,7 @@ def test_a_model_is_of_frames_that_count_by_the_length_of_their_recording(make: 
 def test_all_of_a_speaker_counts_as_many_frames_as_there_are(lengths: list[int], power: float) -> None:
     system = tiny_system()
     recordings = [speech(i, n) for i, n in enumerate(lengths)]
-    sums = functools.reduce(operator.add, [weighted(system.statistics(x), power) for x in recordings])
+    sums = functools.reduce(operator.add, [contribution(system.statistics(x), power) for x in recordings])
     whole = as_spoken(system.ubm, sums)
     assert whole.counts.sum() == pytest.approx(sum(lengths), rel=1e-9)
     assert whole.frames == sums.frames == sum(lengths)
@@ -74,7 +74,7 @@ def test_power_one_and_equal_lengths_count_every_frame_alike(lengths: list[int])
     system = tiny_system()
     recordings = [speech(i, n) for i, n in enumerate(lengths)]
     plain = functools.reduce(operator.add, map(system.statistics, recordings))
-    sums = functools.reduce(operator.add, [weighted(system.statistics(x), 1.0) for x in recordings])
+    sums = functools.reduce(operator.add, [contribution(system.statistics(x), 1.0) for x in recordings])
     same_statistics(sums, plain)
     same_statistics(as_spoken(system.ubm, plain), plain, rtol=1e-9)
     equal = [speech(i, lengths[0]) for i in range(len(lengths))]
@@ -89,14 +89,14 @@ def test_power_one_and_equal_lengths_count_every_frame_alike(lengths: list[int])
 @pytest.mark.parametrize("power", [0.0, 0.5, 0.75])
 def test_a_longer_recording_counts_more_but_not_by_all_its_frames(power: float) -> None:
     system = tiny_system()
-    short, long = (weighted(system.statistics(speech(1, n)), power).counts.sum() for n in (100, 1600))
+    short, long = (contribution(system.statistics(speech(1, n)), power).counts.sum() for n in (100, 1600))
     assert long / short == pytest.approx(16**power)
 
 
 def test_nothing_heard_weighs_nothing() -> None:
     system = tiny_system()
     nothing = 0.0 * system.statistics(speech(0, 3))
-    assert weighted(nothing) is nothing
+    assert contribution(nothing) is nothing
     assert as_spoken(system.ubm, nothing) is nothing
 
 

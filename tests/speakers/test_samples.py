@@ -19,7 +19,7 @@ from speechgmm.mixture import GMM, Statistics, fit_gmm
 from speechgmm.speakers import SpeakerStore, System, enroll, enroll_features
 from speechgmm.speakers.impostors import FRAMES
 from speechgmm.speakers.recording_samples import heard, sample_of
-from speechgmm.speakers.recording_weights import weighted
+from speechgmm.speakers.recording_weights import contribution
 from speechgmm.speakers.score import Scorer
 from speechgmm.speakers.sessions import first_order, summable, summable_seconds
 from tests.laws import problems
@@ -178,7 +178,7 @@ def test_enrolling_keeps_a_sample_of_each_recording(system: System, tmp_path: Pa
         samples, damaged = store.samples(held.recordings)
         assert damaged == ()
         assert {s.digest for s in samples} == set(held.recordings)
-        one, other = (weighted(first_order(system.ubm, s.counts, s.first)) for s in samples)
+        one, other = (contribution(first_order(system.ubm, s.counts, s.first)) for s in samples)
         both = one + other
         np.testing.assert_allclose(both.counts, held.statistics.counts, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(both.first, held.statistics.first, rtol=1e-4, atol=1e-3)
