@@ -23,7 +23,7 @@ def contribution(statistics: Statistics, power: float = POWER) -> Statistics:
     --------
     >>> import numpy as np
     >>> short, long = (Statistics(np.zeros(1), [n], [[n]], [[n]], 0.0, n) for n in (300.0, 4800.0))
-    >>> contribution(short).counts, contribution(long).counts, contribution(long).frames  # 16 times the frames count 4 times
+    >>> contribution(short).counts, contribution(long).counts, contribution(long).frames
     (array([300.]), array([1200.]), 4800.0)
     """
     if not statistics.frames:
