@@ -89,7 +89,7 @@ class MFCC(FrontEnd):
         Where a recording is cut close to the words, the quieter Gaussian is speech too; others who talk 10 dB lower
         are not. With 16 dB speakers were told apart better than with 20 (`recipes/benchmarks/README.md`).
     min_speech : float
-        The least speech that is accepted, in seconds.
+        The least speech that is accepted, in seconds: the vowel of a short word.
     normalization : str
         Over the speech frames of the recording: "none", "mean", "mean_variance", or "smoothed", which is mean and
         variance with usual speech beside the recording's own. By short recordings it tells speakers apart better,
@@ -133,7 +133,7 @@ class MFCC(FrontEnd):
     speech: str = "gaussians"
     silence: float = -75.0
     prominence: float = 16.0
-    min_speech: float = 0.1
+    min_speech: float = 0.08
     normalization: str = "smoothed"
     averages: normalize.Averages | None = None
     convention: str | None = None

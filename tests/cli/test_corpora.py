@@ -104,5 +104,5 @@ def test_too_many_failures_end_a_command_that_names_them(tmp_path, command):
     assert (done.status, done.out) == (1, "")
     assert "speechgmm: recordings that cannot be used must be at most 1; got 2 so far:" in done.err
     for name in ("silent.wav", "zero.wav"):
-        assert f"speechgmm: {name}: {tmp_path / name} must hold at least 0.1 s of speech" in done.err
+        assert f"speechgmm: {name}: {tmp_path / name} must hold at least 0.08 s of speech" in done.err
     assert not output.exists()

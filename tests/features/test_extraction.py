@@ -34,7 +34,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
 
 
 BAD = {"2.wav": AudioError, "4.wav": AudioError, "6.wav": TooLittleSpeech}
-REASONS = {"2.wav": "must be whole", "4.wav": "must exist", "6.wav": r"at least 0.1 s of speech"}
+REASONS = {"2.wav": "must be whole", "4.wav": "must exist", "6.wav": r"at least 0.08 s of speech"}
 
 
 @pytest.fixture(scope="module")

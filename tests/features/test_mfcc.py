@@ -335,7 +335,7 @@ NOISE = np.random.default_rng(0).normal(0, 1, 16000)
 )
 @pytest.mark.parametrize("speech", ["gaussians", "none"])
 def test_too_little_speech(signal: Array, message: str, speech: str) -> None:
-    rule = r"^a\.wav must hold at least 0\.1 s of speech; got "
+    rule = r"^a\.wav must hold at least 0\.08 s of speech; got "
     with pytest.raises(TooLittleSpeech, match=rule + message + r".*\. Record more, or louder\.$"):
         MFCC(speech=speech)(signal, what="a.wav")
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechgmm.mixture import Statistics
-from speechgmm.speakers import SpeakerStore, System, enroll_features, enrolled_models
+from speechgmm.speakers import SpeakerStore, System, enroll_features, enrolled_models, speaker_models
 from speechgmm.speakers.recording_weights import POWER, as_spoken, contribution
 from tests.laws import close, same_statistics
 from tests.sounds import Array
@@ -50,8 +50,6 @@ def by_frames(system: System, recordings: list[Array]) -> Array:
 
 @pytest.mark.parametrize("make", [tiny_system, ensemble])
 def test_a_model_is_of_frames_that_count_by_the_length_of_their_recording(make: Callable[[], System]) -> None:
-    from speechgmm.speakers import speaker_models
-
     system = make()
     recordings = [speech(i, n) for i, n in enumerate((3, 40, 7))]
     found = speaker_models(system, {"ann": together(recordings, system)})
