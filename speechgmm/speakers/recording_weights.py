@@ -28,8 +28,7 @@ def contribution(statistics: Statistics, power: float = POWER) -> Statistics:
     """
     if not statistics.frames:
         return statistics
-    s = float((statistics.frames / _FRAMES) ** (power - 1.0)) * statistics
-    return Statistics.computed(s.origin, s.counts, s.first, s.second, s.log_likelihood, statistics.frames)
+    return _scaled(statistics, float((statistics.frames / _FRAMES) ** (power - 1.0)))
 
 
 def as_spoken(ubm: UBM, statistics: Statistics) -> Statistics:
@@ -48,5 +47,10 @@ def as_spoken(ubm: UBM, statistics: Statistics) -> Statistics:
     counted = float(statistics.counts.sum())
     if not counted:
         return statistics
-    s = (statistics.frames * len(ubm.parts) / counted) * statistics
+    return _scaled(statistics, statistics.frames * len(ubm.parts) / counted)
+
+
+def _scaled(statistics: Statistics, scale: float) -> Statistics:
+    """Return statistics scaled, with their number of frames as it is."""
+    s = scale * statistics
     return Statistics.computed(s.origin, s.counts, s.first, s.second, s.log_likelihood, statistics.frames)
