@@ -214,8 +214,13 @@ def starts(x: np.ndarray, k: int) -> dict[str, Any]:
     }
 
 
-def accelerated(x: np.ndarray, k: int, seed: int) -> dict[str, Any]:
-    """Return how many iterations plain and accelerated EM take to 1e-3 nats below plain EM's end, and their ends."""
+def accelerated(frames: np.ndarray, k: int, seed: int) -> dict[str, Any]:
+    """Return how many iterations plain and accelerated EM take to 1e-3 nats below plain EM's end, and their ends.
+
+    The seed draws four fifths of the frames, too: binary splitting draws nothing.
+    """
+    drawn = np.random.default_rng(seed).permutation(len(frames))[: len(frames) * 4 // 5]
+    x = frames[np.sort(drawn)]
     start, reached = initialize(x, k, seed=seed), {}
     for name in ("plain", "accelerated"):
         found = fit_gmm(x, k, init=start, accelerated=name == "accelerated")

@@ -19,8 +19,9 @@ from speechgmm.evaluation.calibration import Calibration
 from speechgmm.evaluation.thresholds import Strangers, Threshold
 from speechgmm.looks import Look, Shown
 
-FADE = 2.0
-"""What training knows of impostors counts as so many people beside those of the store."""
+FADE = 1.5
+"""What training knows of impostors counts as so many people beside those of the store: few, for elsewhere their scores
+may lie twice as far apart (`recipes/benchmarks/README.md`)."""
 LEAST_PEOPLE = 3
 """With fewer people enrolled their trials tell nothing yet."""
 ASSURED = 5
@@ -32,6 +33,14 @@ _UPPER = 0.9
 """How high impostors come is where nine in ten of them stay below."""
 _DEVIATIONS = 1.2815515655446004
 """The same quantile of a normal distribution, in deviations above its median."""
+MOST_TESTED = 20
+"""So many people of a store are tested against each other at most."""
+_ALIKE = np.log(2.0)
+"""Thresholds of simulated stores hold for stores of about their size: how far, as a deviation of its logarithm."""
+_GROWTH = 0.5
+"""The more people a store tests, the better it knows how high its strangers come. Up to the most that are tested, n
+times as many people count therefore as n to this power independent draws: from simulated stores of 5 people to those
+of 20, thresholds grow by 0.4 of what n draws would add (`recipes/benchmarks/README.md`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,18 +280,33 @@ class SystemCalibration(Shown):
     def threshold(self, far: float, norm: StoreNorm, searched: int) -> Threshold:
         """Return the normalized score that the best of `searched` reaches for a share `far` of the store's strangers.
 
-        Between the sizes of simulated stores it is interpolated in their logarithm.
+        Each size of simulated stores tells it with an error of its own. It is their mean, in which sizes count the more
+        the nearer they are to the store's; those too small to have trials of their own are a kind of their own. Of each
+        simulated store a part as large as that of this one is searched, in logarithms.
+
+        Parameters
+        ----------
+        far : float
+        norm : StoreNorm
+        searched : int
         """
-        known = self.levels.sizes.astype(int)
-        size = int(np.clip(max(norm.size, 1), known[0], known[-1]))
-        j = int(np.searchsorted(known, size))
-        upper = self.strangers[j].threshold(far, searched)
-        if known[j] == size:
-            return upper
-        lower = self.strangers[j - 1].threshold(far, searched)
-        share = np.log(size / known[j - 1]) / np.log(known[j] / known[j - 1])
-        score = float((1 - share) * lower.score + share * upper.score)
-        return Threshold(score, lower.extrapolated or upper.extrapolated)
+        sizes, size = self.levels.sizes, max(norm.size, 1)
+        near = np.flatnonzero(sizes >= LEAST_PEOPLE)
+        if size < LEAST_PEOPLE or not near.size:
+            return self.strangers[int(np.searchsorted(sizes, size, "right")) - 1].threshold(far, searched)
+        part = min(np.log(searched) / np.log(size), 1.0)
+        rate = -np.expm1(np.log1p(-far) / _grown(size, float(sizes[-1])) ** part)
+        more = max(searched / size, 1.0)
+        found = [self.strangers[j].threshold(rate, max(1, round(float(sizes[j] ** part * more)))) for j in near]
+        weights = np.exp(-0.5 * (np.log(sizes[near] / min(size, sizes[-1])) / _ALIKE) ** 2)
+        score = float(np.average([t.score for t in found], weights=weights))
+        return Threshold(score, found[int(weights.argmax())].extrapolated)
+
+
+def _grown(size: float, largest: float) -> float:
+    """Return how many independent draws one of the largest simulated store is in one of this size."""
+    settled = max(largest, MOST_TESTED)
+    return (max(min(size, settled) / largest, 1.0)) ** _GROWTH * max(size / settled, 1.0)
 
 
 def impostor_level(trials: Iterable[Array]) -> tuple[float, float]:

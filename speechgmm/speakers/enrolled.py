@@ -12,6 +12,7 @@ from speechgmm.checks import number_of, refuse
 from speechgmm.looks import Look, Shown
 from speechgmm.speakers.block_models import BlockModels
 from speechgmm.speakers.by_recording import RECORDINGS, ByRecording
+from speechgmm.speakers.calibration import MOST_TESTED
 from speechgmm.speakers.damage import DamagedSession, refuse_damaged, warn_of
 from speechgmm.speakers.following import followed_domain, followed_models, made_by, these
 from speechgmm.speakers.models import SpeakerModels
@@ -21,7 +22,6 @@ from speechgmm.speakers.sessions import (
 )
 from speechgmm.speakers.store import SpeakerStore
 from speechgmm.speakers.store_domain import (
-    MOST_TESTED,
     Domain,
     HasSamples,
     Surroundings,

@@ -15,7 +15,15 @@ import numpy as np
 from speechgmm.checks import Array
 from speechgmm.looks import Shown
 from speechgmm.mixture import UBM
-from speechgmm.speakers.calibration import ASSURED, AmountNorm, StoreNorm, SystemCalibration, amount, impostor_level
+from speechgmm.speakers.calibration import (
+    ASSURED,
+    MOST_TESTED,
+    AmountNorm,
+    StoreNorm,
+    SystemCalibration,
+    amount,
+    impostor_level,
+)
 from speechgmm.speakers.damage import DamagedSession
 from speechgmm.speakers.domain import People
 from speechgmm.speakers.familiarity import Familiarity
@@ -32,10 +40,8 @@ _OWN_EACH, _OWN_SECONDS = 2, 1.0
 """So many recordings of one person are tested against their others, where these hold more than a second of speech."""
 _SHORTER = 0.5
 """Tests of less than such a share of the speech by which a store tests itself are not like its own."""
-MOST_TESTED = 20
 _RECORDINGS = 40
-"""So many people are tested against each other at most, and so many recordings of all of them together, which takes
-some tenths of a second."""
+"""So many recordings of all people together are tested at most, which takes some tenths of a second."""
 
 
 Samples = tuple[tuple[RecordingSample, ...], tuple[DamagedSession, ...]]

@@ -18,7 +18,15 @@ from speechgmm.evaluation.thresholds import Strangers
 from speechgmm.features.normalize import Normalization
 from speechgmm.mixture import fit_gmm
 from speechgmm.speakers import System, held_out, load_system
-from speechgmm.speakers.calibration import FADE, LEAST_PEOPLE, ImpostorLevels, amount, impostor_level
+from speechgmm.speakers.calibration import (
+    FADE,
+    LEAST_PEOPLE,
+    ImpostorLevels,
+    StoreNorm,
+    SystemCalibration,
+    amount,
+    impostor_level,
+)
 from speechgmm.speakers.costs import error_table
 from speechgmm.speakers.held_out import Material, SimulatedStore, divide, simulate_stores, store_sizes
 from speechgmm.speakers.impostors import ScoredTrials
@@ -274,35 +282,64 @@ def test_the_level_of_impostors_is_the_normal_distribution_of_their_upper_tail()
     assert impostor_level([below]) == pytest.approx((0.7, 1.6), rel=1e-3)
 
 
-def test_between_sizes_of_stores_levels_and_thresholds_follow_the_logarithm_of_the_size() -> None:
-    """The best of n independent Gumbel scores lies log n higher: what training knows of two sizes tells all between."""
-    sizes, none = np.array([1.0, 4.0, 32.0]), np.zeros(1)
-    rates = np.geomspace(1e-3, 0.999, 500)
-    strangers = tuple(
-        Strangers([1], [10**6], rates[None], (stats.gumbel_r.isf(rates) + np.log(n))[None], none + 1e-3, none + 1, none)
-        for n in sizes
-    )
-    levels = ImpostorLevels(BY_HAND.levels.amounts, sizes, 2 + 0.3 * np.log(sizes), 1.4 * sizes**-0.2)
-    c = dataclasses.replace(BY_HAND, levels=levels, strangers=strangers)
+def gumbel(sizes: list[int]) -> SystemCalibration:
+    """A calibration of stores of these sizes, in which the best of n independent scores lies log n higher."""
+    rates, none = np.geomspace(1e-5, 0.999, 2000), np.zeros(1)
+
+    def strangers(size: int) -> Strangers:
+        searched = np.unique([1, size])
+        scores = stats.gumbel_r.isf(rates) + np.log(searched)[:, None] + 0.1 * np.log(size)
+        each = [np.repeat(x, len(searched)) for x in (none + 1e-5, none + 1, none)]
+        return Strangers(searched, [10**6] * len(searched), np.tile(rates, (len(searched), 1)), scores, *each)
+
+    known = np.array(sizes, dtype=np.float64)
+    levels = ImpostorLevels(BY_HAND.levels.amounts, known, 2 + 0.3 * np.log(known), 1.4 * known**-0.2)
+    return dataclasses.replace(BY_HAND, levels=levels, strangers=tuple(map(strangers, sizes)))
+
+
+def test_between_sizes_of_stores_levels_follow_the_logarithm_of_the_size() -> None:
+    levels = gumbel([1, 4, 32]).levels
     for size in (1, 2, 3, 4, 7, 20, 31, 32):
         known = levels.norm(size)
         assert known.location == pytest.approx(2 + 0.3 * np.log(size))
         assert known.scale == pytest.approx(1.4 * size**-0.2)
-        expected = stats.gumbel_r.isf(0.05) + np.log(size)
-        assert c.threshold(0.05, known, 1).score == pytest.approx(expected, abs=1e-3)
 
 
-@given(st.integers(1, 20), st.integers(1, 20), st.floats(0.005, 0.5))
+def score_of(c: SystemCalibration, size: int, searched: int, far: float = 0.05) -> float:
+    return c.threshold(far, StoreNorm(size, 0.0, 1.0), searched).score - float(stats.gumbel_r.isf(far))
+
+
+def test_a_threshold_is_the_mean_of_what_stores_of_about_the_size_say() -> None:
+    """Half or twice the size counts exp(-1 / 2) of the same size; stores too small to test themselves do not count."""
+    c = gumbel([1, 2, 3, 6])
+    share = 1 / (1 + np.exp(-0.5))
+    for searched, in_3, in_6 in ((1, 0.1 * np.log(3), 0.1 * np.log(6)), (3, 1.1 * np.log(3), 1.1 * np.log(6))):
+        expected = share * in_3 + (1 - share) * in_6
+        assert score_of(c, 3, searched) == pytest.approx(expected, abs=2e-3)
+    middle = gumbel([1, 4, 16])
+    assert score_of(middle, 8, 8) == pytest.approx(1.1 * np.log(8), abs=2e-3)
+    assert score_of(middle, 8, 1) == pytest.approx(0.1 * np.log(8), abs=2e-3)
+    assert score_of(middle, 8, 16) == pytest.approx(1.1 * np.log(8) + np.log(2), abs=2e-3)
+    for size in (1, 2):
+        assert score_of(c, size, size) == pytest.approx(1.1 * np.log(size), abs=2e-3)
+
+
+def test_beyond_simulated_stores_thresholds_grow_at_half_pace_until_the_most_are_tested() -> None:
+    c = gumbel([1, 5])
+    at_5 = 1.1 * np.log(5)
+    for size, more in ((5, 1), (10, np.sqrt(2)), (20, 2), (60, 6), (100, 10)):
+        assert score_of(c, size, size) == pytest.approx(at_5 + np.log(more), abs=2e-3)
+        assert score_of(c, size, 1) == pytest.approx(0.1 * np.log(5), abs=2e-3)  # one is one, among however many
+    many = gumbel([1, 30])
+    assert score_of(many, 60, 60) == pytest.approx(1.1 * np.log(30) + np.log(2), abs=2e-3)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0.005, 0.5))
 def test_thresholds_move_evenly_with_size_and_rate(size: int, searched: int, far: float) -> None:
-    c = BY_HAND
-    t = c.threshold(far, c.levels.norm(size), searched)
-    rarer = c.threshold(far / 2, c.levels.norm(size), searched)
-    assert rarer.score >= t.score
-    known = c.levels.sizes.astype(int).tolist()
-    ends = [c.threshold(far, c.levels.norm(s), searched).score for s in known]
-    assert min(ends) - 1e-9 <= t.score <= max(ends) + 1e-9
-    if size in known:
-        assert t.score == c.strangers[known.index(size)].threshold(far, searched).score
+    c, norm = BY_HAND, BY_HAND.levels.norm(size)
+    t = c.threshold(far, norm, searched)
+    assert c.threshold(far / 2, norm, searched).score >= t.score
+    assert c.threshold(far, norm, searched + 1).score >= t.score
 
 
 def test_what_a_rate_costs_is_told_for_the_size_of_the_search() -> None:
