@@ -38,7 +38,7 @@ PARTS = 4
 """Into so many a speaker's speech is divided."""
 SIZES = (1, 2, 3, 5, 8, 12, 20, 30)
 """How many people simulated stores hold, as far as there are speakers."""
-SEARCHES = 250
+SEARCHES = 150
 LEAST_DRAWS = 2
 """Stores of one size are drawn until so many tests of strangers have been made, in each fold: at least two stores, and
 at most two for each speaker, who would only be drawn again."""

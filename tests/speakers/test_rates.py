@@ -19,7 +19,7 @@ from tests.speakers.made import FRAMES, calibration_by_hand, enroll_frames, extr
 
 SHIFT, SCALE = 1.5, 1.25
 """What another channel does to all features, in deviations of a frame."""
-STORES, STRANGERS, OWN = 6, 50, 2
+STORES, STRANGERS, OWN = 12, 50, 2
 """Stores of each size, tests of strangers in each, and of each person enrolled."""
 RATES = (0.05, 0.1)
 
