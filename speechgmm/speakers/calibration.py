@@ -281,8 +281,8 @@ class SystemCalibration(Shown):
         """Return the normalized score that the best of `searched` reaches for a share `far` of the store's strangers.
 
         Each size of simulated stores tells it with an error of its own. It is their mean, in which sizes count the more
-        the nearer they are to the store's; those too small to have trials of their own are a kind of their own. Of each
-        simulated store a part as large as that of this one is searched, in logarithms.
+        the nearer they are to the store's. Of each a part as large as that of this store is searched, in logarithms.
+        Stores too small to know their strangers are each of a kind of their own.
 
         Parameters
         ----------
@@ -291,8 +291,8 @@ class SystemCalibration(Shown):
         searched : int
         """
         sizes, size = self.levels.sizes, max(norm.size, 1)
-        near = np.flatnonzero(sizes >= LEAST_PEOPLE)
-        if size < LEAST_PEOPLE or not near.size:
+        near = np.flatnonzero(sizes >= ASSURED)
+        if size < ASSURED or not near.size:
             return self.strangers[int(np.searchsorted(sizes, size, "right")) - 1].threshold(far, searched)
         part = min(np.log(searched) / np.log(size), 1.0)
         rate = -np.expm1(np.log1p(-far) / _grown(size, float(sizes[-1])) ** part)

@@ -310,18 +310,19 @@ def score_of(c: SystemCalibration, size: int, searched: int, far: float = 0.05) 
 
 
 def test_a_threshold_is_the_mean_of_what_stores_of_about_the_size_say() -> None:
-    """Half or twice the size counts exp(-1 / 2) of the same size; stores too small to test themselves do not count."""
-    c = gumbel([1, 2, 3, 6])
+    """Half or twice the size counts exp(-1 / 2) of the same size; stores too small to know their strangers do not."""
+    c = gumbel([1, 2, 3, 5, 10])
     share = 1 / (1 + np.exp(-0.5))
-    for searched, in_3, in_6 in ((1, 0.1 * np.log(3), 0.1 * np.log(6)), (3, 1.1 * np.log(3), 1.1 * np.log(6))):
-        expected = share * in_3 + (1 - share) * in_6
-        assert score_of(c, 3, searched) == pytest.approx(expected, abs=2e-3)
-    middle = gumbel([1, 4, 16])
-    assert score_of(middle, 8, 8) == pytest.approx(1.1 * np.log(8), abs=2e-3)
-    assert score_of(middle, 8, 1) == pytest.approx(0.1 * np.log(8), abs=2e-3)
-    assert score_of(middle, 8, 16) == pytest.approx(1.1 * np.log(8) + np.log(2), abs=2e-3)
-    for size in (1, 2):
+    for searched, slope in ((1, 0.1), (5, 1.1)):
+        expected = share * slope * np.log(5) + (1 - share) * slope * np.log(10)
+        assert score_of(c, 5, searched) == pytest.approx(expected, abs=2e-3)
+    middle = gumbel([1, 5, 20])
+    assert score_of(middle, 10, 10) == pytest.approx(1.1 * np.log(10), abs=2e-3)
+    assert score_of(middle, 10, 1) == pytest.approx(0.1 * np.log(10), abs=2e-3)
+    assert score_of(middle, 10, 20) == pytest.approx(1.1 * np.log(10) + np.log(2), abs=2e-3)
+    for size in (1, 2, 3):
         assert score_of(c, size, size) == pytest.approx(1.1 * np.log(size), abs=2e-3)
+    assert score_of(c, 4, 4) == pytest.approx(1.1 * np.log(3) + np.log(4 / 3), abs=2e-3)
 
 
 def test_beyond_simulated_stores_thresholds_grow_at_half_pace_until_the_most_are_tested() -> None:
