@@ -1,4 +1,4 @@
-"""How long a command takes in a process of its own: the processor's seconds, from start to end.
+"""How long a command takes in a process of its own, from start to end: the processor's seconds, and the clock's.
 
     python recipes/benchmarks/starts.py CORPUS [--where COLUMN=VALUE ...] [--people 6] [--rounds 7] [--beside CHECKOUT]
 
@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -48,17 +49,17 @@ def parts(corpus: Corpus, people: int) -> tuple[dict[str, list[str]], str]:
     return {name: paths[:ENROLLED] for name, paths in chosen}, chosen[0][1][ENROLLED]
 
 
-def took(words: list[str], checkout: Path, folder: Path) -> float:
-    """Run a command of a checkout in a process of its own; the seconds of the processor, user's and system's."""
+def took(words: list[str], checkout: Path, folder: Path) -> tuple[float, float]:
+    """Run a command of a checkout in a process of its own; return seconds of the processor, and of the clock."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment |= {"PYTHONPATH": str(checkout), "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     program = [sys.executable, "-m", "speechgmm", *words]
     done = subprocess.run(program, env=environment, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(program)} left with exit status {done.returncode}:\n{done.stderr}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    after, passed = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - began
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, passed
 
 
 def main() -> None:
@@ -73,7 +74,7 @@ def main() -> None:
         for speaker, paths in enrolled.items():
             took(["enroll", "--store", store, speaker, *paths], HERE, folder)
         commands = [["--help"], ["info", store], ["identify", "--store", store, test]]
-        times: dict[tuple[str, Path], list[float]] = defaultdict(list)
+        times: dict[tuple[str, Path], list[tuple[float, float]]] = defaultdict(list)
         for turn in range(given.rounds + 1):
             for words in commands:
                 for checkout in checkouts:
@@ -81,7 +82,8 @@ def main() -> None:
                     if turn:
                         times[words[0], checkout].append(seconds)
     for (command, checkout), found in times.items():
-        print(f"{command}, {checkout}: {statistics.median(found):.2f} s ({min(found):.2f} to {max(found):.2f})")
+        told = (f"{statistics.median(x):.2f} s ({min(x):.2f} to {max(x):.2f})" for x in zip(*found, strict=True))
+        print(f"{command}, {checkout}: processor {', clock '.join(told)}")
 
 
 if __name__ == "__main__":
