@@ -287,8 +287,11 @@ class SystemCalibration(Shown):
         Parameters
         ----------
         far : float
+            Between 0 and 1, both left out.
         norm : StoreNorm
+            Of the store, with its size.
         searched : int
+            How many are searched: all of the store, or 1 in verification.
         """
         sizes, size = self.levels.sizes, max(norm.size, 1)
         near = np.flatnonzero(sizes >= ASSURED)
@@ -306,7 +309,7 @@ class SystemCalibration(Shown):
 def _grown(size: float, largest: float) -> float:
     """Return how many independent draws one of the largest simulated store is in one of this size."""
     settled = max(largest, MOST_TESTED)
-    return (max(min(size, settled) / largest, 1.0)) ** _GROWTH * max(size / settled, 1.0)
+    return max(min(size, settled) / largest, 1.0) ** _GROWTH * max(size / settled, 1.0)
 
 
 def impostor_level(trials: Iterable[Array]) -> tuple[float, float]:
