@@ -168,7 +168,7 @@ def fit(
     *,
     stop: StopRule = Stop(),
     e_step: Callable[[M, Any], Any] = statistics_of,
-    accelerate: Callable[[M, M, int], M] | None = None,
+    accelerate: Callable[[M, M], M] | None = None,
     on_fit: Callable[[Fit[M]], None] | None = None,
     n_threads: Threads = None,
     on_iteration: Callable[[int, float, Notes], None] | None = None,
@@ -188,12 +188,11 @@ def fit(
         ``e_step(model, block)`` gives statistics: values with `+` and `mean_log_likelihood`, the objective. Default:
         ``model.statistics(block)``, with the weights of a `WeightedBlock`.
     accelerate : callable, optional
-        ``accelerate(before, model, steps)`` guesses from two models, the second made by a step, and the number of steps
-        in a row, where they are going. The guess is asked next, and taken if its objective is at least the one before;
-        otherwise EM goes on from `model`, at the price of an iteration. So the objective never falls where it is what
-        the M-step raises: without a prior. The steps are counted anew after such an iteration, after one that has
-        reseeded, and where a guess seems settled: only a step of EM from `model` itself tells. Default: plain EM, which
-        alone can go on from a `Fit`.
+        ``accelerate(before, model)`` guesses from two models, the second made by a step, where they are going. The
+        guess is asked next, and taken if its objective is at least the one before; otherwise EM goes on from `model`,
+        at the price of an iteration. So the objective never falls where it is what the M-step raises: without a prior.
+        After such an iteration, after one that has reseeded, and where a guess seems settled, nothing is guessed: only
+        a step of EM from `model` itself tells. Default: plain EM, which alone can go on from a `Fit`.
     on_fit : callable, optional
         Called after each iteration with what there is so far.
     n_threads : int or mapper, optional
@@ -221,7 +220,7 @@ def fit(
     so_far = model if isinstance(model, Fit) else Fit(model, (), (), converged=False)
     model, converged = so_far.model, so_far.converged
     objective, notes = list(so_far.objective), list(so_far.notes)
-    asked, steps = model, 0
+    asked = model
     while not converged and len(objective) < stop.max_iterations:
         guessed = asked is not model
         statistics = expectation(asked, blocks, e_step=e_step, n_threads=n_threads)
@@ -236,8 +235,8 @@ def fit(
             on_iteration(len(objective), reached, note)
         settled = stop.settled(objective, notes)
         converged = settled and not guessed
-        steps = 0 if settled or {"rejected", "reseeded"} & note.keys() else steps + 1
-        asked = accelerate(before, model, steps) if accelerate and steps else model
+        anew = settled or {"rejected", "reseeded"} & note.keys()
+        asked = accelerate(before, model) if accelerate and not anew else model
         if on_fit:
             on_fit(Fit(model, tuple(objective), tuple(notes), converged))
     return Fit(model, tuple(objective), tuple(notes), converged)

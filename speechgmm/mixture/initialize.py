@@ -51,9 +51,10 @@ def initialize(
     method : str or GMM, optional
         "kmeans": scikit-learn's k-means++ and Lloyd's algorithm, single-threaded. "random": the means are frames drawn
         without replacement, the covariance that of all frames. "split": from one component, the heaviest are split
-        in two with four EM steps between, until there are exactly K. For 512 components on features of speech it takes
-        less time than k-means, and EM ends as high (`recipes/benchmarks/em.py`); of clusters far apart it misses many.
-        Default: "kmeans" up to 256 components, "split" beyond. A mixture is a start already, and is returned as it is.
+        in two with four EM steps between, until there are exactly K; each size works on as many frames as a start of
+        that size does. For 512 components on features of speech it takes less time than k-means, and EM ends as high
+        (`recipes/benchmarks/em.py`); of clusters far apart it misses many. Default: "kmeans" up to 256 components,
+        "split" beyond. A mixture is a start already, and is returned as it is.
     covariance : str or Covariance class
         "diag", "spherical", "tied" or "full", or another kind of covariance itself.
     seed : int or numpy.random.Generator
@@ -95,9 +96,7 @@ def initialize(
         return _kmeans(x, k, rng, whole, floor)
     if method == "random":
         return _random(x, k, rng, whole)
-    if k == 1:
-        return whole
-    return grow(whole, as_blocks(x), k, between=GROWING, stop=GROWING, floor=floor, n_threads=n_threads).model
+    return _split(x, k, rng, whole, floor, n_threads)
 
 
 def sample_size_of(k: int) -> int:
@@ -137,6 +136,16 @@ def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor
     blocks = zip(ArrayBlocks(x, BLOCK), ArrayBlocks(labels, BLOCK), strict=True)
     parts = (start.assigned(frames, np.eye(k)[of_frames]) for frames, of_frames in blocks)
     return maximize(total(parts), start, floor=floor).model
+
+
+def _split(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor, n_threads: Threads) -> GMM:
+    """Grow from one component, at each size on as many of the frames as a start of that size works on."""
+    model = whole
+    while model.n_components < k:
+        size = min(2 * model.n_components, k)
+        frames = as_blocks(sample_frames([x], sample_size_of(size), rng))
+        model = grow(model, frames, size, between=GROWING, stop=GROWING, floor=floor, n_threads=n_threads).model
+    return model
 
 
 def grow(

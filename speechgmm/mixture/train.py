@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from speechgmm.checks import Array, instance, refuse
-from speechgmm.mixture.accelerate import check_acceleration, momentum
+from speechgmm.mixture.accelerate import SETTLED, check_acceleration, momentum
 from speechgmm.mixture.blocks import as_blocks, sample_frames
 from speechgmm.mixture.covariance import Covariance, covariance_type
 from speechgmm.mixture.em import Fit, Notes, Stop, StopRule, Update, fit, statistics_of
@@ -28,7 +28,7 @@ def fit_gmm(
     init: str | GMM | Fit[GMM] | None = None,
     covariance: str | type[Covariance] = "diag",
     seed: int | np.random.Generator = 0,
-    stop: StopRule = Stop(),
+    stop: StopRule | None = None,
     floor: Floor = Floor(),
     missing: bool = False,
     selection: Selection | None = None,
@@ -51,8 +51,11 @@ def fit_gmm(
     covariance : str or Covariance class
         "diag", "spherical", "tied" or "full", or another kind of covariance itself; a start that is given has its own.
     seed : int or numpy.random.Generator
-    stop, floor
-        When EM ends, and what keeps components from collapsing.
+    stop : StopRule, optional
+        When EM ends. Default: ``Stop()``, once an iteration brings less than 1e-3 nats per frame; accelerated, whose
+        iterations bring more each, ``Stop(4e-3)``: on speech it ended above plain EM in 51 of 52 runs.
+    floor : Floor
+        What keeps components from collapsing.
     missing : bool
         Take NaN for values that were not observed (see `Incomplete`) instead of refusing it. Every feature must be
         observed somewhere; rows without any value are left out.
@@ -63,9 +66,9 @@ def fit_gmm(
         time and have no weights. Default: every iteration is exact.
     accelerated : bool
         Whether EM has `momentum`: each iteration begins farther along the way of the one before, unless that is worse,
-        for covariances of independent features. On speech the likelihood of plain EM is there after a quarter to half
-        of the iterations (`recipes/benchmarks/em.py --accelerated`); it then goes on, and ends higher. Default: plain
-        EM, whose numbers stay as they were.
+        for covariances of independent features. On speech the likelihood of plain EM is there after a fifth to half
+        of the iterations (`recipes/benchmarks/em.py --accelerated`). Default: plain EM, whose numbers stay as they
+        were.
     on_fit : callable, optional
         Called after each iteration with what there is so far.
     n_threads : int or mapper, optional
@@ -98,6 +101,8 @@ def fit_gmm(
         visitor = Visitor(selection, m_step)
         data, m_step, e_step = Numbered(data), visitor.m_step, visitor.e_step
         n_threads = own_threads(n_threads)
+    if stop is None:
+        stop = SETTLED if accelerated else Stop()
     run = functools.partial(fit, stop=stop, e_step=e_step, n_threads=n_threads, on_iteration=on_iteration)
     begun = init if isinstance(init, Fit) else start
     return run(begun, data, m_step, accelerate=momentum if accelerated else None, on_fit=on_fit)

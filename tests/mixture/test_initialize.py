@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from speechgmm.errors import InvalidInput
 from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Stop, fit_bayes, fit_gmm, initialize, split
+from speechgmm.mixture.initialize import grow
 from speechgmm.parallel import sums, threads
 from tests import laws, oracle
 
@@ -137,6 +138,18 @@ def test_splitting_runs_four_steps_between():
     grown = split(GMM(two.weights, two.means, Diagonal(two.variances)), 1)
     three = oracle.em(oracle.rows(x), laws.plain(grown), 4, absolute=1e-3)
     laws.same_gmm(initialize(x, 3, method="split", floor=floor), three)
+
+
+def test_splitting_works_at_each_size_on_as_many_frames_as_a_start_of_that_size(monkeypatch):
+    sizes = {}
+
+    def counted(start, blocks, n_components, **settings):
+        sizes[n_components] = sum(map(len, blocks))
+        return grow(start, blocks, n_components, **settings)
+
+    monkeypatch.setitem(initialize.__globals__, "grow", counted)
+    initialize(data(n=23_000), 230, method="split")
+    assert sizes == {2: 20_000, 4: 20_000, 8: 20_000, 16: 20_000, 32: 20_000, 64: 20_000, 128: 20_000, 230: 23_000}
 
 
 @pytest.mark.parametrize("method", METHODS)
