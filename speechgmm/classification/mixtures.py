@@ -162,7 +162,7 @@ def _grown(settings: MixtureSettings, floor: Floor, blocks: Iterable[Any], *, n_
     k = min(settings.n_components, max(1, int(n / _ROWS)))
     stop = Stop(settings.tolerance, settings.max_iterations)
     start = _gaussian(blocks, floor)
-    return grow(start, blocks, k, between=_GROWING, stop=stop, floor=floor, n_threads=n_threads)
+    return grow(start, lambda _: blocks, k, between=_GROWING, stop=stop, floor=floor, n_threads=n_threads)
 
 
 def _adapted(settings: MixtureSettings, background: GMM, relevance: float, blocks: Iterable[Any]) -> Fit[GMM]:

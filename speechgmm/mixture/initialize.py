@@ -6,7 +6,7 @@ for the same data and seed whatever the number of threads. Symbols: N frames, K 
 
 import functools
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -96,7 +96,13 @@ def initialize(
         return _kmeans(x, k, rng, whole, floor)
     if method == "random":
         return _random(x, k, rng, whole)
-    return _split(x, k, rng, whole, floor, n_threads)
+    if k == 1:
+        return whole
+
+    def some(size: int) -> Iterable[Any]:
+        return as_blocks(sample_frames([x], sample_size_of(size), rng))
+
+    return grow(whole, some, k, between=GROWING, stop=GROWING, floor=floor, n_threads=n_threads).model
 
 
 def sample_size_of(k: int) -> int:
@@ -138,19 +144,9 @@ def _kmeans(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor
     return maximize(total(parts), start, floor=floor).model
 
 
-def _split(x: Array, k: int, rng: np.random.Generator, whole: GMM, floor: Floor, n_threads: Threads) -> GMM:
-    """Grow from one component, at each size on as many of the frames as a start of that size works on."""
-    model = whole
-    while model.n_components < k:
-        size = min(2 * model.n_components, k)
-        frames = as_blocks(sample_frames([x], sample_size_of(size), rng))
-        model = grow(model, frames, size, between=GROWING, stop=GROWING, floor=floor, n_threads=n_threads).model
-    return model
-
-
 def grow(
     start: GMM,
-    blocks: Iterable[Any],
+    blocks: Callable[[int], Iterable[Any]],
     n_components: int,
     *,
     between: StopRule,
@@ -164,7 +160,8 @@ def grow(
     ----------
     start : GMM
         Of at most as many components.
-    blocks : re-iterable blocks of frames, with weights or without
+    blocks : callable
+        Gives what EM works on with so many components: re-iterable blocks of frames, with weights or without.
     n_components : int
     between, stop : StopRule
         When EM ends that runs between two splits, and after the last.
@@ -176,5 +173,5 @@ def grow(
     while model.n_components < n_components:
         model = split(model, min(model.n_components, n_components - model.n_components))
         if model.n_components < n_components:
-            model = fit(model, blocks, m_step, stop=between, n_threads=n_threads).model
-    return fit(model, blocks, m_step, stop=stop, n_threads=n_threads)
+            model = fit(model, blocks(model.n_components), m_step, stop=between, n_threads=n_threads).model
+    return fit(model, blocks(n_components), m_step, stop=stop, n_threads=n_threads)

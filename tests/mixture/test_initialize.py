@@ -8,8 +8,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from speechgmm.errors import InvalidInput
-from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Stop, fit_bayes, fit_gmm, initialize, split
-from speechgmm.mixture.initialize import grow
+from speechgmm.mixture import GMM, ArrayBlocks, Diagonal, Floor, Stop, fit, fit_bayes, fit_gmm, initialize, split
 from speechgmm.parallel import sums, threads
 from tests import laws, oracle
 
@@ -143,11 +142,11 @@ def test_splitting_runs_four_steps_between():
 def test_splitting_works_at_each_size_on_as_many_frames_as_a_start_of_that_size(monkeypatch):
     sizes = {}
 
-    def counted(start, blocks, n_components, **settings):
-        sizes[n_components] = sum(map(len, blocks))
-        return grow(start, blocks, n_components, **settings)
+    def counted(model, blocks, *rest, **settings):
+        sizes[model.n_components] = sum(map(len, blocks))
+        return fit(model, blocks, *rest, **settings)
 
-    monkeypatch.setitem(initialize.__globals__, "grow", counted)
+    monkeypatch.setitem(initialize.__globals__, "fit", counted)
     initialize(data(n=23_000), 230, method="split")
     assert sizes == {2: 20_000, 4: 20_000, 8: 20_000, 16: 20_000, 32: 20_000, 64: 20_000, 128: 20_000, 230: 23_000}
 
