@@ -36,7 +36,7 @@ from speechgmm.parallel import threads
 from speechgmm.speakers import System
 from speechgmm.speakers.domain import People
 from speechgmm.speakers.held_out import adapt_cohort
-from speechgmm.speakers.impostors import models_among, normalized_together, scored_by
+from speechgmm.speakers.impostors import models_among, relative_to_cohort, scored_by
 from speechgmm.speakers.recording_weights import POWER, contribution
 from speechgmm.speakers.sessions import sums_by_key
 
@@ -277,7 +277,7 @@ class Searches:
         def score(test: Spoken) -> Any:
             raw = np.stack([ratios(e.usable()) for e in test.sounds], axis=1)
             weights = np.array([e.speech_seconds for e in test.sounds]) ** power
-            return normalized_together(raw, len(models.names), weights)
+            return relative_to_cohort(raw, len(models.names), weights)[0]
 
         scores = np.stack(list(threads(self._n_threads)(score, tests)))
         return Half(models.names, np.array([t.speaker for t in tests]), scores, np.empty(0))

@@ -79,7 +79,7 @@ class Strangers(Shown):
         """Check everything, and hold the arrays as read-only."""
         hold(self, **{f.name: floats(getattr(self, f.name), f.name, largest=FAR) for f in fields(self)})
         j = self.sizes.size
-        if not j or {a.shape for a in (self.searches, self.edge, self.scale, self.shape)} != {(j,)}:
+        if not j or {a.shape for a in (self.sizes, self.searches, self.edge, self.scale, self.shape)} != {(j,)}:
             refuse("rates of strangers", "have numbers for each size", f"{j} sizes and others")
         if self.rates.shape != self.scores.shape or self.rates.shape[:1] != (j,):
             refuse("rates of strangers", "have a score for each rate", f"{self.rates.shape}, {self.scores.shape}")

@@ -144,8 +144,8 @@ def _constants(exported: ExportedScorer) -> Iterator[str]:
     yield from _array("mean", *(p.means for p in every))
     yield from _array("spread", *packed)
     if exported.llr is not None:
-        yield from _array("location", exported.llr.location[:, None])
-        yield from _array("scale", exported.llr.scale[:, None])
+        m = exported.llr
+        yield from _array("amounts", np.concatenate([m.location, m.proportion, m.scale], axis=1))
     if exported.posterior is not None:
         yield from _array("offset", exported.posterior[1][:, None])
     yield "\n"
@@ -210,7 +210,6 @@ def _scorer(exported: ExportedScorer) -> str:
 def _llr_code(m: LLRMap) -> str:
     """Return the function of calibrated LLRs; without a cohort, ratios are taken as they are."""
     numbers = {"SLOPE": m.slope, "OFFSET": m.offset, "HOP": m.hop_length, "LOW": m.low, "HIGH": m.high}
-    numbers |= {"BY_LOCATION": m.by_seconds[0], "BY_SCALE": m.by_seconds[1]}
     code = _LLR.replace("COHORT_CODE", _COHORT.replace("COHORT", str(m.cohort)) if m.cohort else "")
     for name in sorted(numbers, key=len, reverse=True):
         code = code.replace(f"${name}", f"({numbers[name]!r})")
@@ -299,15 +298,17 @@ _COHORT = """\
     }
     for (int s = 0; s < @U_LABELS; s++)
         llr[s] = (llr[s] - mean) / sqrt(spread / COHORT);
+    level = mean / sqrt(spread / COHORT);
 """
 _LLR = """
 static inline void @_llr(const float *frames, int n, double *llr)
 {
-    double u = log(fmin(fmax(n * $HOP, $LOW), $HIGH));
+    double u = log(fmin(fmax(n * $HOP, $LOW), $HIGH)), level = 0.0;
     @_scores(frames, n, llr);
 COHORT_CODE    for (int s = 0; s < @U_LABELS; s++) {
-        double z = (llr[s] - @_location[s] - $BY_LOCATION * u) / exp(@_scale[s] + $BY_SCALE * u);
-        llr[s] = $SLOPE * z + $OFFSET;
+        const double *a = @_amounts + 6 * s;
+        double location = a[0] + a[1] * u + (a[2] + a[3] * u) * level;
+        llr[s] = $SLOPE * (llr[s] - location) / exp(a[4] + a[5] * u) + $OFFSET;
     }
 }
 """

@@ -31,9 +31,10 @@ class LLRMap(Shown):
     """From mean ratios against the background (S,) and against a cohort (C,), to calibrated log-likelihood ratios.
 
     With z the ratio of a speaker, less the mean of the cohort's and divided by their deviation (T-norm; without a
-    cohort the ratio itself), and u the logarithm of the seconds of speech, clipped to `low` and `high`,
+    cohort the ratio itself), v that mean divided by the deviation (0 without a cohort), and u the logarithm of the
+    seconds of speech, clipped to `low` and `high`,
 
-        llr = slope * (z - location - by_seconds[0] * u) / exp(scale + by_seconds[1] * u) + offset,
+        llr = slope * (z - location(u) - proportion(u) * v) / exp(scale(u)) + offset,
 
     as `Scorer.score_test` computes it of one recording.
 
@@ -41,9 +42,8 @@ class LLRMap(Shown):
     ----------
     cohort : int
         C: models behind those of the speakers; 0 without T-norm.
-    location, scale : ndarray, shape (S,)
-        What their amounts of enrolled speech make of it.
-    by_seconds : tuple of float
+    location, scale, proportion : ndarray, shape (S, 2)
+        What each speaker's amount of enrolled speech makes of it: a at u = 0, and b, so that they are a + b u.
     low, high : float
         Seconds.
     hop_length : float
@@ -54,7 +54,7 @@ class LLRMap(Shown):
     cohort: int
     location: Array
     scale: Array
-    by_seconds: tuple[float, float]
+    proportion: Array
     low: float
     high: float
     hop_length: float
@@ -172,14 +172,19 @@ def _llr_map(scorer: Scorer) -> LLRMap | None:
     if calibration is None or norm is None or scorer.by_recording is not None:
         return None
     amounts = calibration.levels.amounts
-    design = amounts.design(scorer.models.speech_seconds, 1.0)[:, :2]
+    design = amounts.design(scorer.models.speech_seconds, np.nan)[:, :2]
+
+    def by_tested(weights: Array) -> Array:
+        return np.stack([design @ weights[:2], design @ weights[2:]], axis=1)
+
+    assert amounts.proportion is not None
     at_0, at_1 = calibration.llr([0.0, 1.0]).tolist()
     slope = (at_1 - at_0) / norm.scale
     return LLRMap(
         cohort=0 if scorer.cohort is None else len(scorer.cohort.names),
-        location=design @ amounts.location[:2],
-        scale=design @ amounts.scale[:2],
-        by_seconds=(float(amounts.location[2]), float(amounts.scale[2])),
+        location=by_tested(amounts.location),
+        scale=by_tested(amounts.scale),
+        proportion=by_tested(amounts.proportion),
         low=float(amounts.low[1]),
         high=float(amounts.high[1]),
         hop_length=float(scorer.system.frontend.hop_length),

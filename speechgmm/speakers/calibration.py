@@ -1,10 +1,11 @@
 """What turns raw scores into log-likelihood ratios against strangers, and these into decisions.
 
 Three steps make scores of all stores, amounts of speech and microphones alike. Each test is set beside a cohort in the
-store's domain (T-norm). What the amounts of speech do to a stranger's score is taken out (`AmountNorm`). And the store
-tells how high its own impostors come (`StoreNorm`). What is left has one distribution for strangers, so that a rate has
-one threshold, and one map to log-likelihood ratios (LLR, in nats). `train_calibration` makes a `SystemCalibration` from
-simulated stores, `score` applies it. Symbols: C cohort, K components, D dimensions, J sizes of stores.
+store's domain (T-norm, `relative_to_cohort`). What the amounts of speech do to a stranger's score is taken out
+(`AmountNorm`). And the store tells how high its own impostors come (`StoreNorm`). What is left has one distribution for
+strangers, so that a rate has one threshold, and one map to log-likelihood ratios (LLR, in nats). `train_calibration`
+makes a `SystemCalibration` from simulated stores, `score` applies it. Symbols: C cohort, K components, D dimensions, J
+sizes of stores.
 """
 
 from collections.abc import Iterable, Mapping
@@ -47,24 +48,36 @@ of 20, thresholds grow by 0.4 of what n draws would add (`recipes/benchmarks/REA
 class AmountNorm(Shown):
     """Takes out of strangers' scores what the amounts of speech do to them, whoever speaks.
 
-    The location of their scores, and the logarithm of their scale, are linear in [1, log(enrolled), log(tested)].
+    A model of little speech lies nearer to the background than those of the cohort. What a test gives to all models
+    alike is less in such a model, and T-norm takes all of it away. So the location of strangers' scores has a part in
+    proportion to the level of the cohort in the test. The location, the proportion and the logarithm of the scale are
+    linear in x = [1, log(enrolled), log(tested), log(enrolled) log(tested)].
 
     Parameters
     ----------
-    location, scale : ndarray, shape (3,)
+    location, scale : ndarray, shape (4,)
     low, high : ndarray, shape (2,)
         Seconds enrolled and tested: each counts as if it lay in between.
+    proportion : ndarray, shape (4,), optional
+        Default, and in files of before: 0 for all amounts. These files have no product of amounts either.
     """
+
+    LATER_FIELDS: ClassVar = {"proportion": None}
 
     location: Array
     scale: Array
     low: Array
     high: Array
+    proportion: Array | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        shapes = {"location": (3,), "scale": (3,), "low": (2,), "high": (2,)}
-        hold(self, **{n: floats(getattr(self, n), f"{n} by amount", shape=s, largest=FAR) for n, s in shapes.items()})
+        for name in ("location", "scale", "proportion"):
+            given = np.zeros(4) if getattr(self, name) is None else floats(getattr(self, name), f"{name} by amount")
+            given = np.append(given, 0.0) if given.shape == (3,) else given
+            hold(self, **{name: floats(given, f"{name} by amount", shape=(4,), largest=FAR)})
+        ends = {n: floats(getattr(self, n), f"{n} by amount", shape=(2,), largest=FAR) for n in ("low", "high")}
+        hold(self, **ends)
         if (self.low <= 0).any() or (self.high < self.low).any():
             refuse("amounts of speech", "run from low above 0 to high", f"{self.low} to {self.high}")
         with np.errstate(over="ignore", under="ignore"):
@@ -73,19 +86,31 @@ class AmountNorm(Shown):
             refuse("the scale of strangers' scores", f"lie between {1 / FAR:g} and {FAR:g}", ends)
 
     def design(self, enrolled: ArrayLike, tested: ArrayLike) -> Array:
-        """Return [1, log(enrolled), log(tested)], shape (..., 3); an amount that is not known (NaN) is a usual one."""
+        """Return x of these seconds, shape (..., 4); an amount that is not known (NaN) is a usual one."""
         columns = []
         for amounts, low, high in zip((enrolled, tested), self.low, self.high, strict=True):
             a = np.clip(np.asarray(amounts, dtype=np.float64), low, high)
             columns.append(np.where(np.isnan(a), 0.5 * (np.log(low) + np.log(high)), np.log(a)))
         e, t = np.broadcast_arrays(*columns)
-        return np.stack([np.ones_like(e), e, t], axis=-1)
+        return np.stack([np.ones_like(e), e, t, e * t], axis=-1)
 
-    def __call__(self, scores: ArrayLike, enrolled: ArrayLike, tested: ArrayLike) -> Array:
-        """Return scores whose strangers are alike for all amounts of speech, in seconds, that broadcast with them."""
+    def __call__(self, scores: ArrayLike, enrolled: ArrayLike, tested: ArrayLike, level: ArrayLike) -> Array:
+        """Return scores whose strangers are alike for all amounts of speech.
+
+        Parameters
+        ----------
+        scores : array_like
+        enrolled, tested, level : array_like
+            Seconds of speech, and the level of the cohort in the test; they broadcast with the scores.
+        """
         x = np.moveaxis(self.design(enrolled, tested), -1, 0)
-        location, scale = (sum(c * column for c, column in zip(w, x, strict=True)) for w in (self.location, self.scale))
-        return np.asarray((np.asarray(scores) - location) / np.exp(scale))  # by elements: alone or among others alike
+
+        def linear(weights: Array) -> Array:  # by elements: a score is the same to the bit alone or among others
+            return np.asarray(sum(w * column for w, column in zip(weights, x, strict=True)))
+
+        assert self.proportion is not None
+        location = linear(self.location) + linear(self.proportion) * np.asarray(level)
+        return np.asarray((np.asarray(scores) - location) / np.exp(linear(self.scale)))
 
 
 @dataclass(frozen=True)

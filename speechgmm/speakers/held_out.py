@@ -45,7 +45,7 @@ at most two for each speaker, who would only be drawn again. With 250 tests rate
 _TESTS = 2
 """Of each speaker in each store."""
 _WHOLE = 0.5
-"""So often all is enrolled, or tested, that there is: usual amounts count as much as all others together."""
+"""So often all is enrolled, and one recording tested: usual amounts count as much as all others together."""
 SHORTEST = 0.5
 """Seconds of the shortest tests."""
 PIECES = (1.0, 2.0, 4.0)
@@ -145,6 +145,7 @@ def _check_trials(found: ScoredTrials, shape: tuple[int, ...]) -> None:
     floats(found.scores, "scores", shape=shape)
     floats(found.enrolled, "seconds of models", shape=shape[:1])
     floats(found.tested, "seconds of tests", shape=shape[1:])
+    floats(found.level, "the level of the cohort", shape=shape[1:])
 
 
 _Named = tuple[str, Array, Array]
@@ -235,7 +236,7 @@ class _Draw:
     """Who is enrolled in a simulated store, its tests by who speaks, and by name what of the enrolled is tested."""
 
     people: People
-    tests: tuple[tuple[str, Heard], ...]
+    tests: tuple[tuple[str, Sequence[Heard]], ...]
     speech: Mapping[str, Sequence[Heard]]
 
 
@@ -249,7 +250,7 @@ def _draw(
 ) -> _Draw:
     """Draw a store of the first of these people; the others are strangers."""
     enrolled: dict[str, list[Material]] = {}
-    tests: list[tuple[str, Heard]] = []
+    tests: list[tuple[str, Sequence[Heard]]] = []
     for i, name in enumerate(names):
         left_out = rng.choice(sorted({m.part for m in speakers[name]}))
         rest = [m for m in speakers[name] if m.part != left_out]
@@ -258,7 +259,7 @@ def _draw(
             kept = len(rest) if rng.random() < _WHOLE else rng.integers(1, len(rest) + 1)
             enrolled[name] = [rest[j] for j in rng.permutation(len(rest))[:kept]]
             own = [m for m in own if m.part == left_out]
-        tests += [(name, _stretch(system.frontend, own[j], rng)) for j in rng.permutation(len(own))[:_TESTS]]
+        tests += [(name, test) for test in _tests(system.frontend, own, rng)]
     sums = [functools.reduce(operator.add, [contribution(statistics[m]) for m in enrolled[n]]) for n in enrolled]
     seconds = np.array([sum(m.speech_seconds for m in enrolled[n]) for n in enrolled])
     single = tuple([statistics[m] for m in enrolled[n]] for n in enrolled) if system.by_recording else ()
@@ -278,12 +279,27 @@ def _simulate(system: System, cohort: Array, drawn: _Draw) -> SimulatedStore:
     )
 
 
-def _stretch(frontend: FrontEnd, m: Material, rng: Any) -> Heard:
-    """Return some material whole, or a stretch of it as a recording of its own: half a second or more."""
+def _tests(frontend: FrontEnd, own: Sequence[Material], rng: Any) -> Iterator[Sequence[Heard]]:
+    """Yield tests of one speaker: one recording whole; or an amount between half a second and all of its part.
+
+    Less than it holds is a stretch of it, more are other recordings of its part along with it, as in a call.
+    """
+    for j in rng.permutation(len(own))[:_TESTS].tolist():
+        m, usual = own[j], rng.random() < _WHOLE
+        along = [own[k] for k in rng.permutation(len(own)).tolist() if k != j and own[k].part == m.part]
+        most = m.speech_seconds + sum(x.speech_seconds for x in along)
+        wanted = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(max(SHORTEST, most)))))
+        if usual or wanted > m.speech_seconds:
+            before = np.cumsum([m.speech_seconds, *(x.speech_seconds for x in along)])
+            more = [] if usual else [x for x, seconds in zip(along, before, strict=False) if seconds < wanted]
+            yield [Heard(x.features, x.speech_seconds) for x in (m, *more)]
+        else:
+            yield [_stretch(frontend, m, wanted, rng)]
+
+
+def _stretch(frontend: FrontEnd, m: Material, wanted: float, rng: Any) -> Heard:
+    """Return a stretch of so many seconds of some material, as a recording of its own."""
     frames = len(m.features)
-    if rng.random() < _WHOLE:
-        return Heard(m.features, m.speech_seconds)
-    wanted = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(max(SHORTEST, m.speech_seconds)))))
     length = min(frames, max(2, round(frames * wanted / m.speech_seconds)))
     start = int(rng.integers(0, frames - length + 1))
     if length == frames:

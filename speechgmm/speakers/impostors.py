@@ -67,37 +67,55 @@ class LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class ScoredTrials:
-    """Normalized `scores` (S, T), and the seconds of speech of the models (S,) and of the tests (T,)."""
+    """Scores relative to a cohort, and what `AmountNorm` needs beside them.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (S, T)
+    enrolled : ndarray, shape (S,)
+    tested : ndarray, shape (T,)
+        Seconds of speech.
+    level : ndarray, shape (T,)
+        Of the cohort in each test.
+    """
 
     scores: Array
     enrolled: Array
     tested: Array
+    level: Array
 
     def alike(self, amounts: AmountNorm) -> Array:
         """Return the scores (S, T) that are alike for strangers, whatever the amounts of speech."""
-        return amounts(self.scores, self.enrolled[:, None], self.tested)
+        return amounts(self.scores, self.enrolled[:, None], self.tested, self.level)
 
 
-def normalized(raw: Array, models: int) -> Array:
-    """Return T-normalized scores (S, T) of so many models, the rest of the rows (S + C, T) being the cohort's.
+def relative_to_cohort(raw: Array, models: int, weights: Array) -> tuple[Array, float]:
+    """Return the T-normalized scores (S,) of one test, and the level of the cohort in it.
 
-    Without a cohort they stay as they are.
+    Those of each recording are normalized, and so is their mean, which varies less among impostors than they do. The
+    level is how far the cohort's mean lies above a score of 0, which is what the background gets, in its deviations.
+
+    Parameters
+    ----------
+    raw : ndarray, shape (S + C, R)
+        Scores of the test's R recordings against S models, then against the cohort. Without one they are only averaged,
+        and the level is 0.
+    models : int
+        S.
+    weights : ndarray, shape (R,)
+        What each recording counts for.
     """
-    own, cohort = np.split(raw, [models])
-    return t_norm(own, cohort) if len(cohort) else own
 
+    def middle(x: Array) -> Array:
+        return x[:, 0] if x.shape[1] == 1 else np.average(x, axis=1, weights=weights)
 
-def normalized_together(raw: Array, models: int, weights: Array) -> Array:
-    """Return the scores (S,) of one test of R recordings, from raw ones (S + C, R) and what each counts for (R,).
-
-    Those of each recording are normalized, and so is their mean, which varies less among impostors than they do.
-    """
-    if raw.shape[1] == 1:
-        return normalized(raw, models)[:, 0]
     if len(raw) == models:
-        return np.average(raw, axis=1, weights=weights)
-    every = np.average(t_norm(raw, raw[models:]), axis=1, weights=weights)
-    return normalized(every[:, None], models)[:, 0]
+        return middle(raw), 0.0
+    every = np.concatenate([np.zeros((1, raw.shape[1])), raw])
+    if raw.shape[1] > 1:
+        every = middle(t_norm(every, raw[models:]))[:, None]
+    background, own = np.split(t_norm(every[: 1 + models], every[1 + models :])[:, 0], [1])
+    return own, -float(background[0])
 
 
 def models_among(system: System, people: People) -> SpeakerModels:
@@ -125,11 +143,11 @@ def trials(
     models: SpeakerModels,
     recordings: Sequence[Sequence[Moments]],
     cohort: Array | None,
-    tests: Sequence[Heard],
+    tests: Sequence[Sequence[Heard]],
     *,
     n_threads: int | None = None,
 ) -> ScoredTrials:
-    """Score tests against models in their domain.
+    """Score tests, of one recording or of several, against models in their domain.
 
     Parameters
     ----------
@@ -139,14 +157,20 @@ def trials(
         What is known of the single recordings of each of these people.
     cohort : ndarray, shape (C, K, D), or None
         Means of other people, relative to the background's.
-    tests : sequence of Heard
+    tests : sequence of sequence of Heard
+        The recordings of each.
     n_threads : int, optional
         Default: the cores of this process. It changes the time and nothing else.
     """
     score = scored_by(system, models, recordings, cohort)
-    raw = np.stack(list(threads(n_threads)(score, [t.features for t in tests])), axis=1)
-    seconds = np.array([t.speech_seconds for t in tests])
-    return ScoredTrials(normalized(raw, len(models.names)), models.speech_seconds, seconds)
+
+    def scored(test: Sequence[Heard]) -> tuple[Array, float, float]:
+        raw = np.stack([score(h.features) for h in test], axis=1)
+        seconds = np.array([h.speech_seconds for h in test])
+        return *relative_to_cohort(raw, len(models.names), np.sqrt(seconds)), float(seconds.sum())
+
+    scores, level, tested = zip(*threads(n_threads)(scored, tests), strict=True)
+    return ScoredTrials(np.stack(scores, axis=1), models.speech_seconds, np.array(tested), np.array(level))
 
 
 def impostor_trials(
@@ -164,7 +188,7 @@ def impostor_trials(
         if speech.get(name) and others.names:
             models = models_among(system, others)
             single = [own[:MOST_EACH] for own in others.recordings]
-            found.append(trials(system, models, single, cohort, speech[name], n_threads=n_threads))
+            found.append(trials(system, models, single, cohort, [[h] for h in speech[name]], n_threads=n_threads))
     return tuple(found)
 
 
@@ -181,9 +205,10 @@ def owner_trials(
     seconds = [float(people.speech_seconds[r.place]) - r.speech_seconds for r in left_out]
     names = [people.names[r.place] for r in left_out]
     models = adapted_models(system, names, rest, seconds, people.domain(system.ubm))
-    tests = [r.heard for r in left_out]
+    tests = [[r.heard] for r in left_out]
     found = trials(system, models, [r.others for r in left_out], cohort, tests, n_threads=n_threads)
-    return ScoredTrials(found.scores.diagonal()[:, None], found.enrolled, found.tested[:, None])
+    own, (tested, level) = found.scores.diagonal(), (x[:, None] for x in (found.tested, found.level))
+    return ScoredTrials(own[:, None], found.enrolled, tested, level)
 
 
 def _without(every: Statistics, own: Statistics) -> Statistics:

@@ -21,7 +21,7 @@ from speechgmm.speakers.by_recording import ByRecording
 from speechgmm.speakers.calibration import StoreNorm, SystemCalibration, amount
 from speechgmm.speakers.enrolled import enrolled
 from speechgmm.speakers.familiarity import Familiarity, measures_of
-from speechgmm.speakers.impostors import normalized_together
+from speechgmm.speakers.impostors import relative_to_cohort
 from speechgmm.speakers.models import SpeakerModels, cohort_models
 from speechgmm.speakers.sessions import EnrolledRecording
 from speechgmm.speakers.store import SpeakerStore
@@ -195,10 +195,10 @@ class Scorer(Shown):
 
     def _normalized(self, ratios: Array, held: Array, seconds: Array) -> Array:
         """Return normalized scores (n,) of n speakers from ratios (n + C, R) and seconds enrolled (n,), tested (R,)."""
-        together = normalized_together(ratios, len(held), np.sqrt(seconds))
+        relative, level = relative_to_cohort(ratios, len(held), np.sqrt(seconds))
         if self.calibration is None or self.norm is None:
-            return together
-        return self.norm(self.calibration.levels.amounts(together, held, seconds.sum()))
+            return relative
+        return self.norm(self.calibration.levels.amounts(relative, held, seconds.sum(), level))
 
     def _scored(self, used: "UsedRecordings", relative: Array | None) -> ScoredTest:
         """Return the scores of a test from its normalized ones, None where no recording could be used."""

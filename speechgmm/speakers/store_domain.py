@@ -254,5 +254,5 @@ def borrowed() -> SystemCalibration:
     calibration = default_system().calibration
     assert calibration is not None
     levels = calibration.levels
-    plain = AmountNorm(np.zeros(3), np.zeros(3), levels.amounts.low, levels.amounts.high)
+    plain = AmountNorm(np.zeros(4), np.zeros(4), levels.amounts.low, levels.amounts.high)
     return dataclasses.replace(calibration, levels=dataclasses.replace(levels, amounts=plain), usual_seconds=0.0)

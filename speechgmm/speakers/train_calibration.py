@@ -178,23 +178,24 @@ def _fit_amounts(stores: Sequence[SimulatedStore]) -> AmountNorm:
     """Return what amounts of speech do to strangers' scores: least squares, of them and of how far they stray."""
     columns = []
     for s in stores:
-        x = s.tests.scores[:, s.stranger]
-        e, t = np.broadcast_arrays(s.tests.enrolled[:, None], s.tests.tested[s.stranger])
-        columns.append(np.stack([x, e, t, np.full(x.shape, 1 / np.sqrt(len(s.names)))]).reshape(4, -1))
-    score, enrolled, tested, weight = np.concatenate(columns, axis=1)
+        x, of = s.tests.scores[:, s.stranger], (s.tests.tested[s.stranger], s.tests.level[s.stranger])
+        each = np.broadcast_arrays(x, s.tests.enrolled[:, None], *of, 1 / np.sqrt(len(s.names)))
+        columns.append(np.stack(each).reshape(len(each), -1))
+    score, enrolled, tested, level, weight = np.concatenate(columns, axis=1)
     low, high = np.quantile([enrolled, tested], _EDGES, axis=1)
-    plain = AmountNorm(np.zeros(3), np.zeros(3), low, high)
-    design = plain.design(enrolled, tested)
+    design = AmountNorm(np.zeros(4), np.zeros(4), low, high).design(enrolled, tested)
     root = np.sqrt(weight)
 
-    def solved(values: Array) -> Array:
-        return np.asarray(np.linalg.lstsq(design * root[:, None], values * root, rcond=None)[0])
+    def solved(x: Array, values: Array) -> Array:
+        return np.asarray(np.linalg.lstsq(x * root[:, None], values * root, rcond=None)[0])
 
-    location = solved(score)
-    strayed = np.abs(score - design @ location)
-    scale = solved(np.log(strayed + _LEAST * (1 + strayed.mean())))
-    left = np.average((score - design @ location) ** 2 * np.exp(-2 * design @ scale), weights=weight)
-    return AmountNorm(location, scale + np.array([0.5 * np.log(left + _LEAST**2), 0.0, 0.0]), low, high)
+    both = np.concatenate([design, design * level[:, None]], axis=1)
+    location, proportion = np.split(solved(both, score), 2)
+    strayed = np.abs(score - design @ location - design @ proportion * level)
+    scale = solved(design, np.log(strayed + _LEAST * (1 + strayed.mean())))
+    left = np.average(strayed**2 * np.exp(-2 * design @ scale), weights=weight)
+    scale[0] += 0.5 * np.log(left + _LEAST**2)
+    return AmountNorm(location, scale, low, high, proportion)
 
 
 def _fit_owners(scores: Array, amounts: Array) -> OwnerScores:

@@ -79,7 +79,8 @@ def calibration_by_hand(system: System, *, people: int = 6, seed: int = 0) -> Sy
     """A calibration whose numbers are made up, with a cohort of some people: for laws that hold of any."""
     rng = np.random.default_rng(seed)
     cohort = rng.normal(0, 0.7, (people, *system.ubm.means.shape)) * system.ubm.covariance.deviations()
-    amounts = AmountNorm([-0.4, 0.3, -0.1], [0.1, -0.2, 0.15], [0.1, 0.1], [60.0, 30.0])
+    location, scale, proportion = [-0.4, 0.3, -0.1, 0.05], [0.1, -0.2, 0.15, -0.02], [-0.6, 0.2, 0.05, -0.03]
+    amounts = AmountNorm(location, scale, [0.1, 0.1], [60.0, 30.0], proportion)
     levels = ImpostorLevels(amounts, np.array([1.0, 3.0, 8.0]), [0.3, 0.1, 0.0], [1.3, 1.1, 0.9])
     strangers = tuple(fit_strangers(rng.normal(size=(300, size))) for size in (1, 3, 8))
     llr = Calibration([1.5], [-3.0], [], [])

@@ -15,12 +15,14 @@ from scipy import stats
 from speechgmm import storage
 from speechgmm.errors import IncompatibleModel
 from speechgmm.evaluation.thresholds import Strangers
+from speechgmm.features import OwnFeatures
 from speechgmm.features.normalize import Normalization
 from speechgmm.mixture import fit_gmm
 from speechgmm.speakers import System, held_out, load_system
 from speechgmm.speakers.calibration import (
     FADE,
     LEAST_PEOPLE,
+    AmountNorm,
     ImpostorLevels,
     StoreNorm,
     SystemCalibration,
@@ -28,8 +30,8 @@ from speechgmm.speakers.calibration import (
     impostor_level,
 )
 from speechgmm.speakers.costs import error_table
-from speechgmm.speakers.held_out import Material, SimulatedStore, divide, simulate_stores, store_sizes
-from speechgmm.speakers.impostors import ScoredTrials
+from speechgmm.speakers.held_out import Material, SimulatedStore, _tests, divide, simulate_stores, store_sizes
+from speechgmm.speakers.impostors import ScoredTrials, relative_to_cohort
 from speechgmm.speakers.train_calibration import LEAST_SPEAKERS, _fit, _fit_amounts, calibrate, normalized_by
 from tests.speakers.conftest import tiny_system
 from tests.speakers.made import (
@@ -52,7 +54,7 @@ def test_what_was_measured_is_said(calibrated: System) -> None:
     measured = calibration(calibrated).measured
     assert (measured["by"], measured["speakers"], measured["enrolled"]) == ("recordings", 64, 12)
     least, usual, most = measured["seconds"]
-    assert 0.5 <= least < usual <= most == 1.2
+    assert 0.5 <= least < usual <= most == 2.4
     assert measured["enroll_seconds"][0] == 1.2  # one of six recordings, to five
     assert measured["enroll_seconds"][2] == 6.0
     assert calibration(calibrated).usual_seconds == pytest.approx(measured["enroll_seconds"][1], abs=0.01)
@@ -184,35 +186,95 @@ def test_nobody_is_tested_with_what_is_enrolled(monkeypatch: pytest.MonkeyPatch)
         assert [t.scores.shape for t in s.own] == shapes
 
 
-@given(st.lists(st.floats(0.2, 50), min_size=2, max_size=2), st.floats(0.2, 50), st.integers(0, 99))
-def test_no_rank_changes_among_speakers_with_one_amount(enrolled: list[float], tested: float, seed: int) -> None:
+@given(st.lists(st.floats(0.2, 50), min_size=2, max_size=2), st.floats(0.2, 50), st.floats(-4, 1), st.integers(0, 99))
+def test_no_rank_changes_among_speakers_with_one_amount(
+    enrolled: list[float], tested: float, level: float, seed: int
+) -> None:
     c = BY_HAND
     scores = np.sort(np.random.default_rng(seed).normal(0, 3, 7))
     norm = c.levels.norm(5)
-    found = norm(c.levels.amounts(scores, enrolled[0], tested))
+    found = norm(c.levels.amounts(scores, enrolled[0], tested, level))
     assert (np.diff(found) > 0).all()
     assert (np.diff(c.llr(found)) > 0).all()
-    other = norm(c.levels.amounts(scores, enrolled[1], tested))
+    other = norm(c.levels.amounts(scores, enrolled[1], tested, level))
     assert (np.diff(other) > 0).all()
 
 
 def test_amounts_are_taken_out_of_strangers_scores() -> None:
-    """Made scores whose place and spread move with both amounts come out with one place and one spread."""
+    """Made scores whose place and spread move with amounts and the cohort come out with one place and one spread."""
     rng, stores = np.random.default_rng(0), []
-    for _ in range(60):
-        enrolled, tested = np.exp(rng.uniform(0, 3, 4)), np.exp(rng.uniform(-1, 2, 30))
-        e, t = np.log(enrolled)[:, None], np.log(tested)
-        scores = -1 + 0.8 * e - 0.3 * t + np.exp(0.2 - 0.3 * e + 0.25 * t) * rng.normal(size=(4, 30))
-        stores.append(SimulatedStore(tuple("abcd"), ScoredTrials(scores, enrolled, tested), ("z",) * 30, ()))
+    truth = [[-1, 0.8, -0.3, 0.1], [0.2, -0.3, 0.25, -0.1], [-0.7, 0.3, 0.05, -0.04]]
+
+    def made(e: Any, t: Any, level: Any) -> Any:
+        place, spread, proportion = (a + b * e + c * t + d * e * t for a, b, c, d in truth)
+        return place + proportion * level + np.exp(spread) * rng.normal(size=np.broadcast(e, t, level).shape)
+
+    for _ in range(80):
+        enrolled, tested, level = np.exp(rng.uniform(0, 3, 4)), np.exp(rng.uniform(-1, 2, 30)), rng.normal(-2, 1, 30)
+        scores = made(np.log(enrolled)[:, None], np.log(tested), level)
+        stores.append(SimulatedStore(tuple("abcd"), ScoredTrials(scores, enrolled, tested, level), ("z",) * 30, ()))
     norm = _fit_amounts(stores)
-    np.testing.assert_allclose(norm.location, [-1, 0.8, -0.3], atol=0.06)
-    np.testing.assert_allclose(norm.scale, [0.2, -0.3, 0.25], atol=0.06)
+    for found, right in zip((norm.location, norm.scale, norm.proportion), truth, strict=True):
+        np.testing.assert_allclose(found, right, atol=0.09)
     for e in (1.5, 15.0):
         for t in (0.5, 6.0):
-            noise = np.exp(0.2 - 0.3 * np.log(e) + 0.25 * np.log(t)) * rng.normal(size=4000)
-            found = norm(-1 + 0.8 * np.log(e) - 0.3 * np.log(t) + noise, e, t)
-            assert abs(found.mean()) < 0.15
-            assert 0.8 < found.std() < 1.25
+            for level in (-3.0, 0.0):
+                found = norm(made(np.log(e), np.log(t), np.full(4000, level)), e, t, level)
+                assert abs(found.mean()) < 0.15
+                assert 0.8 < found.std() < 1.25
+
+
+def test_files_of_before_know_neither_the_product_of_amounts_nor_the_cohorts_level() -> None:
+    former = AmountNorm([-0.4, 0.3, -0.1], [0.1, -0.2, 0.15], [0.1, 0.1], [60.0, 30.0])
+    now = AmountNorm([-0.4, 0.3, -0.1, 0.0], [0.1, -0.2, 0.15, 0.0], [0.1, 0.1], [60.0, 30.0], np.zeros(4))
+    scores = np.random.default_rng(0).normal(size=9)
+    np.testing.assert_array_equal(former(scores, 7.0, 2.0, -3.0), now(scores, 7.0, 2.0, 5.0))
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(0, 99), st.floats(-5, 5))
+def test_the_level_is_where_the_cohort_lies_in_its_deviations(s: int, r: int, seed: int, shift: float) -> None:
+    rng = np.random.default_rng(seed)
+    raw, weights = rng.normal(size=(s + 5, r)), rng.uniform(0.5, 2, r)
+    scores, level = relative_to_cohort(raw, s, weights)
+    mean, spread = raw[s:].mean(axis=0), raw[s:].std(axis=0)
+    together = np.average((raw - mean) / spread, axis=1, weights=weights)
+    above = np.average(mean / spread, weights=weights)
+    again = together[s:].std() if r > 1 else 1.0
+    np.testing.assert_allclose(scores, together[:s] / again, atol=1e-12)
+    assert level == pytest.approx(above / again)
+    moved, higher = relative_to_cohort(raw + shift, s, weights)  # what all models are given alike
+    np.testing.assert_allclose(moved, scores, atol=1e-9)
+    assert higher == pytest.approx(np.average((mean + shift) / spread, weights=weights) / again, abs=1e-9)
+
+
+def test_without_a_cohort_scores_are_averaged() -> None:
+    raw = np.array([[1.0, 4.0], [2.0, -1.0]])
+    scores, level = relative_to_cohort(raw, 2, np.array([1.0, 2.0]))
+    np.testing.assert_allclose(scores, [3.0, 0.0])
+    assert level == 0.0
+    np.testing.assert_array_equal(relative_to_cohort(raw[:, :1], 2, np.array([0.7]))[0], raw[:, 0])
+
+
+def test_simulated_tests_are_of_half_a_second_up_to_all_of_a_part() -> None:
+    """Recordings of a part go together, whole, as in a call; half of the tests are of one recording."""
+    rng = np.random.default_rng(0)
+    seconds = {0: (1.0, 3.0, 2.0), 1: (4.0,)}
+    own = [
+        Material("ann", part, x, x, s)
+        for part, amounts in seconds.items()
+        for s in amounts
+        for x in [np.full((round(s * 100), 1), float(part))]
+    ]
+    tests = [t for _ in range(400) for t in _tests(OwnFeatures(dimensions=1), own, rng)]
+    for test in tests:
+        assert len({h.features[0, 0] for h in test}) == 1, "one part"
+        assert all(len(h.features) == round(100 * h.speech_seconds) for h in test)
+        assert len(test) == 1 or {h.speech_seconds for h in test} <= {1.0, 2.0, 3.0}
+    heard = np.array([sum(h.speech_seconds for h in t) for t in tests])
+    assert 0.49 < heard.min() < 0.6
+    assert heard.max() == 6.0
+    assert 0.1 < np.mean([len(t) > 1 for t in tests]) < 0.25
+    assert 0.5 < np.mean(np.isin(heard, (1.0, 2.0, 3.0, 4.0))) < 0.75
 
 
 def test_llrs_are_exact_where_acceptance_of_rare_owners_is_decided() -> None:
@@ -221,7 +283,7 @@ def test_llrs_are_exact_where_acceptance_of_rare_owners_is_decided() -> None:
     scores = np.concatenate([law.ppf((np.arange(n) + 0.5) / n) for law, n in ((owners, 1000), (others, 4000))])
     ones = np.ones(len(scores))
     tested = np.repeat(["a", "z"], (1000, 4000))
-    store = SimulatedStore(("a",), ScoredTrials(scores[None], ones[:1], ones), tuple(tested.tolist()), ())
+    store = SimulatedStore(("a",), ScoredTrials(scores[None], ones[:1], ones, 0 * ones), tuple(tested.tolist()), ())
     found = _fit([[store]], BY_HAND.cohort)
 
     def cost(threshold: Any, prior: float) -> Any:
@@ -240,8 +302,8 @@ def test_llrs_are_exact_where_acceptance_of_rare_owners_is_decided() -> None:
 def test_an_amount_that_is_not_known_is_a_usual_one_and_far_ones_are_the_nearest() -> None:
     norm = BY_HAND.levels.amounts
     middle = np.sqrt(norm.low * norm.high)
-    np.testing.assert_allclose(norm([1.0], np.nan, np.nan), norm([1.0], *middle))
-    np.testing.assert_array_equal(norm([1.0], 0.0, 1e9), norm([1.0], norm.low[0], norm.high[1]))
+    np.testing.assert_allclose(norm([1.0], np.nan, np.nan, -2.0), norm([1.0], *middle, -2.0))
+    np.testing.assert_array_equal(norm([1.0], 0.0, 1e9, -2.0), norm([1.0], norm.low[0], norm.high[1], -2.0))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 100])
