@@ -177,7 +177,6 @@ def _llr_map(scorer: Scorer) -> LLRMap | None:
     def by_tested(weights: Array) -> Array:
         return np.stack([design @ weights[:2], design @ weights[2:]], axis=1)
 
-    assert amounts.proportion is not None
     at_0, at_1 = calibration.llr([0.0, 1.0]).tolist()
     slope = (at_1 - at_0) / norm.scale
     return LLRMap(

@@ -68,7 +68,7 @@ class AmountNorm(Shown):
     scale: Array
     low: Array
     high: Array
-    proportion: Array | None = None
+    proportion: Array = field(default_factory=lambda: np.zeros(4))
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -76,8 +76,8 @@ class AmountNorm(Shown):
             given = np.zeros(4) if getattr(self, name) is None else floats(getattr(self, name), f"{name} by amount")
             given = np.append(given, 0.0) if given.shape == (3,) else given
             hold(self, **{name: floats(given, f"{name} by amount", shape=(4,), largest=FAR)})
-        ends = {n: floats(getattr(self, n), f"{n} by amount", shape=(2,), largest=FAR) for n in ("low", "high")}
-        hold(self, **ends)
+        seconds = {n: floats(getattr(self, n), f"{n} by amount", shape=(2,), largest=FAR) for n in ("low", "high")}
+        hold(self, **seconds)
         if (self.low <= 0).any() or (self.high < self.low).any():
             refuse("amounts of speech", "run from low above 0 to high", f"{self.low} to {self.high}")
         with np.errstate(over="ignore", under="ignore"):
@@ -108,7 +108,6 @@ class AmountNorm(Shown):
         def linear(weights: Array) -> Array:  # by elements: a score is the same to the bit alone or among others
             return np.asarray(sum(w * column for w, column in zip(weights, x, strict=True)))
 
-        assert self.proportion is not None
         location = linear(self.location) + linear(self.proportion) * np.asarray(level)
         return np.asarray((np.asarray(scores) - location) / np.exp(linear(self.scale)))
 

@@ -68,7 +68,8 @@ def test_what_was_measured_is_said(calibrated: System) -> None:
     for r in measured["per_search"]:
         assert 0 <= r["low"] <= r["measured"] <= r["high"]
         assert 0 <= r["missed"] < 1
-        assert r["low"] <= r["asked"] <= r["high"], "the threshold is that of a search among twelve"
+        assert r["low"] <= r["asked"], "the threshold is that of a search among twelve"
+        assert r["asked"] <= max(r["high"], 3 / 160), "none of 160 searches tell no more"
     json.dumps(calibrated.summary(), allow_nan=False)
 
 

@@ -20,7 +20,14 @@ from speechgmm.mixture import adapt
 from speechgmm.mixture.adapt import adapted_offsets
 from speechgmm.speakers import SpeakerStore, enrolled_models
 from speechgmm.speakers.domain import FRAMES, MOST, People, content
-from speechgmm.speakers.impostors import drawn_frames, impostor_trials, models_among, trials
+from speechgmm.speakers.impostors import (
+    drawn_frames,
+    impostor_trials,
+    models_among,
+    relative_to_cohort,
+    scored_by,
+    trials,
+)
 from speechgmm.speakers.score import Scorer
 from tests.laws import close, problems
 from tests.sounds import Array
@@ -268,10 +275,16 @@ def test_who_is_tested_takes_no_part_in_the_domain_of_the_others() -> None:
         others = people.without(i)
         assert names[i] not in others.names
         assert others.recordings == single[:i] + single[i + 1 :]
-        alone = trials(TINY, models_among(TINY, others), others.recordings, cohort, heard[names[i]])
+        models, own = models_among(TINY, others), heard[names[i]]
+        alone = trials(TINY, models, others.recordings, cohort, [[h] for h in own])
         assert t.scores.shape == (5, 2)
         np.testing.assert_array_equal(t.scores, alone.scores)
         np.testing.assert_array_equal(t.enrolled, others.speech_seconds)
+        call = trials(TINY, models, others.recordings, cohort, [own])  # of both recordings
+        raw = np.stack([scored_by(TINY, models, others.recordings, cohort)(h.features) for h in own], axis=1)
+        scores, level = relative_to_cohort(raw, 5, np.sqrt([h.speech_seconds for h in own]))
+        np.testing.assert_array_equal(call.scores[:, 0], scores)
+        assert (call.tested.tolist(), call.level.tolist()) == ([sum(h.speech_seconds for h in own)], [level])
     three = impostor_trials(TINY, people, heard, cohort, n_threads=3)
     assert [t.scores.tobytes() for t in three] == [t.scores.tobytes() for t in found]
 
