@@ -309,9 +309,9 @@ for answer, r in list(zip(answers, test, strict=True))[:3]:
     best, second_best = answer.candidates[:2]
     print(f"{r.name}: {best.name} {best.score:+.2f}, then {second_best.name} {second_best.score:+.2f}")
 print(f"{sum(a.candidates[0].name == r.speaker for a, r in zip(answers, test, strict=True))} of {len(test)} are right")
-# > rms/s2_1.flac: rms +3.73, then slt -1.63
-# > rms/s2_2.flac: rms +4.23, then slt -0.34
-# > rms/s2_3.flac: rms +4.45, then slt -1.50
+# > rms/s2_1.flac: rms +3.76, then slt -1.94
+# > rms/s2_2.flac: rms +4.28, then slt -0.56
+# > rms/s2_3.flac: rms +4.52, then slt -1.80
 # > 30 of 30 are right
 
 # %% [markdown]
