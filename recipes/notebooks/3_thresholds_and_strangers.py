@@ -242,7 +242,7 @@ for name, answers in (("owners", own), ("strangers", strangers)):
 # > strangers   0% of 50 are accepted
 
 # %% [markdown]
-# No stranger passed, and six in ten of the owners were turned away: a second of speech is little. Each answer says so
+# No stranger passed, and four in ten of the owners were turned away: a second of speech is little. Each answer says so
 # beforehand: `missed` is the share of owners who would stay below the threshold with as much speech, and
 # `wanted_seconds` is how much speech would bring it to one in ten. Both are learned from as few people, and are
 # careful here.

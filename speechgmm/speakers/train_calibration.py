@@ -44,7 +44,7 @@ PRIOR = 0.1
 RATES = (0.01, 0.05, 0.1)
 """False accepts per search, at which the calibration is measured."""
 _REPLICATES = 200
-_EDGES = (0.02, 0.98)
+_EDGES = (0.005, 0.995)
 """Amounts of speech count as if they lay within these quantiles of what was seen."""
 _LEAST = 1e-3
 """Scales stay above it where all scores are one."""
