@@ -43,7 +43,7 @@ from recordings import Skip
 from speechgmm.evaluation import Interval
 
 SIZES = (1, 2, 5, 10, 20)
-WIDTH = 210
+WIDTH = 250
 """Characters of the table."""
 
 
