@@ -296,9 +296,10 @@ _COHORT = """\
         mean += off / (c + 1);
         spread += off * (z - mean);
     }
+    double deviation = sqrt(spread / COHORT);
     for (int s = 0; s < @U_LABELS; s++)
-        llr[s] = (llr[s] - mean) / sqrt(spread / COHORT);
-    level = mean / sqrt(spread / COHORT);
+        llr[s] = (llr[s] - mean) / deviation;
+    level = mean / deviation;
 """
 _LLR = """
 static inline void @_llr(const float *frames, int n, double *llr)

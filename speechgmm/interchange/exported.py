@@ -172,7 +172,7 @@ def _llr_map(scorer: Scorer) -> LLRMap | None:
     if calibration is None or norm is None or scorer.by_recording is not None:
         return None
     amounts = calibration.levels.amounts
-    design = amounts.design(scorer.models.speech_seconds, np.nan)[:, :2]
+    design = amounts.design(scorer.models.speech_seconds, 1.0)[:, :2]
 
     def by_tested(weights: Array) -> Array:
         return np.stack([design @ weights[:2], design @ weights[2:]], axis=1)

@@ -174,13 +174,6 @@ def _outputs(graph: _Graph, exported: ExportedScorer) -> dict[str, str]:
 
 def _llr(graph: _Graph, scores: str, cohort: str, m: LLRMap) -> str:
     """Return the name of the calibrated LLRs: see `LLRMap`."""
-    z, level = scores, ""
-    if cohort:
-        center = graph.node("ReduceMean", cohort, [0], keepdims=1)
-        off = graph.node("Sub", cohort, center)
-        variance = graph.node("ReduceMean", graph.node("Mul", off, off), [0], keepdims=1)
-        deviation = graph.node("Sqrt", variance)
-        z, level = graph.node("Div", graph.node("Sub", z, center), deviation), graph.node("Div", center, deviation)
     frames = graph.node("Cast", graph.node("Shape", "frames", start=0, end=1), to=graph.double)
     seconds = graph.node("Mul", frames, m.hop_length)
     u = graph.node("Log", graph.node("Min", graph.node("Max", seconds, m.low), m.high))
@@ -188,10 +181,16 @@ def _llr(graph: _Graph, scores: str, cohort: str, m: LLRMap) -> str:
     def by_tested(weights: Array) -> str:
         return graph.node("Add", graph.node("Mul", u, weights[:, 1]), weights[:, 0])
 
-    off = graph.node("Sub", z, by_tested(m.location))
-    if level:
-        off = graph.node("Sub", off, graph.node("Mul", by_tested(m.proportion), level))
-    alike = graph.node("Div", off, graph.node("Exp", by_tested(m.scale)))
+    z, location = scores, by_tested(m.location)
+    if cohort:
+        center = graph.node("ReduceMean", cohort, [0], keepdims=1)
+        off = graph.node("Sub", cohort, center)
+        variance = graph.node("ReduceMean", graph.node("Mul", off, off), [0], keepdims=1)
+        deviation = graph.node("Sqrt", variance)
+        z = graph.node("Div", graph.node("Sub", z, center), deviation)
+        level = graph.node("Div", center, deviation)
+        location = graph.node("Add", location, graph.node("Mul", by_tested(m.proportion), level))
+    alike = graph.node("Div", graph.node("Sub", z, location), graph.node("Exp", by_tested(m.scale)))
     return graph.node("Add", graph.node("Mul", alike, m.slope), m.offset)
 
 

@@ -62,7 +62,7 @@ class AmountNorm(Shown):
         Default, and in files of before: 0 for all amounts. These files have no product of amounts either.
     """
 
-    LATER_FIELDS: ClassVar = {"proportion": None}
+    LATER_FIELDS: ClassVar = {"proportion": (0.0, 0.0, 0.0, 0.0)}
 
     location: Array
     scale: Array
@@ -73,7 +73,7 @@ class AmountNorm(Shown):
     def __post_init__(self) -> None:
         """Check the numbers."""
         for name in ("location", "scale", "proportion"):
-            given = np.zeros(4) if getattr(self, name) is None else floats(getattr(self, name), f"{name} by amount")
+            given = floats(getattr(self, name), f"{name} by amount")
             given = np.append(given, 0.0) if given.shape == (3,) else given
             hold(self, **{name: floats(given, f"{name} by amount", shape=(4,), largest=FAR)})
         seconds = {n: floats(getattr(self, n), f"{n} by amount", shape=(2,), largest=FAR) for n in ("low", "high")}

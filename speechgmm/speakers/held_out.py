@@ -285,16 +285,17 @@ def _tests(frontend: FrontEnd, own: Sequence[Material], rng: Any) -> Iterator[Se
     Less than it holds is a stretch of it, more are other recordings of its part along with it, as in a call.
     """
     for j in rng.permutation(len(own))[:_TESTS].tolist():
-        m, usual = own[j], rng.random() < _WHOLE
+        m, one_whole = own[j], rng.random() < _WHOLE
         along = [own[k] for k in rng.permutation(len(own)).tolist() if k != j and own[k].part == m.part]
         most = m.speech_seconds + sum(x.speech_seconds for x in along)
         wanted = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(max(SHORTEST, most)))))
-        if usual or wanted > m.speech_seconds:
-            before = np.cumsum([m.speech_seconds, *(x.speech_seconds for x in along)])
-            more = [] if usual else [x for x, seconds in zip(along, before, strict=False) if seconds < wanted]
-            yield [Heard(x.features, x.speech_seconds) for x in (m, *more)]
-        else:
+        wanted = m.speech_seconds if one_whole else wanted
+        if wanted < m.speech_seconds:
             yield [_stretch(frontend, m, wanted, rng)]
+        else:
+            before = np.cumsum([m.speech_seconds, *(x.speech_seconds for x in along)])
+            more = [x for x, seconds in zip(along, before, strict=False) if seconds < wanted]
+            yield [Heard(x.features, x.speech_seconds) for x in (m, *more)]
 
 
 def _stretch(frontend: FrontEnd, m: Material, wanted: float, rng: Any) -> Heard:

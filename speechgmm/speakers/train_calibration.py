@@ -178,8 +178,9 @@ def _fit_amounts(stores: Sequence[SimulatedStore]) -> AmountNorm:
     """Return what amounts of speech do to strangers' scores: least squares, of them and of how far they stray."""
     columns = []
     for s in stores:
-        x, of = s.tests.scores[:, s.stranger], (s.tests.tested[s.stranger], s.tests.level[s.stranger])
-        each = np.broadcast_arrays(x, s.tests.enrolled[:, None], *of, 1 / np.sqrt(len(s.names)))
+        t, by = s.tests, s.stranger
+        of_test = t.tested[by], t.level[by]
+        each = np.broadcast_arrays(t.scores[:, by], t.enrolled[:, None], *of_test, 1 / np.sqrt(len(s.names)))
         columns.append(np.stack(each).reshape(len(each), -1))
     score, enrolled, tested, level, weight = np.concatenate(columns, axis=1)
     low, high = np.quantile([enrolled, tested], _EDGES, axis=1)

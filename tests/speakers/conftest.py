@@ -130,4 +130,4 @@ def made_frames() -> TrainingFrames:
 def calibrated(made_frames: TrainingFrames) -> System:
     """A system that was trained on them and calibrated, with stores of up to 12 people."""
     plain = made.uncalibrated(made_frames)
-    return dataclasses.replace(plain, calibration=made.calibration_of(plain, made_frames))
+    return dataclasses.replace(plain, calibration=made.calibration_of(plain, made_frames, searches=120))

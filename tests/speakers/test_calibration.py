@@ -68,8 +68,7 @@ def test_what_was_measured_is_said(calibrated: System) -> None:
     for r in measured["per_search"]:
         assert 0 <= r["low"] <= r["measured"] <= r["high"]
         assert 0 <= r["missed"] < 1
-        assert r["low"] <= r["asked"], "the threshold is that of a search among twelve"
-        assert r["asked"] <= max(r["high"], 3 / 160), "none of 160 searches tell no more"
+        assert r["low"] <= r["asked"] <= r["high"], "the threshold is that of a search among twelve"
     json.dumps(calibrated.summary(), allow_nan=False)
 
 
@@ -210,13 +209,13 @@ def test_amounts_are_taken_out_of_strangers_scores() -> None:
         place, spread, proportion = (a + b * e + c * t + d * e * t for a, b, c, d in truth)
         return place + proportion * level + np.exp(spread) * rng.normal(size=np.broadcast(e, t, level).shape)
 
-    for _ in range(80):
+    for _ in range(240):
         enrolled, tested, level = np.exp(rng.uniform(0, 3, 4)), np.exp(rng.uniform(-1, 2, 30)), rng.normal(-2, 1, 30)
         scores = made(np.log(enrolled)[:, None], np.log(tested), level)
         stores.append(SimulatedStore(tuple("abcd"), ScoredTrials(scores, enrolled, tested, level), ("z",) * 30, ()))
     norm = _fit_amounts(stores)
     for found, right in zip((norm.location, norm.scale, norm.proportion), truth, strict=True):
-        np.testing.assert_allclose(found, right, atol=0.09)
+        np.testing.assert_allclose(found, right, atol=0.06)
     for e in (1.5, 15.0):
         for t in (0.5, 6.0):
             for level in (-3.0, 0.0):
